@@ -1,0 +1,131 @@
+"""Contracts of the rows that sources parse from raw bytes, one per kind of feed.
+
+A source fills these columns and nothing else; place, attribution and uncertainty are added upstairs in
+`unified`. Every row names the raw object it came from in `raw_sha256`.
+"""
+
+from __future__ import annotations
+
+from pandera.ibis import DataFrameModel, Field
+
+from energy_assets.contracts import types as t
+
+DEVICE_KINDS = [
+    "gpu",
+    "cpu",
+    "dram",
+    "node",
+    "rest_of_node",
+    "instance",
+    "service",
+    "storage",
+    "network",
+]
+METHODS = [
+    "measured_counter",
+    "measured_power",
+    "metered_node",
+    "estimated_utilization",
+    "estimated_capacity",
+    "provider_reported",
+    "spend_proxy",
+]
+
+
+class EnergyReadings(DataFrameModel):
+    """Energy of one device in one hour, as a meter, a counter or a gauge told it."""
+
+    day: t.DAY = Field(description="UTC day, the partition")
+    hour: t.HOUR = Field(description="start of the UTC hour")
+    node_id: t.TEXT = Field(description="host")
+    device_id: t.TEXT = Field(description="device on the host (UUID, RAPL zone), or the host itself")
+    device_kind: t.TEXT = Field(isin=DEVICE_KINDS, description="what was metered")
+    device_model: t.TEXT = Field(nullable=True, description="as the device names itself")
+    share_id: t.TEXT = Field(description="which user of a shared device this row is; 'idle' for nobody, 'all' unshared")
+    energy_kwh: t.MEASURED = Field(nullable=True, ge=0, description="IT energy; NULL where it was not observed")
+    usage_hours: t.MEASURED = Field(nullable=True, ge=0, le=1, description="hours the device was seen in this hour")
+    method: t.TEXT = Field(isin=METHODS, description="how the energy is known")
+    quality_tier: t.TIER = Field(isin=[1, 2, 3, 4], description="1 metered and confirmed … 4 proxy")
+    coverage: t.SHARE = Field(ge=0, le=1, description="share of the hour that was observed")
+    workload_id: t.TEXT = Field(nullable=True, description="pod, job, run or endpoint, where the source knows it")
+    idle: t.FLAG = Field(description="true where the source knows that nobody used the device")
+    labels: t.LABELS = Field(description="labels and tags that attribution rules may match")
+    raw_sha256: t.TEXT = Field(str_matches="^[0-9a-f]{64}$", description="raw object of the row")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["hour", "node_id", "device_id", "share_id"]
+
+
+class Charges(DataFrameModel):
+    """One charge of a bill on one day, FOCUS columns in snake case."""
+
+    day: t.DAY = Field(description="UTC day the charge period starts, the partition")
+    hour: t.HOUR = Field(description="start of the UTC hour the charge period starts in")
+    charge_period_start: t.HOUR = Field(description="ChargePeriodStart, UTC")
+    charge_period_end: t.HOUR = Field(description="ChargePeriodEnd, UTC, exclusive")
+    billing_period: t.DAY = Field(description="first day of the billing period")
+    provider: t.TEXT = Field(description="aws, gcp, azure, oracle …, from ProviderName")
+    account_id: t.TEXT = Field(nullable=True, description="SubAccountId, else BillingAccountId")
+    region: t.TEXT = Field(nullable=True, description="RegionId")
+    resource_id: t.TEXT = Field(nullable=True, description="ResourceId")
+    service_name: t.TEXT = Field(nullable=True, description="ServiceName")
+    service_category: t.TEXT = Field(nullable=True, description="ServiceCategory")
+    sku_id: t.TEXT = Field(nullable=True, description="SkuId")
+    charge_category: t.TEXT = Field(
+        isin=["Usage", "Purchase", "Tax", "Credit", "Adjustment"], description="ChargeCategory"
+    )
+    consumed_quantity: t.MONEY = Field(nullable=True, description="ConsumedQuantity, as printed")
+    consumed_unit: t.TEXT = Field(nullable=True, description="ConsumedUnit")
+    billed_cost: t.MONEY = Field(description="BilledCost, as printed")
+    effective_cost: t.MONEY = Field(nullable=True, description="EffectiveCost, as printed")
+    list_cost: t.MONEY = Field(nullable=True, description="ListCost, as printed")
+    billing_currency: t.TEXT = Field(str_matches="^[A-Z]{3}$", description="ISO 4217")
+    labels: t.LABELS = Field(description="Tags")
+    raw_sha256: t.TEXT = Field(str_matches="^[0-9a-f]{64}$", description="raw object of the row")
+
+
+class InferenceCounts(DataFrameModel):
+    """What one deployment of a model served in one hour."""
+
+    day: t.DAY = Field(description="UTC day, the partition")
+    hour: t.HOUR = Field(description="start of the UTC hour")
+    deployment: t.TEXT = Field(description="the serving job or instance")
+    model_id: t.TEXT = Field(nullable=True, description="model name as the server tells it")
+    requests: t.COUNT = Field(nullable=True, ge=0, description="requests answered, whatever the finish reason")
+    failed_requests: t.COUNT = Field(nullable=True, ge=0, description="requests aborted or failed")
+    prompt_tokens: t.COUNT = Field(nullable=True, ge=0, description="input tokens")
+    generated_tokens: t.COUNT = Field(nullable=True, ge=0, description="output tokens")
+    coverage: t.SHARE = Field(ge=0, le=1, description="share of the hour that was observed")
+    labels: t.LABELS = Field(description="labels that attribution rules may match")
+    raw_sha256: t.TEXT = Field(str_matches="^[0-9a-f]{64}$", description="raw object of the row")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["hour", "deployment", "model_id"]
+
+
+class IntensityRows(DataFrameModel):
+    """Grid carbon intensity of one zone: the hours of the day, and stand-ins for hours that are missing.
+
+    Per zone and hour there is at most one row of each resolution: `hour` as published, `month` the mean of the
+    same hour of day over the zone's calendar month, `year` the zone's mean over the calendar year.
+    """
+
+    day: t.DAY = Field(description="UTC day, the partition")
+    hour: t.HOUR = Field(description="start of the UTC hour")
+    zone: t.TEXT = Field(description="grid zone")
+    lifecycle_gco2e_per_kwh: t.FACTOR = Field(nullable=True, ge=0, le=3000, description="life-cycle intensity")
+    direct_gco2e_per_kwh: t.FACTOR = Field(nullable=True, ge=0, le=3000, description="combustion intensity")
+    carbon_free_share: t.SHARE = Field(nullable=True, ge=0, le=1, description="carbon-free share of consumption")
+    is_estimated: t.FLAG = Field(description="the publisher estimated it, or it stands in for a missing hour")
+    resolution: t.TEXT = Field(isin=["hour", "month", "year"], description="what period the value was made for")
+    factor_id: t.TEXT = Field(description="publisher, zone and edition of the factor")
+    raw_sha256: t.TEXT = Field(str_matches="^[0-9a-f]{64}$", description="raw object of the row")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["hour", "zone", "resolution"]

@@ -1,0 +1,236 @@
+"""Contracts of the lake's public tables. Names and columns are an interface: people query and chart them."""
+
+from __future__ import annotations
+
+from pandera.ibis import DataFrameModel, Field
+
+from energy_assets.contracts import types as t
+from energy_assets.contracts.raw import DEVICE_KINDS, METHODS
+
+WORKLOAD_TYPES = [
+    "training",
+    "fine_tuning",
+    "inference",
+    "batch",
+    "development",
+    "idle",
+    "overhead",
+    "other",
+    "unknown",
+]
+KPI_DIMENSIONS = ["source", "zone", "project", "model_id", "workload_type"]
+KPI_GRAINS = ["total", *KPI_DIMENSIONS]
+SHA256 = "^[0-9a-f]{64}$"
+
+
+class Energy(DataFrameModel):
+    """IT energy of one device, in one hour, for one user of the device."""
+
+    day: t.DAY = Field(description="UTC day, the partition")
+    hour: t.HOUR = Field(description="start of the UTC hour")
+    source: t.TEXT = Field(description="name of the source in site.yaml")
+    provider: t.TEXT = Field(description="aws, gcp, azure, onprem …")
+    account_id: t.TEXT = Field(nullable=True, description="account, tenant or cost centre")
+    region: t.TEXT = Field(nullable=True, description="region or site")
+    zone: t.TEXT = Field(nullable=True, description="grid zone; NULL where the site file names none")
+    project: t.TEXT = Field(description="from the attribution rules; 'unknown' where none matched")
+    model_id: t.TEXT = Field(nullable=True, description="AI model, where a rule or the source names it")
+    workload_type: t.TEXT = Field(isin=WORKLOAD_TYPES, description="from the attribution rules")
+    workload_id: t.TEXT = Field(nullable=True, description="pod, job, run or endpoint")
+    node_id: t.TEXT = Field(description="host")
+    device_id: t.TEXT = Field(description="device on the host")
+    device_kind: t.TEXT = Field(isin=DEVICE_KINDS, description="what was metered")
+    device_model: t.TEXT = Field(nullable=True, description="as the device names itself")
+    share_id: t.TEXT = Field(description="which user of a shared device; 'all' where unshared, 'idle' for nobody")
+    energy_kwh: t.MEASURED = Field(nullable=True, ge=0, description="IT energy before PUE; NULL where not observed")
+    usage_hours: t.MEASURED = Field(nullable=True, ge=0, le=1, description="hours the device was seen in this hour")
+    method: t.TEXT = Field(isin=METHODS, description="how the energy is known")
+    quality_tier: t.TIER = Field(isin=[1, 2, 3, 4], description="1 metered and confirmed … 4 proxy")
+    coverage: t.SHARE = Field(ge=0, le=1, description="share of the hour that was observed")
+    uncertainty_pct: t.PERCENT = Field(nullable=True, ge=0, description="95 % interval, ± per cent")
+    raw_sha256: t.TEXT = Field(str_matches=SHA256, description="raw object of the row")
+
+    class Config:
+        """Grain and partition of the table."""
+
+        unique = ["hour", "source", "node_id", "device_id", "share_id"]
+        name = "energy"
+
+
+class Cost(DataFrameModel):
+    """One charge of a bill, FOCUS names in snake case."""
+
+    day: t.DAY = Field(description="UTC day the charge period starts, the partition")
+    hour: t.HOUR = Field(description="start of the UTC hour the charge period starts in")
+    charge_period_start: t.HOUR = Field(description="ChargePeriodStart, UTC")
+    charge_period_end: t.HOUR = Field(description="ChargePeriodEnd, UTC, exclusive")
+    source: t.TEXT = Field(description="name of the source in site.yaml")
+    provider: t.TEXT = Field(description="aws, gcp, azure, oracle …")
+    account_id: t.TEXT = Field(nullable=True, description="SubAccountId, else BillingAccountId")
+    region: t.TEXT = Field(nullable=True, description="RegionId")
+    zone: t.TEXT = Field(nullable=True, description="grid zone of the region; NULL until it is mapped")
+    project: t.TEXT = Field(description="from the attribution rules; 'unknown' where none matched")
+    model_id: t.TEXT = Field(nullable=True, description="AI model, where a rule names it")
+    workload_type: t.TEXT = Field(isin=WORKLOAD_TYPES, description="from the attribution rules")
+    workload_id: t.TEXT = Field(nullable=True, description="job, run or endpoint, where a rule names it")
+    resource_id: t.TEXT = Field(nullable=True, description="ResourceId")
+    service_name: t.TEXT = Field(nullable=True, description="ServiceName")
+    service_category: t.TEXT = Field(nullable=True, description="ServiceCategory")
+    sku_id: t.TEXT = Field(nullable=True, description="SkuId")
+    charge_category: t.TEXT = Field(
+        isin=["Usage", "Purchase", "Tax", "Credit", "Adjustment"], description="ChargeCategory"
+    )
+    consumed_quantity: t.MONEY = Field(nullable=True, description="ConsumedQuantity, as printed")
+    consumed_unit: t.TEXT = Field(nullable=True, description="ConsumedUnit")
+    billed_cost: t.MONEY = Field(description="BilledCost, as printed")
+    effective_cost: t.MONEY = Field(nullable=True, description="EffectiveCost, as printed")
+    list_cost: t.MONEY = Field(nullable=True, description="ListCost, as printed")
+    billing_currency: t.TEXT = Field(str_matches="^[A-Z]{3}$", description="ISO 4217")
+    raw_sha256: t.TEXT = Field(str_matches=SHA256, description="raw object of the row")
+
+    class Config:
+        """A bill may hold two equal lines: no grain is enforced."""
+
+        name = "cost"
+
+
+class Activity(DataFrameModel):
+    """What workloads delivered in one hour: requests, tokens, samples, steps."""
+
+    day: t.DAY = Field(description="UTC day, the partition")
+    hour: t.HOUR = Field(description="start of the UTC hour")
+    source: t.TEXT = Field(description="name of the source in site.yaml")
+    project: t.TEXT = Field(description="from the attribution rules; 'unknown' where none matched")
+    model_id: t.TEXT = Field(nullable=True, description="AI model")
+    workload_type: t.TEXT = Field(isin=WORKLOAD_TYPES, description="from the attribution rules")
+    workload_id: t.TEXT = Field(nullable=True, description="pod, job, run or endpoint")
+    deployment: t.TEXT = Field(description="the serving job or instance")
+    requests: t.COUNT = Field(nullable=True, ge=0, description="requests answered")
+    failed_requests: t.COUNT = Field(nullable=True, ge=0, description="requests aborted or failed")
+    prompt_tokens: t.COUNT = Field(nullable=True, ge=0, description="input tokens")
+    generated_tokens: t.COUNT = Field(nullable=True, ge=0, description="output tokens")
+    samples: t.COUNT = Field(nullable=True, ge=0, description="training samples; NULL where no source tells")
+    training_steps: t.COUNT = Field(nullable=True, ge=0, description="optimizer steps; NULL where no source tells")
+    flop: t.FIGURE = Field(nullable=True, ge=0, description="floating point operations; NULL where no source tells")
+    coverage: t.SHARE = Field(ge=0, le=1, description="share of the hour that was observed")
+    raw_sha256: t.TEXT = Field(str_matches=SHA256, description="raw object of the row")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["hour", "source", "deployment", "model_id"]
+        name = "activity"
+
+
+class GridIntensity(DataFrameModel):
+    """Carbon intensity of a zone in an hour: the best rung of the ladder that is known."""
+
+    day: t.DAY = Field(description="UTC day, the partition")
+    hour: t.HOUR = Field(description="start of the UTC hour")
+    zone: t.TEXT = Field(description="grid zone")
+    lifecycle_gco2e_per_kwh: t.FACTOR = Field(nullable=True, ge=0, le=3000, description="life-cycle intensity")
+    direct_gco2e_per_kwh: t.FACTOR = Field(nullable=True, ge=0, le=3000, description="combustion intensity")
+    carbon_free_share: t.SHARE = Field(nullable=True, ge=0, le=1, description="carbon-free share of consumption")
+    is_estimated: t.FLAG = Field(nullable=True, description="estimated by the publisher, or a stand-in")
+    resolution: t.TEXT = Field(nullable=True, isin=["hour", "month", "year"], description="period of the value")
+    factor_tier: t.TIER = Field(
+        nullable=True,
+        isin=[1, 2, 3, 4],
+        description="1 hour, 2 hour estimated, 3 month, 4 year; NULL: none known",
+    )
+    source: t.TEXT = Field(nullable=True, description="name of the source in site.yaml")
+    factor_id: t.TEXT = Field(nullable=True, description="publisher, zone and edition of the factor")
+    raw_sha256: t.TEXT = Field(nullable=True, str_matches=SHA256, description="raw object of the row")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["hour", "zone"]
+        name = "grid_intensity"
+
+
+class Emissions(DataFrameModel):
+    """Energy with the factors of its own hour and place applied. Columns that later work fills stay NULL."""
+
+    day: t.DAY = Field(description="UTC day, the partition")
+    hour: t.HOUR = Field(description="start of the UTC hour")
+    source: t.TEXT = Field(description="name of the source in site.yaml")
+    provider: t.TEXT = Field(description="aws, gcp, azure, onprem …")
+    account_id: t.TEXT = Field(nullable=True, description="account, tenant or cost centre")
+    region: t.TEXT = Field(nullable=True, description="region or site")
+    zone: t.TEXT = Field(nullable=True, description="grid zone")
+    project: t.TEXT = Field(description="from the attribution rules")
+    model_id: t.TEXT = Field(nullable=True, description="AI model")
+    workload_type: t.TEXT = Field(isin=WORKLOAD_TYPES, description="from the attribution rules")
+    workload_id: t.TEXT = Field(nullable=True, description="pod, job, run or endpoint")
+    node_id: t.TEXT = Field(description="host")
+    device_id: t.TEXT = Field(description="device on the host")
+    device_kind: t.TEXT = Field(isin=DEVICE_KINDS, description="what was metered")
+    share_id: t.TEXT = Field(description="which user of a shared device")
+    method: t.TEXT = Field(isin=METHODS, description="how the energy is known")
+    quality_tier: t.TIER = Field(isin=[1, 2, 3, 4], description="tier of the energy")
+    coverage: t.SHARE = Field(ge=0, le=1, description="share of the hour that was observed")
+    uncertainty_pct: t.PERCENT = Field(nullable=True, ge=0, description="of the energy, 95 % interval, ± per cent")
+    energy_kwh: t.MEASURED = Field(nullable=True, ge=0, description="IT energy before PUE")
+    pue: t.PUE = Field(nullable=True, ge=1, le=5, description="power usage effectiveness applied")
+    facility_kwh: t.FACILITY_KWH = Field(nullable=True, ge=0, description="energy_kwh x pue")
+    location_g: t.GRAMS = Field(nullable=True, ge=0, description="Scope 2, location-based: facility_kwh x direct")
+    market_g: t.GRAMS = Field(nullable=True, ge=0, description="Scope 2, market-based")
+    upstream_g: t.GRAMS = Field(nullable=True, description="Scope 3.3: facility_kwh x (life-cycle - direct)")
+    lifecycle_g: t.GRAMS = Field(nullable=True, ge=0, description="facility_kwh x life-cycle")
+    embodied_g: t.GRAMS = Field(nullable=True, ge=0, description="share of the hardware's manufacture")
+    water_onsite_l: t.LITRES = Field(nullable=True, ge=0, description="cooling water")
+    water_offsite_l: t.LITRES = Field(nullable=True, ge=0, description="water of the electricity")
+    ghg_scope: t.TEXT = Field(isin=["scope2", "scope3.1", "scope3.8"], description="where the kWh belongs")
+    factor_id: t.TEXT = Field(nullable=True, description="publisher, zone and edition of the factor")
+    factor_basis: t.TEXT = Field(nullable=True, isin=["direct", "lifecycle"], description="basis of location_g")
+    factor_tier: t.TIER = Field(nullable=True, isin=[1, 2, 3, 4], description="rung of the ladder")
+    factor_resolution: t.TEXT = Field(nullable=True, isin=["hour", "month", "year"], description="its period")
+    raw_sha256: t.TEXT = Field(str_matches=SHA256, description="raw object of the energy")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["hour", "source", "node_id", "device_id", "share_id"]
+        name = "emissions"
+
+
+class _Kpis(DataFrameModel):
+    kpi: t.TEXT = Field(description="name of the indicator, with its unit")
+    grain: t.TEXT = Field(isin=KPI_GRAINS, description="the dimension the row is cut by; 'total' for none")
+    source: t.TEXT = Field(nullable=True, description="name of the source, where grain is source")
+    zone: t.TEXT = Field(nullable=True, description="grid zone, where grain is zone")
+    project: t.TEXT = Field(nullable=True, description="project, where grain is project")
+    model_id: t.TEXT = Field(nullable=True, description="AI model, where grain is model_id; 'unknown' for none")
+    workload_type: t.TEXT = Field(nullable=True, description="workload type, where grain is workload_type")
+    value: t.FIGURE = Field(nullable=True, description="numerator / denominator, or the numerator of a sum")
+    unit: t.TEXT = Field(description="unit of the value")
+    numerator: t.FIGURE = Field(nullable=True, description="exact")
+    denominator: t.FIGURE = Field(nullable=True, description="exact; NULL for a sum")
+    coverage: t.SHARE = Field(nullable=True, ge=0, le=1, description="share of the numerator that was observed")
+    uncertainty_pct: t.PERCENT = Field(nullable=True, ge=0, description="95 % interval, ± per cent")
+
+
+class KpisDaily(_Kpis):
+    """Indicators of one day, long form."""
+
+    day: t.DAY = Field(description="UTC day, the partition")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["day", "kpi", "unit", "grain", *KPI_DIMENSIONS]
+        name = "kpis_daily"
+
+
+class KpisMonthly(_Kpis):
+    """Indicators of one month, long form: sums of the days' numerators and denominators, divided last."""
+
+    month: t.DAY = Field(description="first day of the month, the partition")
+    days: t.COUNT = Field(ge=0, description="days of the month that have data")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["month", "kpi", "unit", "grain", *KPI_DIMENSIONS]
+        name = "kpis_monthly"

@@ -1,0 +1,1 @@
+"""Emissions: energy times the factors of its own hour and place."""

@@ -1,0 +1,39 @@
+"""The engine: one DuckDB in memory per step, seen through Ibis.
+
+What belongs here: settings that make results the same everywhere (UTC) and keep a step within its memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ibis
+from dagster_duckdb import DuckDBResource
+
+from energy_assets.site import Engine
+
+
+def duckdb_resource(engine: Engine, spill_folder: str) -> DuckDBResource:
+    """The Dagster resource for a site's engine."""
+    config: dict[str, Any] = {
+        "memory_limit": engine.memory_limit,
+        "temp_directory": spill_folder,
+        "preserve_insertion_order": False,
+    }
+    if engine.threads:
+        config["threads"] = engine.threads
+    return DuckDBResource(database=":memory:", connection_config=config)
+
+
+@contextmanager
+def connection(resource: DuckDBResource) -> Iterator[Any]:
+    """An Ibis backend on a fresh in-memory database; closed afterwards, also when the step fails."""
+    with resource.get_connection() as raw:
+        try:
+            # Not a connection setting: DuckDB accepts it only once its time zone extension is loaded.
+            raw.execute("SET TimeZone = 'UTC'")
+            yield ibis.duckdb.from_connection(raw)
+        finally:
+            raw.close()

@@ -1,0 +1,60 @@
+"""Grid intensity with its fallback ladder: every zone and hour, with the best value that is known.
+
+Rungs, recorded in `factor_tier`: 1 the hour, measured; 2 the hour, estimated by the publisher; 3 the same hour
+of day, monthly mean of the zone; 4 the zone's year; none: NULL. Never the world, never the caller's own place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import ibis
+import ibis.expr.types as ir
+
+from energy_assets.contracts import types as t
+
+
+def grid_intensity(rows: Mapping[str, ir.Table], needed: ir.Table) -> ir.Table:
+    """Pick the best rung for each zone and hour; rows of the contract `GridIntensity`.
+
+    Args:
+        rows: Rows of the contract `IntensityRows` by source name, the preferred source first.
+        needed: The `day`, `hour` and `zone` that must have a row, known or not.
+    """
+    ranked = [ladder(table, source, rank) for rank, (source, table) in enumerate(rows.items())]
+    candidates = ibis.union(*ranked) if len(ranked) > 1 else ranked[0]
+    best = (
+        candidates.mutate(
+            place=ibis.row_number().over(
+                group_by=[candidates.hour, candidates.zone],
+                order_by=[candidates.factor_tier, candidates["rank"]],
+            )
+        )
+        .filter(lambda c: c.place == 0)
+        .drop("place", "rank")
+    )
+    wanted = needed.anti_join(best, ["hour", "zone"])
+    absent = wanted.mutate(
+        lifecycle_gco2e_per_kwh=ibis.null(t.FACTOR),
+        direct_gco2e_per_kwh=ibis.null(t.FACTOR),
+        carbon_free_share=ibis.null(t.SHARE),
+        is_estimated=ibis.null(t.FLAG),
+        resolution=ibis.null(t.TEXT),
+        factor_tier=ibis.null(t.TIER),
+        source=ibis.null(t.TEXT),
+        factor_id=ibis.null(t.TEXT),
+        raw_sha256=ibis.null(t.TEXT),
+    )
+    return best.union(absent.select(best.columns))
+
+
+def ladder(rows: ir.Table, source: str, rank: int) -> ir.Table:
+    """The rung of every row of one source; rows without any intensity are no rung."""
+    tier = ibis.cases(
+        ((rows.resolution == "hour") & ~rows.is_estimated, 1),
+        (rows.resolution == "hour", 2),
+        (rows.resolution == "month", 3),
+        else_=4,
+    )
+    known = rows.mutate(factor_tier=tier.cast(t.TIER), source=ibis.literal(source), rank=ibis.literal(rank))
+    return known.filter(known.lifecycle_gco2e_per_kwh.notnull() | known.direct_gco2e_per_kwh.notnull())

@@ -1,0 +1,1 @@
+"""KPIs: one function per indicator."""

@@ -1,0 +1,44 @@
+"""The assets `kpi/daily` and `kpi/monthly`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import dagster as dg
+import ibis.expr.types as ir
+
+from energy_assets.kpis.daily import by_member, costs, indicators
+from energy_assets.kpis.facts import facts
+from energy_assets.kpis.monthly import monthly as monthly_kpis
+from energy_assets.materialize import Reader, table_asset
+from energy_assets.partitions import daily, monthly
+from energy_assets.periods import Month
+from energy_assets.site import Site
+from energy_assets.tables import ACTIVITY, COST, EMISSIONS, KPIS_DAILY, KPIS_MONTHLY
+
+
+def kpi_assets(site: Site) -> list[dg.AssetsDefinition]:
+    """Daily and monthly indicators over whatever the site measures."""
+
+    def days_rows(read: Reader, days: Sequence[date]) -> ir.Table:
+        summed = read.keep(facts(read(EMISSIONS, days), read(ACTIVITY, days), read(COST, days)))
+        every = read.keep(indicators(read.keep(by_member(summed))))
+        return every.union(read.keep(costs(summed, site.organisation.currency)).select(every.columns))
+
+    def months_rows(read: Reader, months: Sequence[date]) -> ir.Table:
+        return monthly_kpis(read(KPIS_DAILY, [day for first in months for day in Month.of(first).days]))
+
+    upstream = [t for t, feed in ((EMISSIONS, "energy"), (COST, "cost"), (ACTIVITY, "activity")) if site.feeding(feed)]
+    about = "Indicators by day: energy, emissions, per request and token, cost, idle, coverage, tiers."
+    monthly_about = "Indicators by month: the days' numerators and denominators summed, divided last."
+    return [
+        table_asset(site, KPIS_DAILY, upstream, daily(site), about, days_rows, _headline),
+        table_asset(site, KPIS_MONTHLY, [KPIS_DAILY], monthly(site), monthly_about, months_rows, _headline),
+    ]
+
+
+def _headline(kpis: ir.Table) -> ir.Table:
+    period = "month" if "month" in kpis.columns else "day"
+    totals = kpis.filter((kpis.grain == "total") & (kpis[period] == kpis[period].max()))
+    return totals.select(period, "kpi", "value", "unit", "coverage", "uncertainty_pct").order_by("kpi")

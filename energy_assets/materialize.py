@@ -1,0 +1,246 @@
+"""From rows to a published table, as every table asset does it: audit, commit, and tell Dagster what happened.
+
+What belongs here: the metadata and checks all tables share. What does not: how rows are made.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import dagster as dg
+import ibis.expr.types as ir
+from dagster_duckdb import DuckDBResource
+from pydantic import PrivateAttr
+
+from energy_assets import __version__
+from energy_assets.contracts.audit import ContractError, schema_of
+from energy_assets.engine import connection
+from energy_assets.lake import Commit, Lake
+from energy_assets.landing import Landing
+from energy_assets.partitions import OWNERS, SINGLE_RUN
+from energy_assets.site import Site
+from energy_assets.storage import Storage
+from energy_assets.tables import Table
+
+CONTRACT = "contract"
+PREVIEW_ROWS = 5
+SUMMARY_ROWS = 40
+CHUNK = 31
+"""Partitions published in one commit: a month of days keeps memory bounded over long ranges."""
+
+
+
+class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Landing zone and lake as a Dagster resource."""
+
+    root: str
+    options: dict[str, str] = {}
+    _storage: Storage = PrivateAttr()
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Open the storage once per step."""
+        self._storage = Storage(self.root, self.options)
+
+    @property
+    def lake(self) -> Lake:
+        """The tables."""
+        return Lake(self._storage)
+
+    @property
+    def landing(self) -> Landing:
+        """The raw objects."""
+        return self._storage.landing()
+
+    @property
+    def storage(self) -> Storage:
+        """The root itself."""
+        return self._storage
+
+    @property
+    def spill_folder(self) -> Path:
+        """A local folder for files a step needs only while it runs."""
+        local = "://" not in self.root
+        return Path(self.root) / "scratch" if local else Path(tempfile.gettempdir()) / "energy-assets-scratch"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What a transform reads with: the lake through one connection."""
+
+    lake: Lake
+    con: Any
+
+    def __call__(self, table: Table, partitions: Sequence[date]) -> ir.Table:
+        """The given partitions of a table."""
+        return self.lake.read(self.con, table.name, table.model, partitions)
+
+    def keep(self, rows: ir.Table) -> ir.Table:
+        """Compute `rows` once, for a transform that uses them many times."""
+        kept: ir.Table = self.con.create_table(f"kept_{uuid4().hex[:12]}", rows, temp=True)
+        return kept
+
+
+def column_schema(model: Any) -> dg.TableSchema:
+    """A contract as the Dagster UI shows it."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name,
+                str(column.dtype),
+                description=column.description,
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable, other=[str(check.error or check.name) for check in column.checks]
+                ),
+            )
+            for name, column in model.to_schema().columns.items()
+        ]
+    )
+
+
+def table_metadata(table: Table, uri: str) -> dict[str, Any]:
+    """Definition metadata of a table asset."""
+    return {
+        "dagster/column_schema": column_schema(table.model),
+        "dagster/table_name": table.name,
+        "dagster/uri": uri,
+    }
+
+
+def contract_check(table: Table) -> dg.AssetCheckSpec:
+    """The check that shows whether the rows kept their contract."""
+    rules = ", ".join(schema_of(table.model))
+    return dg.AssetCheckSpec(
+        CONTRACT,
+        asset=dg.AssetKey(table.asset),
+        description=f"Every row keeps the contract of `{table.name}` ({rules}). Checked before the commit.",
+    )
+
+
+def publish(
+    context: dg.AssetExecutionContext, lake: Lake, con: Any, table: Table, days: Sequence[date], rows: ir.Table
+) -> Iterator[dg.AssetCheckResult | Commit]:
+    """Replace `days` of a table; yields the failed check and raises, or yields the commit.
+
+    Raises:
+        dagster.Failure: the rows break the contract; nothing was committed.
+    """
+    try:
+        commit = lake.replace(con, table.name, table.model, days, rows, context.run_id)
+    except ContractError as error:
+        examples = dg.MetadataValue.md(markdown(error.examples)) if error.examples else "none"
+        metadata: dict[str, Any] = {"violations": error.violations, "examples": examples}
+        yield dg.AssetCheckResult(
+            passed=False,
+            check_name=CONTRACT,
+            asset_key=dg.AssetKey(table.asset),
+            description=str(error),
+            metadata=metadata,
+        )
+        raise dg.Failure(
+            f"{error}. The last good version stays readable. Mend the source or the contract, then run the same "
+            "days again.",
+            metadata=metadata,
+            allow_retries=False,
+        ) from error
+    for day, count in commit.rows.items():
+        context.add_asset_metadata({"dagster/partition_row_count": count}, partition_key=day.isoformat())
+    yield commit
+
+
+def table_asset(
+    site: Site,
+    table: Table,
+    upstream: Sequence[Table],
+    partitions: dg.TimeWindowPartitionsDefinition,
+    about: str,
+    make: Callable[[Reader, Sequence[date]], ir.Table],
+    summary: Callable[[ir.Table], ir.Table],
+) -> dg.AssetsDefinition:
+    """An asset that reads tables, transforms them, and publishes the result partition by partition.
+
+    Args:
+        site: The site.
+        table: What it fills.
+        upstream: The tables it reads.
+        partitions: Days or months.
+        about: The asset's description.
+        make: Rows from a reader of upstream tables and the partition keys of a chunk, as dates.
+        summary: A few rows that tell a person what the run made, shown in the UI.
+    """
+
+    @dg.asset(
+        key=dg.AssetKey(table.asset),
+        deps=[dg.AssetKey(before.asset) for before in upstream],
+        partitions_def=partitions,
+        backfill_policy=SINGLE_RUN,
+        group_name=table.asset[0],
+        kinds={"ibis", "duckdb", "deltalake"},
+        owners=OWNERS,
+        code_version=__version__,
+        check_specs=[contract_check(table)],
+        metadata=table_metadata(table, site.disk().path("lake", table.name)),
+        description=about,
+    )
+    def materialize(
+        context: dg.AssetExecutionContext, warehouse: Warehouse, duckdb: DuckDBResource
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
+        keys = sorted(date.fromisoformat(key) for key in context.partition_keys)
+        lake, commits = warehouse.lake, []
+        for start in range(0, len(keys), CHUNK):
+            chunk = keys[start : start + CHUNK]
+            with connection(duckdb) as con:
+                for step in publish(context, lake, con, table, chunk, make(Reader(lake, con), chunk)):
+                    if isinstance(step, Commit):
+                        commits.append(step)
+                    else:
+                        yield step
+        with connection(duckdb) as con:
+            published = Reader(lake, con)(table, keys)
+            told = dg.MetadataValue.md(markdown(summary(published).limit(SUMMARY_ROWS).to_pyarrow().to_pylist()))
+            yield result(table, commits, published, {"summary": told})
+
+    return materialize
+
+
+def result(
+    table: Table, commits: Sequence[Commit], preview: ir.Table, more: Mapping[str, Any] | None = None
+) -> dg.MaterializeResult[None]:
+    """What Dagster records of a finished table: rows, version, fingerprint, preview, the passed check."""
+    fingerprints = {day: text for commit in commits for day, text in commit.fingerprints.items()}
+    joined = "".join(f"{day}{fingerprints[day]}" for day in sorted(fingerprints))
+    changed = sum(len(commit.changed) for commit in commits)
+    return dg.MaterializeResult(
+        asset_key=dg.AssetKey(table.asset),
+        data_version=dg.DataVersion(hashlib.sha256(joined.encode()).hexdigest()[:32]),
+        metadata={
+            "dagster/row_count": sum(sum(commit.rows.values()) for commit in commits),
+            "delta_version": next((c.version for c in reversed(commits) if c.version is not None), -1),
+            "partitions_changed": changed,
+            "preview": dg.MetadataValue.md(markdown(preview.limit(PREVIEW_ROWS).to_pyarrow().to_pylist())),
+            **(more or {}),
+        },
+        check_results=[dg.AssetCheckResult(passed=True, check_name=CONTRACT, asset_key=dg.AssetKey(table.asset))],
+    )
+
+
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A small Markdown table; cell text cannot break out of its cell."""
+    if not rows:
+        return "*no rows*"
+    names = list(rows[0])
+    lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
+    lines += ["| " + " | ".join(_cell(row[name]) for name in names) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = f"{value:f}".rstrip("0").rstrip(".") if hasattr(value, "as_tuple") else str(value)
+    text = " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
+    return text if len(text) <= 48 else f"{text[:45]}…"

@@ -1,0 +1,1 @@
+"""Operations: schedules, freshness and arrival checks."""

@@ -1,0 +1,122 @@
+"""Schedules: yesterday every night, the trailing window of revised data, and the month's indicators and report.
+
+All are STOPPED until somebody turns them on in the UI: a fresh installation calls nobody by itself.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from energy_assets.operations.checks import ARRIVED
+from energy_assets.periods import DayRange, Month
+from energy_assets.site import Site
+from energy_assets.sources.base import Source
+from energy_assets.tables import raw_table
+
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+def range_tags(days: DayRange) -> dict[str, str]:
+    """Run tags that make one run of a range of days."""
+    return {RANGE_START: days.first.isoformat(), RANGE_END: days.last.isoformat()}
+
+
+def daily_selection(site: Site) -> dg.AssetSelection:
+    """Everything partitioned by day, from raw to daily indicators."""
+    tables = dg.AssetSelection.groups("raw", "unified", "factors", "emissions")
+    return (tables | dg.AssetSelection.assets(dg.AssetKey(["kpi", "daily"]))) - _arrivals(site)
+
+
+def _arrivals(site: Site) -> dg.AssetSelection:
+    """The arrival checks: they ask about yesterday, so a run of other days leaves them out."""
+    keys = [dg.AssetCheckKey(dg.AssetKey(raw_table(source).asset), ARRIVED) for source in site.sources]
+    return dg.AssetSelection.checks(*keys)
+
+
+def monthly_selection(site: Site) -> dg.AssetSelection:
+    """Everything partitioned by month: indicators and disclosures."""
+    return dg.AssetSelection.assets(dg.AssetKey(["kpi", "monthly"])) | dg.AssetSelection.groups("disclosure")
+
+
+def jobs(site: Site) -> list[UnresolvedAssetJobDefinition]:
+    """The jobs behind the commands, so that the UI can start them too."""
+    indicators = dg.AssetSelection.assets(dg.AssetKey(["kpi", "monthly"]))
+    return [
+        dg.define_asset_job("daily", daily_selection(site)),
+        dg.define_asset_job("monthly_indicators", indicators),
+        dg.define_asset_job("monthly", monthly_selection(site)),
+    ]
+
+
+def schedules(site: Site) -> list[dg.ScheduleDefinition]:
+    """The site's schedules."""
+    made = [_nightly(), _monthly(site)]
+    revised = [source for source in site.sources if _trailing(source)]
+    if revised:
+        made.append(_revisions(site, revised))
+    return made
+
+
+def _nightly() -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name="daily_schedule",
+        cron_schedule="30 2 * * *",
+        job_name="daily",
+        execution_timezone="UTC",
+        description="Everything of the last complete day, 02:30 UTC.",
+    )
+    def daily_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        last = _yesterday(context.scheduled_execution_time)
+        return dg.RunRequest(run_key=f"daily-{last}", partition_key=last.isoformat())
+
+    return daily_schedule
+
+
+def _monthly(site: Site) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name="monthly_schedule",
+        cron_schedule="30 4 * * *",
+        job_name="monthly",
+        execution_timezone="UTC",
+        description="Indicators and report of the running month, and of the month before until its tenth day.",
+    )
+    def monthly_schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        today = context.scheduled_execution_time.date()
+        months = {Month.of(today - timedelta(days=1)), Month.of(today - timedelta(days=10))}
+        for month in sorted(months):
+            if month.first >= site.start.replace(day=1):
+                yield dg.RunRequest(run_key=f"{month}-{today}", partition_key=month.first.isoformat())
+
+    return monthly_schedule
+
+
+def _revisions(site: Site, sources: list[Source]) -> dg.ScheduleDefinition:
+    raw = dg.AssetSelection.assets(*(dg.AssetKey(raw_table(source).asset) for source in sources))
+    selection = raw.downstream() & dg.AssetSelection.groups("raw", "factors", "emissions", "kpi")
+    window = max(_trailing(source) for source in sources)
+
+    @dg.schedule(
+        name="revisions_schedule",
+        cron_schedule="30 3 * * *",
+        target=selection - dg.AssetSelection.assets(dg.AssetKey(["kpi", "monthly"])) - _arrivals(site),
+        execution_timezone="UTC",
+        description=f"The last {window} days of publishers that replace estimates, and what depends on them.",
+    )
+    def revisions_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        last = _yesterday(context.scheduled_execution_time)
+        return dg.RunRequest(
+            run_key=f"revisions-{last}", tags=range_tags(DayRange(last - timedelta(days=window - 1), last))
+        )
+
+    return revisions_schedule
+
+
+def _trailing(source: Source) -> int:
+    """How many days back a source's publisher revises what it said; 0 for never."""
+    return int(getattr(source, "repull_days", 0))
+
+
+def _yesterday(now: datetime) -> date:
+    return now.astimezone(UTC).date() - timedelta(days=1)

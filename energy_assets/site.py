@@ -1,0 +1,279 @@
+"""site.yaml: what an organisation has, where it is kept, and how it is to be counted.
+
+What belongs here: the models of the file and the errors a person gets for a wrong one. What does not: acting
+on it. The keys of a source are the fields of its class (`energy_assets.sources.registry`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
+
+from energy_assets.secrets import RESOLVERS, reveal
+from energy_assets.sources.base import Place, PlacedSource, Source, Strict
+from energy_assets.sources.registry import KINDS, source_class
+from energy_assets.storage import Storage
+
+T = TypeVar("T", bound=BaseModel)
+SITE_VARIABLE = "ENERGY_ASSETS_SITE"
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+WorkloadType = Literal["training", "fine_tuning", "inference", "batch", "development", "overhead", "other"]
+
+
+class SiteError(Exception):
+    """The site file cannot be used; the message has one line per fault: file, line, key, what is allowed."""
+
+
+class Organisation(Strict):
+    """Who reports."""
+
+    name: str = Field(description="as it appears on the cover")
+    currency: Currency = Field("USD", description="ISO 4217 code reports print costs in")
+    consolidation: Literal["operational_control", "financial_control", "equity_share"] = Field(
+        "operational_control", description="GHG Protocol consolidation approach"
+    )
+    base_year: int | None = Field(None, ge=1990, le=2100, description="year targets are measured against")
+    lei: Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{18}[0-9]{2}$")] | None = Field(
+        None, description="Legal Entity Identifier, ISO 17442"
+    )
+    synthetic: bool = Field(False, description="true labels every report as made from synthetic data")
+
+
+class StorageBlock(Strict):
+    """Where landing, lake and reports are kept."""
+
+    root: str = Field("./var", description="a folder (relative to the site file) or s3://, gs://, az:// URL")
+    options: dict[str, str] = Field(
+        default_factory=dict,
+        description="object store options, for example aws_endpoint; values may be secret references",
+    )
+
+
+class Engine(Strict):
+    """What computes."""
+
+    kind: Literal["duckdb"] = Field("duckdb", description="DuckDB in memory, one connection per step")
+    memory_limit: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?\s?(MB|GB)$")] = Field(
+        "4GB", description="for example 4GB; beyond it DuckDB spills to disk"
+    )
+    threads: int | None = Field(None, ge=1, description="default: all cores")
+
+
+class Rule(Strict):
+    """Maps what a source tells of a workload to project, model and workload type.
+
+    A rule matches when every key of `match` does: a column (source, node_id, workload_id, deployment, …) or a
+    label or tag, against a pattern with `*` and `?`, or a list of them. The first rule that matches wins.
+    """
+
+    match: dict[str, str | list[str]] = Field(min_length=1, description="column or label: pattern, or list of patterns")
+    project: str | None = Field(None, description="a name, or {label:team} to take a label's value")
+    model_id: str | None = Field(None, description="a name, or {label:model_name}")
+    workload_type: WorkloadType | None = Field(None, description="what the workload does")
+
+
+class Attribution(Strict):
+    """Who used what."""
+
+    rules: list[Rule] = Field(default_factory=list, description="in order; the first match wins")
+
+
+class Factors(Strict):
+    """Choices of factors that an auditor must see."""
+
+    scope2_basis: Literal["direct", "lifecycle"] = Field(
+        "direct", description="intensity behind location_g; the GHG Protocol wants direct (combustion) factors"
+    )
+
+
+class Target(Strict):
+    """A reduction the organisation has promised."""
+
+    kpi: str = Field(description="name of a KPI")
+    unit: str = Field(description="unit of the values")
+    base_year: int = Field(ge=1990, le=2100)
+    base_value: Decimal
+    target_year: int = Field(ge=1990, le=2100)
+    target_value: Decimal
+
+
+class Site(Strict):
+    """The whole file. `sources` holds the source objects themselves."""
+
+    organisation: Organisation
+    start: date = Field(description="first day of the daily partitions, for example 2024-01-01")
+    storage: StorageBlock = Field(default_factory=StorageBlock)
+    engine: Engine = Field(default_factory=Engine)
+    sources: list[Any] = Field(description="where data comes from")
+    attribution: Attribution = Field(default_factory=Attribution)
+    factors: Factors = Field(default_factory=Factors)
+    targets: list[Target] = Field(default_factory=list)
+    folder: Path = Field(Path("."), exclude=True)
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """Every grid zone a source of the site stands in."""
+        return tuple(sorted({place.zone for place in self.places.values() if place.zone}))
+
+    @property
+    def places(self) -> dict[str, Place]:
+        """The place of every source that has one, by source name."""
+        return {source.name: source.place for source in self.sources if isinstance(source, PlacedSource)}
+
+    def feeding(self, feed: str) -> list[Source]:
+        """The sources of one feed, in the order of the file."""
+        return [source for source in self.sources if source.feeds == feed]
+
+    def disk(self) -> Storage:
+        """The storage, with its folder made absolute and its secrets resolved."""
+        root = self.storage.root
+        if "://" not in root:
+            root = str((self.folder / root).resolve())
+        options = {
+            key: reveal(value) if value.partition(":")[0] in RESOLVERS else value
+            for key, value in self.storage.options.items()
+        }
+        return Storage(root, options)
+
+
+def load_site(path: Path) -> Site:
+    """Read and check a site file.
+
+    Raises:
+        SiteError: with every fault found, not only the first.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SiteError(
+            f"{path}: cannot be read ({error.strerror}). `energy-assets init` writes an example."
+        ) from error
+    try:
+        content, lines = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise SiteError(f"{path}: is no valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise SiteError(f"{path}: is empty or no mapping; it needs the keys {', '.join(_keys(Site))}")
+    faults: list[tuple[tuple[int | str, ...], str]] = []
+    content.pop("folder", None)
+    sources = _sources(content.get("sources"), faults)
+    site = _validated(Site, {**content, "sources": sources, "folder": path.resolve().parent}, (), faults)
+    if faults or site is None:
+        raise SiteError("\n".join(f"{path}:{_line(lines, loc)}: {_dotted(loc)}: {text}" for loc, text in faults))
+    return site
+
+
+def site_from_environment() -> Site:
+    """The site that `ENERGY_ASSETS_SITE` names; Dagster's code location starts here.
+
+    Raises:
+        SiteError: the variable is not set, or its file is wrong.
+    """
+    path = os.environ.get(SITE_VARIABLE)
+    if not path:
+        raise SiteError(f"{SITE_VARIABLE} is not set; it names the site file, for example {SITE_VARIABLE}=site.yaml")
+    return load_site(Path(path))
+
+
+def _sources(blocks: Any, faults: list[tuple[tuple[int | str, ...], str]]) -> list[Source]:
+    loaded: list[Source] = []
+    if not isinstance(blocks, list) or not blocks:
+        faults.append((("sources",), "needs a list of at least one source, each with name and kind"))
+        return loaded
+    for number, block in enumerate(blocks):
+        loc: tuple[int | str, ...] = ("sources", number)
+        kind = block.get("kind") if isinstance(block, dict) else None
+        if kind not in KINDS:
+            faults.append(((*loc, "kind"), f"'{kind}' is no kind of source{_nearest(str(kind), KINDS)}"))
+            continue
+        source = _validated(source_class(kind), block, loc, faults)
+        if source is not None and source.name in {other.name for other in loaded}:
+            faults.append(((*loc, "name"), f"'{source.name}' is the name of another source; names must be unique"))
+        elif source is not None:
+            loaded.append(source)
+    return loaded
+
+
+def _validated(
+    model: type[T], value: Any, loc: tuple[int | str, ...], faults: list[tuple[tuple[int | str, ...], str]]
+) -> T | None:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        for fault in error.errors():
+            here = tuple(part for part in fault["loc"] if not str(part).startswith(("function-", "constrained-")))
+            faults.append(((*loc, *here), _explain(model, here, fault)))
+        return None
+
+
+def _explain(model: type[BaseModel], loc: Sequence[int | str], fault: Any) -> str:
+    key = str(loc[-1]) if loc else ""
+    owner = _model_at(model, loc[:-1])
+    if fault["type"] == "extra_forbidden" and owner:
+        return f"unknown key{_nearest(key, _keys(owner))}"
+    if fault["type"] == "missing" and owner and key in owner.model_fields:
+        about = owner.model_fields[key].description
+        return "is missing" + (f": {about}" if about else "")
+    said = str(fault["msg"]).removeprefix("Value error, ")
+    about = owner.model_fields[key].description if owner and key in owner.model_fields else None
+    given = "" if isinstance(fault["input"], (dict, list)) else f" (given: {fault['input']!r})"
+    return f"{said}{given}" + (f"; it is {about}" if about else "")
+
+
+def _model_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel] | None:
+    """The model behind a path into the document."""
+    current: type[BaseModel] | None = model
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        field = current.model_fields.get(part) if current else None
+        current = next(_models_in(field.annotation), None) if field else None
+    return current
+
+
+def _models_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [name for name, field in model.model_fields.items() if not field.exclude]
+
+
+def _nearest(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), 1, 0.6)
+    hint = f"; did you mean '{close[0]}'?" if close else "."
+    return f"{hint} Allowed: {', '.join(known)}"
+
+
+def _dotted(loc: Sequence[int | str]) -> str:
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+    return path.removeprefix(".") or "the file"
+
+
+def _line(node: yaml.Node | None, loc: Sequence[int | str]) -> int:
+    """The line of a path into the document, or of the nearest thing above it that exists."""
+    line = 1
+    for part in loc:
+        following: yaml.Node | None = None
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(part):
+                    line, following = key.start_mark.line + 1, value
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            following = node.value[part]
+            line = following.start_mark.line + 1
+        if following is None:
+            break
+        node = following
+    return line

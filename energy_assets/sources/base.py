@@ -1,0 +1,162 @@
+"""What a source is: a block of site.yaml that can collect bytes, parse them, and check itself.
+
+A source fills the contract of its feed (`energy_assets.contracts.raw`) and knows nothing of what happens
+upstairs. `plan` is the only method that talks to the world; `parse` is pure: the same objects give the same
+rows, today and in ten years.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import ibis
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from energy_assets.landing import Fetched, Landed, Landing
+from energy_assets.periods import DayRange
+
+Feed = Literal["energy", "cost", "activity", "grid_intensity"]
+GhgScope = Literal["scope2", "scope3.1", "scope3.8"]
+SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
+
+
+class Strict(BaseModel):
+    """A block of site.yaml: unknown keys are errors, values do not change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Place(Strict):
+    """Where machines stand: decides the grid and the building's overhead."""
+
+    provider: str = Field("onprem", description="aws, gcp, azure, onprem …")
+    account_id: str | None = Field(None, description="account, tenant or cost centre")
+    region: str = Field(description="region or site name")
+    zone: str | None = Field(None, description="grid zone as Electricity Maps names it, for example DE or US-CAL-CISO")
+    pue: Decimal | None = Field(
+        None, ge=1, le=5, max_digits=5, decimal_places=3, description="power usage effectiveness of the building"
+    )
+    ghg_scope: GhgScope | None = Field(
+        None, description="scope2 for own machines (default on premises), scope3.1 for bought services, scope3.8 leased"
+    )
+
+    @property
+    def scope(self) -> GhgScope:
+        """Where a kWh of this place belongs: Scope 2 on premises, Scope 3.1 elsewhere, unless the site says."""
+        return self.ghg_scope or ("scope2" if self.provider == "onprem" else "scope3.1")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One piece of collecting that succeeds or fails as a whole.
+
+    Attributes:
+        days: The days this piece is needed for; when it fails, these days fail and no others.
+        label: For progress and errors.
+        fetch: Does the work; everything it returns is landed for the days each answer names.
+    """
+
+    days: tuple[date, ...]
+    label: str
+    fetch: Callable[[], Iterable[Fetched]]
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Rows in the feed's raw contract, and what had to be left out.
+
+    Attributes:
+        rows: An Ibis table on the desk's connection with exactly the columns of the contract.
+        notes: Counts worth telling, for example `negative_readings_dropped`.
+    """
+
+    rows: ibis.Table
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of `energy-assets doctor`."""
+
+    ok: bool
+    what: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a source may use while it works.
+
+    Attributes:
+        con: An Ibis backend (DuckDB in memory) that lives as long as the step.
+        landing: Where raw objects are read from.
+        folder: A temporary folder for spooled objects.
+        site_folder: The folder of site.yaml; relative paths start there.
+        zones: Every grid zone the site has machines in.
+        now: The current instant, UTC.
+    """
+
+    con: Any
+    landing: Landing
+    folder: Path
+    site_folder: Path
+    zones: tuple[str, ...]
+    now: datetime
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("energy_assets"))
+
+    def read(self, landed: Landed) -> bytes:
+        """The raw bytes of a landed object."""
+        return self.landing.read(landed.sha256)
+
+    def spool(self, landed: Landed, suffix: str = "") -> Path:
+        """The raw bytes of a landed object as a local file."""
+        return self.landing.spool(landed.sha256, self.folder, suffix)
+
+
+class Source(Strict, ABC):
+    """Base of every source; its fields are the keys of its block in site.yaml."""
+
+    feeds: ClassVar[Feed]
+    parser_version: ClassVar[str] = "1"
+    title: ClassVar[str]
+    engine_kind: ClassVar[str] = "http"
+    """Shown as the asset's kind in the Dagster UI, for example `prometheus` or `csv`."""
+
+    name: SourceName = Field(description="unique name; the raw asset is called raw/<name>")
+    kind: str
+
+    @abstractmethod
+    def plan(self, days: DayRange, desk: Desk) -> Iterable[Unit]:
+        """Split the collecting of `days` into units. Which requests a day gets never depends on the range it
+        is part of, so that a day collected alone lands the same bytes.
+
+        Raises:
+            SourceError: nothing can be collected at all.
+        """
+
+    @abstractmethod
+    def parse(self, objects: Sequence[Landed], days: DayRange, desk: Desk) -> Parsed:
+        """Turn landed objects into rows of `days`; pure in the objects and their requests.
+
+        Called once for each stretch of days that share the same objects.
+
+        Raises:
+            MalformedError: the bytes are not what the format promises; names the object.
+        """
+
+    @abstractmethod
+    def check(self, desk: Desk) -> Iterable[Finding]:
+        """Try the source live, without landing anything: reachable, allowed, and does it have data?"""
+
+
+class PlacedSource(Source, ABC):
+    """A source whose machines stand in one place."""
+
+    place: Place

@@ -1,0 +1,1 @@
+"""Unified tables: pure Ibis functions from raw rows to energy, cost and activity, beside thin assets."""

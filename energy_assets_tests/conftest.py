@@ -1,0 +1,55 @@
+"""Fixtures every test may use: a desk to work at, and the real data beside the checkout."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import ibis
+import pyarrow as pa
+import pytest
+from obstore.store import LocalStore
+
+from energy_assets.landing import Landing
+from energy_assets.periods import DayRange
+from energy_assets.sources.base import Desk, Source
+from energy_assets.sources.collect import collect, parse
+
+REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """A desk on an empty landing zone, at noon of 2026-11-20 UTC."""
+    (tmp_path / "store").mkdir()
+    (tmp_path / "spool").mkdir()
+    con = ibis.duckdb.connect(threads=2)
+    con.raw_sql("SET TimeZone='UTC'")
+    return Desk(
+        con=con,
+        landing=Landing(LocalStore(tmp_path / "store")),
+        folder=tmp_path / "spool",
+        site_folder=tmp_path,
+        zones=("DE", "FR"),
+        now=datetime(2026, 11, 20, 12, tzinfo=UTC),
+    )
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real measurements; tests that need it skip where it is absent."""
+    if not REAL_DATA.exists():
+        pytest.skip(f"real data not found at {REAL_DATA}; it is not part of this repository")
+    return REAL_DATA
+
+
+def rows_of(source: Source, days: DayRange, desk: Desk) -> tuple[pa.Table, dict[str, int]]:
+    """Collect and parse `days` as the raw asset does; raise the first failure."""
+    collected = collect(source, days, desk)
+    for error in collected.failures.values():
+        raise error
+    parsed, failures = parse(source, collected.editions, desk)
+    for error in failures.values():
+        raise error
+    assert parsed is not None, "nothing was collected"
+    return parsed.rows.to_pyarrow(), dict(parsed.notes)
