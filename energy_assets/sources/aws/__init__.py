@@ -1,0 +1,1 @@
+"""AWS: what its accounts deliver into buckets."""

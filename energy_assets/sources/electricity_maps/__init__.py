@@ -1,0 +1,1 @@
+"""Grid intensity from the Electricity Maps API."""

@@ -1,0 +1,214 @@
+"""Answers of the Electricity Maps API to hours, pure: bytes and their requests in, a table out.
+
+What belongs here: the JSON and its meaning. What does not: requests, and stand-ins for missing hours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import ibis
+import pyarrow as pa
+
+from energy_assets.periods import DayRange
+from energy_assets.sources.electricity_maps.client import BASES
+from energy_assets.sources.errors import MalformedError
+from energy_assets.sources.intensity import HOURS, MAX_GCO2E_PER_KWH, MEANS, ROWS
+
+_STEP = Decimal("0.001")
+_REMEDY = "The bytes stay landed; run the same days again, and write to Electricity Maps if it stays so."
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of an answer.
+
+    Attributes:
+        zone: As answered.
+        basis: lifecycle or direct.
+        time: Start of the hour, or of the year, UTC without offset.
+        gco2e_per_kwh: None where the service knows none.
+        is_estimated: By the service.
+        updated_at: When the service last touched it; the later of two wins.
+        sha256: Of the answer.
+        version: Of the API.
+        fault: Why it says nothing: the name of the note that counts it.
+    """
+
+    zone: str
+    basis: str
+    time: datetime
+    gco2e_per_kwh: Decimal | None
+    is_estimated: bool
+    updated_at: str
+    sha256: str
+    version: str
+    fault: str | None
+
+
+def points(body: bytes, request: Mapping[str, Any], sha256: str = "") -> list[Point]:
+    """The values of one answer that lie in the window it was asked for.
+
+    Raises:
+        MalformedError: no JSON, another shape than promised, or an answer about another zone than asked.
+    """
+    where = f"answer {sha256[:12] or 'of Electricity Maps'} to {request['url']} for zone {request['params']['zone']}"
+    try:
+        content = json.loads(body, parse_float=Decimal)
+    except ValueError as error:
+        raise MalformedError(f"{where}: no whole JSON ({error})", _REMEDY) from error
+    try:
+        zone = content["zone"]
+        listed = content["data"] if "data" in content else content["history"]
+        found = [_point(entry, zone, request, sha256) for entry in listed]
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        fault = f"{type(error).__name__}: {error}"
+        raise MalformedError(f"{where}: not the fields the service documents ({fault})", _REMEDY) from error
+    told = {zone, *(point.zone for point in found)}
+    if told != {request["params"]["zone"]}:
+        raise MalformedError(f"{where}: speaks of zone {', '.join(sorted(map(str, told)))}", _REMEDY)
+    if "start" not in request["params"]:
+        return found
+    start, end = (_utc(request["params"][key]) for key in ("start", "end"))
+    return [point for point in found if start <= point.time < end]
+
+
+def answered_zone(body: bytes) -> str | None:
+    """The zone an answer says it is about; None where it cannot be read."""
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return None
+    return str(content["zone"]) if isinstance(content, dict) and "zone" in content else None
+
+
+def is_yearly(request: Mapping[str, Any]) -> bool:
+    """Whether a request asked for means of years."""
+    return bool(request["params"].get("temporalGranularity") == "yearly")
+
+
+def is_history(request: Mapping[str, Any]) -> bool:
+    """Whether a request asked for the last 24 hours, whenever it was made."""
+    return str(request["url"]).endswith("/history")
+
+
+def short_days(found: Iterable[Point], days: Iterable[date]) -> list[date]:
+    """The days on which one of the zones lacks an intensity in one of the 24 hours."""
+    hours: dict[tuple[str, str], dict[date, set[datetime]]] = {}
+    for point in found:
+        of_day = hours.setdefault((point.zone, point.basis), {}).setdefault(point.time.date(), set())
+        if not point.fault:
+            of_day.add(point.time)
+    told = [hours.get((zone, basis), {}) for zone in {zone for zone, _ in hours} for basis in BASES]
+    return [day for day in days if not told or any(len(of.get(day, ())) < 24 for of in told)]
+
+
+def hour_rows(found: Sequence[Point]) -> pa.Table:
+    """`HOURS`: both intensities joined by zone and hour."""
+    rows = []
+    for (zone, hour), (values, shared) in _joined(found).items():
+        rows.append({"zone": zone, "hour": hour, **values, **shared})
+    return pa.Table.from_pylist(rows, schema=HOURS.to_pyarrow())
+
+
+def published_rows(hours: pa.Table, days: DayRange) -> pa.Table:
+    """The `ROWS` of days that lack nothing."""
+    rows = [
+        {**row, "day": row["hour"].date(), "resolution": "hour"}
+        for row in hours.to_pylist()
+        if row["hour"].date() in days
+    ]
+    return pa.Table.from_pylist(rows, schema=ROWS.to_pyarrow())
+
+
+def year_rows(found: Sequence[Point]) -> pa.Table:
+    """`MEANS` with a column `year`, as the service published them."""
+    rows = [
+        {"zone": zone, "year": start.year, **values, **shared}
+        for (zone, start), (values, shared) in _joined(found).items()
+    ]
+    return pa.Table.from_pylist(rows, schema=ibis.schema({**MEANS, "year": "int32"}).to_pyarrow())
+
+
+def notes_of(found: Iterable[Point], days: DayRange) -> dict[str, int]:
+    """What of `days` was left out."""
+    notes: dict[str, int] = {}
+    for point in found:
+        if point.fault and point.time.date() in days:
+            notes[point.fault] = notes.get(point.fault, 0) + 1
+    return notes
+
+
+def _point(entry: Mapping[str, Any], zone: str, request: Mapping[str, Any], sha256: str) -> Point:
+    value = entry["carbonIntensity"]
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | Decimal)):
+        raise ValueError(f"carbonIntensity is {value!r}")
+    basis = request["params"]["emissionFactorType"]
+    if entry.get("emissionFactorType", basis) != basis:
+        raise ValueError(f"emissionFactorType is {entry['emissionFactorType']!r}, asked for {basis!r}")
+    estimated = entry["isEstimated"]
+    if not isinstance(estimated, bool) and value is not None:
+        raise ValueError(f"isEstimated is {estimated!r}")
+    time = _utc(entry["datetime"])
+    intensity = None if value is None else Decimal(value).quantize(_STEP, ROUND_HALF_UP)
+    return Point(
+        zone=entry.get("zone", zone),
+        basis=basis,
+        time=time,
+        gco2e_per_kwh=intensity,
+        is_estimated=bool(estimated),
+        updated_at=str(entry.get("updatedAt") or ""),
+        sha256=sha256,
+        version=str(request["url"]).split("/")[-3],
+        fault=_fault(time, intensity),
+    )
+
+
+def _utc(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    return instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant
+
+
+def _fault(time: datetime, gco2e_per_kwh: Decimal | None) -> str | None:
+    if gco2e_per_kwh is None:
+        return "points_without_intensity_dropped"
+    if not 0 <= gco2e_per_kwh <= MAX_GCO2E_PER_KWH:
+        return "impossible_values_dropped"
+    if time.minute or time.second or time.microsecond:
+        return "points_off_the_hour_dropped"
+    return None
+
+
+def _joined(
+    found: Sequence[Point],
+) -> dict[tuple[str, datetime], tuple[dict[str, Decimal | None], dict[str, Any]]]:
+    """Both intensities of every zone and time, and what they share; of two answers the later update wins."""
+    best: dict[tuple[str, datetime], dict[str, Point]] = {}
+    for point in sorted(_sound(found), key=lambda p: (p.updated_at, p.sha256)):
+        best.setdefault((point.zone, point.time), {})[point.basis] = point
+    return {key: (_values(told), _shared(told)) for key, told in best.items()}
+
+
+def _sound(found: Sequence[Point]) -> Iterator[Point]:
+    return (point for point in found if not point.fault)
+
+
+def _values(told: Mapping[str, Point]) -> dict[str, Decimal | None]:
+    return {f"{b}_gco2e_per_kwh": told[b].gco2e_per_kwh if b in told else None for b in BASES}
+
+
+def _shared(told: Mapping[str, Point]) -> dict[str, Any]:
+    """The row names the life-cycle answer where there is one; the other is its neighbour in the edition."""
+    bases = [basis for basis in BASES if basis in told]
+    first = told[bases[0]]
+    return {
+        "carbon_free_share": None,
+        "is_estimated": any(point.is_estimated for point in told.values()),
+        "factor_id": f"electricity_maps/{first.version}/{first.zone}/{'+'.join(bases)}",
+        "raw_sha256": first.sha256,
+    }

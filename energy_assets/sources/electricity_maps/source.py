@@ -1,0 +1,237 @@
+"""The source `electricity_maps`: which requests a day needs, and its rows.
+
+What belongs here: the site.yaml block, the windows, the re-pull. What does not: the wire (`client`), the JSON
+(`parse`), and the stand-ins (`energy_assets.sources.intensity`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import Any, ClassVar, Literal, NoReturn
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+from pydantic import Field
+
+from energy_assets.landing import Fetched, Landed
+from energy_assets.periods import ONE_DAY, DayRange, Month
+from energy_assets.secrets import SecretError, SecretRef, reveal
+from energy_assets.sources.base import Desk, Feed, Finding, Parsed, Source, Unit
+from energy_assets.sources.electricity_maps.client import BASES, WINDOW_DAYS, Answer, Api
+from energy_assets.sources.electricity_maps.parse import (
+    answered_zone,
+    hour_rows,
+    is_history,
+    is_yearly,
+    notes_of,
+    points,
+    published_rows,
+    short_days,
+    year_rows,
+)
+from energy_assets.sources.errors import MalformedError, PermanentError, SourceError, TransientError
+from energy_assets.sources.intensity import month_means, rows_with_stand_ins
+
+EPOCH = date(1970, 1, 1)
+
+
+class ElectricityMaps(Source):
+    """Hourly carbon intensity, life-cycle and direct, from the Electricity Maps API."""
+
+    feeds: ClassVar[Feed] = "grid_intensity"
+    parser_version: ClassVar[str] = "1"
+    title: ClassVar[str] = "Electricity Maps API"
+    engine_kind: ClassVar[str] = "http"
+
+    kind: Literal["electricity_maps"]
+    token: SecretRef = Field(description="reference to the auth-token")
+    url: str = Field("https://api.electricitymaps.com/v3", pattern="^https?://", description="base url with version")
+    zones: list[str] | None = Field(None, min_length=1, description="grid zones; default the zones of all places")
+    access: Literal["past_range", "history"] = Field(
+        "past_range", description="history for free tokens, which see the last 24 hours only"
+    )
+    repull_days: int = Field(14, ge=0, le=60, description="days whose estimates may still be replaced")
+
+    def repull(self, now: datetime) -> DayRange | None:
+        """The days a scheduler should collect again each day, because estimates in them get replaced."""
+        yesterday = now.date() - ONE_DAY
+        if self.access == "history" or self.repull_days == 0:
+            return None
+        return DayRange(yesterday - ONE_DAY * (self.repull_days - 1), yesterday)
+
+    def plan(self, days: DayRange, desk: Desk) -> Iterable[Unit]:
+        """One unit per zone and window; days that are not over fail, because nobody knows their hours yet."""
+        zones = self._zones(desk)
+        api = self._api()
+        today = desk.now.date()
+        if self.access == "history":
+            yield from self._plan_history(api, zones, days, desk)
+            return
+        over = [day for day in days if day < today]
+        for zone in zones:
+            for window, wanted in _grouped(over, today, self.repull_days):
+                label = f"{zone} {window}"
+                yield Unit(wanted, label, partial(self._fetch, api, zone, window, wanted, today))
+        if len(over) < len(days):
+            yield _failing(tuple(day for day in days if day >= today), "days not over", _not_over(today))
+
+    def parse(self, objects: Sequence[Landed], days: DayRange, desk: Desk) -> Parsed:
+        """Rows of `days`; points without a usable intensity are counted in the notes."""
+        told = [(landed.request, points(desk.read(landed), landed.request, landed.sha256)) for landed in objects]
+        hourly = [point for request, found in told if not is_yearly(request) for point in found]
+        yearly = [point for request, found in told if is_yearly(request) for point in found]
+        hours = hour_rows(hourly)
+        if not yearly and not short_days(hourly, days):
+            return Parsed(_kept(published_rows(hours, days), desk), notes_of(hourly, days))
+        known, years = (_kept(table, desk) for table in (hours, year_rows(yearly)))
+        whole_months = known.filter(not any(is_history(request) for request, _ in told))
+        rows = _kept(rows_with_stand_ins(known, month_means(whole_months), years, days), desk)
+        return Parsed(rows, notes_of(hourly, days))
+
+    def check(self, desk: Desk) -> Iterable[Finding]:
+        """Each zone: known, allowed, and does it have hours of yesterday?"""
+        try:
+            zones, api = self._zones(desk), self._api()
+        except SourceError as error:
+            yield Finding(False, error.message, error.remedy)
+            return
+        yesterday = desk.now.date() - ONE_DAY
+        for zone in zones:
+            try:
+                if self.access == "history":
+                    answer = api.last_day(zone, BASES[0])
+                else:
+                    answer = api.hours(zone, BASES[0], DayRange(yesterday, yesterday))
+                _require_zone(answer)
+                known = [p for p in points(answer.body, answer.request) if p.gco2e_per_kwh is not None]
+            except SourceError as error:
+                yield Finding(False, error.message, error.remedy)
+                continue
+            estimated = sum(point.is_estimated for point in known)
+            period = "the last 24 hours" if self.access == "history" else f"{yesterday}"
+            what = f"{self.url}: {zone}, {len(known)} of 24 hours of {period}, {estimated} estimated"
+            yield Finding(bool(known), what, "" if known else "Missing hours get stand-ins; ask again tomorrow.")
+
+    def _zones(self, desk: Desk) -> tuple[str, ...]:
+        zones = tuple(dict.fromkeys(self.zones or desk.zones))
+        if not zones:
+            raise PermanentError(
+                f"source '{self.name}': no grid zone to ask for",
+                "Name `zones` of this source in site.yaml, or the `zone` of a place.",
+            )
+        return zones
+
+    def _api(self) -> Api:
+        try:
+            return Api(self.url, reveal(self.token), self.name)
+        except SecretError as error:
+            raise PermanentError(f"source '{self.name}': {error}", "It is named by `token` in site.yaml.") from error
+
+    def _fetch(self, api: Api, zone: str, window: DayRange, days: tuple[date, ...], today: date) -> Iterator[Fetched]:
+        """The window, both bases; for days with missing hours also their month and year."""
+        answers = [api.hours(zone, basis, window) for basis in BASES]
+        yield from _landable(answers, days)
+        lacking = _short(answers, days)
+        for month in sorted({Month.of(day) for day in lacking}):
+            of_month = tuple(day for day in lacking if Month.of(day) == month)
+            past = [day for day in month.days if day < today]
+            for other, _ in _grouped(past, today, self.repull_days):
+                if other != window:
+                    yield from _landable((api.hours(zone, basis, other) for basis in BASES), of_month)
+            yield from _landable((api.year(zone, basis, month.year) for basis in BASES), of_month)
+
+    def _plan_history(self, api: Api, zones: Sequence[str], days: DayRange, desk: Desk) -> Iterator[Unit]:
+        """The last 24 hours, beside what earlier collections of the same days have landed."""
+        oldest = (desk.now - timedelta(hours=23)).date()
+        seen = tuple(day for day in days if oldest <= day <= desk.now.date())
+        kept = tuple(day for day in days if day < oldest and desk.landing.edition(self.name, day))
+        for zone in zones:
+            if seen or kept:
+                yield Unit(
+                    seen + kept, f"{zone} last 24 hours", partial(self._fetch_history, api, zone, seen, kept, desk)
+                )
+        lost = tuple(day for day in days if day not in seen + kept)
+        if lost:
+            error = PermanentError(
+                f"source '{self.name}': with `access: history` only the last 24 hours can be asked for, not {lost[0]}",
+                "Use a token with `access: past_range`, or add CSV exports as a source of kind intensity_files.",
+            )
+            yield _failing(lost, "days out of reach", error)
+
+    def _fetch_history(
+        self, api: Api, zone: str, seen: tuple[date, ...], kept: tuple[date, ...], desk: Desk
+    ) -> Iterator[Fetched]:
+        answers = [api.last_day(zone, basis) for basis in BASES] if seen else []
+        for day in (*kept, *seen):
+            edition = desk.landing.edition(self.name, day)
+            for landed in edition.objects if edition else ():
+                body = desk.read(landed)
+                if landed.request["params"]["zone"] == zone and body not in [a.body for a in answers]:
+                    yield Fetched(body, landed.request, (day,), 200, "application/json")
+        yield from _landable(answers, seen)
+
+
+def window_of(day: date, today: date, repull_days: int) -> DayRange:
+    """The one request a day belongs to, whatever range it is collected in.
+
+    Windows of ten days lie on a fixed grid; a window whose estimates may still change is asked day by day, so
+    that a re-pull of a day does not restate its neighbours.
+    """
+    first = EPOCH + ONE_DAY * ((day - EPOCH).days // WINDOW_DAYS * WINDOW_DAYS)
+    window = DayRange(first, first + ONE_DAY * (WINDOW_DAYS - 1))
+    return window if window.last < today - ONE_DAY * repull_days else DayRange(day, day)
+
+
+def _grouped(days: Iterable[date], today: date, repull_days: int) -> list[tuple[DayRange, tuple[date, ...]]]:
+    """The windows of `days`, oldest first, and the days each is wanted for."""
+    groups: dict[DayRange, list[date]] = {}
+    for day in days:
+        groups.setdefault(window_of(day, today, repull_days), []).append(day)
+    return [(window, tuple(wanted)) for window, wanted in groups.items()]
+
+
+def _short(answers: Sequence[Answer], days: tuple[date, ...]) -> list[date]:
+    """Days with missing hours; none where an answer cannot be read: parsing will say so."""
+    try:
+        return short_days([p for answer in answers for p in points(answer.body, answer.request)], days)
+    except MalformedError:
+        return []
+
+
+def _landable(answers: Iterable[Answer | None], days: tuple[date, ...]) -> Iterator[Fetched]:
+    """The answers there are; one about another zone is landed as evidence, then refused."""
+    for answer in answers:
+        if answer:
+            yield answer.fetched(days)
+            _require_zone(answer)
+
+
+def _require_zone(answer: Answer) -> None:
+    """Refuse an answer about another zone, such as the one the caller's address lies in."""
+    asked, told = answer.request["params"]["zone"], answered_zone(answer.body)
+    if told is not None and told != asked:
+        raise PermanentError(
+            f"{answer.request['url']}: asked for zone {asked}, answered for {told}; the answer is not used",
+            "Correct the zone's name in site.yaml; the service lists the names under /zones.",
+        )
+
+
+def _failing(days: tuple[date, ...], label: str, error: SourceError) -> Unit:
+    def fail() -> NoReturn:
+        raise error
+
+    return Unit(days, label, fail)
+
+
+def _not_over(today: date) -> TransientError:
+    return TransientError(f"{today} is not over yet (UTC), its hours are not all known", "Run it again tomorrow.")
+
+
+def _kept(rows: ir.Table | pa.Table, desk: Desk) -> ir.Table:
+    """The rows as a temporary table on the desk's connection: computed once, however often they are read."""
+    con: Any = desk.con
+    kept: ir.Table = con.create_table(ibis.util.gen_name("intensity"), obj=rows, temp=True)
+    return kept

@@ -1,0 +1,339 @@
+"""What the columns of a bill mean: FOCUS 1.0 to 1.2, and AWS's Cost and Usage Report in both spellings.
+
+What belongs here: which column feeds which column of `contracts.raw.Charges`, and by which rule. What does not:
+physical types (`cells`) and running the query (`parse`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from energy_assets.sources.errors import MalformedError
+from energy_assets.sources.focus.bill import Bill, literal
+from energy_assets.sources.focus.cells import MONEY, Cell, Cells, RetypedError
+
+Layout = Literal["focus", "aws_cur"]
+
+CATEGORIES = ("Usage", "Purchase", "Tax", "Credit", "Adjustment")
+PROVIDERS = {
+    "aws": "aws",
+    "amazon web services": "aws",
+    "amazon web services, inc.": "aws",
+    "microsoft": "azure",
+    "microsoft azure": "azure",
+    "azure": "azure",
+    "google": "gcp",
+    "google cloud": "gcp",
+    "google cloud platform": "gcp",
+    "gcp": "gcp",
+    "oracle": "oracle",
+    "oracle cloud": "oracle",
+    "oracle cloud infrastructure": "oracle",
+    "oci": "oracle",
+}
+"""ProviderName in lower case, to our name; any other becomes a slug of itself."""
+
+FOCUS_REQUIRED = (
+    "BilledCost",
+    "BillingCurrency",
+    "BillingPeriodStart",
+    "ChargeCategory",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "ProviderName",
+)
+"""Mandatory in every FOCUS version, and a charge means nothing without them."""
+
+ALIASES = {"ProviderName": "Provider", "RegionId": "Region"}
+"""Oracle's reports keep the names of the FOCUS preview."""
+
+CUR_REQUIRED = {
+    "billbillingperiodstartdate": "bill/BillingPeriodStartDate",
+    "lineitemcurrencycode": "lineItem/CurrencyCode",
+    "lineitemlineitemtype": "lineItem/LineItemType",
+    "lineitemunblendedcost": "lineItem/UnblendedCost",
+    "lineitemusageenddate": "lineItem/UsageEndDate",
+    "lineitemusagestartdate": "lineItem/UsageStartDate",
+}
+
+CUR_CATEGORIES = {
+    "Usage": ("Usage", "DiscountedUsage", "SavingsPlanCoveredUsage"),
+    "Tax": ("Tax",),
+    "Credit": ("Credit", "Refund"),
+    "Purchase": ("Fee", "RIFee", "SavingsPlanRecurringFee", "SavingsPlanUpfrontFee"),
+}
+"""ChargeCategory of each LineItemType; all others (discounts, negations) adjust other lines."""
+
+CUR_SERVICE_CATEGORIES = {
+    "AI and Machine Learning": ("AmazonBedrock", "AmazonBedrockService", "AmazonSageMaker", "AmazonQ"),
+    "Compute": ("AmazonEC2", "AWSLambda", "AmazonECS", "AmazonEKS", "AWSBatch", "AmazonECR"),
+    "Storage": ("AmazonS3", "AmazonEFS", "AmazonFSx", "AmazonGlacier", "AWSBackup", "AmazonS3GlacierDeepArchive"),
+    "Networking": ("AWSDataTransfer", "AmazonVPC", "AmazonCloudFront", "AmazonRoute53", "AWSELB"),
+    "Databases": ("AmazonRDS", "AmazonDynamoDB", "AmazonElastiCache", "AmazonNeptune", "AmazonDocDB"),
+}
+"""FOCUS ServiceCategory of the product codes AI workloads meet; any other stays NULL."""
+
+
+@dataclass(frozen=True)
+class Charge:
+    """SQL of one charge.
+
+    Attributes:
+        cells: Values that must be readable, by column of the contract; `billing_account` helps to compare files.
+        texts: Values that may be absent, by column of the contract.
+        labels: The tags as a map.
+        bad_labels: True where tags are there and cannot be read.
+    """
+
+    cells: dict[str, Cell]
+    texts: dict[str, str]
+    labels: str
+    bad_labels: str
+
+
+def layout_of(bill: Bill, wanted: Literal["auto", "focus", "aws_cur"]) -> Layout:
+    """Which layout the header shows.
+
+    Raises:
+        MalformedError: neither, or not the wanted one; names what is missing and what to do.
+    """
+    names = {column.lower() for column in bill.columns}
+    focus_missing = [c for c in FOCUS_REQUIRED if not {c.lower(), ALIASES.get(c, c).lower()} & names]
+    cur_names = {_bare(column) for column in bill.columns}
+    cur_missing = [column for bare, column in CUR_REQUIRED.items() if bare not in cur_names]
+    if wanted != "aws_cur" and not focus_missing:
+        return "focus"
+    if wanted != "focus" and not cur_missing:
+        return "aws_cur"
+    if wanted != "aws_cur" and len(focus_missing) < len(FOCUS_REQUIRED) / 2:
+        raise MalformedError(
+            f"{bill.name}: this FOCUS bill has no column {', '.join(focus_missing)}",
+            "These columns are mandatory in FOCUS: export them too and deliver the file again.",
+        )
+    if wanted != "focus" and len(cur_missing) < len(CUR_REQUIRED) / 2:
+        raise MalformedError(
+            f"{bill.name}: this AWS Cost and Usage Report has no column {', '.join(cur_missing)}",
+            "Select these columns in the export too and deliver the file again.",
+        )
+    raise MalformedError(
+        f"{bill.name}: this is no {_TITLES[wanted]}; its columns begin {', '.join(list(bill.columns)[:6])}",
+        _remedy(names),
+    )
+
+
+_TITLES = {
+    "auto": "FOCUS bill and no AWS Cost and Usage Report",
+    "focus": "FOCUS bill",
+    "aws_cur": "AWS Cost and Usage Report",
+}
+
+
+def _remedy(names: set[str]) -> str:
+    if {"metercategory", "subscriptionid"} & names or "billingperiodstartdate" in names:
+        return (
+            "It looks like an Azure export of actual or amortized cost: in Cost Management create an export of "
+            "the type 'Cost and usage details (FOCUS)' and point `path` at it."
+        )
+    if {"usage_start_time", "cost_type"} <= names:
+        return "It looks like Google's billing export: query its FOCUS view and point `path` at the result."
+    return "Point `path` at FOCUS 1.0 to 1.2 exports, and narrow it so that it matches nothing else."
+
+
+def charge_of(bill: Bill, layout: Layout) -> Charge:
+    """The expressions that read one charge from a bill.
+
+    Raises:
+        MalformedError: a column holds another type than it should; names it and the type found.
+    """
+    try:
+        return _focus(bill) if layout == "focus" else _cur(bill)
+    except RetypedError as error:
+        raise MalformedError(
+            f"{bill.name}: {error}", "Export the bill again with the types of its specification."
+        ) from error
+
+
+def _focus(bill: Bill) -> Charge:
+    cells = Cells(bill)
+    spelled = {column.lower(): column for column in reversed(bill.columns)}
+
+    def column(name: str) -> str | None:
+        if name in bill.columns:
+            return name
+        return spelled.get(name.lower(), spelled.get(ALIASES.get(name, name).lower()))
+
+    def text(name: str) -> str:
+        return cells.text(column(name))
+
+    return Charge(
+        cells={
+            "charge_period_start": cells.time("ChargePeriodStart", column("ChargePeriodStart"), required=True),
+            "charge_period_end": cells.time("ChargePeriodEnd", column("ChargePeriodEnd"), required=True),
+            "billing_period": _date(cells.time("BillingPeriodStart", column("BillingPeriodStart"), required=True)),
+            "provider": _provider(text("ProviderName")),
+            "charge_category": _category(text("ChargeCategory")),
+            "consumed_quantity": cells.number("ConsumedQuantity", column("ConsumedQuantity")),
+            "billed_cost": cells.number("BilledCost", column("BilledCost"), required=True),
+            "effective_cost": cells.number("EffectiveCost", column("EffectiveCost")),
+            "list_cost": cells.number("ListCost", column("ListCost")),
+            "billing_currency": _currency("BillingCurrency", text("BillingCurrency")),
+        },
+        texts={
+            "billing_account": text("BillingAccountId"),
+            "account_id": f"coalesce({text('SubAccountId')}, {text('BillingAccountId')})",
+            "region": text("RegionId"),
+            "resource_id": text("ResourceId"),
+            "service_name": text("ServiceName"),
+            "service_category": text("ServiceCategory"),
+            "sku_id": text("SkuId"),
+            "consumed_unit": text("ConsumedUnit"),
+        },
+        labels=(tags := cells.tags(column("Tags")))[0],
+        bad_labels=tags[1],
+    )
+
+
+def _cur(bill: Bill) -> Charge:
+    """Rules: AWS, Cost and Usage Report, understanding savings plans and reservations in the line items."""
+    cells = Cells(bill)
+    by_bare = {_bare(column): column for column in reversed(bill.columns)}
+
+    def column(name: str) -> str | None:
+        return by_bare.get(_bare(name))
+
+    def text(*names: str) -> str:
+        return f"coalesce({', '.join(cells.text(column(name)) for name in names)})"
+
+    def number(name: str, *, required: bool = False) -> Cell:
+        return cells.number(name, column(name), required=required)
+
+    kind = text("lineItem/LineItemType")
+    category = " ".join(
+        f"WHEN {kind} IN ({', '.join(literal(t) for t in types)}) THEN {literal(name)}"
+        for name, types in CUR_CATEGORIES.items()
+    )
+    billed = number("lineItem/UnblendedCost", required=True)
+    quantity = number("lineItem/UsageAmount")
+    used = ", ".join(literal(t) for t in CUR_CATEGORIES["Usage"])
+    labels, bad_labels = _cur_tags(bill, cells, column("resource_tags"))
+    return Charge(
+        cells={
+            "charge_period_start": cells.time(
+                "lineItem/UsageStartDate", column("lineItem/UsageStartDate"), required=True
+            ),
+            "charge_period_end": cells.time("lineItem/UsageEndDate", column("lineItem/UsageEndDate"), required=True),
+            "billing_period": _date(
+                cells.time("bill/BillingPeriodStartDate", column("bill/BillingPeriodStartDate"), required=True)
+            ),
+            "provider": Cell("provider", "'aws'", "'aws'"),
+            "charge_category": Cell(
+                "lineItem/LineItemType",
+                f"CASE {category} WHEN {kind} IS NOT NULL THEN 'Adjustment' END",
+                kind,
+                required=True,
+            ),
+            "consumed_quantity": Cell(
+                quantity.label,
+                f"CASE WHEN {kind} IN ({used}) THEN {quantity.value} END",
+                f"CASE WHEN {kind} IN ({used}) THEN {quantity.raw} END",
+                kept=quantity.kept,
+            ),
+            "billed_cost": billed,
+            "effective_cost": _cur_effective(kind, billed, number, text("reservation/ReservationARN")),
+            "list_cost": number("pricing/publicOnDemandCost"),
+            "billing_currency": _currency("lineItem/CurrencyCode", text("lineItem/CurrencyCode")),
+        },
+        texts={
+            "billing_account": text("bill/PayerAccountId"),
+            "account_id": text("lineItem/UsageAccountId", "bill/PayerAccountId"),
+            "region": text("product/regionCode", "product/region"),
+            "resource_id": text("lineItem/ResourceId"),
+            "service_name": _cur_service(cells, column, text),
+            "service_category": _cur_service_category(text("lineItem/ProductCode")),
+            "sku_id": text("product/sku"),
+            "consumed_unit": f"CASE WHEN {kind} IN ({used}) THEN {text('pricing/unit')} END",
+        },
+        labels=labels,
+        bad_labels=bad_labels,
+    )
+
+
+def _cur_effective(kind: str, billed: Cell, number: Callable[[str], Cell], reservation: str) -> Cell:
+    covered = number("savingsPlan/SavingsPlanEffectiveCost")
+    discounted = number("reservation/EffectiveCost")
+    committed, spent = number("savingsPlan/TotalCommitmentToDate"), number("savingsPlan/UsedCommitment")
+    upfront = number("reservation/UnusedAmortizedUpfrontFeeForBillingPeriod")
+    recurring = number("reservation/UnusedRecurringFee")
+    unused = f"coalesce({upfront.value} + {recurring.value}, {upfront.value}, {recurring.value})"
+    value = f"""CASE
+        WHEN {kind} = 'SavingsPlanCoveredUsage' THEN {covered.value}
+        WHEN {kind} = 'SavingsPlanRecurringFee' THEN {committed.value} - {spent.value}
+        WHEN {kind} IN ('SavingsPlanNegation', 'SavingsPlanUpfrontFee') THEN 0
+        WHEN {kind} = 'DiscountedUsage' THEN {discounted.value}
+        WHEN {kind} = 'RIFee' THEN {unused}
+        WHEN {kind} = 'Fee' AND {reservation} IS NOT NULL THEN 0
+        ELSE {billed.value} END"""
+    raw = f"""CASE
+        WHEN {kind} = 'SavingsPlanCoveredUsage' THEN {covered.raw}::VARCHAR
+        WHEN {kind} = 'DiscountedUsage' THEN {discounted.raw}::VARCHAR END"""
+    return Cell("effective cost", f"CAST({value} AS {MONEY})", raw)
+
+
+def _cur_service(cells: Cells, column: Callable[[str], str | None], text: Callable[..., str]) -> str:
+    in_product = cells.entry(column("product"), "product_name")
+    return (
+        f"coalesce({text('product/ProductName')}, {in_product}, {text('product/servicename', 'lineItem/ProductCode')})"
+    )
+
+
+def _cur_service_category(code: str) -> str:
+    cases = " ".join(
+        f"WHEN {code} IN ({', '.join(literal(c) for c in codes)}) THEN {literal(name)}"
+        for name, codes in CUR_SERVICE_CATEGORIES.items()
+    )
+    return f"CASE {cases} END"
+
+
+def _cur_tags(bill: Bill, cells: Cells, tags_column: str | None) -> tuple[str, str]:
+    """The user's tags under their own keys: AWS writes `user:team`, `user_team` and `team` for the same one."""
+    if tags_column is not None:
+        labels, bad = cells.tags(tags_column)
+        entries = f"list_transform(map_entries({labels}), lambda tag: {{'key': {_USER_KEY}, 'value': tag.value}})"
+        return f"coalesce(TRY(map_from_entries({entries})), {labels})", bad
+    in_columns: dict[str, str] = {}
+    for column in bill.columns:
+        found = re.match(r"(?:resourceTags/|resource_tags_)(?:user[:_])?(.+)", column)
+        if found:
+            in_columns.setdefault(found[1], column)
+    return cells.tags_in_columns(in_columns), "false"
+
+
+_USER_KEY = "regexp_replace(tag.key, '^user[:_]', '')"
+
+
+def _bare(name: str) -> str:
+    """A CUR column name without the marks its spellings differ in: lineItem/UsageType, line_item_usage_type."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _date(cell: Cell) -> Cell:
+    return Cell(cell.label, f"CAST({cell.value} AS DATE)", cell.raw, cell.required)
+
+
+def _provider(name: str) -> Cell:
+    known = " ".join(f"WHEN {literal(theirs)} THEN {literal(ours)}" for theirs, ours in PROVIDERS.items())
+    slug = f"nullif(trim(regexp_replace(lower({name}), '[^a-z0-9]+', '-', 'g'), '-'), '')"
+    return Cell("ProviderName", f"CASE lower(trim({name})) {known} ELSE {slug} END", name, required=True)
+
+
+def _category(text: str) -> Cell:
+    known = " ".join(f"WHEN {literal(name.lower())} THEN {literal(name)}" for name in CATEGORIES)
+    return Cell("ChargeCategory", f"CASE lower({text}) {known} END", text, required=True)
+
+
+def _currency(label: str, text: str) -> Cell:
+    value = f"CASE WHEN regexp_full_match({text}, '[A-Z]{{3}}') THEN {text} END"
+    return Cell(label, value, text, required=True)

@@ -1,0 +1,118 @@
+"""Two files that hold the same lines of the same bill: the double count no layout warns of.
+
+What belongs here: comparing bills with each other. What does not: equal bytes (counted once, in `parse`) and
+deliveries of one export (only the newest counts, in `deliveries`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from energy_assets.sources.errors import PermanentError
+from energy_assets.sources.focus.bill import literal
+from energy_assets.sources.focus.parse import SCHEMA, Share, Wanted, rewrite
+
+SAME_SHARE = 0.5
+"""Part files of one bill share next to no line; a second export of a period shares nearly all."""
+
+_LINE = ", ".join(column for column in SCHEMA if column not in ("raw_sha256", "labels"))
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A bill that was looked into.
+
+    Attributes:
+        name: How errors call it.
+        path: The local file.
+        delivery: Files of one delivery are never compared.
+        shares: What it holds.
+    """
+
+    name: str
+    path: Path
+    delivery: int
+    shares: tuple[Share, ...]
+
+
+def refuse_same_lines(con: Any, bills: Sequence[Opened], wanted: Wanted, folder: Path) -> None:
+    """Refuse to add up two files if, on the days both speak of, half of the smaller one's lines are in the other.
+
+    Compared is the whole charge except its tags, within one account's billing period.
+
+    Args:
+        con: A DuckDB connection.
+        bills: Every file about to be counted.
+        wanted: The layout, or `auto`.
+        folder: For temporary files.
+
+    Raises:
+        PermanentError: names both files, the account, the period and how many lines are the same.
+    """
+    suspects = _suspects(bills)
+    if not suspects:
+        return
+    typed: dict[int, str] = {}
+    hashes: dict[int, str] = {}
+    for number in sorted({n for pair in suspects for n in pair}):
+        bill = bills[number]
+        hashes[number] = _sha256(bill.path)
+        target = folder / f"{hashes[number]}.{wanted}.charges.parquet"
+        if not target.exists():
+            rewrite(con, bill.path, bill.name, wanted, hashes[number], target)
+        typed[number] = str(target)
+    for one, other in sorted(suspects):
+        if hashes[one] != hashes[other]:
+            _compare(con, bills[one], bills[other], typed[one], typed[other])
+
+
+def _suspects(bills: Sequence[Opened]) -> set[tuple[int, int]]:
+    """Pairs of files of different deliveries that speak of the same account, period and day."""
+    holders: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for number, bill in enumerate(bills):
+        for share in bill.shares:
+            key = (share.provider, share.billing_account, share.billing_period, share.day)
+            holders[key].append(number)
+    return {
+        pair
+        for numbers in holders.values()
+        for pair in combinations(sorted(set(numbers)), 2)
+        if bills[pair[0]].delivery != bills[pair[1]].delivery
+    }
+
+
+def _compare(con: Any, one: Opened, other: Opened, one_rows: str, other_rows: str) -> None:
+    grouped = "SELECT provider, billing_account, billing_period, day, hash(row({line})) AS line, count(*) AS n"
+    keys = "provider, billing_account, billing_period, day"
+    same = " AND ".join(f"a.{key.strip()} IS NOT DISTINCT FROM b.{key.strip()}" for key in keys.split(","))
+    found = con.execute(
+        f"""
+        WITH a AS ({grouped.format(line=_LINE)} FROM read_parquet({literal(one_rows)}) GROUP BY ALL),
+        b AS ({grouped.format(line=_LINE)} FROM read_parquet({literal(other_rows)}) GROUP BY ALL),
+        days AS (SELECT {keys}, sum(a_n) AS a_n, sum(b_n) AS b_n FROM (
+            SELECT {keys}, n AS a_n, 0 AS b_n FROM a UNION ALL SELECT {keys}, 0, n FROM b) GROUP BY ALL),
+        shared AS (SELECT * FROM days WHERE a_n > 0 AND b_n > 0),
+        smaller AS (SELECT least(sum(a_n), sum(b_n)) AS n FROM shared),
+        equal AS (SELECT sum(least(a.n, b.n)) AS n, min(a.provider) AS provider, min(a.billing_account) AS account,
+            min(a.billing_period) AS period FROM a JOIN b ON a.line = b.line AND {same})
+        SELECT equal.n, smaller.n, provider, account, period FROM equal, smaller
+        WHERE equal.n >= {SAME_SHARE} * smaller.n"""  # noqa: S608
+    ).fetchone()
+    if found:
+        equal, of, provider, account, period = found
+        raise PermanentError(
+            f"{one.name} and {other.name} both hold {equal} of {of} lines of {provider} account {account} in the "
+            f"billing period {period}: adding them up would count these charges twice",
+            "Keep the newer export only, or narrow `path`; with `same_lines: keep` both are counted as they are.",
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

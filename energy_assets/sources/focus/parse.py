@@ -1,0 +1,178 @@
+"""Bills to rows of `Charges`, pure: the same bytes give the same rows.
+
+What belongs here: running the expressions of `columns` over whole files inside DuckDB, refusing bills that
+cannot be read in full, counting what deserves a note. What does not: where files come from, and which belong
+together. A bill is never held in Python's memory: each is rewritten once as a Parquet file of typed rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import ibis
+import ibis.expr.types as ir
+
+from energy_assets.contracts.raw import Charges
+from energy_assets.landing import Landed
+from energy_assets.periods import DayRange
+from energy_assets.sources.base import Desk, Parsed
+from energy_assets.sources.errors import MalformedError
+from energy_assets.sources.focus.bill import Bill, literal, malformed, open_bill, require_whole
+from energy_assets.sources.focus.cells import Cell
+from energy_assets.sources.focus.columns import Charge, charge_of, layout_of
+
+Wanted = Literal["auto", "focus", "aws_cur"]
+
+SCHEMA = ibis.schema({name: column.dtype.type for name, column in Charges.to_schema().columns.items()})
+_CHECKED = "Correct the line at its source, or export the bill again; nothing of this file is counted."
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many charges of one account's billing period a file holds on one day."""
+
+    provider: str
+    billing_account: str | None
+    billing_period: date
+    day: date
+    charges: int
+
+
+def contents(con: Any, path: Path, name: str, wanted: Wanted) -> list[Share]:
+    """What a bill speaks of, after making sure that it is whole.
+
+    Args:
+        con: A DuckDB connection.
+        path: The local file.
+        name: How errors call it.
+        wanted: The layout, or `auto`.
+
+    Raises:
+        MalformedError: truncated, foreign, or a charge without a readable time or provider.
+    """
+    bill, charge = _read(con, path, name, wanted)
+    require_whole(bill)
+    cells = {c: charge.cells[c] for c in ("provider", "billing_period", "charge_period_start")}
+    query = f"""
+        SELECT provider, billing_account, billing_period, CAST(charge_period_start AS DATE) AS day, count(*)
+        FROM (SELECT {_named(cells)}, {charge.texts["billing_account"]} AS billing_account FROM {bill.scan})
+        GROUP BY ALL ORDER BY ALL"""  # noqa: S608
+    with malformed(name, path):
+        shares = [Share(*row) for row in con.execute(query).fetchall()]
+        if any(None in (share.provider, share.billing_period, share.day) for share in shares):
+            raise _unreadable(con, bill, cells)
+    return shares
+
+
+def rewrite(con: Any, path: Path, name: str, wanted: Wanted, sha256: str, to: Path) -> None:
+    """Write the charges of a bill as Parquet: the contract's columns, `billing_account` and two flags.
+
+    The flags are `rounded` (an amount has more than 18 decimals) and `bad_labels` (tags are no JSON object).
+
+    Args:
+        con: A DuckDB connection.
+        path: The bill, whole.
+        name: How errors call it.
+        wanted: The layout, or `auto`.
+        sha256: Of the bill's bytes, for every row.
+        to: The Parquet file; written under another name first, so that it is whole when it is there.
+
+    Raises:
+        MalformedError: a value that must be readable is not; names the column, an example and the count.
+    """
+    bill, charge = _read(con, path, name, wanted)
+    partial = to.with_name(f"{to.name}.partial")
+    derived = {
+        "day": "CAST(charge_period_start AS DATE)",
+        "hour": "date_trunc('hour', charge_period_start)",
+        "raw_sha256": literal(sha256),
+    }
+    columns = ", ".join(f"{derived.get(column, column)} AS {column}" for column in SCHEMA)
+    texts = ", ".join(f"{sql} AS {column}" for column, sql in charge.texts.items())
+    rounded = " OR ".join(cell.rounded(c, f"{c}_raw") for c, cell in charge.cells.items() if not cell.kept)
+    query = f"""
+        COPY (
+            SELECT {columns}, billing_account, coalesce({rounded or "false"}, false) AS rounded, bad_labels,
+                {_wrong(charge.cells)} AS wrong
+            FROM (
+                SELECT {_named(charge.cells)}, {texts}, {charge.labels} AS labels,
+                    {charge.bad_labels} AS bad_labels
+                FROM {bill.scan})
+        ) TO {literal(str(partial))} (FORMAT parquet)"""  # noqa: S608
+    with malformed(name, path):
+        con.execute(query)
+        counted = f"SELECT count(*) FROM read_parquet({literal(str(partial))}) WHERE wrong"  # noqa: S608
+        if con.execute(counted).fetchone()[0]:
+            raise _unreadable(con, bill, charge.cells)
+    partial.rename(to)
+
+
+def charges(
+    bills: Sequence[tuple[Landed, str]], days: DayRange, desk: Desk, wanted: Wanted, *, within_period: bool = False
+) -> Parsed:
+    """The charges of `days` in landed bills; equal bytes count once, whatever they are called.
+
+    Args:
+        bills: Each object and how errors call it.
+        days: Days to keep.
+        desk: Where to work.
+        wanted: The layout, or `auto`.
+        within_period: Leave out charges that start after the month of their billing period.
+
+    Raises:
+        MalformedError: see `rewrite`.
+    """
+    files: dict[str, str] = {}
+    for landed, name in bills:
+        typed = desk.folder / f"{landed.sha256}.{wanted}.charges.parquet"
+        if not typed.exists():
+            rewrite(desk.con.con, desk.spool(landed), name, wanted, landed.sha256, typed)
+        files[landed.sha256] = str(typed)
+    notes = {"duplicate_files_dropped": len(bills) - len(files)}
+    if not files:
+        nothing = desk.con.sql("SELECT 1 AS one WHERE false")
+        empty = nothing.select(**{name: ibis.null(kind) for name, kind in SCHEMA.items()})
+        return Parsed(empty, {"days_without_charges": len(days)})
+    table: ir.Table = desk.con.read_parquet([files[sha256] for sha256 in sorted(files)])
+    rows = table.filter(table.day.between(days.first, days.last))
+    if within_period:
+        rows = rows.filter(rows.day.truncate("M") <= rows.billing_period.truncate("M"))
+    told = rows.aggregate(days=rows.day.nunique(), rounded=rows.rounded.sum(), bad=rows.bad_labels.sum())
+    counts = told.to_pyarrow().to_pylist()[0]
+    notes["days_without_charges"] = len(days) - counts["days"]
+    notes["amounts_rounded_to_18_decimals"] = int(counts["rounded"] or 0)
+    notes["unreadable_tags_dropped"] = int(counts["bad"] or 0)
+    return Parsed(rows.select(*SCHEMA), {note: count for note, count in notes.items() if count})
+
+
+def _read(con: Any, path: Path, name: str, wanted: Wanted) -> tuple[Bill, Charge]:
+    bill = open_bill(con, path, name)
+    return bill, charge_of(bill, layout_of(bill, wanted))
+
+
+def _named(cells: dict[str, Cell]) -> str:
+    """Values and raw cells as columns: computed once, however often they are looked at."""
+    return ", ".join(f"{cell.value} AS {column}, {cell.raw} AS {column}_raw" for column, cell in cells.items())
+
+
+def _wrong(cells: dict[str, Cell]) -> str:
+    return " OR ".join(cell.unreadable(column, f"{column}_raw") for column, cell in cells.items())
+
+
+def _unreadable(con: Any, bill: Bill, cells: dict[str, Cell]) -> MalformedError:
+    """The error for the first column that cannot be read, with an example as it is printed."""
+    for column, cell in cells.items():
+        wrong = cell.unreadable(column, f"{column}_raw")
+        count, example = con.execute(
+            f"SELECT count(*), min({column}_raw::VARCHAR) FROM (SELECT {_named({column: cell})} FROM {bill.scan}) "  # noqa: S608
+            f"WHERE {wrong}"
+        ).fetchone()
+        if count:
+            shown = f"'{example[:60]}'" if example is not None else "nothing"
+            found = f"{count} charges have no readable {cell.label}; one holds {shown}"
+            return MalformedError(f"{bill.name}: {found}", _CHECKED)
+    raise AssertionError("a bill was refused without a wrong cell")

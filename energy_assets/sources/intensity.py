@@ -1,0 +1,157 @@
+"""Stand-ins for missing hours of grid intensity: the lower rungs of the ladder, made from a zone's own hours.
+
+What belongs here: the arithmetic every intensity source shares, pure over Ibis tables. What does not: wire
+formats, and the choice among hour, month and year (that is `energy_assets.factors`).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+
+from energy_assets.contracts import types as t
+from energy_assets.periods import DayRange
+
+INTENSITIES = ("lifecycle_gco2e_per_kwh", "direct_gco2e_per_kwh")
+MAX_GCO2E_PER_KWH = 3000
+"""Above any grid: lignite alone stays below 1,500 g/kWh, life-cycle."""
+
+HOURS = ibis.schema(
+    {
+        "hour": t.HOUR,
+        "zone": t.TEXT,
+        "lifecycle_gco2e_per_kwh": t.FACTOR,
+        "direct_gco2e_per_kwh": t.FACTOR,
+        "carbon_free_share": t.SHARE,
+        "is_estimated": t.FLAG,
+        "factor_id": t.TEXT,
+        "raw_sha256": t.TEXT,
+    }
+)
+"""Published hours, one row per zone and hour; an hour without any intensity has no row."""
+
+ROWS = ibis.schema(
+    {
+        "day": t.DAY,
+        **{name: kind for name, kind in HOURS.items() if name not in ("factor_id", "raw_sha256")},
+        "resolution": t.TEXT,
+        "factor_id": t.TEXT,
+        "raw_sha256": t.TEXT,
+    }
+)
+"""The columns of the contract `IntensityRows`."""
+
+MEANS = ibis.schema({name: kind for name, kind in HOURS.items() if name not in ("hour", "is_estimated")})
+"""A mean of a zone; `raw_sha256` and `factor_id` are those of the last hour that went into it."""
+
+_VALUES = {name: kind for name, kind in MEANS.items() if name not in ("zone", "factor_id", "raw_sha256")}
+
+
+def rows_with_stand_ins(hours: ir.Table, months: ir.Table, years: ir.Table, days: DayRange) -> ir.Table:
+    """The rows of `days` in the contract `IntensityRows`: hours as published, stand-ins where one is missing.
+
+    A missing hour (no row, or one of the two intensities unknown) gets the mean of the same hour of day over
+    the zone's calendar month and the zone's mean of the calendar year, as far as these know what the hour
+    lacks. Nothing is interpolated.
+
+    Args:
+        hours: `HOURS`.
+        months: `MEANS` with columns `month` and `clock`, as `month_means` gives them.
+        years: `MEANS` with a column `year`, one row per zone and year.
+        days: The days wanted.
+    """
+    wanted = _every_hour(hours, years, days)
+    known = wanted.inner_join(hours, ["zone", "hour"]).select(*HOURS.names)
+    gaps = _gaps(wanted, known)
+    month = _standing_in(
+        gaps.mutate(month=gaps.hour.truncate("M"), clock=gaps.hour.hour()),
+        months,
+        ["month", "clock"],
+    )
+    year = _standing_in(gaps.mutate(year=gaps.hour.year()), years, ["year"])
+    parts = [
+        known.mutate(resolution=ibis.literal("hour")),
+        month.mutate(resolution=ibis.literal("month")),
+        year.mutate(resolution=ibis.literal("year")),
+    ]
+    rows = ibis.union(*(part.select(*HOURS.names, "resolution") for part in parts))
+    return rows.select(
+        rows.hour.date().name("day"),
+        "hour",
+        "zone",
+        *_VALUES,
+        "is_estimated",
+        "resolution",
+        "factor_id",
+        "raw_sha256",
+    )
+
+
+def month_means(hours: ir.Table) -> ir.Table:
+    """`MEANS` of each zone, calendar month (`month`, its first instant) and hour of day (`clock`)."""
+    return _means(_with_month(hours), ["month", "clock"])
+
+
+def year_means(hours: ir.Table) -> ir.Table:
+    """`MEANS` of each zone and calendar year (`year`)."""
+    return _means(_with_year(hours), ["year"])
+
+
+def exact_mean(values: ir.DecimalColumn, kind: dt.Decimal) -> ir.DecimalScalar:
+    """The mean of a decimal column, rounded half up to its scale: the same digits in every engine.
+
+    It sums and divides whole units of the last digit. An engine may do the one division in doubles: with at
+    most 8,784 hours and 10**7 units the quotient is never so near to a whole number that its floor changes.
+
+    Args:
+        values: Not negative, at most 10**7 units of the last digit.
+        kind: Its decimal type.
+    """
+    wide = f"decimal(38, {kind.scale})"
+    total = (values.cast(wide) * 10**kind.scale).cast("int64").sum()
+    count = values.count()
+    units = (2 * total + count) // (2 * count).nullif(0)
+    return (units.cast(wide) * ibis.literal(Decimal(1).scaleb(-kind.scale), wide)).cast(kind)
+
+
+def _with_month(table: ir.Table) -> ir.Table:
+    return table.mutate(month=table.hour.truncate("M"), clock=table.hour.hour())
+
+
+def _with_year(table: ir.Table) -> ir.Table:
+    return table.mutate(year=table.hour.year())
+
+
+def _means(hours: ir.Table, period: list[str]) -> ir.Table:
+    values = {name: exact_mean(hours[name], kind) for name, kind in _VALUES.items()}
+    return hours.group_by("zone", *period).aggregate(
+        **values,
+        factor_id=hours.factor_id.argmax(hours.hour),
+        raw_sha256=hours.raw_sha256.argmax(hours.hour),
+    )
+
+
+def _every_hour(hours: ir.Table, years: ir.Table, days: DayRange) -> ir.Table:
+    """Each zone with each hour of `days`."""
+    zones = ibis.union(hours.select("zone"), years.select("zone"), distinct=True)
+    first, end = (ibis.timestamp(instant.replace(tzinfo=None)) for instant in (days.start, days.end))
+    clock = ibis.range(first, end, ibis.interval(hours=1)).unnest().name("hour")
+    return zones.mutate(clock).cast({"hour": t.HOUR})
+
+
+def _gaps(wanted: ir.Table, known: ir.Table) -> ir.Table:
+    """Zone and hour of every gap, and which of the intensities is missing there."""
+    joined = wanted.left_join(known, ["zone", "hour"])
+    lacking = {f"lacks_{name}": joined[name].isnull() for name in INTENSITIES}
+    gaps = joined.select("zone", "hour", **lacking)
+    return gaps.filter(gaps[f"lacks_{INTENSITIES[0]}"] | gaps[f"lacks_{INTENSITIES[1]}"])
+
+
+def _standing_in(gaps: ir.Table, means: ir.Table, period: list[str]) -> ir.Table:
+    """`HOURS` for those gaps that the means know more about."""
+    found = gaps.inner_join(means, ["zone", *period])
+    first, second = (found[f"lacks_{name}"] & found[name].notnull() for name in INTENSITIES)
+    return found.filter(first | second).mutate(is_estimated=True).select(*HOURS.names)

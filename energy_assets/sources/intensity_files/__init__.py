@@ -1,0 +1,1 @@
+"""Grid intensity from files: Electricity Maps' hourly CSV exports."""

@@ -1,0 +1,1 @@
+"""Files of power readings, for machines whose meters are not in Prometheus."""

@@ -1,0 +1,57 @@
+"""Doctor: is this Prometheus reachable, does it know our metrics, and are they fresh?
+
+What belongs here: the live check shared by both sources. What does not: anything that lands bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from energy_assets.sources.base import Finding
+from energy_assets.sources.errors import SourceError
+from energy_assets.sources.prometheus.client import Api
+from energy_assets.sources.prometheus.queries import Asker
+
+STALE_S = 900
+"""Three lookbacks of Prometheus: a metric this old is no longer scraped."""
+
+
+def examine(api: Api, askers: Sequence[Asker], now: datetime) -> Iterator[Finding]:
+    """Findings about the server and every metric it could have for us."""
+    try:
+        version = api.get("api/v1/status/buildinfo").get("version", "of unknown version")
+        yield Finding(True, f"Prometheus {version} answers")
+        metrics = sorted({asker.meter.metric for asker in askers})
+        present = set(api.get("api/v1/label/__name__/values", {"match[]": metrics}))
+    except SourceError as error:
+        yield Finding(False, error.message, error.remedy)
+        return
+    if not present & set(metrics):
+        yield Finding(
+            False,
+            f"none of the metrics {', '.join(metrics)} exists there",
+            "Let Prometheus scrape an exporter (dcgm-exporter, node_exporter --collector.rapl, ipmi_exporter, vLLM,"
+            " TGI), or name your own metrics in this source's metrics key.",
+        )
+    for asker in askers:
+        if asker.meter.metric in present:
+            yield _fresh(api, asker, round(now.timestamp()))
+
+
+def _fresh(api: Api, asker: Asker, now: int) -> Finding:
+    every = asker.select()
+    try:
+        count = api.ask(f"count({every})", now)["result"]
+        newest = api.ask(f"max(timestamp({every}))", now)["result"]
+    except SourceError as error:
+        return Finding(False, error.message, error.remedy)
+    if not newest:
+        return Finding(
+            False,
+            f"{asker.meter.name}: no sample in the last five minutes",
+            "Check the scrape job (Status > Targets) and the selector of this source.",
+        )
+    age = now - float(newest[0]["value"][1])
+    what = f"{asker.meter.name}: {count[0]['value'][1]} series, last sample {age:.0f} s ago"
+    return Finding(age < STALE_S, what, "" if age < STALE_S else "Check the scrape job (Status > Targets).")

@@ -1,0 +1,95 @@
+"""prometheus_inference: requests and tokens per hour of inference servers that a Prometheus scrapes.
+
+What belongs here: the source's keys, and collecting and parsing put together. What does not: the order of
+questions (`collecting`), what counters mean (`serving`) and the wire (`client`). Serves the asset `raw/<name>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from functools import partial
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from energy_assets.landing import Fetched, Landed
+from energy_assets.periods import DayRange
+from energy_assets.sources.base import Desk, Feed, Finding, Parsed, Source, Strict, Unit
+from energy_assets.sources.prometheus.answers import Scratch
+from energy_assets.sources.prometheus.client import Api, Server
+from energy_assets.sources.prometheus.collecting import Session, collect_counter, landed_answers
+from energy_assets.sources.prometheus.doctor import examine
+from energy_assets.sources.prometheus.meters import LabelName, MetricName
+from energy_assets.sources.prometheus.queries import Asker, Window
+from energy_assets.sources.prometheus.serving import BUILT_IN, EMPTY, Counted, assemble, name_series
+
+
+class CustomCounter(Strict):
+    """A counter of an inference server that is not built in."""
+
+    metric: MetricName
+    counts: Literal["requests", "failed_requests", "prompt_tokens", "generated_tokens"]
+
+
+class PrometheusInference(Server, Source):
+    """Counters of vLLM, Text Generation Inference and others in one Prometheus."""
+
+    feeds: ClassVar[Feed] = "activity"
+    title: ClassVar[str] = "Requests and tokens of inference servers, collected from Prometheus"
+    engine_kind: ClassVar[str] = "prometheus"
+
+    kind: Literal["prometheus_inference"]
+    scrape_interval_s: int | None = Field(
+        None, ge=1, le=3600, description="seconds between scrapes; default: as seen in the samples"
+    )
+    deployment_label: LabelName | None = Field(
+        None, description="label that names the deployment; default: pod, else instance"
+    )
+    models: dict[str, str] = Field(
+        default_factory=dict, description="model by deployment, instance or job, for servers that do not name it (TGI)"
+    )
+    metrics: tuple[CustomCounter, ...] = Field((), description="more counters, and what they count")
+    keep_labels: tuple[LabelName, ...] = Field((), description="more labels of the samples that attribution needs")
+
+    @property
+    def counted(self) -> tuple[Counted, ...]:
+        """Every counter asked for."""
+        return (*BUILT_IN, *(Counted(custom.metric, custom.counts) for custom in self.metrics))
+
+    def plan(self, days: DayRange, desk: Desk) -> Iterable[Unit]:
+        """One unit per day: all of its queries succeed together or not at all."""
+        return [Unit((day,), f"{self.name} {day}", partial(self._fetch, day, desk)) for day in days]
+
+    def parse(self, objects: Sequence[Landed], days: DayRange, desk: Desk) -> Parsed:
+        """Rows of the days; every day has its own objects."""
+        scratch = Scratch(desk.con)
+        if not objects:
+            return Parsed(desk.con.table(scratch.make("activity", EMPTY)))
+        first_choice = (self.deployment_label,) if self.deployment_label else ()
+        table, notes = assemble(
+            scratch,
+            landed_answers(objects, desk),
+            Window.asked(days.first, objects),
+            self.counted,
+            deployment_labels=(*first_choice, "pod", "instance", "job"),
+            models=self.models,
+            keep_labels=self.keep_labels,
+            interval_s=self.scrape_interval_s,
+        )
+        return Parsed(desk.con.table(table), notes)
+
+    def check(self, desk: Desk) -> Iterable[Finding]:
+        """Reachable, allowed, which known metrics exist, and how fresh they are."""
+        with Api(self, desk.log, attempts=1) as api:
+            yield from examine(api, [Asker(one.meter(), self.selector) for one in self.counted], desk.now)
+
+    def _fetch(self, day: date, desk: Desk) -> Iterator[Fetched]:
+        window = Window.of(day, desk.now)
+        with Api(self, desk.log) as api:
+            session = Session(api, day, desk)
+            for one in self.counted:
+                asker = Asker(one.meter(), self.selector)
+                yield from collect_counter(
+                    session, asker, window, find_pace=self.scrape_interval_s is None, naming=name_series
+                )

@@ -1,0 +1,217 @@
+"""Meters: which metric is energy or power of what, in which unit, and which labels name host, device and user.
+
+What belongs here: facts about exporters. What does not: queries and arithmetic. A meter people add in site.yaml
+(`metrics`) and a built-in one are the same thing.
+
+Sources: NVIDIA dcgm-exporter (energy in mJ since the driver was loaded, `Hostname` renamed to `hostname`),
+prometheus/node_exporter (RAPL, one metric per zone, or one metric with the label `rapl_zone`),
+prometheus-community/ipmi_exporter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from energy_assets.sources.base import Strict
+
+NANO = 10**9
+COUNTER_UNITS: dict[str, Fraction] = {
+    "uJ": Fraction(1, 3_600_000_000_000),
+    "mJ": Fraction(1, 3_600_000_000),
+    "J": Fraction(1, 3_600_000),
+    "Wh": Fraction(1, 1000),
+    "kWh": Fraction(1),
+}
+"""kWh per unit of a counter."""
+
+GAUGE_UNITS: dict[str, float] = {"uW": 1e-6, "mW": 1e-3, "W": 1.0, "kW": 1e3}
+"""W per unit of a gauge."""
+
+USER_LABELS = (
+    "exported_pod",
+    "exported_namespace",
+    "exported_container",
+    "pod",
+    "namespace",
+    "container",
+    "pod_name",
+    "pod_namespace",
+    "container_name",
+    "hpc_job",
+    "GPU_I_ID",
+    "GPU_I_PROFILE",
+    "vgpu",
+)
+"""Who uses a device, as exporters of all ages spell it, and which slice of it."""
+
+LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+MetricName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
+Unit = Literal["uJ", "mJ", "J", "Wh", "kWh", "uW", "mW", "W", "kW"]
+DeviceKind = Literal["gpu", "cpu", "dram", "node", "instance", "service", "storage", "network"]
+
+
+@dataclass(frozen=True)
+class Meter:
+    """One metric that measures energy or power.
+
+    Attributes:
+        name: Unique; what receipts and notes call it.
+        metric: The metric's name.
+        counter: True for energy since some start, False for power now.
+        unit: Of the samples.
+        device_kind: What is metered.
+        node_labels: The first non-empty one names the host; a port at its end is cut off.
+        device_labels: The first non-empty one names the device; none: the host itself.
+        model_labels: The first non-empty one names the device's model.
+        device_prefix: Before the device's name, where the label alone is a mere number.
+        matchers: PromQL matchers that belong to the meter.
+        activity: The metric that says how busy each user keeps the device, if there is one.
+        shared: The samples carry labels of users.
+        counterpart: The counter that measures the same devices better than this gauge.
+        wrap_joules: For counters that start again at 0 after a maximum.
+    """
+
+    name: str
+    metric: str
+    counter: bool
+    unit: str
+    device_kind: str
+    node_labels: tuple[str, ...]
+    device_labels: tuple[str, ...] = ()
+    model_labels: tuple[str, ...] = ()
+    device_prefix: str = ""
+    matchers: tuple[str, ...] = ()
+    activity: str | None = None
+    shared: bool = False
+    counterpart: str | None = None
+    wrap_joules: Decimal | None = None
+
+    @property
+    def device_by(self) -> tuple[str, ...]:
+        """The labels that tell devices apart."""
+        return tuple(dict.fromkeys((*self.node_labels, *self.device_labels, *self.model_labels)))
+
+    @property
+    def nano_kwh(self) -> Fraction:
+        """Nano-kWh per unit of the counter."""
+        return COUNTER_UNITS[self.unit] * NANO
+
+    @property
+    def sentinel(self) -> str:
+        """Samples from here on are blanks in disguise (2^63 and neighbours). A device may well count 1e15 uJ."""
+        return "1e18" if self.unit == "uJ" else "1e15"
+
+    @property
+    def limit_w(self) -> int:
+        """More than any such thing draws: tells a blip of a counter from its restart."""
+        return {"gpu": 20_000, "cpu": 20_000, "dram": 20_000, "node": 200_000, "instance": 200_000}.get(
+            self.device_kind, 100_000_000
+        )
+
+
+class CustomMetric(Strict):
+    """A metric of site.yaml that is not built in."""
+
+    metric: MetricName = Field(description="the metric's name")
+    type: Literal["counter", "gauge"]
+    unit: Unit
+    device_kind: DeviceKind
+    node_labels: tuple[LabelName, ...] = Field(
+        ("Hostname", "hostname", "node", "instance"), description="labels that name the host, the best first"
+    )
+    device_labels: tuple[LabelName, ...] = Field((), description="labels that name the device; empty: the host itself")
+    model_label: LabelName | None = Field(None, description="label that names the device's model")
+
+    @model_validator(mode="after")
+    def _unit_fits(self) -> CustomMetric:
+        allowed = COUNTER_UNITS if self.type == "counter" else GAUGE_UNITS
+        if self.unit not in allowed:
+            raise ValueError(f"a {self.type} has one of the units {', '.join(allowed)}, not {self.unit}")
+        return self
+
+    def meter(self) -> Meter:
+        """The same as a meter."""
+        return Meter(
+            name=self.metric,
+            metric=self.metric,
+            counter=self.type == "counter",
+            unit=self.unit,
+            device_kind=self.device_kind,
+            node_labels=self.node_labels,
+            device_labels=self.device_labels,
+            model_labels=(self.model_label,) if self.model_label else (),
+            shared=self.device_kind == "gpu",
+        )
+
+
+_DCGM_NODE = ("Hostname", "hostname", "node", "instance")
+_DCGM_DEVICE = ("UUID", "uuid", "gpu")
+_HOST = ("node", "nodename", "instance")
+_ACTIVE = "DCGM_FI_PROF_GR_ENGINE_ACTIVE"
+_ONE_INTERFACE = 'path!~".*mmio.*"'
+"""The same RAPL registers are shown a second time through memory-mapped I/O; counting both doubles the energy."""
+
+
+def built_in(rapl_wrap_joules: Decimal | None) -> tuple[Meter, ...]:
+    """The meters asked for without being named in site.yaml, the best first."""
+    dcgm_counter = "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"
+    rapl = [
+        Meter(
+            name=name,
+            metric=metric,
+            counter=True,
+            unit="J",
+            device_kind=kind,
+            node_labels=_HOST,
+            device_labels=("index",),
+            device_prefix=f"{zone}-",
+            matchers=(*matchers, _ONE_INTERFACE),
+            wrap_joules=rapl_wrap_joules,
+        )
+        for zone, kind in (("package", "cpu"), ("dram", "dram"))
+        for name, metric, matchers in (
+            (f"node_rapl_{zone}_joules_total", f"node_rapl_{zone}_joules_total", ()),
+            (f"node_rapl_joules_total:{zone}", "node_rapl_joules_total", (f'rapl_zone="{zone}"',)),
+        )
+    ]
+    return (
+        Meter(
+            name=dcgm_counter,
+            metric=dcgm_counter,
+            counter=True,
+            unit="mJ",
+            device_kind="gpu",
+            node_labels=_DCGM_NODE,
+            device_labels=_DCGM_DEVICE,
+            model_labels=("modelName",),
+            activity=_ACTIVE,
+            shared=True,
+        ),
+        *rapl,
+        Meter(
+            name="DCGM_FI_DEV_POWER_USAGE",
+            metric="DCGM_FI_DEV_POWER_USAGE",
+            counter=False,
+            unit="W",
+            device_kind="gpu",
+            node_labels=_DCGM_NODE,
+            device_labels=_DCGM_DEVICE,
+            model_labels=("modelName",),
+            activity=_ACTIVE,
+            shared=True,
+            counterpart=dcgm_counter,
+        ),
+        Meter(
+            name="ipmi_dcmi_power_consumption_current_watts",
+            metric="ipmi_dcmi_power_consumption_current_watts",
+            counter=False,
+            unit="W",
+            device_kind="node",
+            node_labels=_HOST,
+        ),
+    )

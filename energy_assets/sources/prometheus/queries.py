@@ -1,0 +1,151 @@
+"""PromQL: which question brings which fact, with as few samples travelling as the method allows.
+
+What belongs here: expressions and their evaluation times. What does not: sending them.
+
+Counters travel as one value per device and hour. `last_over_time` of the hour gives the value at the boundary,
+`min_over_time` and `resets` find the few hours whose samples must be seen one by one. `increase()` is never used:
+it extrapolates to the window's edges. Every window is a millisecond short of an hour, because a window includes
+both its ends in Prometheus 2: so the windows of consecutive hours share no sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from energy_assets.landing import Landed
+from energy_assets.periods import DayRange
+from energy_assets.sources.prometheus.client import Query
+from energy_assets.sources.prometheus.meters import USER_LABELS, Meter
+
+HOUR = 3600
+DAY = 24 * HOUR
+WINDOW = "3599999ms"
+HOURLY_ROLES = frozenset({"boundary", "gauge_hours"})
+TAIL_S = 600
+"""After the last suspicious hour this much is looked at too: does the counter return from a blip?"""
+
+
+@dataclass(frozen=True)
+class Window:
+    """One day as Prometheus sees it, in unix seconds.
+
+    Attributes:
+        day: The day.
+        start: Its first instant.
+        end: Its last whole hour's end: the day's end, or earlier while the day lasts.
+    """
+
+    day: date
+    start: int
+    end: int
+
+    @classmethod
+    def of(cls, day: date, now: datetime | None = None) -> Window:
+        """The window of `day` as far as it has passed."""
+        span = DayRange(day, day)
+        end = span.end if now is None else min(span.end, max(span.start, now))
+        start = round(span.start.timestamp())
+        return cls(day, start, start + int((end - span.start) / timedelta(hours=1)) * HOUR)
+
+    @classmethod
+    def asked(cls, day: date, objects: Sequence[Landed]) -> Window:
+        """The window that a day's landed requests were made for."""
+        whole = cls.of(day)
+        ends = (int(landed.request["end"]) for landed in objects if landed.request["role"] in HOURLY_ROLES)
+        return replace(whole, end=max(ends, default=whole.end))
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Makes the queries of one meter.
+
+    Attributes:
+        meter: The meter.
+        selector: Matchers of the site.
+        keep_labels: More labels that rows should carry.
+    """
+
+    meter: Meter
+    selector: str = ""
+    keep_labels: tuple[str, ...] = ()
+
+    def select(self, metric: str | None = None, *matchers: str) -> str:
+        """The metric with its matchers."""
+        own = self.meter.matchers if metric is None else ()
+        inside = ", ".join(part for part in (*own, self.selector, *matchers) if part)
+        return f"{metric or self.meter.metric}{{{inside}}}" if inside else metric or self.meter.metric
+
+    def _by_device(self, how: str, promql: str) -> str:
+        return f"{how} by ({', '.join(self.meter.device_by)}) ({promql})" if self.meter.device_by else promql
+
+    def _by_user(self, promql: str) -> str:
+        users = (*(USER_LABELS if self.meter.shared else ()), "job", *self.keep_labels)
+        labels = dict.fromkeys((*self.meter.device_by, *users))
+        return f"max by ({', '.join(labels)}) ({promql})" if self.meter.device_by else promql
+
+    def _hourly(self, role: str, promql: str, window: Window) -> Query:
+        """An evaluation at the end of every hour, and one hour more before the day."""
+        return Query(role, self.meter.name, promql, window.start - HOUR, window.end, HOUR)
+
+    def known(self, window: Window) -> list[Query]:
+        """Is there anything? The values at the boundaries, and what was known before the day."""
+        every, valid = self.select(), f"< {self.meter.sentinel}"
+        last = f"last_over_time({every}[1d])"
+        last = f"({last} > 0)" if self.meter.device_by else last
+        lookback = self._by_device("max", f"{last} {valid}")
+        return [
+            self._hourly("boundary", self._by_device("max", f"last_over_time({every}[{WINDOW}]) {valid}"), window),
+            Query("lookback", self.meter.name, lookback, window.start, window.start),
+        ]
+
+    def details(self, window: Window) -> list[Query]:
+        """What tells plain hours from suspicious ones, and who used the devices."""
+        every = self.select()
+        sums = f"sum_over_time({every}[{WINDOW}]) * 0 != 0"
+        irregular = f"max_over_time({every}[{WINDOW}]) >= {self.meter.sentinel} or {sums}"
+        return [
+            self._hourly("minimum", self._by_device("min", f"min_over_time({every}[{WINDOW}])"), window),
+            self.usage(window),
+            self._hourly("resets", self._by_device("max", f"resets({every}[{WINDOW}]) > 0"), window),
+            self._hourly("irregular", self._by_device("max", irregular), window),
+        ]
+
+    def usage(self, window: Window) -> Query:
+        """How many samples each user of each device has in each hour."""
+        return self._hourly("usage", self._by_user(f"count_over_time({self.select()}[{WINDOW}])"), window)
+
+    def activity(self, window: Window, matcher: str = "") -> Query:
+        """How busy each user kept the device."""
+        every = self.select(self.meter.activity, matcher)
+        return self._hourly("activity", self._by_user(f"sum_over_time({every}[{WINDOW}]) < 1e6"), window)
+
+    def gauge_hours(self, window: Window) -> Query:
+        """Which devices have readings of power in hours without a counter."""
+        promql = self._by_device("max", f"count_over_time({self.select()}[{WINDOW}])")
+        if self.meter.counterpart:
+            better = f"min_over_time({self.select(self.meter.counterpart)}[{WINDOW}]) < 1e15"
+            promql = f"{promql} unless {self._by_device('max', better)}"
+        return self._hourly("gauge_hours", promql, window)
+
+    def before(self, window: Window, matcher: str) -> Query:
+        """The hours of the day before, for the few devices whose last value was before the last hour."""
+        last = f"last_over_time({self.select(None, matcher)}[{WINDOW}]) < {self.meter.sentinel}"
+        start, end = window.start - DAY + HOUR, window.start - 2 * HOUR
+        return Query("before", self.meter.name, self._by_device("max", last), start, end, HOUR)
+
+    def samples(self, role: str, end: int, matcher: str, duration: str = WINDOW) -> Query:
+        """The samples themselves, up to `end`."""
+        return Query(role, self.meter.name, f"{self.select(None, matcher)}[{duration}]", end, end)
+
+
+def one_of(label: str, values: Iterable[str]) -> str:
+    """A matcher for any of some values, taken literally."""
+    pattern = "|".join(_literal(value) for value in values)
+    escaped = pattern.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'{label}=~"{escaped}"'
+
+
+def _literal(value: str) -> str:
+    return "".join(f"\\{char}" if char in r"\.+*?()|[]{}^$" else char for char in value)

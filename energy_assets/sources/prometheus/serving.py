@@ -1,0 +1,261 @@
+"""Serving: requests and tokens per hour from the counters of inference servers.
+
+What belongs here: which counter counts what, and rows of the contract `InferenceCounts`; pure in the answers. What
+does not: collecting. Sources: vLLM V1 metrics (labels model_name, engine; requests by finished_reason), Hugging
+Face Text Generation Inference (no model label).
+
+A counter that was never seen starts at its first sample. A child of a known family (another finished_reason of a
+server that was scraped before) starts at zero, because such children appear with their first increment.
+"""
+# ruff: noqa: S608 - the SQL below is made of our own table names; labels and samples never become SQL text
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from energy_assets.sources.prometheus import counters, sharing
+from energy_assets.sources.prometheus.answers import Answer, Scratch, load, quoted
+from energy_assets.sources.prometheus.counters import FINE, HOUR_MS
+from energy_assets.sources.prometheus.devices import first_label, observe
+from energy_assets.sources.prometheus.meters import Meter
+from energy_assets.sources.prometheus.queries import Window
+
+FAILED_REASONS = ("abort", "error")
+CHILD_LABELS = ("finished_reason", "err")
+TARGET_LABELS = ("job", "instance", "namespace", "pod")
+
+EMPTY = """
+    SELECT NULL::DATE AS day, NULL::TIMESTAMP AS hour, NULL::VARCHAR AS deployment, NULL::VARCHAR AS model_id,
+        NULL::BIGINT AS requests, NULL::BIGINT AS failed_requests, NULL::BIGINT AS prompt_tokens,
+        NULL::BIGINT AS generated_tokens, NULL::DECIMAL(9, 6) AS coverage, NULL::MAP(VARCHAR, VARCHAR) AS labels,
+        NULL::VARCHAR AS raw_sha256
+    LIMIT 0"""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """One counter of an inference server.
+
+    Attributes:
+        metric: The metric's name.
+        counts: What it counts: requests, failed_requests (which are requests, too), prompt_tokens,
+            generated_tokens.
+    """
+
+    metric: str
+    counts: str
+
+    def meter(self) -> Meter:
+        """The same for collecting: every series by itself."""
+        return Meter(
+            name=self.metric, metric=self.metric, counter=True, unit="kWh", device_kind="service", node_labels=()
+        )
+
+
+BUILT_IN = (
+    Counted("vllm:request_success_total", "requests"),
+    Counted("vllm:prompt_tokens_total", "prompt_tokens"),
+    Counted("vllm:generation_tokens_total", "generated_tokens"),
+    Counted("tgi_request_success", "requests"),
+    Counted("tgi_request_failure", "failed_requests"),
+    Counted("tgi_request_input_length_sum", "prompt_tokens"),
+    Counted("tgi_request_generated_tokens_sum", "generated_tokens"),
+)
+
+
+def name_series(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
+    """Make `named` and `keys`, one key per series; `node_id` is the scraped target, `device_id` all labels."""
+    ranks = ", ".join(f"({quoted(meter.name)}, {rank})" for rank, meter in enumerate(meters))
+    target = ", ".join(f"coalesce(metric['{label}'], '')" for label in TARGET_LABELS)
+    scratch.make(
+        "named",
+        f"""
+        WITH listed AS (
+            SELECT *, list_sort(list_filter(map_entries(metric), lambda e: e.key <> '__name__')) AS entries
+            FROM {scratch["series"]}
+        )
+        SELECT
+            series_no, sha256, role, meter, metric, 1e15::DOUBLE AS sentinel, {FINE}::HUGEINT AS num,
+            1000000000::HUGEINT AS den, concat_ws('|', {target}) AS node_id, entries::VARCHAR AS device_id,
+            CASE WHEN coalesce(metric['instance'], '') <> '' THEN 'instance' ELSE 'job' END AS match_label,
+            coalesce(metric[match_label], '') AS match_value,
+            list_filter(entries, lambda e: e.key NOT IN ({_texts(CHILD_LABELS)}))::VARCHAR AS family
+        FROM listed""",
+    )
+    scratch.make(
+        "keys",
+        f"""
+        SELECT
+            row_number() OVER (ORDER BY rank, device_id)::INTEGER AS key_no, *,
+            NULL::HUGEINT AS wrap_n, NULL::HUGEINT AS limit_n
+        FROM (
+            SELECT meter, rank, node_id, device_id, any_value(family) AS family, any_value(metric) AS specimen
+            FROM {scratch["named"]} JOIN (VALUES {ranks}) AS r(meter, rank) USING (meter)
+            GROUP BY meter, rank, node_id, device_id
+        )""",
+    )
+    return {}
+
+
+def assemble(
+    scratch: Scratch,
+    answers: Sequence[Answer],
+    window: Window,
+    counted: Sequence[Counted],
+    *,
+    deployment_labels: Sequence[str],
+    models: Mapping[str, str],
+    keep_labels: Sequence[str] = (),
+    interval_s: int | None = None,
+) -> tuple[str, dict[str, int]]:
+    """Make the rows of one day.
+
+    Args:
+        scratch: Where tables are made; all but the result are dropped.
+        answers: Everything that was collected for the day.
+        window: The day, as far as it was asked for.
+        counted: What the counters count.
+        deployment_labels: The first non-empty one names the deployment.
+        models: Model by deployment, instance or job, for servers that do not name theirs.
+        keep_labels: More labels the rows carry.
+        interval_s: The scrape interval, where the site names it.
+
+    Returns:
+        The name of the table of rows, and counts of what was left out or corrected.
+
+    Raises:
+        MalformedError: an answer is not what the format promises.
+    """
+    load(scratch, answers)
+    name_series(scratch, [one.meter() for one in counted])
+    observe(scratch)
+    sharing.find_uses(scratch, ())
+    counters.find_suspicious(scratch)
+    counters.add_up(scratch, _starts(scratch))
+    sharing.measure_time(scratch, interval_s)
+    _served(scratch, window, counted, deployment_labels, models)
+    table = scratch.make("activity", _rows(scratch, window, keep_labels))
+    notes = _counts(scratch, window)
+    scratch.clear("activity")
+    return table, {name: number for name, number in notes.items() if number}
+
+
+def _starts(scratch: Scratch) -> str:
+    return f"""
+        WITH firsts AS (
+            SELECT key_no, family, min(t) AS t FROM {scratch["lowest"]} JOIN {scratch["keys"]} USING (key_no)
+            WHERE n IS NOT NULL GROUP BY key_no, family
+        ),
+        families AS (
+            SELECT family, min(t) AS since FROM (
+                SELECT key_no, t FROM {scratch["bound"]} UNION ALL SELECT key_no, 0 FROM {scratch["earlier"]}
+            ) JOIN {scratch["keys"]} USING (key_no) GROUP BY family
+        ),
+        children AS (
+            SELECT key_no, f.t - {HOUR_MS} AS t, 0::HUGEINT AS n
+            FROM firsts AS f JOIN families AS s USING (family) ANTI JOIN {scratch["earlier"]} USING (key_no)
+            WHERE s.since < f.t
+        )
+        SELECT key_no, t, n FROM children
+        UNION ALL SELECT key_no, t, n FROM ({counters.first_samples(scratch)}) ANTI JOIN children USING (key_no)"""
+
+
+def _served(
+    scratch: Scratch,
+    window: Window,
+    counted: Sequence[Counted],
+    deployment_labels: Sequence[str],
+    models: Mapping[str, str],
+) -> None:
+    """Make `parts`: key_no, deployment, model_id, counts; and `served`: the same by hour with n and ppm."""
+    kinds = ", ".join(f"({quoted(one.metric)}, {quoted(one.counts)})" for one in counted)
+    known = ", ".join(f"({quoted(name)}, {quoted(model)})" for name, model in models.items()) or "(NULL, NULL)"
+    scratch.make(
+        "parts",
+        f"""
+        WITH told(name, model) AS (VALUES {known}),
+        placed AS (
+            SELECT
+                key_no, meter, rank, specimen AS metric, counts,
+                coalesce({first_label(f"[{_texts(deployment_labels)}]", "specimen")}, 'unknown') AS deployment,
+                counts = 'failed_requests' OR coalesce(specimen['finished_reason'] IN ({_texts(FAILED_REASONS)}), false)
+                    AS failed
+            FROM {scratch["keys"]} JOIN (VALUES {kinds}) AS c(meter, counts) USING (meter)
+        )
+        SELECT p.*, coalesce(nullif(metric['model_name'], ''), a.model, b.model, c.model) AS model_id
+        FROM placed AS p
+        LEFT JOIN told AS a ON a.name = p.deployment
+        LEFT JOIN told AS b ON b.name = p.metric['instance']
+        LEFT JOIN told AS c ON c.name = p.metric['job']""",
+    )
+    first, last = window.start * 1000 + HOUR_MS, window.end * 1000
+    scratch.make(
+        "served",
+        f"""
+        WITH lives AS (
+            SELECT key_no, min(t) AS begins, max(t) FILTER (sampled) AS ends FROM (
+                SELECT key_no, t, false AS sampled FROM {scratch["bound"]}
+                UNION ALL SELECT key_no, {first}, false FROM {scratch["earlier"]}
+                UNION ALL SELECT key_no, t, true FROM {scratch["lowest"]}
+            ) GROUP BY key_no
+        ),
+        grid AS (
+            SELECT key_no, unnest(range(greatest(begins, {first}), least(ends, {last}) + 1, {HOUR_MS})) AS t
+            FROM lives WHERE ends IS NOT NULL
+        )
+        SELECT p.*, t, CASE WHEN s.ppm > 0 THEN a.n END AS n, coalesce(s.ppm, 0) AS ppm
+        FROM grid JOIN {scratch["parts"]} AS p USING (key_no)
+        LEFT JOIN {scratch["amounts"]} AS a USING (key_no, t)
+        LEFT JOIN {scratch["seen"]} AS s USING (key_no, t)""",
+    )
+
+
+def _rows(scratch: Scratch, window: Window, keep_labels: Sequence[str]) -> str:
+    names = sorted({"job", "namespace", "pod", "model_name", *keep_labels})
+    labels = ", ".join(
+        f"({quoted(name)}, CASE WHEN min(metric[{quoted(name)}]) = max(metric[{quoted(name)}])"
+        f" THEN min(metric[{quoted(name)}]) END)"
+        for name in names
+    )
+    return f"""
+        WITH objects AS (
+            SELECT meter, coalesce(
+                min(sha256) FILTER (role = 'boundary'), min(sha256) FILTER (role = 'lookback')) AS sha256
+            FROM {scratch["series"]} GROUP BY meter
+        )
+        SELECT
+            make_timestamp((t - {HOUR_MS}) * 1000)::DATE AS day,
+            make_timestamp((t - {HOUR_MS}) * 1000) AS hour,
+            deployment, model_id,
+            sum(n) FILTER (counts IN ('requests', 'failed_requests'))::BIGINT AS requests,
+            CASE WHEN requests IS NOT NULL THEN coalesce(sum(n) FILTER (failed), 0)::BIGINT END AS failed_requests,
+            sum(n) FILTER (counts = 'prompt_tokens')::BIGINT AS prompt_tokens,
+            sum(n) FILTER (counts = 'generated_tokens')::BIGINT AS generated_tokens,
+            (max(ppm)::DECIMAL(9, 0) * 0.000001::DECIMAL(7, 6))::DECIMAL(9, 6) AS coverage,
+            map_from_entries(list_filter([{labels}], lambda e: e[2] IS NOT NULL AND e[2] <> '')) AS labels,
+            arg_min(sha256, rank) AS raw_sha256
+        FROM {scratch["served"]} JOIN objects USING (meter)
+        GROUP BY t, deployment, model_id
+        ORDER BY deployment, model_id, hour"""
+
+
+def _counts(scratch: Scratch, window: Window) -> dict[str, int]:
+    inside = f"t > {window.start * 1000} AND t <= {window.end * 1000}"
+    restarts = scratch.rows(f"SELECT coalesce(sum(restarts), 0) FROM {scratch['amounts']} WHERE {inside}")
+    states = scratch.rows(f"""
+        SELECT state, count(*) FROM {scratch["observed"]} WHERE role = 'raw' AND state <> 'ok' AND {inside}
+        GROUP BY state""")
+    hours = scratch.rows(f"""
+        SELECT count(*) FROM (
+            FROM {scratch["served"]} SELECT deployment, model_id, t GROUP BY ALL HAVING max(ppm) = 0
+        )""")
+    return {
+        **{f"{state}_readings_dropped": int(number) for state, number in states},
+        "counter_restarts": int(restarts[0][0]),
+        "deployment_hours_without_samples": hours[0][0],
+    }
+
+
+def _texts(values: Sequence[str]) -> str:
+    return ", ".join(quoted(value) for value in values)
