@@ -1,0 +1,1 @@
+"""Sandbox: a small synthetic company behind real wire protocols, for the demo and the tests."""

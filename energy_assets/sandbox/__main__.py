@@ -1,0 +1,61 @@
+"""Serve the sandbox company of a folder until Ctrl-C: `python -m energy_assets.sandbox --folder var/demo`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+from energy_assets.sandbox.company import DEFAULT_SEED, Company, last_complete_days, remembered_ports
+
+
+def main() -> None:
+    """Start every server, at the addresses the folder's site file names, and wait."""
+    arguments = _arguments()
+    folder: Path = arguments.folder
+    before = remembered_ports(folder)
+    days = last_complete_days(arguments.days, datetime.now(UTC))
+    with Company(days, seed=arguments.seed, folder=folder) as company:
+        site = folder / "site.yaml"
+        if not site.exists():
+            company.write_site(folder)
+        elif before != company.ports:
+            _move(site, before, company.ports)
+        print(f"Sandbox AI (synthetic) is up; its site file is {site}")
+        for name, port in company.ports.items():
+            print(f"  {name}: http://127.0.0.1:{port}")
+        print("Ctrl-C ends it.", flush=True)
+        _wait()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m energy_assets.sandbox", description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="where its site file, bills and ports are kept")
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="another seed is another company")
+    parser.add_argument("--days", type=int, default=7, help="days of a new company's bills, ending yesterday")
+    return parser.parse_args()
+
+
+def _move(site: Path, before: dict[str, int], after: dict[str, int]) -> None:
+    """Other programs took some ports: write the new addresses into the site file, and say so."""
+    moved = {str(port): str(after[name]) for name, port in before.items() if after.get(name, port) != port}
+    address = re.compile(r"(?<=http://127\.0\.0\.1:)\d+")
+    text = address.sub(lambda found: moved.get(found.group(), found.group()), site.read_text(encoding="utf-8"))
+    site.write_text(text, encoding="utf-8")
+    for old, new in moved.items():
+        print(f"port {old} is taken by another program: {site} now names port {new}")
+
+
+def _wait() -> None:
+    done = threading.Event()
+    # SIGINT too: a shell starts background commands with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: done.set())
+    done.wait()
+
+
+if __name__ == "__main__":
+    main()
