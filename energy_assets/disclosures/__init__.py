@@ -1,0 +1,16 @@
+"""Disclosures: figures, the document model, and its XHTML, PDF, CSV and JSON faces.
+
+What belongs here: turning lake tables into figures and figures into documents. What does not: computing KPIs,
+reading the lake, Dagster (a thin asset calls this package).
+
+The road, and the public names of each step:
+
+    inputs.ReportInputs(con, tables, month, organisation, targets, pins, previous, …)
+        -> ml_sustainability.build(inputs) -> document.Document
+        -> render.render(document, folder) -> list[Path]      document.json report.xhtml report.pdf facts.csv …
+    trace.trace(figure, book, read_rows, receipts) -> trace.Node
+        -> trace.to_tree(node) (terminal) and trace.write_page(nodes, document, folder) (trace.xhtml)
+    trace.rows_reader(tables) -> the read_rows of ibis tables
+
+The same inputs give the same bytes in every file: no clock, no run id, no absolute path enters a document.
+"""

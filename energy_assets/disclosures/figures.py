@@ -1,0 +1,362 @@
+"""Figures: facts with an id, from which every printed number is rendered.
+
+What belongs here: what a figure is, its canonical JSON, and the book that numbers figures. What does not: which
+figures a report has (`ml_sustainability`), how they look (the templates).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+from energy_assets.disclosures.rounding import EXACT, MINUS, Scale, grouped
+
+NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One condition on a row.
+
+    `op` is `=`, `!=`, `between`, `in`, `is null`, `is not null`; `unknown`: NULL or the word itself, which is how
+    KPIs name a missing dimension; `hour of day`: of a timestamp, UTC.
+    """
+
+    column: str
+    op: str = "="
+    value: str | tuple[str, ...] | None = None
+
+    def sql(self) -> str:
+        """The condition as SQL; values are quoted, so any text is safe in it."""
+        if self.op == "unknown":
+            return f"coalesce({self.column}, 'unknown') = 'unknown'"
+        if self.op == "hour of day":
+            return f"hour({self.column}) = {self.value}"
+        if self.value is None:
+            return f"{self.column} {self.op}"
+        if isinstance(self.value, str):
+            return f"{self.column} {self.op} {_quoted(self.value)}"
+        values = [_quoted(value) for value in self.value]
+        if self.op == "between":
+            return f"{self.column} between {values[0]} and {values[1]}"
+        return f"{self.column} in ({', '.join(values)})"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows of a lake table: enough to select them again.
+
+    Attributes:
+        table: Name of the lake table.
+        column: The column that makes the number; None counts rows.
+        filters: All must hold.
+        aggregate: `sum`, `avg`, `count(distinct …)` as `distinct`, or `busiest`: the largest sum over one device
+            in one hour.
+    """
+
+    table: str
+    column: str | None = None
+    filters: tuple[Filter, ...] = ()
+    aggregate: str = "sum"
+
+    def sql(self) -> str:
+        """The query that gives the number, for `energy-assets sql`; every value in it is quoted."""
+        where = " and ".join(f.sql() for f in self.filters)
+        rows = f"{self.table}" + (f" where {where}" if where else "")
+        if self.column is None:
+            return f"select count(*) from {rows}"  # noqa: S608
+        if self.aggregate == "distinct":
+            return f"select count(distinct {self.column}) from {rows}"  # noqa: S608
+        if self.aggregate == "busiest":
+            each = f"select sum({self.column}) as total from {rows} group by hour, source, node_id, device_id"  # noqa: S608
+            return f"select max(total) from ({each})"  # noqa: S608
+        return f"select {self.aggregate}({self.column}) from {rows}"  # noqa: S608
+
+    def where(self, *filters: Filter) -> Selection:
+        """The same selection with further conditions."""
+        return replace(self, filters=(*self.filters, *filters))
+
+    def to_json(self) -> dict[str, Any]:
+        """Table, column, conditions and the same as SQL."""
+        return {
+            "table": self.table,
+            "column": self.column,
+            "aggregate": self.aggregate if self.column else "count",
+            "filters": [
+                {"column": f.column, "op": f.op, "value": list(f.value) if isinstance(f.value, tuple) else f.value}
+                for f in self.filters
+            ],
+            "sql": self.sql(),
+        }
+
+
+@dataclass(frozen=True)
+class Input:
+    """One ingredient of a figure.
+
+    Attributes:
+        role: `value`, `numerator` or `denominator`.
+        value: The exact value of the ingredient.
+        selection: The rows it is read from (a KPI row, or lake rows).
+        base: The lake rows that a KPI's ingredient adds up, where that is one sum.
+        factor: What the sum of `base` is multiplied with to give `value` (1,000 Wh per kWh …).
+    """
+
+    role: str
+    value: str | None
+    selection: Selection
+    base: Selection | None = None
+    factor: str = "1"
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it; the base rows only where they are known."""
+        content: dict[str, Any] = {"role": self.role, "value": self.value, "selection": self.selection.to_json()}
+        if self.base:
+            content |= {"base": self.base.to_json(), "factor": self.factor}
+        return content
+
+
+@dataclass(frozen=True)
+class Display:
+    """A value as it is printed.
+
+    Attributes:
+        text: The number, grouped and rounded; the reason's short form where there is no value.
+        unit: The printed unit, without a leading space.
+        rule: The rounding rule.
+        power: Powers of ten between the stored and the printed unit.
+        decimals: Printed decimals.
+        uncertainty: `±3.1 %`, or empty.
+        interval: `2,801.2 – 2,941.6`, or empty.
+        coverage: `98.7 %`, or empty.
+    """
+
+    text: str
+    unit: str = ""
+    rule: str = ""
+    power: int = 0
+    decimals: int = 0
+    uncertainty: str = ""
+    interval: str = ""
+    coverage: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One fact of a report.
+
+    Attributes:
+        id: `F-001` …, in the order in which figures enter the report.
+        metric: Name of the quantity: a KPI's name, or that of a derived quantity.
+        label: What it is, for a reader.
+        period: First and last day, ISO, both included.
+        dimensions: The cut: `{"project": "assistants"}`; raw text from tags.
+        value: The exact value as a decimal string; None where it is not known.
+        unit: Unit of `value`.
+        display: The printed form.
+        method: Id of the method (see the methodology section).
+        operation: How `value` follows from inputs or parents: `row`, `sum`, `ratio`, `count`, `share`,
+            `difference`, `percent_change`, `mean`, `max`, `progress`, `setting`, `constant`.
+        inputs: Ingredients read from tables.
+        parents: Ids of the figures it is computed from, in the order of the operation.
+        factor_ids: Grid factors with their editions.
+        tiers: Share of the energy per quality tier, as decimal strings.
+        uncertainty_pct: 95 % interval, ± per cent.
+        interval: The same as low and high value, in `unit`.
+        coverage: Share of the quantity that was observed.
+        pins: Per table a hash over the content fingerprints of the days read.
+        reason: Why there is no value.
+        maps_to: Codes of reporting standards that ask for this quantity.
+    """
+
+    id: str
+    metric: str
+    label: str
+    period: tuple[str, str]
+    value: str | None
+    unit: str
+    display: Display
+    method: str
+    operation: str
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[Input, ...] = ()
+    parents: tuple[str, ...] = ()
+    factor_ids: tuple[str, ...] = ()
+    tiers: Mapping[str, str] = field(default_factory=dict)
+    uncertainty_pct: str | None = None
+    interval: tuple[str, str] | None = None
+    coverage: str | None = None
+    pins: Mapping[str, str] = field(default_factory=dict)
+    reason: str | None = None
+    maps_to: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> Decimal | None:
+        """The exact value."""
+        return None if self.value is None else Decimal(self.value)
+
+    def to_json(self) -> dict[str, Any]:
+        """The figure as plain JSON, every field present."""
+        display = self.display
+        return {
+            "id": self.id,
+            "metric": self.metric,
+            "label": self.label,
+            "period": {"from": self.period[0], "to": self.period[1]},
+            "dimensions": dict(self.dimensions),
+            "value": self.value,
+            "unit": self.unit,
+            "display": {
+                "text": display.text,
+                "unit": display.unit,
+                "rounding": display.rule,
+                "decimals": display.decimals,
+                "power": display.power,
+                "uncertainty": display.uncertainty,
+                "interval": display.interval,
+                "coverage": display.coverage,
+            },
+            "method": self.method,
+            "operation": self.operation,
+            "inputs": [item.to_json() for item in self.inputs],
+            "parents": list(self.parents),
+            "factor_ids": list(self.factor_ids),
+            "tiers": dict(self.tiers),
+            "uncertainty_pct": self.uncertainty_pct,
+            "interval": list(self.interval) if self.interval else None,
+            "coverage": self.coverage,
+            "pins": dict(self.pins),
+            "reason": self.reason,
+            "maps_to": list(self.maps_to),
+        }
+
+    def canonical(self) -> str:
+        """Canonical JSON: sorted keys, no spaces, UTF-8 kept."""
+        return canonical(self.to_json())
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the canonical JSON."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+class FigureBook:
+    """Numbers figures in the order they come and finds them again; the same fact is never numbered twice."""
+
+    def __init__(self, figures: Sequence[Figure] = ()) -> None:
+        self._figures: dict[str, Figure] = {figure.id: figure for figure in figures}
+        self._keys: dict[str, str] = {_key(figure): figure.id for figure in figures}
+
+    def __iter__(self) -> Iterator[Figure]:
+        return iter(self._figures.values())
+
+    def __len__(self) -> int:
+        return len(self._figures)
+
+    def __getitem__(self, id_: str) -> Figure:
+        try:
+            return self._figures[id_]
+        except KeyError:
+            last = next(reversed(self._figures), "none")
+            raise KeyError(f"there is no figure '{id_}' in this report; the last one is {last}") from None
+
+    def add(self, figure: Figure) -> Figure:
+        """Give `figure` the next id, or return the equal fact that has one."""
+        known = self._keys.get(_key(figure))
+        if known:
+            return self._figures[known]
+        numbered = replace(figure, id=f"F-{len(self._figures) + 1:03d}")
+        self._figures[numbered.id] = numbered
+        self._keys[_key(numbered)] = numbered.id
+        return numbered
+
+    def redisplay(self, id_: str, rounded: Decimal, scale: Scale, rule: str) -> None:
+        """Print a figure with another rounding, so that its table foots."""
+        figure = self._figures[id_]
+        display = replace(figure.display, text=_nonzero(rounded, figure.number, scale), rule=rule)
+        self._figures[id_] = replace(figure, display=display)
+
+
+def canonical(content: Any) -> str:
+    """Canonical JSON text of plain content."""
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def plain(value: Decimal) -> str:
+    """An exact decimal without exponent and without trailing zeros."""
+    text = f"{value:f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text in {"-0", ""} else text
+
+
+def display_of(
+    value: Decimal | None,
+    scale: Scale,
+    *,
+    uncertainty_pct: Decimal | None = None,
+    coverage: Decimal | None = None,
+    signed: bool = False,
+    missing: str = NOT_MEASURED,
+) -> Display:
+    """Print `value` on `scale`; a missing value prints as words, never as zero."""
+    if value is None:
+        return Display(text=missing, rule="not rounded")
+    text = _nonzero(scale.rounded(value), value, scale)
+    if signed and value > 0 and not text.startswith("<"):
+        text = f"+{text}"
+    interval = ""
+    if uncertainty_pct is not None:
+        low, high = bounds(value, uncertainty_pct)
+        interval = f"{grouped(scale.rounded(low))} – {grouped(scale.rounded(high))}"
+    return Display(
+        text=text,
+        unit=scale.unit,
+        rule=scale.rule,
+        power=scale.power,
+        decimals=scale.decimals,
+        uncertainty="" if uncertainty_pct is None else f"±{plain(_one(uncertainty_pct))} %",
+        interval=interval,
+        coverage="" if coverage is None else f"{plain(_one(coverage * 100))} %",
+    )
+
+
+def bounds(value: Decimal, uncertainty_pct: Decimal) -> tuple[Decimal, Decimal]:
+    """The 95 % interval in the unit of `value`; a quantity that cannot be negative starts at zero."""
+    margin = EXACT.multiply(abs(value), EXACT.divide(uncertainty_pct, Decimal(100)))
+    low = value - margin
+    return (max(low, Decimal(0)) if value >= 0 else low), value + margin
+
+
+def _one(value: Decimal) -> Decimal:
+    return value.quantize(Decimal("0.1"), context=EXACT)
+
+
+def _nonzero(rounded: Decimal, exact: Decimal | None, scale: Scale) -> str:
+    """A value that rounds to zero but is not: `<0.1`."""
+    if rounded == 0 and exact:
+        return f"<{grouped(scale.step)}" if exact > 0 else f">{MINUS}{grouped(scale.step)}"
+    return grouped(abs(rounded) if rounded == 0 else rounded)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _key(figure: Figure) -> str:
+    """Equal for the same fact: metric, cut, period, operation, unit and what it is made from."""
+    return canonical(
+        [
+            figure.metric,
+            dict(figure.dimensions),
+            list(figure.period),
+            figure.operation,
+            figure.unit,
+            figure.method,
+            list(figure.parents),
+            [item.to_json() for item in figure.inputs],
+        ]
+    )

@@ -1,0 +1,79 @@
+"""What a report is made from. Plain values and ibis tables; nothing here reads or computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+import ibis.expr.types as ir
+
+from energy_assets.periods import Month
+
+#: Tables a report may read, each already restricted to the month. `energy` is optional.
+TABLES = ("kpis_daily", "kpis_monthly", "emissions", "energy", "cost", "activity", "grid_intensity")
+
+
+@dataclass(frozen=True)
+class Organisation:
+    """Who reports.
+
+    Attributes:
+        name: As it is printed.
+        currency: ISO 4217 code of the reporting currency.
+        consolidation: GHG Protocol consolidation approach, such as `operational_control`.
+        base_year: Base year of the organisation's targets.
+        lei: Legal Entity Identifier, where there is one; it identifies the entity of the XBRL facts.
+        synthetic: The data is made up; every page then says so.
+    """
+
+    name: str
+    currency: str
+    consolidation: str = "operational_control"
+    base_year: int | None = None
+    lei: str | None = None
+    synthetic: bool = False
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reduction target: a KPI goes from its base value to its target value."""
+
+    kpi: str
+    unit: str
+    base_year: int
+    base_value: Decimal
+    target_year: int
+    target_value: Decimal
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """All that enters a report; equal inputs give equal bytes.
+
+    Attributes:
+        con: The ibis DuckDB connection that the tables live on.
+        tables: Ibis tables by lake name (see `TABLES`), each restricted to the month.
+        month: The reporting month.
+        organisation: Who reports.
+        targets: Reduction targets of the site file.
+        pins: Per table and day (ISO date; the month for kpis_monthly) the fingerprint of the content read.
+        previous: `kpis_monthly` of the month before, or None.
+        code_version: Version of the package; the same code gives the same report.
+        factor_basis: Basis of location_g, as the site file chose it.
+        lock_sha256: Hash of the dependency lock file.
+        trace_page: Whether a `trace.xhtml` will lie beside the report, to be linked to.
+    """
+
+    con: Any
+    tables: Mapping[str, ir.Table]
+    month: Month
+    organisation: Organisation
+    targets: Sequence[Target] = ()
+    pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    previous: ir.Table | None = None
+    code_version: str = "0"
+    factor_basis: Literal["direct", "lifecycle"] = "direct"
+    lock_sha256: str | None = None
+    trace_page: bool = False

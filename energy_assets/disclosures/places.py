@@ -1,0 +1,37 @@
+"""Where the editable parts of a report lie: in a checkout, or beside an installed package."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from pathlib import Path
+
+MARK = Path("templates") / "report.xhtml.j2"
+SHARE = Path("share") / "energy_assets" / "reports"
+
+
+def reports_folder() -> Path:
+    """The folder of templates, charts, frameworks, taxonomy and fonts.
+
+    Order: `ENERGY_ASSETS_REPORTS` (an organisation's own copy), `reports/` of the checkout, then
+    `share/energy_assets/reports` of the environment or, after `pip install --target`, beside the package.
+
+    Raises:
+        FileNotFoundError: none of these holds the templates.
+    """
+    package = Path(__file__).resolve().parents[1]
+    candidates = [
+        package.parent / "reports",
+        Path(sysconfig.get_path("data")) / SHARE,
+        package.parent / SHARE,
+    ]
+    if named := os.environ.get("ENERGY_ASSETS_REPORTS"):
+        candidates.insert(0, Path(named))
+    for folder in candidates:
+        if (folder / MARK).is_file():
+            return folder
+    looked = ", ".join(str(folder) for folder in candidates)
+    raise FileNotFoundError(
+        f"the report templates were not found (looked in {looked}); reinstall energy-assets, or point "
+        "ENERGY_ASSETS_REPORTS at a copy of the folder reports/"
+    )

@@ -1,0 +1,69 @@
+"""The road of a figure back to raw bytes, read from the site's own lake and landing zone.
+
+What belongs here: opening what `trace` walks over, at the versions the report was made from. What does not: the
+walk and its looks (`trace.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+from rich.tree import Tree
+
+from energy_assets.disclosures.document import Document
+from energy_assets.disclosures.inputs import TABLES
+from energy_assets.disclosures.stored import StoredReportError, read_report
+from energy_assets.disclosures.trace import rows_reader, to_tree, trace, write_page
+from energy_assets.lake import Lake
+from energy_assets.landing import Landing
+from energy_assets.site import Site
+from energy_assets.tables import KPIS_MONTHLY, SHARED
+
+
+class RoadError(Exception):
+    """The figure cannot be traced; the message says why."""
+
+
+def road(site: Site, report: Path, figure_id: str) -> Tree:
+    """The tree of one figure, for a terminal.
+
+    Args:
+        site: Whose lake and landing zone to read.
+        report: The report's folder or a file in it.
+        figure_id: For example F-003.
+
+    Raises:
+        RoadError: no such report or figure.
+    """
+    try:
+        stored = read_report(report)
+        figure = stored.book[figure_id.upper()]
+    except StoredReportError as error:
+        raise RoadError(str(error)) from error
+    except KeyError as error:
+        raise RoadError(f"{report}: {error.args[0]}") from error
+    con, disk = ibis.duckdb.connect(), site.disk()
+    con.raw_sql("SET TimeZone = 'UTC'")
+    lake, days = Lake(disk), list(stored.month.days)
+    tables = {
+        table.name: lake.read(
+            con,
+            table.name,
+            table.model,
+            [stored.month.first] if table is KPIS_MONTHLY else days,
+            stored.versions.get(table.name),
+        )
+        for table in SHARED
+        if table.name in TABLES
+    }
+    return to_tree(trace(figure, stored.book, rows_reader(tables), disk.landing().receipts))
+
+
+def write_trace_page(document: Document, tables: Mapping[str, ir.Table], landing: Landing, folder: Path) -> Path:
+    """Write `trace.xhtml` beside a report: the roads of its headline figures."""
+    read = rows_reader(tables)
+    nodes = [trace(document.book[name], document.book, read, landing.receipts) for name in document.headline]
+    return write_page(nodes, document, folder)

@@ -1,0 +1,1 @@
+"""The sections of the disclosure `ml_sustainability`, one module each: figures in, blocks out."""

@@ -1,0 +1,69 @@
+"""Methodology: boundary, rules, the choice of factors, and the methods by id that the figures name."""
+
+from __future__ import annotations
+
+from energy_assets.disclosures.document import Block, Column, Runs, Section, bullets, code, paragraph, table
+from energy_assets.disclosures.methods import QUANTITIES, REPORT_METHODS
+from energy_assets.disclosures.sections.common import Context
+from energy_assets.disclosures.text import visible
+
+CONSOLIDATION = {
+    "operational_control": "operational control",
+    "financial_control": "financial control",
+    "equity_share": "equity share",
+}
+
+
+def methodology(context: Context) -> Section:
+    """The section."""
+    organisation = context.maker.inputs.organisation
+    approach = CONSOLIDATION.get(organisation.consolidation, visible(organisation.consolidation))
+    basis = (
+        "Scope 2 is computed with direct (combustion) intensities, as the GHG Protocol asks; the rest of the life "
+        "cycle is Scope 3 category 3 and printed apart."
+        if context.direct
+        else "The site file chose life-cycle intensities for Scope 2; upstream emissions are contained in them and are "
+        "not added."
+    )
+    rules: list[Runs] = [
+        [{"strong": "Boundary. "}, f"Consolidation by {approach}. Each kilowatt-hour has one owner and is counted "
+         "once, however many exporters or bills report it."],
+        [{"strong": "Energy. "}, "Counters: last minus first value of each hour, resets found. Power readings: "
+         "time-weighted mean; long gaps are not bridged, coverage tells what was observed."],
+        [{"strong": "Facility. "}, "IT energy multiplied with the power usage effectiveness (PUE) of its place."],
+        [{"strong": "Grid. "}, "Each hour of energy is multiplied with the intensity of the same UTC hour and the same "
+         "grid zone. Where that hour is not known, the next rung is taken and recorded: the hour as estimated by the "
+         "publisher, the same hour of day in the month, the year. Never a world average."],
+        [{"strong": "Basis. "}, basis],
+        [{"strong": "Idle. "}, "Idle energy is a row of its own; only the indicators per request and per token "
+         "allocate it."],
+        [{"strong": "Unknown is not zero. "}, "What could not be measured or multiplied stays out of the sums, lowers "
+         "the coverage and is listed."],
+        [{"strong": "Rounding. "}, "Sums are exact decimals; division and rounding come last, once, in the figure. "
+         "A change printed as n/a has its reason in the table of figures, where each figure also names its method."],
+    ]  # fmt: skip
+    return Section("methodology", "Methodology", [bullets(rules), *_factors(context)])
+
+
+def _factors(context: Context) -> list[Block]:
+    ids = context.headline.location.factor_ids
+    if not ids:
+        return [paragraph("No grid factor was applied.")]
+    listed: list[Runs] = [[code(visible(factor))] for factor in ids[:30]]
+    blocks: list[Block] = [paragraph("Grid factors, by publisher, zone and edition:"), bullets(listed)]
+    if len(ids) > len(listed):
+        blocks.append(paragraph("Further factors are listed in figures.json with the figures that use them."))
+    return blocks
+
+
+def methods_table(context: Context) -> Block:
+    """The formula behind each method id that a figure names."""
+    used = {figure.method for figure in context.maker.book}
+    formulas: dict[str, str] = {}
+    for quantity in QUANTITIES.values():
+        formulas.setdefault(quantity.method, quantity.formula)
+    formulas |= REPORT_METHODS
+    rows: list[list[Runs]] = [[[code(name)], [formulas[name]]] for name in formulas if name in used]
+    return table(
+        "methods", "Methods by id", [Column("Method", width=1.2), Column("Formula", width=5)], rows, compact=True
+    )

@@ -1,0 +1,175 @@
+"""KPI progress against the month before, and reduction targets; refused, with the reason, where unfair."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from energy_assets.disclosures.document import Block, Column, Run, Runs, Section, callout, number, paragraph, table
+from energy_assets.disclosures.figures import Figure
+from energy_assets.disclosures.inputs import Target
+from energy_assets.disclosures.methods import QUANTITIES
+from energy_assets.disclosures.rounding import Scale, scale_for
+from energy_assets.disclosures.sections.common import Context
+from energy_assets.periods import ONE_DAY, Month
+
+COMPARED = (
+    "facility_kwh",
+    "location_g",
+    "lifecycle_g",
+    "requests",
+    "generated_tokens",
+    "billed_cost",
+    "wh_per_1k_inferences",
+    "wh_per_1m_tokens",
+    "gco2e_per_1k_inferences",
+    "carbon_intensity_location",
+    "cost_per_kwh",
+    "idle_share",
+    "coverage",
+)
+PERCENT = Scale("%", -2, 1)
+DAYS = Scale("days", 0, 0)
+
+
+def progress(context: Context) -> Section:
+    """This month against the one before."""
+    maker = context.maker
+    if not maker.previous:
+        note = (
+            "The lake holds no earlier month, so no change can be stated. The values below are the first of a series."
+        )
+        return Section("progress", "KPI progress", [paragraph(note), _now_only(context)])
+    before_days = max(int(row["days"]) for row in maker.previous.values())
+    days = maker.stated(
+        "previous_days_with_data", "Days with data, previous month", Decimal(before_days), "days", DAYS, "M-COUNT"
+    )
+    whole = before_days == len(Month.of(maker.inputs.month.first - ONE_DAY).days) and not context.headline.partial
+    comparable = whole or days.number == context.headline.days_with.number
+    rows: list[list[Runs]] = [_compared(context, name, comparable) for name in COMPARED]
+    columns = [
+        Column("Indicator", width=2.3),
+        Column("Unit", width=1.2),
+        Column("This month", "right", 1.45),
+        Column("Interval", "right", 0.85),
+        Column("Previous", "right", 1.45),
+        Column("Difference", "right", 1.3),
+        Column("Change", "right", 1.15),
+    ]
+    blocks: list[Block] = []
+    if not comparable:
+        words: list[Run] = ["This month has ", number(context.headline.days_with), " with data, the previous one "]
+        words += [number(days), ". Sums over unequal numbers of days say nothing of progress; ratios are compared."]
+        blocks.append(callout("note", "Totals are not compared", *words))
+    blocks.append(table("progress-table", "This month and the month before", columns, rows))
+    return Section("progress", "KPI progress", blocks)
+
+
+def _now_only(context: Context) -> Block:
+    maker = context.maker
+    rows: list[list[Runs]] = []
+    for name in COMPARED:
+        now = maker.kpi(name)
+        rows.append([*_named(name, now), [number(now, unit=False)], _interval(now), _part(now, "coverage")])
+    columns = [
+        Column("Indicator", width=2.4),
+        Column("Unit", width=1.4),
+        Column("This month", "right", 1.3),
+        Column("95 % interval", "right", 1.1),
+        Column("Observed", "right", 1),
+    ]
+    return table("progress-table", "Indicators of the month", columns, rows)
+
+
+def _part(figure: Figure, part: str) -> Runs:
+    known = figure.coverage if part == "coverage" else figure.uncertainty_pct
+    return ["–"] if known is None else [number(figure, part=part, ref=False)]
+
+
+def _interval(figure: Figure) -> Runs:
+    return _part(figure, "uncertainty")
+
+
+def _compared(context: Context, name: str, comparable: bool) -> list[Runs]:
+    maker, quantity = context.maker, QUANTITIES[name]
+    now, before = maker.kpi(name), maker.previous_kpi(name)
+    is_sum = quantity.kind in {"energy", "mass", "count", "money"}
+    refused = "the two months have unequal numbers of days with data" if is_sum and not comparable else None
+    scale = Scale(now.display.unit, now.display.power, now.display.decimals)
+    if quantity.kind == "share":
+        scale = Scale("pp", -2, 1)
+    difference = maker.derived(
+        f"change_of_{name}", f"{quantity.label}, difference to the previous month", (now, before), "difference",
+        scale=scale, refused=refused,
+    )  # fmt: skip
+    change = maker.derived(
+        f"change_pct_of_{name}", f"{quantity.label}, change to the previous month", (now, before), "percent_change",
+        scale=PERCENT, unit="share", method="M-CHANGE", refused=refused,
+    )  # fmt: skip
+    relative: Runs = ["–"] if quantity.kind == "share" else [number(change)]
+    values: list[Runs] = [[number(now, unit=False)], _interval(now), [number(before, unit=False)]]
+    return [*_named(name, now), *values, [number(difference, unit=quantity.kind == "share")], relative]
+
+
+def _named(name: str, now: Figure) -> list[Runs]:
+    return [[QUANTITIES[name].label], [now.display.unit or "–"]]
+
+
+def targets(context: Context) -> Section:
+    """Reduction targets of the site file."""
+    found = context.maker.inputs.targets
+    if not found:
+        text = "The site file states no reduction target, so none is reported."
+        return Section("targets", "Reduction targets", [paragraph(text)])
+    rows, refused = [], []
+    for target in found:
+        row, reason = _target(context, target)
+        rows.append(row)
+        if reason and reason not in refused:
+            refused.append(reason)
+    columns = [
+        Column("Target", width=2.2),
+        Column("Base", "right", 1.3),
+        Column("Now", "right", 1.3),
+        Column("Target", "right", 1.3),
+        Column("Progress", "right", 1.1),
+    ]
+    blocks: list[Block] = [table("targets-table", "Progress is (base − now) / (base − target)", columns, rows)]
+    blocks += [callout("note", "Progress not stated", reason) for reason in refused]
+    return Section("targets", "Reduction targets", blocks)
+
+
+def _target(context: Context, target: Target) -> tuple[list[Runs], str | None]:
+    maker, quantity = context.maker, QUANTITIES.get(target.kpi)
+    if quantity is None:
+        known = ", ".join(sorted(QUANTITIES))
+        raise ValueError(f"the target on '{target.kpi}' names no indicator of this report; one of {known}")
+    now = maker.kpi(target.kpi)
+    scale = scale_for(quantity.kind, target.base_value)
+    if quantity.kind in {"ratio", "money", "count"}:
+        scale = Scale(now.display.unit or target.unit, 0, scale.decimals)
+    name = quantity.label
+    base = maker.stated(
+        f"target_base_of_{target.kpi}", f"{name}, base {target.base_year}", target.base_value, target.unit, scale
+    )
+    goal = maker.stated(
+        f"target_of_{target.kpi}", f"{name}, target {target.target_year}", target.target_value, target.unit, scale
+    )
+    reason = _refusal(context, target, now, quantity.kind)
+    result = maker.derived(
+        f"target_progress_of_{target.kpi}", f"{name}, progress to {target.target_year}", (base, now, goal), "progress",
+        scale=PERCENT, unit="share", method="M-PROGRESS", refused=reason, dimensions={},
+    )  # fmt: skip
+    label: Runs = [f"{name}, {target.base_year} to {target.target_year}"]
+    return [label, [number(base)], [number(now)], [number(goal)], [number(result)]], reason
+
+
+def _refusal(context: Context, target: Target, now: Figure, kind: str) -> str | None:
+    if now.number is not None and now.unit != target.unit and target.unit not in now.unit:
+        return f"The target is stated in {target.unit}, the indicator in {now.unit}."
+    if kind in {"energy", "mass", "count", "money"}:
+        if context.headline.partial:
+            return "A target on a yearly total cannot be judged by a month, and this month is not complete."
+        return "A target on a yearly total cannot be judged by one month."
+    if target.base_value == target.target_value:
+        return "Base and target are equal, so progress is not defined."
+    return None

@@ -1,0 +1,279 @@
+"""Data quality: coverage, tiers, grid factors, uncertainty, plausibility; and what could not be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from energy_assets.disclosures import reading
+from energy_assets.disclosures.document import (
+    Block,
+    Column,
+    Run,
+    Runs,
+    Section,
+    bullets,
+    callout,
+    code,
+    heading,
+    number,
+    paragraph,
+    table,
+)
+from energy_assets.disclosures.figures import Figure, Filter, Selection
+from energy_assets.disclosures.framework import Gate
+from energy_assets.disclosures.methods import RUNG_NAMES, TIER_NAMES
+from energy_assets.disclosures.rounding import Scale
+from energy_assets.disclosures.sections.common import Context, largest
+from energy_assets.disclosures.text import visible
+
+WATTS = Scale("W", 0, 0)
+G_PER_KWH = Scale("g CO₂e/kWh", 0, 1)
+COUNT = Scale("", 0, 0)
+METHOD_NAMES = {
+    "measured_counter": "energy counter",
+    "measured_power": "power readings",
+    "metered_node": "node meter",
+    "estimated_utilization": "estimate from utilization",
+    "estimated_capacity": "estimate from capacity",
+    "provider_reported": "reported by the provider",
+    "spend_proxy": "proxy from spend",
+}
+
+
+def quality(context: Context) -> Section:
+    """How well the energy and its emissions are known."""
+    blocks: list[Block] = [
+        paragraph(*_in_short(context)),
+        _shares(context, "tiers", "IT energy by quality tier", "Tier", "tier{}_share", TIER_NAMES),
+        _shares(
+            context, "factor-rungs", "Facility energy by the grid factor that was found for it", "Grid factor",
+            "factor_tier{}_share", RUNG_NAMES,
+        ),
+        _sources(context),
+        heading("Plausibility"),
+        *_plausibility(context),
+    ]  # fmt: skip
+    return Section("quality", "Data quality", blocks)
+
+
+def _in_short(context: Context) -> list[Run]:
+    h = context.headline
+    runs: list[Run] = []
+    if h.coverage.number is not None:
+        runs += [number(h.coverage), " of the device-hours that the sources know of were observed. "]
+    if h.facility.uncertainty_pct is None:
+        runs.append("An interval cannot be stated: some rows do not know their uncertainty. ")
+    else:
+        runs += ["The 95 % interval of the facility electricity is ", number(h.facility, part="uncertainty", ref=False)]
+        runs += [" (", number(h.facility, part="interval", ref=False), f" {h.facility.display.unit}). "]
+    top = largest([context.maker.kpi(f"tier{n}_share") for n in TIER_NAMES])
+    if top is not None:
+        runs += [f"The largest part of the IT energy is of {top.label.split(' · ')[0].lower()}: ", number(top), "."]
+    return runs
+
+
+def _shares(context: Context, id_: str, caption: str, first: str, pattern: str, names: dict[str, str]) -> Block:
+    maker = context.maker
+    figures = [maker.kpi(pattern.format(n)) for n in names]
+    rows: list[list[Runs]] = [[[name], [number(f)]] for name, f in zip(names.values(), figures, strict=True)]
+    if id_ == "factor-rungs" and all(figure.number is not None for figure in figures):
+        whole = maker.stated("whole", "The whole", Decimal(1), "share", Scale("%", -2, 1), "M-LIMIT")
+        none = maker.derived(
+            "no_factor_share", "Facility energy on none of these rungs", (whole, *figures), "difference",
+            method="M-REST", dimensions={},
+        )  # fmt: skip
+        rows.append([["None: unknown, and left out of the emissions"], [number(none)]])
+    return table(id_, caption, [Column(first, width=3), Column("Share", "right", 1)], rows)
+
+
+def _sources(context: Context) -> Block:
+    maker, rows = context.maker, []
+    scale = maker.scale("energy_kwh", "kWh")
+    for row in reading.sources(maker.emissions):
+        where = (
+            Filter("day", "between", maker.period),
+            Filter("source", "=", row["source"]),
+            Filter("method", "=", row["method"]),
+        )
+        name = visible(row["source"])
+        cut = {"source": row["source"], "method": row["method"]}
+        kwh = maker.query(
+            "source_kwh", f"IT energy · {name}, {row['method']}", row["kwh"],
+            Selection("emissions", "energy_kwh", where), scale, "kWh", dimensions=cut, reason="it was never observed",
+        )  # fmt: skip
+        observed = maker.query(
+            "source_hours_observed", f"Device-hours observed · {name}, {row['method']}",
+            row["observed"], Selection("emissions", "coverage", where), COUNT, "hours", dimensions=cut,
+        )  # fmt: skip
+        expected = maker.query(
+            "source_hours", f"Device-hours known · {name}, {row['method']}", Decimal(row["hours"]),
+            Selection("emissions", None, where), COUNT, "hours", dimensions=cut, method="M-COUNT", operation="count",
+        )  # fmt: skip
+        share = maker.share(observed, expected, f"Share of device-hours observed · {name}, {row['method']}")
+        rows.append(
+            [[name], [METHOD_NAMES.get(row["method"], row["method"])], [number(kwh, unit=False)],
+             [number(expected)], [number(share)]]
+        )  # fmt: skip
+    columns = [
+        Column("Source", width=1.4),
+        Column("How its energy is known", width=2.2),
+        Column(f"IT energy, {scale.unit}", "right", 1.3),
+        Column("Rows of device-hours", "right", 1.4),
+        Column("Observed", "right", 1),
+    ]
+    return table("sources", "Sources", columns, rows)
+
+
+def _plausibility(context: Context) -> list[Block]:
+    maker, framework = context.maker, context.framework
+    rows: list[list[Runs]] = []
+    warnings: list[Block] = []
+    checks: list[tuple[str, Figure, Gate, Scale, str, str]] = []
+    intensity = context.headline.intensity
+    if intensity.number is not None:
+        checks.append(
+            ("intensity", intensity, framework.intensity, G_PER_KWH, "gCO2e per kWh", "Implied grid intensity")
+        )
+    for row in reading.largest_power(maker.emissions):
+        kind = row["device_kind"]
+        if kind not in framework.watts or row["kwh"] is None:
+            continue
+        where = (Filter("day", "between", maker.period), Filter("device_kind", "=", kind))
+        figure = maker.query(
+            "largest_power", f"Largest mean power of one {kind} in an hour", row["kwh"] * 1000,
+            Selection("emissions", "energy_kwh", where, "busiest"), WATTS, "W", method="M-MAX-POWER", operation="max",
+            factor="1000", dimensions={"device_kind": kind},
+        )  # fmt: skip
+        checks.append((kind, figure, framework.watts[kind], WATTS, "W", figure.label))
+    for name, figure, gate, scale, unit, label in checks:
+        limit = maker.stated(f"limit_{name}", f"Limit: {label.lower()}", gate.high, unit, scale, "M-LIMIT")
+        inside = gate.low <= (figure.number or Decimal(0)) <= gate.high
+        verdict = "within" if inside else "OUTSIDE"
+        values: list[Runs] = [[number(figure, unit=False)], [number(limit, unit=False)]]
+        rows.append([[label], *values, [scale.unit], [verdict], [gate.why]])
+        if not inside:
+            text = [
+                f"{label}: ",
+                number(figure),
+                " is above the limit of ",
+                number(limit),
+                ". Check units and sources.",
+            ]
+            warnings.append(callout("warning", "Implausible figure", *text))
+    if not rows:
+        return [paragraph("There was nothing to check.")]
+    columns = [
+        Column("Check", width=2.1),
+        Column("Found", "right", 1.0),
+        Column("Limit", "right", 1.1),
+        Column("Unit", width=1.1),
+        Column("Result", width=0.8),
+        Column("Why this limit", width=2.4),
+    ]
+    return [table("plausibility", "Plausibility gates", columns, rows), *warnings]
+
+
+def gaps(context: Context) -> Section:
+    """What could not be measured, placed or multiplied, counted from the data; and what is not covered yet."""
+    maker = context.maker
+    found = maker.gaps
+    items = [
+        _gap(context, found, "unobserved", Filter("energy_kwh", "is null"), "device-hours have no energy",
+             "their meters gave no reading; they count as unknown, not as zero", kwh=False),
+        _gap(context, found, "unplaced", Filter("zone", "is null"), "rows have no grid zone",
+             "their site or region names none, so no intensity applies"),
+        _gap(context, found, "no_pue", Filter("pue", "is null"), "rows have no PUE",
+             "their facility energy and emissions are unknown and missing from the totals"),
+        _gap(context, found, "no_factor", Filter("location_g", "is null"),
+             "rows with facility energy have no factor", "their emissions are unknown and missing from the totals"),
+        _gap(context, found, "no_upstream", Filter("upstream_g", "is null"), "rows have no life-cycle intensity",
+             "their upstream emissions are missing from the totals"),
+        _gap(context, found, "unattributed", Filter("project", "unknown"), "rows in use belong to no known project",
+             "no attribution rule matched; they are counted, and printed as not attributed"),
+    ]  # fmt: skip
+    listed = [item for item in items if item]
+    h = context.headline
+    if h.partial:
+        listed.insert(0, [number(h.days_with, unit=False), " of ", number(h.days_in), " of the month have data."])
+    listed += [
+        [f"Costs in {currency} are on the bills too; they are not converted and not part of the billed cost."]
+        for currency in maker.other_currencies
+    ]
+    blocks: list[Block] = []
+    if listed:
+        blocks += [paragraph("Found in the data of this month:"), bullets(listed)]
+    else:
+        blocks.append(paragraph("Every known device-hour was observed, placed, attributed and multiplied."))
+    blocks += _omissions(context, found)
+    return Section("not-measured", "What could not be measured", blocks)
+
+
+EXTRA = {
+    "no_pue": (Filter("energy_kwh", "is not null"),),
+    "no_factor": (Filter("facility_kwh", "is not null"),),
+    "no_upstream": (Filter("location_g", "is not null"),),
+    "unattributed": (Filter("workload_type", "!=", "idle"),),
+}
+
+
+def _gap(
+    context: Context,
+    found: Mapping[str, Any],
+    name: str,
+    condition: Filter,
+    what: str,
+    effect: str,
+    *,
+    kwh: bool = True,
+) -> list[Run]:
+    maker, counted = context.maker, int(found[f"{name}_rows"])
+    if not counted:
+        return []
+    where = (Filter("day", "between", maker.period), condition, *EXTRA.get(name, ()))
+    count = maker.query(
+        f"{name}_rows", f"Rows: {what}", Decimal(counted), Selection("emissions", None, where), COUNT, "rows",
+        method="M-COUNT", operation="count",
+    )  # fmt: skip
+    whole = maker.query(
+        "rows", "Rows of emissions", Decimal(found["rows"]),
+        Selection("emissions", None, (Filter("day", "between", maker.period),)), COUNT, "rows",
+        method="M-COUNT", operation="count",
+    )  # fmt: skip
+    runs: list[Run] = [number(count), " of ", number(whole), f" {what}"]
+    if kwh and found[f"{name}_kwh"] is not None:
+        energy = maker.query(
+            f"{name}_kwh", f"IT energy: {what}", found[f"{name}_kwh"], Selection("emissions", "energy_kwh", where),
+            maker.scale("energy_kwh", "kWh"), "kWh",
+        )  # fmt: skip
+        runs += [" (", number(energy), " of IT energy)"]
+    return [*runs, f": {effect}."]
+
+
+def _omissions(context: Context, found: Mapping[str, Any]) -> list[Block]:
+    maker, omissions = context.maker, context.framework.omissions
+    empty = [column for column in reading.NOT_FILLED if not found[f"{column}_rows"]]
+    filled = [column for column in reading.NOT_FILLED if found[f"{column}_rows"]]
+    blocks: list[Block] = []
+    if empty:
+        rows: list[list[Runs]] = [
+            [[omissions[column]["label"]], ["omitted"], [omissions[column]["reason"]], [code(column)]]
+            for column in empty
+        ]
+        columns = [
+            Column("Quantity", width=2),
+            Column("Status", width=0.8),
+            Column("Reason", width=3),
+            Column("Column", width=1.2),
+        ]
+        blocks.append(table("omissions", "Not covered by this report", columns, rows))
+    for column in filled:
+        grams = column.endswith("_g")
+        figure = maker.query(
+            column, omissions[column]["label"], found[column],
+            Selection("emissions", column, (Filter("day", "between", maker.period),)),
+            maker.scale("location_g", "gCO2e") if grams else Scale("l", 0, 0), "gCO2e" if grams else "l",
+        )  # fmt: skip
+        blocks.append(paragraph(f"{omissions[column]['label']}: ", number(figure), "."))
+    return blocks

@@ -1,0 +1,109 @@
+"""Reading back a report that lies in a folder: its figures as they were printed, and what build made it.
+
+What belongs here: the inverse of `figures.Figure.to_json`. What does not: judging a report.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from energy_assets.disclosures.figures import Display, Figure, FigureBook, Filter, Input, Selection
+from energy_assets.periods import Month
+
+
+class StoredReportError(Exception):
+    """The folder holds no report that can be read; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class StoredReport:
+    """A report on disk.
+
+    Attributes:
+        folder: Where it lies.
+        month: Its period.
+        book: Its figures.
+        versions: Version of each lake table it was made from.
+    """
+
+    folder: Path
+    month: Month
+    book: FigureBook
+    versions: Mapping[str, int | None]
+
+
+def read_report(path: Path) -> StoredReport:
+    """Read the report in a folder, or the one a file of it (report.pdf, say) belongs to.
+
+    Raises:
+        StoredReportError: there is none.
+    """
+    folder = path if path.is_dir() else path.parent
+    try:
+        figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))["figures"]
+        document = json.loads((folder / "document.json").read_text(encoding="utf-8"))
+        build = json.loads((folder / "build.json").read_text(encoding="utf-8"))
+        book = FigureBook([figure_of(content) for content in figures])
+        month = Month.parse(document["period"]["from"][:7])
+    except FileNotFoundError as error:
+        raise StoredReportError(
+            f"{folder} holds no report: {Path(error.filename).name} is not there. Reports lie under "
+            "<storage root>/reports/<profile>/<month>; `energy-assets report` makes one."
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoredReportError(f"{folder}: the report's files are damaged ({error!r}); make it again.") from error
+    return StoredReport(folder, month, book, build["delta_versions"])
+
+
+def figure_of(content: Mapping[str, Any]) -> Figure:
+    """A figure from its JSON."""
+    shown = content["display"]
+    return Figure(
+        id=content["id"],
+        metric=content["metric"],
+        label=content["label"],
+        period=(content["period"]["from"], content["period"]["to"]),
+        value=content["value"],
+        unit=content["unit"],
+        display=Display(
+            text=shown["text"],
+            unit=shown["unit"],
+            rule=shown["rounding"],
+            decimals=shown["decimals"],
+            power=shown["power"],
+            uncertainty=shown["uncertainty"],
+            interval=shown["interval"],
+            coverage=shown["coverage"],
+        ),
+        method=content["method"],
+        operation=content["operation"],
+        dimensions=content["dimensions"],
+        inputs=tuple(_input(item) for item in content["inputs"]),
+        parents=tuple(content["parents"]),
+        factor_ids=tuple(content["factor_ids"]),
+        tiers=content["tiers"],
+        uncertainty_pct=content["uncertainty_pct"],
+        interval=tuple(content["interval"]) if content["interval"] else None,
+        coverage=content["coverage"],
+        pins=content["pins"],
+        reason=content["reason"],
+        maps_to=tuple(content["maps_to"]),
+    )
+
+
+def _input(content: Mapping[str, Any]) -> Input:
+    base = _selection(content["base"]) if content.get("base") else None
+    return Input(content["role"], content["value"], _selection(content["selection"]), base, content.get("factor", "1"))
+
+
+def _selection(content: Mapping[str, Any]) -> Selection:
+    filters = tuple(
+        Filter(f["column"], f["op"], tuple(f["value"]) if isinstance(f["value"], list) else f["value"])
+        for f in content["filters"]
+    )
+    aggregate = "sum" if content["aggregate"] == "count" else content["aggregate"]
+    return Selection(content["table"], content["column"], filters, aggregate)

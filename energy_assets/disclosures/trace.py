@@ -1,0 +1,338 @@
+"""Tracing a figure to the bytes it came from: figure, KPI rows, lake rows, factors, raw objects, receipts.
+
+What belongs here: the pure walk over callables that read rows and receipts, and the tree's two looks. What does
+not: knowing where the lake or the landing zone is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from rich.text import Text
+from rich.tree import Tree
+
+from energy_assets.disclosures import reading
+from energy_assets.disclosures.document import Document
+from energy_assets.disclosures.figures import Figure, FigureBook, Filter, Input, Selection, plain
+from energy_assets.disclosures.making import QUOTIENT, compute
+from energy_assets.disclosures.places import reports_folder
+from energy_assets.disclosures.rounding import EXACT
+from energy_assets.disclosures.text import visible
+from energy_assets.disclosures.xhtml import page_fonts
+
+EQUAL, DIFFERS = "equal", "differs"
+#: Groups, objects and receipts listed at one node; the number of what is left out is said.
+LISTED = 12
+EXAMPLE_COLUMNS = (
+    "hour", "source", "zone", "project", "model_id", "workload_type", "node_id", "device_id", "share_id", "deployment",
+    "energy_kwh", "pue", "facility_kwh", "location_g", "requests", "generated_tokens", "billed_cost", "factor_id",
+    "quality_tier", "coverage", "raw_sha256",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Read:
+    """What the walk asks of the lake.
+
+    Attributes:
+        selection: The rows.
+        group_by: Columns to group by; the answer then has these, `rows` (count) and `total` (sum of the
+            selection's column), largest total first. Empty: the rows themselves, in the order of their columns.
+        limit: Most rows in the answer; 0 for all.
+    """
+
+    selection: Selection
+    group_by: tuple[str, ...] = ()
+    limit: int = 0
+
+
+ReadRows = Callable[[Read], list[dict[str, Any]]]
+Receipts = Callable[[str], list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A step of the trace.
+
+    Attributes:
+        kind: figure, kpi, rows, group, row, factor, object, receipt or note.
+        title: One line.
+        facts: Labelled details.
+        verdict: `equal` or `differs` where something was computed again.
+        children: The next steps down.
+    """
+
+    kind: str
+    title: str
+    facts: tuple[tuple[str, str], ...] = ()
+    verdict: str = ""
+    children: tuple[Node, ...] = field(default_factory=tuple)
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+def rows_reader(tables: Mapping[str, ir.Table]) -> ReadRows:
+    """A `read_rows` on ibis tables; every sum is made by the engine."""
+
+    def read_rows(read: Read) -> list[dict[str, Any]]:
+        selection = read.selection
+        table = reading.restricted(tables[selection.table], selection)
+        if not read.group_by:
+            ordered = table.order_by([c for c in table.columns if not table[c].type().is_nested()])
+            return reading.rows(ordered.limit(read.limit) if read.limit else ordered)
+        total = (
+            table[selection.column].sum() if selection.column and selection.aggregate != "distinct" else table.count()
+        )
+        grouped = table.group_by(list(read.group_by)).aggregate(rows=table.count(), total=total)
+        grouped = grouped.order_by([ibis.desc("total"), *read.group_by])
+        return reading.rows(grouped.limit(read.limit) if read.limit else grouped)
+
+    return read_rows
+
+
+def trace(figure: Figure, book: FigureBook, read_rows: ReadRows, receipts: Receipts, *, examples: int = 3) -> Node:
+    """The tree from a figure to raw bytes; each sum and quotient on the way is computed again and compared.
+
+    Args:
+        figure: Where to start.
+        book: The figures of its report.
+        read_rows: Reads the lake, see `Read`.
+        receipts: Receipts of a raw object by its sha256.
+        examples: Rows shown of each selection.
+    """
+    walk = _Walk(book, read_rows, receipts, examples)
+    return walk.figure(figure)
+
+
+@dataclass(frozen=True)
+class _Walk:
+    book: FigureBook
+    read_rows: ReadRows
+    receipts: Receipts
+    examples: int
+
+    def figure(self, figure: Figure) -> Node:
+        children = [self.figure(self.book[parent]) for parent in figure.parents]
+        children += [self._input(item, figure) for item in figure.inputs]
+        return Node(
+            "figure",
+            f"{figure.id} {figure.label}: {figure.display.text} {figure.display.unit}".strip(),
+            tuple(_figure_facts(figure)),
+            self._recomputed(figure),
+            tuple(children),
+        )
+
+    def _recomputed(self, figure: Figure) -> str:
+        """Whether the value follows again from the figure's parents or ingredients."""
+        if figure.number is None or figure.operation == "setting":
+            return ""
+        if figure.parents:
+            numbers = [self.book[parent].number for parent in figure.parents]
+            known = [number for number in numbers if number is not None]
+            return _verdict(compute(figure.operation, known) if len(known) == len(numbers) else None, figure.number)
+        values = [Decimal(item.value) for item in figure.inputs if item.value is not None]
+        if figure.operation == "ratio":
+            return _verdict(EXACT.divide(values[0], values[1]).quantize(QUOTIENT, context=EXACT), figure.number)
+        return _verdict(values[0] if values else None, figure.number)
+
+    def _input(self, item: Input, figure: Figure) -> Node:
+        if item.base is None or item.base == item.selection:
+            return self._rows(item, item.selection)
+        found = self.read_rows(Read(item.selection, limit=2))
+        stored = [row[item.role] for row in found]
+        facts = [("query", item.selection.sql()), ("rows", str(len(found)))]
+        verdict = ""
+        if item.value is not None:
+            verdict = _verdict(stored[0] if len(stored) == 1 else None, Decimal(item.value))
+            facts.append(("stored", item.value))
+        below = self._rows(item, item.base)
+        title = f"KPI row of {item.selection.table}, {item.role}"
+        return Node("kpi", title, tuple(facts), verdict, (below,))
+
+    def _rows(self, item: Input, base: Selection) -> Node:
+        columns = _grouping(base)
+        groups = self.read_rows(Read(base, columns))
+        total, count = _again(base, groups)
+        facts = [("query", base.sql()), ("rows", f"{count:,}")]
+        verdict = ""
+        if item.factor and item.value is not None:
+            again = None if total is None else total * Decimal(item.factor)
+            if base.aggregate == "avg" and again is not None:
+                again = again.quantize(QUOTIENT, context=EXACT)
+            verdict = _verdict(again, Decimal(item.value))
+            facts.append(("recomputed", "no rows" if again is None else plain(again)))
+            facts.append(("expected", item.value))
+        elif item.value is not None:
+            facts.append(("sum of these rows", "no rows" if total is None else plain(total)))
+            facts.append(("note", "the KPI adds their share of idle energy, so it is more than this sum"))
+        title = f"Rows of {base.table}" + (f", {base.column}" if base.column else "")
+        children = [_group(columns, row, base) for row in groups[:LISTED]]
+        children += _more(len(groups) - LISTED, "groups")
+        children += [
+            Node("row", "Example row", tuple(_row_facts(row)))
+            for row in self.read_rows(Read(base, limit=self.examples))
+        ]
+        children += [*self._factors(base), *self._objects(base)]
+        return Node("rows", title, tuple(facts), verdict, tuple(children))
+
+    def _factors(self, base: Selection) -> list[Node]:
+        """Grid factors of emissions rows, each with its own raw objects."""
+        if base.table != "emissions" or base.column not in {"location_g", "upstream_g", "lifecycle_g"}:
+            return []
+        found = self.read_rows(Read(base, ("factor_id", "factor_resolution", "factor_tier")))
+        days = tuple(f for f in base.filters if f.column == "day")
+        nodes = []
+        for row in found[:LISTED]:
+            if row["factor_id"] is None:
+                nodes.append(Node("factor", "No factor", (("rows", f"{row['rows']:,}"),)))
+                continue
+            raw = Selection("grid_intensity", None, (*days, Filter("factor_id", "=", row["factor_id"])))
+            facts = (
+                ("resolution", str(row["factor_resolution"])),
+                ("tier", str(row["factor_tier"])),
+                ("rows", f"{row['rows']:,}"),
+            )
+            nodes.append(Node("factor", f"Factor {visible(row['factor_id'])}", facts, "", tuple(self._objects(raw))))
+        return nodes + _more(len(found) - LISTED, "factors")
+
+    def _objects(self, base: Selection) -> list[Node]:
+        """Raw objects of rows, with their receipts."""
+        if base.table not in {"emissions", "energy", "cost", "activity", "grid_intensity"}:
+            return []
+        counted = Selection(base.table, None, base.filters)
+        found = [row for row in self.read_rows(Read(counted, ("source", "raw_sha256"))) if row["raw_sha256"]]
+        nodes = []
+        for row in found[:LISTED]:
+            sha256 = str(row["raw_sha256"])
+            receipts = [
+                Node(
+                    "receipt", f"Receipt of {receipt.get('fetched_at', 'unknown time')}", tuple(_receipt_facts(receipt))
+                )
+                for receipt in self.receipts(sha256)[:LISTED]
+            ]
+            missing = [] if receipts else [Node("note", "no receipt of this object was found")]
+            facts = (("source", visible(str(row["source"]))), ("rows", f"{row['rows']:,}"))
+            nodes.append(Node("object", f"Raw object {sha256}", facts, "", tuple(receipts or missing)))
+        return nodes + _more(len(found) - LISTED, "raw objects")
+
+
+def to_tree(node: Node) -> Tree:
+    """The trace for a terminal; texts of tags are shown as they are, never read as markup."""
+    tree = Tree(_line(node))
+    _grow(tree, node)
+    return tree
+
+
+def write_page(nodes: Sequence[Node], document: Document, folder: Path) -> Path:
+    """Write `trace.xhtml` beside the report: the trees of `nodes`."""
+    environment = Environment(
+        loader=FileSystemLoader(reports_folder() / "templates"), autoescape=True, undefined=StrictUndefined
+    )
+    text = environment.get_template("trace.xhtml.j2").render(
+        nodes=nodes,
+        title=document.title,
+        period=document.period["words"],
+        organisation=document.organisation["shown"],
+        banner=document.banner,
+        fonts=page_fonts(),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "trace.xhtml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _grow(tree: Tree, node: Node) -> None:
+    for child in node.children:
+        _grow(tree.add(_line(child)), child)
+
+
+def _line(node: Node) -> Text:
+    style = {"figure": "bold", "object": "cyan", "receipt": "dim", "row": "dim"}.get(node.kind, "")
+    line = Text(visible(node.title), style=style)
+    if node.verdict:
+        line.append(f"  {node.verdict}", style="bold green" if node.verdict == EQUAL else "bold red")
+    short = node.kind in {"object", "receipt", "row", "factor", "group"}
+    for n, (label, value) in enumerate(node.facts):
+        line.append((" · " if n else "\n  ") if short else "\n  ")
+        line.append(f"{label} ", style="dim")
+        line.append(visible(value))
+    return line
+
+
+def _grouping(base: Selection) -> tuple[str, ...]:
+    if base.aggregate == "busiest":
+        return ("hour", "source", "node_id", "device_id")
+    if base.aggregate == "distinct" and base.column:
+        return (base.column,)
+    return ("day",) if base.table.startswith("kpis_") else ("source", "day")
+
+
+def _again(base: Selection, groups: Sequence[Mapping[str, Any]]) -> tuple[Decimal | None, int]:
+    """The selection's number, made again from its groups, and the number of rows."""
+    count = sum(int(row["rows"]) for row in groups)
+    if base.column is None:
+        return Decimal(count), count
+    if base.aggregate == "distinct":
+        return Decimal(len(groups)), count
+    totals = [Decimal(row["total"]) for row in groups if row["total"] is not None]
+    if not totals:
+        # An empty sum is zero; a sum over rows that are all unknown is unknown.
+        return (Decimal(0) if count == 0 and base.aggregate == "sum" else None), count
+    if base.aggregate == "busiest":
+        return max(totals), count
+    total = sum(totals, Decimal(0))
+    return (EXACT.divide(total, Decimal(count)) if base.aggregate == "avg" else total), count
+
+
+def _group(columns: Sequence[str], row: Mapping[str, Any], base: Selection) -> Node:
+    name = ", ".join(visible(str(row[column])) for column in columns)
+    facts = [("rows", f"{row['rows']:,}")]
+    if base.column and base.aggregate != "distinct":
+        facts.append((f"sum of {base.column}", "unknown" if row["total"] is None else plain(Decimal(row["total"]))))
+    return Node("group", name, tuple(facts))
+
+
+def _more(left: int, what: str) -> list[Node]:
+    return [Node("note", f"and {left:,} more {what}")] if left > 0 else []
+
+
+def _figure_facts(figure: Figure) -> Iterator[tuple[str, str]]:
+    yield "exact", f"{figure.value} {figure.unit}" if figure.value is not None else f"none: {figure.reason}"
+    yield "period", " to ".join(figure.period)
+    yield "method", f"{figure.method} ({figure.operation})"
+    if figure.parents:
+        yield "computed from", ", ".join(figure.parents)
+    for table, pin in sorted(figure.pins.items()):
+        yield f"content of {table}", pin
+
+
+def _row_facts(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for column in EXAMPLE_COLUMNS:
+        if column in row and row[column] is not None:
+            value = row[column]
+            yield column, plain(value) if isinstance(value, Decimal) else visible(str(value))
+
+
+def _receipt_facts(receipt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    request = receipt.get("request", {})
+    for label, value in sorted(request.items()) if isinstance(request, Mapping) else ():
+        yield f"request {label}", visible(str(value))
+    for label in ("status", "fetched_at", "bytes", "media_type"):
+        if receipt.get(label) is not None:
+            yield label, visible(str(receipt[label]))
+
+
+def _verdict(again: Decimal | None, expected: Decimal) -> str:
+    return EQUAL if again == expected else DIFFERS

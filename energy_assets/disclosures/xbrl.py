@@ -1,0 +1,140 @@
+"""Inline XBRL facts: which figures are tagged, with which concept, unit, scale and accuracy.
+
+What belongs here: the mapping onto the taxonomy in reports/taxonomy. What does not: XHTML (the template).
+Energy is tagged in MWh and emissions in t, the units of the XBRL units registry, whatever unit is printed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from energy_assets.disclosures.document import Document
+from energy_assets.disclosures.figures import Figure
+from energy_assets.disclosures.methods import QUANTITIES
+
+NAMESPACE = "urn:energy-assets:taxonomy:2026"
+SCHEMA = "energy-assets.xsd"
+CONTEXT = "period"
+PLAIN = re.compile(r"[0-9][0-9,]*(\.[0-9]+)?")
+
+CONCEPTS = {
+    "facility_kwh": "ElectricityFacility",
+    "energy_kwh": "ElectricityITEquipment",
+    "overhead_kwh": "ElectricityCoolingAndPowerSupply",
+    "location_g": "Scope2EmissionsLocationBased",
+    "upstream_g": "Scope3UpstreamEmissions",
+    "lifecycle_g": "LifeCycleEmissionsOfElectricity",
+    "requests": "RequestsAnswered",
+    "prompt_tokens": "PromptTokens",
+    "generated_tokens": "GeneratedTokens",
+    "billed_cost": "BilledCost",
+    "wh_per_1k_inferences": "EnergyPerRequest",
+    "wh_per_1m_tokens": "EnergyPerGeneratedToken",
+    "gco2e_per_1k_inferences": "Scope2EmissionsPerRequest",
+    "carbon_intensity_location": "GridIntensityLocationBased",
+    "idle_share": "IdleShareOfITEnergy",
+    "coverage": "DeviceHoursObserved",
+    "attributed_share": "EnergyAttributedToAProject",
+    "factor_coverage": "EnergyWithAGridFactor",
+}
+WORKLOAD_CONCEPTS = {
+    "training": "ElectricityTraining",
+    "fine_tuning": "ElectricityFineTuning",
+    "inference": "ElectricityInference",
+    "batch": "ElectricityBatch",
+    "development": "ElectricityDevelopment",
+    "idle": "ElectricityIdle",
+    "overhead": "ElectricityOverheadOfIT",
+    "other": "ElectricityOtherWorkloads",
+    "unknown": "ElectricityNotAttributed",
+}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """An XBRL unit: measures, and the powers of ten from the stored unit to it."""
+
+    id: str
+    numerator: str
+    denominator: str | None = None
+    power: int = 0
+
+
+UNITS = {
+    "energy": Unit("MWh", "utr:MWh", power=3),
+    "mass": Unit("t", "utr:t", power=6),
+    "share": Unit("pure", "xbrli:pure"),
+    "count": Unit("pure", "xbrli:pure"),
+    "wh_per_1k_inferences": Unit("WhPerRequest", "utr:Wh", "ea:request", 3),
+    "wh_per_1m_tokens": Unit("WhPerToken", "utr:Wh", "ea:token", 6),
+    "gco2e_per_1k_inferences": Unit("tPerRequest", "utr:t", "ea:request", 9),
+    "carbon_intensity_location": Unit("tPerMWh", "utr:t", "utr:MWh", 3),
+}
+
+
+def facts(document: Document) -> dict[str, dict[str, str]]:
+    """By figure id the attributes of its tag; figures of other cuts and unprinted values are not tagged."""
+    period = (document.period["from"], document.period["to"])
+    tagged = {}
+    untagged = _totals_that_do_not_hold(document)
+    for figure in document.book:
+        concept = _concept(figure)
+        if concept and concept not in untagged and figure.period == period and PLAIN.fullmatch(figure.display.text):
+            unit = _unit(figure)
+            scale = figure.display.power - unit.power
+            tagged[figure.id] = {
+                "name": f"ea:{concept}",
+                "unit": unit.id,
+                "scale": str(scale),
+                "decimals": str(figure.display.decimals - scale),
+            }
+    return tagged
+
+
+def _totals_that_do_not_hold(document: Document) -> set[str]:
+    """Totals that are not the sum of their parts, because parts of them are not known or contain each other."""
+    period = (document.period["from"], document.period["to"])
+    value = {f.metric: f.number for f in document.book if not f.dimensions and f.period == period}
+    totals = {
+        "facility_kwh": ("energy_kwh", "overhead_kwh"),
+        "lifecycle_g": ("location_g", "upstream_g"),
+    }
+    wrong = set()
+    for total, parts in totals.items():
+        known = [value.get(part) for part in parts]
+        if value.get(total) is None or None in known or sum(k for k in known if k is not None) != value[total]:
+            wrong.add(CONCEPTS[total])
+    return wrong
+
+
+def units(document: Document, tagged: Iterable[str]) -> list[Unit]:
+    """The units that the tagged figures use."""
+    found = {unit.id: unit for unit in (_unit(document.book[id_]) for id_ in tagged)}
+    return [found[id_] for id_ in sorted(found)]
+
+
+def entity(organisation: Mapping[str, Any]) -> tuple[str, str]:
+    """Scheme and identifier of the reporting entity: its LEI, else its name in a scheme of our own."""
+    if organisation["lei"]:
+        return "http://standards.iso.org/iso/17442", organisation["lei"]
+    return "urn:energy-assets:organisation-name", " ".join(organisation["shown"].split()) or "unnamed"
+
+
+def _concept(figure: Figure) -> str | None:
+    if not figure.dimensions:
+        return CONCEPTS.get(figure.metric)
+    if figure.metric == "energy_kwh" and set(figure.dimensions) == {"workload_type"}:
+        return WORKLOAD_CONCEPTS.get(figure.dimensions["workload_type"])
+    return None
+
+
+def _unit(figure: Figure) -> Unit:
+    if figure.metric == "overhead_kwh":
+        return UNITS["energy"]
+    kind = QUANTITIES[figure.metric].kind
+    if kind == "money":
+        return Unit(figure.unit, f"iso4217:{figure.unit}")
+    return UNITS[figure.metric] if kind == "ratio" else UNITS[kind]
