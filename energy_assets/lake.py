@@ -112,7 +112,7 @@ class Lake:
         partition = partition_of(model)
         if self._storage.is_local:
             paths = [f"{self.path(table)}/{name}" for name in wanted]
-            read = con.read_parquet(paths, hive_partitioning=True)
+            read = con.read_parquet(paths)
         else:
             kept = sorted(day.isoformat() for day in files if days is None or day in days)
             name = f"{table}_{uuid4().hex[:12]}"
@@ -132,6 +132,7 @@ class Lake:
                 conform(rows, model),
                 folder,
                 partition_by=partition,
+                write_partition_columns=1,
                 compression="zstd",
                 overwrite_or_ignore=1,
             )
@@ -145,7 +146,7 @@ class Lake:
         if not staged:
             return Audited()
         paths = [str(path) for path in staged]
-        read = con.read_parquet(paths, hive_partitioning=True)
+        read = con.read_parquet(paths)
         schema = schema_of(model)
         return audit(read.select(**{column: read[column].cast(dtype) for column, dtype in schema.items()}), model)
 
@@ -222,6 +223,8 @@ class Lake:
     ) -> Iterator[AddAction]:
         """Move the staged files of one day to where the commit will point to."""
         mine = [path for path in staged if path.parent.name == f"{partition}={day}"]
+        if not mine and day in audited.rows:
+            raise RuntimeError(f"{table}: {audited.rows[day]} rows of {day} were staged in a folder of another name")
         for number, path in enumerate(mine):
             name = f"{partition}={day}/{audited.fingerprints[day]}-{uuid4().hex[:12]}-{number}.parquet"
             size, records = path.stat().st_size, pq.read_metadata(path).num_rows

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,7 +19,7 @@ from dagster_duckdb import DuckDBResource
 from pydantic import PrivateAttr
 
 from energy_assets import __version__
-from energy_assets.contracts.audit import ContractError, schema_of
+from energy_assets.contracts.audit import EXAMPLES, ContractError, schema_of
 from energy_assets.engine import connection
 from energy_assets.lake import Commit, Lake
 from energy_assets.landing import Landing
@@ -32,7 +33,6 @@ PREVIEW_ROWS = 5
 SUMMARY_ROWS = 40
 CHUNK = 31
 """Partitions published in one commit: a month of days keeps memory bounded over long ranges."""
-
 
 
 class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -83,6 +83,34 @@ class Reader:
         """Compute `rows` once, for a transform that uses them many times."""
         kept: ir.Table = self.con.create_table(f"kept_{uuid4().hex[:12]}", rows, temp=True)
         return kept
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A statement about a published table that is proven after every run and shown as an asset check.
+
+    Attributes:
+        name: Of the check.
+        about: What holds.
+        breaches: The rows for which it does not, from a reader and the partitions of a chunk.
+        severity: How bad a breach is.
+    """
+
+    name: str
+    about: str
+    breaches: Callable[[Reader, Sequence[date]], ir.Table]
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+
+    def result(self, found: Sequence[Mapping[str, Any]], asset_key: dg.AssetKey) -> dg.AssetCheckResult:
+        """The check's result for the breaches found."""
+        examples = dg.MetadataValue.md(markdown(found[:EXAMPLES]))
+        return dg.AssetCheckResult(
+            passed=not found,
+            check_name=self.name,
+            asset_key=asset_key,
+            severity=self.severity,
+            metadata={"breaches": len(found), "examples": examples},
+        )
 
 
 def column_schema(model: Any) -> dg.TableSchema:
@@ -160,6 +188,7 @@ def table_asset(
     about: str,
     make: Callable[[Reader, Sequence[date]], ir.Table],
     summary: Callable[[ir.Table], ir.Table],
+    proofs: Sequence[Proof] = (),
 ) -> dg.AssetsDefinition:
     """An asset that reads tables, transforms them, and publishes the result partition by partition.
 
@@ -171,10 +200,12 @@ def table_asset(
         about: The asset's description.
         make: Rows from a reader of upstream tables and the partition keys of a chunk, as dates.
         summary: A few rows that tell a person what the run made, shown in the UI.
+        proofs: What must hold for the published table beyond its contract.
     """
+    key = dg.AssetKey(table.asset)
 
     @dg.asset(
-        key=dg.AssetKey(table.asset),
+        key=key,
         deps=[dg.AssetKey(before.asset) for before in upstream],
         partitions_def=partitions,
         backfill_policy=SINGLE_RUN,
@@ -182,7 +213,8 @@ def table_asset(
         kinds={"ibis", "duckdb", "deltalake"},
         owners=OWNERS,
         code_version=__version__,
-        check_specs=[contract_check(table)],
+        check_specs=[contract_check(table)]
+        + [dg.AssetCheckSpec(proof.name, asset=key, description=proof.about) for proof in proofs],
         metadata=table_metadata(table, site.disk().path("lake", table.name)),
         description=about,
     )
@@ -191,6 +223,7 @@ def table_asset(
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
         keys = sorted(date.fromisoformat(key) for key in context.partition_keys)
         lake, commits = warehouse.lake, []
+        breaches: dict[str, list[dict[str, Any]]] = {proof.name: [] for proof in proofs}
         for start in range(0, len(keys), CHUNK):
             chunk = keys[start : start + CHUNK]
             with connection(duckdb) as con:
@@ -199,10 +232,14 @@ def table_asset(
                         commits.append(step)
                     else:
                         yield step
+                for proof in proofs:
+                    breaches[proof.name] += proof.breaches(Reader(lake, con), chunk).to_pyarrow().to_pylist()
         with connection(duckdb) as con:
             published = Reader(lake, con)(table, keys)
             told = dg.MetadataValue.md(markdown(summary(published).limit(SUMMARY_ROWS).to_pyarrow().to_pylist()))
-            yield result(table, commits, published, {"summary": told})
+            done = result(table, commits, published, {"summary": told})
+        proven = [proof.result(breaches[proof.name], key) for proof in proofs]
+        yield done._replace(check_results=[*(done.check_results or []), *proven])
 
     return materialize
 
@@ -241,6 +278,7 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    text = f"{value:f}".rstrip("0").rstrip(".") if hasattr(value, "as_tuple") else str(value)
+    text = f"{value:f}" if isinstance(value, Decimal) else str(value)
+    text = text.rstrip("0").rstrip(".") if isinstance(value, Decimal) and "." in text else text
     text = " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
     return text if len(text) <= 48 else f"{text[:45]}…"

@@ -35,7 +35,12 @@ def _from_file(path: str) -> str:
 RESOLVERS: dict[str, Callable[[str], str]] = {"env": _from_environment, "file": _from_file}
 
 
-def _known_scheme(reference: str) -> str:
+def known_scheme(reference: str) -> str:
+    """The reference itself, when it is one.
+
+    Raises:
+        ValueError: it is no reference; the message does not repeat it.
+    """
     scheme, separator, rest = reference.partition(":")
     if not separator or scheme not in RESOLVERS or not rest:
         known = ", ".join(f"{name}:…" for name in RESOLVERS)
@@ -43,7 +48,7 @@ def _known_scheme(reference: str) -> str:
     return reference
 
 
-SecretRef = Annotated[str, AfterValidator(_known_scheme)]
+SecretRef = Annotated[str, AfterValidator(known_scheme)]
 """A reference such as `env:EM_TOKEN`; checked when the site file is read, resolved by `reveal`."""
 
 

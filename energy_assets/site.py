@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator
 
-from energy_assets.secrets import RESOLVERS, reveal
+from energy_assets.secrets import RESOLVERS, known_scheme, reveal
 from energy_assets.sources.base import Place, PlacedSource, Source, Strict
 from energy_assets.sources.registry import KINDS, source_class
 from energy_assets.storage import Storage
@@ -25,7 +26,11 @@ from energy_assets.storage import Storage
 T = TypeVar("T", bound=BaseModel)
 SITE_VARIABLE = "ENERGY_ASSETS_SITE"
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Named = Annotated[str, StringConstraints(pattern=r"^([^{}]+|\{label:[^{}]+\})$")]
 WorkloadType = Literal["training", "fine_tuning", "inference", "batch", "development", "overhead", "other"]
+
+_SECRETIVE = re.compile(r"secret|token|password|sas_|_key$")
+"""Keys whose values are secrets: never in the clear, never repeated in a message."""
 
 
 class SiteError(Exception):
@@ -56,6 +61,17 @@ class StorageBlock(Strict):
         description="object store options, for example aws_endpoint; values may be secret references",
     )
 
+    @field_validator("options")
+    @classmethod
+    def _secrets_elsewhere(cls, options: dict[str, str]) -> dict[str, str]:
+        for key in options:
+            if _SECRETIVE.search(key):
+                try:
+                    known_scheme(options[key])
+                except ValueError as error:
+                    raise ValueError(f"{key}: {error}") from None
+        return options
+
 
 class Engine(Strict):
     """What computes."""
@@ -75,8 +91,8 @@ class Rule(Strict):
     """
 
     match: dict[str, str | list[str]] = Field(min_length=1, description="column or label: pattern, or list of patterns")
-    project: str | None = Field(None, description="a name, or {label:team} to take a label's value")
-    model_id: str | None = Field(None, description="a name, or {label:model_name}")
+    project: Named | None = Field(None, description="a name, or {label:team} to take a label's value")
+    model_id: Named | None = Field(None, description="a name, or {label:model_name} to take a label's value")
     workload_type: WorkloadType | None = Field(None, description="what the workload does")
 
 
@@ -152,18 +168,18 @@ def load_site(path: Path) -> Site:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SiteError(
-            f"{path}: cannot be read ({error.strerror}). `energy-assets init` writes an example."
-        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SiteError(f"{path}: cannot be read ({why}). `energy-assets init` writes an example.") from error
     try:
         content, lines = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise SiteError(f"{path}: is no valid YAML: {error}") from error
+    except (yaml.YAMLError, ValueError) as error:  # PyYAML answers a date such as 2024-13-01 with a ValueError
+        raise SiteError(f"{path}: is no valid YAML: {_problem(error)}") from None
     if not isinstance(content, dict):
         raise SiteError(f"{path}: is empty or no mapping; it needs the keys {', '.join(_keys(Site))}")
-    faults: list[tuple[tuple[int | str, ...], str]] = []
-    content.pop("folder", None)
+    faults: list[tuple[tuple[int | str, ...], str]] = [(loc, "is there twice") for loc in _doubled(lines)]
+    if content.pop("folder", None) is not None:
+        faults.append((("folder",), f"unknown key{_nearest('folder', _keys(Site))}"))
     sources = _sources(content.get("sources"), faults)
     site = _validated(Site, {**content, "sources": sources, "folder": path.resolve().parent}, (), faults)
     if faults or site is None:
@@ -191,7 +207,7 @@ def _sources(blocks: Any, faults: list[tuple[tuple[int | str, ...], str]]) -> li
     for number, block in enumerate(blocks):
         loc: tuple[int | str, ...] = ("sources", number)
         kind = block.get("kind") if isinstance(block, dict) else None
-        if kind not in KINDS:
+        if not isinstance(kind, str) or kind not in KINDS:
             faults.append(((*loc, "kind"), f"'{kind}' is no kind of source{_nearest(str(kind), KINDS)}"))
             continue
         source = _validated(source_class(kind), block, loc, faults)
@@ -224,7 +240,8 @@ def _explain(model: type[BaseModel], loc: Sequence[int | str], fault: Any) -> st
         return "is missing" + (f": {about}" if about else "")
     said = str(fault["msg"]).removeprefix("Value error, ")
     about = owner.model_fields[key].description if owner and key in owner.model_fields else None
-    given = "" if isinstance(fault["input"], (dict, list)) else f" (given: {fault['input']!r})"
+    hidden = isinstance(fault["input"], (dict, list)) or "secret" in said or _SECRETIVE.search(key)
+    given = "" if hidden else f" (given: {fault['input']!r})"
     return f"{said}{given}" + (f"; it is {about}" if about else "")
 
 
@@ -259,6 +276,28 @@ def _nearest(word: str, known: Any) -> str:
 def _dotted(loc: Sequence[int | str]) -> str:
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
     return path.removeprefix(".") or "the file"
+
+
+def _doubled(node: yaml.Node | None, loc: tuple[int | str, ...] = ()) -> Iterator[tuple[int | str, ...]]:
+    """Paths of keys that are written twice; YAML itself silently keeps the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value)
+            if name in seen:
+                yield (*loc, name)
+            seen.add(name)
+            yield from _doubled(value, (*loc, name))
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            yield from _doubled(value, (*loc, number))
+
+
+def _problem(error: Exception) -> str:
+    """What YAML found wrong and on which line; without the text itself, which may hold a secret."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return str(getattr(error, "reason", error))
 
 
 def _line(node: yaml.Node | None, loc: Sequence[int | str]) -> int:

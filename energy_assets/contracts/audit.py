@@ -1,8 +1,9 @@
-"""The audit of a table against its contract: one aggregate query, pass or fail.
+"""The audit of a table against its contract: two aggregate queries, pass or fail.
 
-A pandera model is the one description of a table. Here it becomes an Ibis aggregate that counts, per partition,
-the rows, the violations of every rule and a fingerprint of the content. Validating through pandera itself would
-pull one boolean per row out of the engine as soon as a single row fails.
+A pandera model is the one description of a table. Here it becomes one Ibis aggregate that counts the rows of each
+partition, fingerprints their content and counts their distinct keys, and one that counts the violations of every
+rule. Validating through pandera itself would pull one boolean per row out of the engine as soon as a single row
+fails.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -28,6 +29,9 @@ RULES: dict[str, Callable[[ir.Value, Mapping[str, Any]], ir.BooleanValue]] = {
     "str_matches": lambda column, s: column.re_search(_pattern_text(s["pattern"])),
 }
 """How each pandera check a contract may use reads as an Ibis expression that is true for a good value."""
+
+BY_VALUE = frozenset({"isin", "str_matches"})
+"""Checks that are dear to try and have few distinct values to be tried on."""
 
 EXAMPLES = 20
 
@@ -93,22 +97,21 @@ def conform(table: ir.Table, model: Any) -> ir.Table:
 def audit(table: ir.Table, model: Any) -> Audited:
     """Count the violations of every rule of `model` and fingerprint each partition of `table`.
 
+    Args:
+        table: Rows that are cheap to scan more than once, as staged files are.
+        model: Their contract.
+
     Raises:
         ContractError: a rule is broken.
     """
-    partition, rules = partition_of(model), _rules(table, model)
-    identity = _row_hash(table, list(table.columns))
+    partition, rules = partition_of(model), _rules(model)
     key = list(model.to_schema().unique or [])
-    counts = table.group_by(partition).aggregate(
-        rows=table.count(),
-        content_xor=identity.bit_xor(),
-        content_sum=(identity % 4_294_967_296).cast("int64").sum(),
-        **({"keys": _row_hash(table, key).nunique()} if key else {}),
-        **{f"rule {name}": (~good).sum() for name, good in rules.items()},
-    )
-    parts = counts.to_pyarrow().to_pylist()
-    broken = {name: sum(part[f"rule {name}"] or 0 for part in parts) for name in rules}
-    broken = {name: count for name, count in broken.items() if count}
+    each_row = {name: rule for name, rule in rules.items() if not rule.by_value}
+    parts = _contents(table, partition, key, each_row.values()).to_pyarrow().to_pylist()
+    if any(part["offended"] for part in parts):
+        broken = _offenders(table, rules)
+    else:
+        broken = _offenders(table, {name: rule for name, rule in rules.items() if name not in each_row})
     # Two different keys may share a 64-bit hash: a suspicion is settled by grouping on the key itself.
     if any(part["rows"] != part["keys"] for part in parts if key) and (doubles := _doubles(table, key)):
         broken[f"unique({', '.join(key)})"] = doubles
@@ -120,15 +123,76 @@ def audit(table: ir.Table, model: Any) -> Audited:
     )
 
 
-def _rules(table: ir.Table, model: Any) -> dict[str, ir.BooleanValue]:
-    rules: dict[str, ir.BooleanValue] = {}
+def _contents(table: ir.Table, partition: str, key: list[str], rules: Iterable[_Rule]) -> ir.Table:
+    """Rows, content and distinct keys of each partition, and whether any row breaks a rule, in one scan.
+
+    Of an hourly key the hours of one thing are bits of one number, so a day has 24 times fewer groups to hold
+    than rows. An hour that is no start of an hour may share its bit, which is a suspicion like any other.
+    """
+    hourly = "hour" in key
+    things = [name for name in key if name != "hour"]
+    rows = table.select(
+        partition,
+        content=_row_hash(table, list(table.columns)),
+        thing=_row_hash(table, things) if things else ibis.literal(0),
+        offends=ibis.or_(*(rule.offends(table[rule.column]) for rule in rules)),
+        slot=ibis.literal(1).cast("int64") << (table.hour.hour().cast("int64") if hourly else 0),
+    )
+    things_of_a_day = rows.group_by([partition, "thing"]).aggregate(
+        rows=rows.count(),
+        content_xor=rows.content.bit_xor(),
+        content_sum=(rows.content % 4_294_967_296).cast("int64").sum().cast("int64"),
+        slots=rows.slot.bit_or(),
+        offended=rows.offends.any(),
+    )
+    return things_of_a_day.group_by(partition).aggregate(
+        rows=things_of_a_day.rows.sum(),
+        content_xor=things_of_a_day.content_xor.bit_xor(),
+        content_sum=things_of_a_day.content_sum.sum(),
+        keys=bit_count(things_of_a_day.slots).sum(),
+        offended=things_of_a_day.offended.any(),
+    )
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """One rule of a column: `offends` is true for a bad value, and never for NULL unless NULL is what is bad."""
+
+    column: str
+    offends: Callable[[ir.Value], ir.BooleanValue]
+    by_value: bool = False
+
+
+def _rules(model: Any) -> dict[str, _Rule]:
+    rules: dict[str, _Rule] = {}
     for name, column in model.to_schema().columns.items():
-        value = table[name]
         if not column.nullable:
-            rules[f"{name}.not_null"] = value.notnull()
+            rules[f"{name}.not_null"] = _Rule(name, lambda value: value.isnull())
         for check in column.checks:
-            rules[f"{name}.{check.name}"] = RULES[check.name](value, check.statistics) | value.isnull()
+            offends = functools.partial(_offends, check.name, check.statistics)
+            rules[f"{name}.{check.name}"] = _Rule(name, offends, check.name in BY_VALUE)
     return rules
+
+
+def _offends(check: str, statistics: Mapping[str, Any], value: ir.Value) -> ir.BooleanValue:
+    return ~RULES[check](value, statistics)
+
+
+def _offenders(table: ir.Table, rules: Mapping[str, _Rule]) -> dict[str, int]:
+    """Offending rows of every rule that is broken.
+
+    Each rule has its own scan of one column. A list or a pattern is tried once per distinct value instead of
+    once per row.
+    """
+    counts = []
+    for name, rule in rules.items():
+        if rule.by_value:
+            values = table.group_by(rule.column).aggregate(rows=table.count())
+            counted = values.aggregate(rows=values.rows.sum(where=rule.offends(values[rule.column])).fill_null(0))
+        else:
+            counted = table.filter(rule.offends(table[rule.column])).aggregate(rows=lambda bad: bad.count())
+        counts.append(counted.select(rule=ibis.literal(name), rows=counted.rows.cast("int64")))
+    return {count["rule"]: count["rows"] for count in ibis.union(*counts).to_pyarrow().to_pylist() if count["rows"]}
 
 
 def _doubles(table: ir.Table, key: list[str]) -> int:
@@ -137,9 +201,9 @@ def _doubles(table: ir.Table, key: list[str]) -> int:
 
 
 def _examples(
-    table: ir.Table, rules: Mapping[str, ir.BooleanValue], key: list[str], broken: Mapping[str, int]
+    table: ir.Table, rules: Mapping[str, _Rule], key: list[str], broken: Mapping[str, int]
 ) -> list[dict[str, Any]]:
-    bad = [~rules[name] for name in broken if name in rules]
+    bad = [rules[name].offends(table[rules[name].column]) for name in broken if name in rules]
     if bad:
         found = table.filter(functools.reduce(lambda a, b: a | b, bad))
     else:
@@ -147,6 +211,11 @@ def _examples(
         found = table.semi_join(repeated, [table[c].identical_to(repeated[c]) for c in key])
     rows: list[dict[str, Any]] = found.limit(EXAMPLES).to_pyarrow().to_pylist()
     return rows
+
+
+@ibis.udf.scalar.builtin
+def bit_count(_value: int) -> int:
+    """How many bits are set; the engine's own function."""
 
 
 def _row_hash(table: ir.Table, columns: list[str]) -> ir.IntegerValue:
@@ -176,8 +245,9 @@ def _dtype(column: Any) -> dt.DataType:
 
 def _castable(found: dt.DataType, wanted: dt.DataType) -> bool:
     """Same family of type, so that a cast changes the representation and never the meaning."""
-    if found.is_decimal() or found.is_integer():
-        return wanted.is_decimal() or wanted.is_integer()
+    if found.is_integer() or found.is_decimal():
+        # A decimal with digits after the point would be rounded to an integer without a word.
+        return wanted.is_decimal() or (wanted.is_integer() and not getattr(found, "scale", None))
     if found.is_null():
         return True
     return type(found) is type(wanted)

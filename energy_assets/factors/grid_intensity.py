@@ -2,6 +2,8 @@
 
 Rungs, recorded in `factor_tier`: 1 the hour, measured; 2 the hour, estimated by the publisher; 3 the same hour
 of day, monthly mean of the zone; 4 the zone's year; none: NULL. Never the world, never the caller's own place.
+A row that has both bases, direct and life-cycle, goes before one that has a single basis, so that location-based
+and upstream emissions of an hour come from the same factor.
 """
 
 from __future__ import annotations
@@ -27,11 +29,11 @@ def grid_intensity(rows: Mapping[str, ir.Table], needed: ir.Table) -> ir.Table:
         candidates.mutate(
             place=ibis.row_number().over(
                 group_by=[candidates.hour, candidates.zone],
-                order_by=[candidates.factor_tier, candidates["rank"]],
+                order_by=[candidates.one_basis, candidates.factor_tier, candidates["rank"]],
             )
         )
         .filter(lambda c: c.place == 0)
-        .drop("place", "rank")
+        .drop("place", "rank", "one_basis")
     )
     wanted = needed.anti_join(best, ["hour", "zone"])
     absent = wanted.mutate(
@@ -56,5 +58,10 @@ def ladder(rows: ir.Table, source: str, rank: int) -> ir.Table:
         (rows.resolution == "month", 3),
         else_=4,
     )
-    known = rows.mutate(factor_tier=tier.cast(t.TIER), source=ibis.literal(source), rank=ibis.literal(rank))
+    known = rows.mutate(
+        factor_tier=tier.cast(t.TIER),
+        source=ibis.literal(source),
+        rank=ibis.literal(rank),
+        one_basis=rows.lifecycle_gco2e_per_kwh.isnull() | rows.direct_gco2e_per_kwh.isnull(),
+    )
     return known.filter(known.lifecycle_gco2e_per_kwh.notnull() | known.direct_gco2e_per_kwh.notnull())

@@ -17,7 +17,8 @@ def monthly(days: ir.Table) -> ir.Table:
     A month's interval is the mean of its days' intervals weighted by the numerator, because one meter's error
     stays the same from day to day. Its coverage is the mean over the days that have data; `days` counts them.
     """
-    rows = days.mutate(month=days.day.truncate("M").cast("date"))
+    # Not truncate("M"): DuckDB makes a timestamp of it while Ibis believes it to be a date.
+    rows = days.mutate(month=ibis.date(days.day.year(), days.day.month(), 1))
     known = rows.uncertainty_pct.notnull() | (rows.numerator == 0)
     half_width = (rows.numerator.cast("decimal(29, 6)") * rows.uncertainty_pct).cast("decimal(38, 9)")
     sums = rows.group_by(KEY).aggregate(

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 
 import dagster as dg
 import ibis.expr.types as ir
 
 from energy_assets.factors.tables import uncertainty_pct
-from energy_assets.materialize import table_asset
+from energy_assets.materialize import Proof, Reader, table_asset
 from energy_assets.partitions import daily
 from energy_assets.site import Site
 from energy_assets.sources.base import Feed
 from energy_assets.tables import ACTIVITY, COST, ENERGY, Table, raw_table
 from energy_assets.unified.activity import activity
 from energy_assets.unified.cost import cost
-from energy_assets.unified.energy import energy
+from energy_assets.unified.energy import energy, joined, overdrawn, unbalanced
 
 Transform = Callable[[Mapping[str, ir.Table]], ir.Table]
 """Raw rows by source name to rows of the table."""
@@ -27,7 +28,8 @@ def unified_assets(site: Site) -> list[dg.AssetsDefinition]:
     made: list[dg.AssetsDefinition] = []
     if site.feeding("energy"):
         about = "Every kWh once, by hour, device, place and owner."
-        made.append(_asset(site, ENERGY, "energy", about, lambda raw: _energy(site, raw), _energy_summary))
+        proofs = _energy_proofs(site)
+        made.append(_asset(site, ENERGY, "energy", about, lambda raw: _energy(site, raw), _energy_summary, proofs))
     if site.feeding("cost"):
         about = "Every charge of every bill, amounts as printed."
         made.append(_asset(site, COST, "cost", about, lambda raw: cost(raw, rules), _cost_summary))
@@ -44,6 +46,7 @@ def _asset(
     about: str,
     transform: Transform,
     summary: Callable[[ir.Table], ir.Table],
+    proofs: Sequence[Proof] = (),
 ) -> dg.AssetsDefinition:
     raw = {source.name: raw_table(source) for source in site.feeding(feed)}
     return table_asset(
@@ -54,7 +57,29 @@ def _asset(
         about,
         lambda read, days: transform({name: read(rows, days) for name, rows in raw.items()}),
         summary,
+        proofs,
     )
+
+
+def _energy_proofs(site: Site) -> list[Proof]:
+    raw = {source.name: raw_table(source) for source in site.feeding("energy")}
+
+    def readings(read: Reader, days: Sequence[date]) -> ir.Table:
+        return read.keep(joined({name: read(table, days) for name, table in raw.items()}, site.places))
+
+    return [
+        Proof(
+            "conservation",
+            "For every node and hour, workloads + idle + overhead = the node: nothing is lost or counted twice.",
+            lambda read, days: unbalanced(readings(read, days), read(ENERGY, days)),
+        ),
+        Proof(
+            "meters_hold_devices",
+            "No node's devices report more energy than its own meter; where they do, the meter is not trusted.",
+            lambda read, days: overdrawn(readings(read, days)),
+            dg.AssetCheckSeverity.WARN,
+        ),
+    ]
 
 
 def _energy(site: Site, raw: Mapping[str, ir.Table]) -> ir.Table:

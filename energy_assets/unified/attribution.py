@@ -69,7 +69,7 @@ def glob_to_regex(pattern: str) -> str:
 def _matches(table: ir.Table, rule: RuleLike) -> ir.BooleanValue:
     found: ir.BooleanValue = ibis.literal(True)
     for key, patterns in rule.match.items():
-        value = table[key] if key in table.columns and key != "labels" else table.labels.get(key)
+        value = table[key].cast("string") if key in table.columns and key != "labels" else table.labels.get(key)
         alternatives = [patterns] if isinstance(patterns, str) else patterns
         hit = ibis.or_(*(_is(value, pattern) for pattern in alternatives))
         found = found & hit.fill_null(False)

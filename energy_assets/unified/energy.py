@@ -17,6 +17,7 @@ from energy_assets.sources.base import Place
 from energy_assets.unified.attribution import RuleLike, attribute
 
 COMPONENTS = ["gpu", "cpu", "dram"]
+SUM_KWH = "decimal(38, 9)"
 DEVICE = ["provider", "region", "node_id", "device_id", "hour"]
 NODE = ["provider", "region", "node_id", "hour"]
 
@@ -35,19 +36,19 @@ def energy(
         rules: Attribution rules.
         uncertainty: 95 % interval in per cent by (method, device kind); a kind of '' stands for any.
     """
-    placed = [_placed(rows, source, places[source], rank) for rank, (source, rows) in enumerate(readings.items())]
-    rows = ibis.union(*placed) if len(placed) > 1 else placed[0]
-    if len(placed) > 1:
-        rows = once(rows)
-    rows = contain(rows)
-    return attribute(rows, rules).mutate(uncertainty_pct=_uncertainty(rows, uncertainty)).drop("labels", "idle", "rank")
+    rows = contain(joined(readings, places))
+    return attribute(rows, rules).mutate(uncertainty_pct=_uncertainty(rows, uncertainty)).drop("labels", "idle", "source_rank")
 
 
 def once(rows: ir.Table) -> ir.Table:
-    """Keep each device's hour from one source only: the best quality tier, then the first in the site file."""
-    best = rows.group_by(DEVICE).aggregate(best=(rows.quality_tier * 1000 + rows["rank"]).min())
+    """Keep each device's hour from one source only: one that observed it, then the best quality tier, then the
+    first in the site file. All users of a shared device come from the same source.
+    """
+    unobserved = rows.energy_kwh.isnull().cast("int32")
+    order = unobserved * 100_000 + rows.quality_tier * 10_000 + rows.source_rank
+    best = rows.group_by(DEVICE).aggregate(best_rank=order.min() % 10_000)
     joined = rows.inner_join(best, DEVICE)
-    return joined.filter(joined.quality_tier * 1000 + joined["rank"] == joined.best).drop("best")
+    return joined.filter(joined.source_rank == joined.best_rank).drop("best_rank")
 
 
 def contain(rows: ir.Table) -> ir.Table:
@@ -57,35 +58,75 @@ def contain(rows: ir.Table) -> ir.Table:
     in proportion; never below zero (see `overdrawn`).
     """
     devices = rows.filter(rows.device_kind.isin(COMPONENTS) & rows.energy_kwh.notnull())
-    inside = devices.group_by(NODE).aggregate(inside_kwh=devices.energy_kwh.sum().cast("decimal(38, 9)"))
-    nodes = rows.filter((rows.device_kind == "node") & rows.energy_kwh.notnull())
-    whole = nodes.group_by(NODE).aggregate(node_kwh=nodes.energy_kwh.sum().cast("decimal(38, 9)"))
+    inside = devices.group_by(NODE).aggregate(inside_kwh=devices.energy_kwh.sum().cast(SUM_KWH))
     metered = rows.left_join(inside, NODE).drop(*(f"{key}_right" for key in NODE))
-    metered = metered.left_join(whole, NODE).drop(*(f"{key}_right" for key in NODE))
-    rest_kwh = ibis.greatest(metered.node_kwh - metered.inside_kwh, ibis.literal(0).cast("decimal(38, 9)"))
-    share = ibis.ifelse(
-        metered.energy_kwh == metered.node_kwh,
-        rest_kwh,
-        (metered.energy_kwh.cast("float64") * rest_kwh.cast("float64") / metered.node_kwh.cast("float64")).round(9),
+    holds_devices = (metered.device_kind == "node") & metered.inside_kwh.notnull()
+    others = metered.filter(~holds_devices)
+    rest = _rest(metered.filter(holds_devices))
+    return others.union(rest.select(others.columns)).drop("inside_kwh")
+
+
+def _rest(nodes: ir.Table) -> ir.Table:
+    """Each user's share of what is left of a node, rounded so that the shares add up to it exactly."""
+    window = ibis.window(group_by=NODE)
+    until = ibis.cumulative_window(group_by=NODE, order_by=["device_id", "share_id", "source_rank"])
+    sums = nodes.mutate(
+        node_kwh=nodes.energy_kwh.sum().over(window).cast(SUM_KWH),
+        after_kwh=nodes.energy_kwh.sum().over(until).cast(SUM_KWH),
     )
-    is_rest = (metered.device_kind == "node") & metered.inside_kwh.notnull()
-    return metered.mutate(
-        energy_kwh=ibis.ifelse(is_rest, share.cast(t.MEASURED), metered.energy_kwh),
-        device_kind=ibis.ifelse(is_rest, "rest_of_node", metered.device_kind),
-    ).drop("inside_kwh", "node_kwh")
+    nothing = ibis.literal(0).cast(SUM_KWH)
+    rest_kwh = ibis.greatest(sums.node_kwh - sums.inside_kwh, nothing)
+
+    def part(kwh: Any) -> Any:
+        ratio = kwh.cast("float64") / sums.node_kwh.cast("float64").nullif(0.0)
+        return ibis.ifelse(kwh == sums.node_kwh, rest_kwh, (rest_kwh.cast("float64") * ratio).round(9).cast(SUM_KWH))
+
+    share = part(sums.after_kwh) - part((sums.after_kwh - sums.energy_kwh).cast(SUM_KWH))
+    return sums.mutate(energy_kwh=share.cast(t.MEASURED), device_kind=ibis.literal("rest_of_node"))
+
+
+def joined(readings: Mapping[str, ir.Table], places: Mapping[str, Place]) -> ir.Table:
+    """Readings of all sources in one table, each with its place, each device's hour once."""
+    placed = [_placed(rows, source, places[source], rank) for rank, (source, rows) in enumerate(readings.items())]
+    return once(ibis.union(*placed)) if len(placed) > 1 else placed[0]
 
 
 def overdrawn(rows: ir.Table) -> ir.Table:
     """Nodes and hours whose devices report more than the node's meter: the meter is wrong, or a device is.
 
     Args:
-        rows: Readings as `energy` joins them, before containment.
+        rows: From `joined`.
     """
-    sums = rows.group_by(NODE).aggregate(
-        node_kwh=rows.energy_kwh.sum(where=rows.device_kind == "node"),
-        inside_kwh=rows.energy_kwh.sum(where=rows.device_kind.isin(COMPONENTS)),
+    sums = _sums(rows)
+    return sums.filter(sums.inside_kwh > sums.node_kwh).order_by("node_id", "hour")
+
+
+def unbalanced(rows: ir.Table, energy: ir.Table) -> ir.Table:
+    """Nodes and hours whose rows of `energy` do not add up to the node: workloads + idle + overhead = node.
+
+    A node is its meter, or the sum of its devices where they report more or it has none.
+
+    Args:
+        rows: From `joined`.
+        energy: The published table for the same days.
+    """
+    sums = _sums(rows)
+    whole = sums.mutate(
+        whole_kwh=ibis.greatest(sums.node_kwh.fill_null(0), sums.inside_kwh.fill_null(0)) + sums.other_kwh
     )
-    return sums.filter(sums.inside_kwh > sums.node_kwh)
+    parts = energy.group_by(NODE).aggregate(parts_kwh=energy.energy_kwh.sum().fill_null(0))
+    both = whole.left_join(parts, NODE).drop(*(f"{key}_right" for key in NODE))
+    gap = (both.whole_kwh - both.parts_kwh.fill_null(0)).cast(SUM_KWH)
+    return both.mutate(gap_kwh=gap).filter(lambda b: b.gap_kwh != 0).order_by("node_id", "hour")
+
+
+def _sums(rows: ir.Table) -> ir.Table:
+    kind = rows.device_kind
+    return rows.group_by(NODE).aggregate(
+        node_kwh=rows.energy_kwh.sum(where=kind == "node"),
+        inside_kwh=rows.energy_kwh.sum(where=kind.isin(COMPONENTS)),
+        other_kwh=rows.energy_kwh.sum(where=~kind.isin([*COMPONENTS, "node"])).fill_null(0),
+    )
 
 
 def _placed(rows: ir.Table, source: str, place: Place, rank: int) -> ir.Table:
@@ -95,7 +136,7 @@ def _placed(rows: ir.Table, source: str, place: Place, rank: int) -> ir.Table:
         account_id=_text(place.account_id),
         region=_text(place.region),
         zone=_text(place.zone),
-        rank=ibis.literal(rank, type="int32"),
+        source_rank=ibis.literal(rank, type="int32"),
     )
 
 

@@ -1,0 +1,298 @@
+"""The command line. What belongs here: arguments, output and exit codes. The work is done elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from energy_assets import __version__
+from energy_assets.periods import DayRange, Month
+from energy_assets.secrets import SecretError
+from energy_assets.site import SITE_VARIABLE, Site, SiteError, load_site
+
+INTERRUPTED = 130
+DAY = click.DateTime(["%Y-%m-%d"])
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class Period(click.ParamType):
+    """A month, 2024-05."""
+
+    name = "month"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Month:
+        """Read it or fail with how to write it."""
+        try:
+            return value if isinstance(value, Month) else Month.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+site_option = click.option(
+    "--site",
+    "site_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar=SITE_VARIABLE,
+    default=Path("site.yaml"),
+    show_default=True,
+    help=f"The site file; also read from {SITE_VARIABLE}.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="energy-assets")
+def main() -> None:
+    """Energy, cost and carbon of AI workloads, from raw bytes to a disclosure that can be checked."""
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default=Path("site.yaml"))
+def init(path: Path) -> None:
+    """Write a commented example site file to PATH (default site.yaml)."""
+    if path.exists():
+        _stop(f"{path} exists already; remove it or name another path.")
+    path.write_text(files("energy_assets").joinpath("site_example.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    out.print(f"Wrote {path}. Edit it, then: energy-assets doctor --site {path}", soft_wrap=True)
+
+
+@main.command()
+@site_option
+def doctor(site_path: Path) -> None:
+    """Try every source live: what works, what is missing, and what to do."""
+    from energy_assets.doctor import examine
+
+    site, healthy = _site(site_path), True
+    for source, findings in examine(site):
+        out.print(f"[bold]{source.name}[/] [dim]{source.kind}[/]")
+        for finding in findings:
+            healthy = healthy and finding.ok
+            mark = "[green]✓[/]" if finding.ok else "[red]✗[/]"
+            out.print(f"  {mark} {escape(finding.what)}", soft_wrap=True)
+            if finding.remedy:
+                out.print(f"    → {escape(finding.remedy)}", soft_wrap=True)
+    if not healthy:
+        sys.exit(1)
+
+
+@main.command()
+@site_option
+@click.option("--from", "first", type=DAY, required=True, help="First day, for example 2024-05-09.")
+@click.option("--to", "last", type=DAY, help="Last day, included; default: the first day alone.")
+def run(site_path: Path, first: datetime, last: datetime | None) -> None:
+    """Materialize everything for a range of days through Dagster."""
+    site = _site(site_path)
+    try:
+        days = DayRange(first.date(), (last or first).date())
+    except ValueError as error:
+        _stop(f"--from and --to: {error}")
+    _check_days(site, site_path, days)
+    command = f"energy-assets run --site {site_path} --from {days.first} --to {days.last}"
+    if not _run(site, days, command):
+        sys.exit(1)
+    month = Month.of(days.last)
+    out.print(f"Next: energy-assets report --site {site_path} --period {month}", soft_wrap=True)
+
+
+@main.command()
+@site_option
+@click.option("--period", type=Period(), required=True, help="The month to report on, for example 2024-05.")
+def report(site_path: Path, period: Month) -> None:
+    """Make the disclosures of a month."""
+    site = _site(site_path)
+    folder = _report(site, period, f"energy-assets report --site {site_path} --period {period}")
+    if folder is None:
+        sys.exit(1)
+    _print_report(folder)
+    out.print(f"Next: energy-assets trace --site {site_path} {folder} F-001", soft_wrap=True)
+
+
+@main.command()
+@site_option
+@click.argument("report_path", metavar="REPORT", type=click.Path(path_type=Path))
+@click.argument("figure", metavar="FIGURE")
+def trace(site_path: Path, report_path: Path, figure: str) -> None:
+    """Print the road of FIGURE (for example F-003) in REPORT: rows, factors, raw objects, receipts."""
+    from energy_assets.disclosures.road import RoadError, road
+
+    try:
+        out.print(road(_site(site_path), report_path, figure))
+    except RoadError as error:
+        _stop(str(error))
+
+
+@main.command()
+@site_option
+@click.argument("query")
+def sql(site_path: Path, query: str) -> None:
+    """Run QUERY on the lake's tables: a table on a terminal, CSV in a pipe."""
+    from energy_assets.query import QueryError, ask
+
+    try:
+        columns, rows = ask(_site(site_path), query)
+    except QueryError as error:
+        _stop(str(error))
+    if sys.stdout.isatty():
+        _print_rows(columns, rows)
+    else:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+@main.command()
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("var/demo"),
+    show_default=True,
+    help="Where the demo's site file and storage go.",
+)
+@click.option("--days", default=7, show_default=True, type=click.IntRange(1, 31), help="How many complete days.")
+def demo(folder: Path, days: int) -> None:
+    """Run a small synthetic company end to end: its servers, the last days, one report."""
+    from energy_assets.sandbox.company import Company
+
+    last = datetime.now(UTC).date() - timedelta(days=1)
+    span = DayRange(last - timedelta(days=days - 1), last)
+    folder.mkdir(parents=True, exist_ok=True)
+    out.print(f"Synthetic company, {span}. Everything it makes lies under {folder}.")
+    with Company(folder=folder, days=span) as company:
+        path = company.write_site(folder)
+        site = _site(path)
+        again = f"energy-assets demo --folder {folder} --days {days}"
+        if not _run(site, span, again):
+            sys.exit(1)
+        made = _report(site, _most_of(span), again)
+    if made is None:
+        sys.exit(1)
+    _print_report(made)
+    out.print(
+        "\nLook at it:\n"
+        f"  energy-assets trace --site {path} {made} F-001\n"
+        f'  energy-assets sql --site {path} "select source, sum(energy_kwh) from energy group by 1"\n'
+        "  make ui",
+        soft_wrap=True,
+    )
+
+
+def _run(site: Site, days: DayRange, command: str) -> bool:
+    from energy_assets.running import daily_assets, run_days
+
+    out.print(f"Materializing {len(days)} {'day' if len(days) == 1 else 'days'} ({days}).")
+    with _told(len(daily_assets(site)) + 1, command) as listen:
+        outcome = run_days(site, days, listen)
+    for asset, message in outcome.failures.items():
+        err.print(f"[red]✗ {asset}[/]\n{escape(message)}", soft_wrap=True)
+    if not outcome.success:
+        err.print(f"What is good is published. When mended, go on with:\n  {command}", soft_wrap=True)
+    return outcome.success
+
+
+def _report(site: Site, month: Month, command: str) -> Path | None:
+    from energy_assets.disclosures.asset import report_folder
+    from energy_assets.running import run_report
+
+    with _told(2, command) as listen:
+        outcome = run_report(site, month, listen)
+    for asset, message in outcome.failures.items():
+        err.print(f"[red]✗ {asset}[/]\n{escape(message)}", soft_wrap=True)
+    return _short(report_folder(site, "ml_sustainability", month)) if outcome.success else None
+
+
+def _short(path: Path) -> Path:
+    """The path from here, when it lies below the current folder."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+@contextmanager
+def _told(steps: int, command: str) -> Iterator[Any]:
+    """A progress bar fed by the run; on Ctrl-C, how to go on."""
+    from energy_assets.running import Step
+
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=out,
+    )
+    task = progress.add_task("starting", total=steps)
+
+    def listen(step: Step) -> None:
+        if step.kind == "start":
+            progress.update(task, description=step.asset)
+        elif step.kind == "note":
+            progress.update(task, description=f"{step.asset} [dim]{escape(step.text[:60])}[/]")
+        elif step.kind == "done":
+            progress.advance(task)
+
+    try:
+        with progress:
+            yield listen
+    except KeyboardInterrupt:
+        err.print(f"\nInterrupted. What was published is whole and stays. Go on with:\n  {command}", soft_wrap=True)
+        sys.exit(INTERRUPTED)
+
+
+def _check_days(site: Site, path: Path, days: DayRange) -> None:
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    if days.first < site.start:
+        _stop(
+            f"{path}: the site starts on {site.start}; days before it have no partition. Move `start` back to "
+            f"{days.first} or ask for later days."
+        )
+    if days.last > yesterday:
+        _stop(f"--to {days.last}: only complete days (UTC) can be run; the last one is {yesterday}.")
+
+
+def _most_of(days: DayRange) -> Month:
+    """The month most of the days lie in, the later one where two have the same."""
+    months = [Month.of(day) for day in days]
+    return max(sorted(set(months), reverse=True), key=months.count)
+
+
+def _print_report(folder: Path) -> None:
+    from energy_assets.disclosures.asset import headline
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for figure_id, label, value in headline(folder):
+        table.add_row(f"[cyan]{figure_id}[/]", escape(label), f"[bold]{escape(value)}[/]")
+    out.print(table)
+    for name in ("report.pdf", "report.xhtml", "facts.csv", "figures.json"):
+        out.print(f"  {folder / name}", soft_wrap=True)
+
+
+def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    table = Table(*(escape(name) for name in columns))
+    for row in rows:
+        table.add_row(*("" if value is None else escape(str(value)) for value in row))
+    out.print(table)
+
+
+def _site(path: Path) -> Site:
+    try:
+        site = load_site(path)
+        site.disk()
+    except (SiteError, SecretError) as error:
+        _stop(str(error))
+    return site
+
+
+def _stop(message: str) -> Any:
+    err.print(escape(message), soft_wrap=True)
+    sys.exit(2)

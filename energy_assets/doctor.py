@@ -1,0 +1,42 @@
+"""The doctor: every source tried live, without landing anything."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import ibis
+
+from energy_assets.secrets import SecretError
+from energy_assets.site import Site
+from energy_assets.sources.base import Desk, Finding, Source
+from energy_assets.sources.errors import SourceError
+
+
+def examine(site: Site) -> Iterator[tuple[Source, list[Finding]]]:
+    """The findings of each source, in the order of the site file; a source that raises has one bad finding."""
+    with tempfile.TemporaryDirectory() as folder:
+        desk = Desk(
+            con=ibis.duckdb.connect(),
+            landing=site.disk().landing(),
+            folder=Path(folder),
+            site_folder=site.folder,
+            zones=site.zones,
+            now=datetime.now(UTC),
+        )
+        for source in site.sources:
+            yield source, _findings(source, desk)
+
+
+def _findings(source: Source, desk: Desk) -> list[Finding]:
+    found: list[Finding] = []
+    try:
+        for finding in source.check(desk):
+            found.append(finding)
+    except SourceError as error:
+        found.append(Finding(False, error.message, error.remedy))
+    except SecretError as error:
+        found.append(Finding(False, str(error)))
+    return found

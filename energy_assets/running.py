@@ -1,0 +1,201 @@
+"""Running a site from outside the UI: the same assets, through Dagster, with progress and an honest result.
+
+What belongs here: which assets run for which partitions, and what a person is told meanwhile. What does not:
+the command line (`cli.py`) and the assets themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import dagster as dg
+
+from energy_assets.definitions import build_defs
+from energy_assets.operations.schedules import (
+    RANGE_END,
+    RANGE_START,
+    daily_selection,
+    monthly_selection,
+    range_tags,
+)
+from energy_assets.periods import DayRange, Month
+from energy_assets.site import Site
+
+INSTANCE = (
+    "telemetry: {enabled: false}\nrun_retries: {enabled: true, max_retries: 0, retry_on_asset_or_op_failure: false}\n"
+)
+# Dagster's console log would tear the progress bar; the event log keeps every line.
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happened in a run.
+
+    Attributes:
+        asset: The asset, as people write it: `unified/energy`.
+        kind: start, done, failed or note.
+        text: The message of a note or a failure.
+    """
+
+    asset: str
+    kind: str
+    text: str = ""
+
+
+@dataclass
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        success: Whether every asset was materialized.
+        rows: Rows published by asset.
+        failures: Message by asset, for those that failed.
+        done: Assets that were materialized.
+        run_ids: The Dagster runs.
+    """
+
+    success: bool = True
+    rows: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    done: list[str] = field(default_factory=list)
+    run_ids: list[str] = field(default_factory=list)
+
+
+Listener = Callable[[Step], None]
+
+
+def dagster_home(site: Site) -> Path:
+    """Where Dagster keeps its runs: `DAGSTER_HOME`, else a folder beside the site's storage."""
+    if home := os.environ.get("DAGSTER_HOME"):
+        return Path(home)
+    root = site.disk().root
+    return Path(root) / "dagster" if "://" not in root else site.folder / "var" / "dagster"
+
+
+@contextmanager
+def instance(site: Site) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance of a site; made on first use, without telemetry."""
+    home = dagster_home(site)
+    home.mkdir(parents=True, exist_ok=True)
+    settings = home / "dagster.yaml"
+    if not settings.exists():
+        settings.write_text(INSTANCE, encoding="utf-8")
+    with dg.DagsterInstance.from_config(str(home)) as opened:
+        yield opened
+
+
+def daily_assets(site: Site) -> list[str]:
+    """Every asset a run of days materializes, in order of the road."""
+    return _names(build_defs(site), daily_selection(site))
+
+
+def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
+    """Materialize every daily asset for `days` in one run, then the indicators of the months they touch."""
+    outcome = Outcome()
+    with instance(site) as dagster:
+        _execute(site, dagster, "daily", range_tags(days), listen, outcome)
+        if "kpi/daily" in outcome.done:
+            months = sorted({Month.of(day) for day in days})
+            keys = {RANGE_START: months[0].first.isoformat(), RANGE_END: months[-1].first.isoformat()}
+            _execute(site, dagster, "monthly_indicators", keys, listen, outcome)
+    return outcome
+
+
+def run_report(site: Site, month: Month, listen: Listener) -> Outcome:
+    """Materialize the month's indicators and its disclosures."""
+    outcome = Outcome()
+    keys = {RANGE_START: month.first.isoformat(), RANGE_END: month.first.isoformat()}
+    with instance(site) as dagster:
+        _execute(site, dagster, "monthly", keys, listen, outcome)
+    return outcome
+
+
+def _execute(
+    site: Site, dagster: dg.DagsterInstance, job: str, tags: dict[str, str], listen: Listener, outcome: Outcome
+) -> None:
+    definition = build_defs(site).resolve_job_def(job)
+    run_id = str(uuid4())
+    outcome.run_ids.append(run_id)
+    with _followed(dagster, run_id, listen, outcome):
+        result = definition.execute_in_process(
+            instance=dagster, run_id=run_id, tags=tags, raise_on_error=False, run_config=QUIET
+        )
+    outcome.success = outcome.success and result.success
+
+
+@contextmanager
+def _followed(dagster: dg.DagsterInstance, run_id: str, listen: Listener, outcome: Outcome) -> Iterator[None]:
+    """Tell `listen` of every event while the run goes on in this thread."""
+    done = threading.Event()
+
+    def follow() -> None:
+        cursor: str | None = None
+        while True:
+            last_round = done.is_set()
+            if dagster.has_run(run_id):
+                page = dagster.get_records_for_run(run_id, cursor)
+                cursor = page.cursor
+                for record in page.records:
+                    for step in _steps(record.event_log_entry, outcome):
+                        listen(step)
+            if last_round:
+                return
+            done.wait(0.2)
+
+    follower = threading.Thread(target=follow, name="progress", daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        done.set()
+        follower.join()
+
+
+def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
+    event = entry.dagster_event
+    if event is None:
+        if entry.step_key and entry.level <= logging.INFO and entry.user_message:
+            yield Step(_name(entry.step_key), "note", entry.user_message)
+        return
+    asset = _name(event.step_key) if event.step_key else ""
+    kinds = {"STEP_START": "start", "STEP_SUCCESS": "done", "STEP_UP_FOR_RETRY": "note"}
+    if event.event_type_value == "ASSET_MATERIALIZATION":
+        materialization = event.step_materialization_data.materialization
+        rows = materialization.metadata.get("dagster/row_count")
+        if rows is not None:
+            outcome.rows[asset] = int(rows.value)  # type: ignore[arg-type]
+    elif event.event_type_value == "STEP_FAILURE":
+        outcome.failures[asset] = _reason(event)
+        yield Step(asset, "failed", outcome.failures[asset])
+    elif event.event_type_value in kinds:
+        if event.event_type_value == "STEP_SUCCESS":
+            outcome.done.append(asset)
+        yield Step(asset, kinds[event.event_type_value], "trying again" if "RETRY" in event.event_type_value else "")
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error
+    while error and error.cause:
+        error = error.cause
+    return error.message.strip() if error else "failed without a message"
+
+
+def _name(step_key: str) -> str:
+    return step_key.replace("__", "/")
+
+
+def _names(definitions: dg.Definitions, selection: dg.AssetSelection) -> list[str]:
+    graph = definitions.resolve_asset_graph()
+    selected = selection.resolve(graph)
+    return [key.to_user_string() for key in graph.toposorted_asset_keys if key in selected]

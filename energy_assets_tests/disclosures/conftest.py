@@ -1,0 +1,33 @@
+"""One report of the made-up company, built and rendered once for all tests that only look at it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from energy_assets.disclosures.document import Document
+from energy_assets.disclosures.inputs import ReportInputs
+from energy_assets.disclosures.ml_sustainability import build
+from energy_assets.disclosures.render import render
+from energy_assets_tests.disclosures import company
+
+
+@pytest.fixture(scope="session")
+def inputs() -> ReportInputs:
+    """Seven days of November 2026."""
+    return company.inputs(trace_page=True)
+
+
+@pytest.fixture(scope="session")
+def document(inputs: ReportInputs) -> Document:
+    """The report's document."""
+    return build(inputs)
+
+
+@pytest.fixture(scope="session")
+def rendered(document: Document, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the rendered report."""
+    folder = tmp_path_factory.mktemp("report")
+    render(document, folder)
+    return folder

@@ -1,0 +1,274 @@
+"""What a report says, and what it refuses to say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from energy_assets.disclosures.document import Document, runs_of
+from energy_assets.disclosures.figures import Figure
+from energy_assets.disclosures.inputs import Organisation, ReportInputs, Target
+from energy_assets.disclosures.ml_sustainability import build
+from energy_assets.disclosures.trace import Read, rows_reader
+from energy_assets_tests.disclosures import company
+from energy_assets_tests.disclosures.company import Company
+
+#: What may hold digits without being a measured number: names, units, times, dates, identifiers.
+NAMES = re.compile(
+    r"CO₂e?|Scope [23](\.[123])?(, category 3)?|category 3|1,000 requests|per 1,000|× 1,000(,000)?|[Tt]ier [1-4]|95 %|"
+    r"\d\d:00|\d{1,2} (to \d{1,2} )?(January|February|March|April|May|June|July|August|September|October|November|"
+    r"December)( \d{4})?|(January|November|October) \d{4}|\d{4} to \d{4}|GRI|ESRS E1|U\+[0-9A-F]{4}"
+)
+
+
+def text_of(document: Document) -> str:
+    """All prose of a document, figures as their printed form."""
+    runs = (run for section in document.sections for block in section.blocks for run in runs_of(block))
+    return " ".join(" ".join(_plain(run, document) for run in runs).split())
+
+
+def _plain(run: Any, document: Document) -> str:
+    if isinstance(run, str):
+        return run
+    if "figure" in run:
+        display = document.book[run["figure"]].display
+        return f"{display.text} {display.unit}"
+    return str(run.get("strong") or run.get("code") or run.get("link"))
+
+
+def strings(document: Document) -> Iterator[str]:
+    for section in document.sections:
+        yield section.title
+        for block in section.blocks:
+            yield from (block.get(key, "") for key in ("caption", "title", "text") if isinstance(block.get(key), str))
+            yield from (run for run in runs_of(block) if isinstance(run, str))
+            yield from (column["label"] for column in block.get("columns", ()))
+            for item in block.get("items", ()):
+                yield item.get("label", "") if isinstance(item, dict) else ""
+    yield from (run for line in document.cover for run in line if isinstance(run, str))
+
+
+def figure(document: Document, metric: str, **dimensions: str) -> Figure:
+    return next(f for f in document.book if f.metric == metric and dict(f.dimensions) == dimensions)
+
+
+def test_no_number_is_written_that_is_no_figure(document: Document) -> None:
+    models = {"llama-3.1-70b", "mixtral-8x7b", "research-7b", "Lock file, sha256"}
+    offenders = [t for t in strings(document) if re.search(r"\d", NAMES.sub("", t)) and t not in models]
+    assert offenders == []
+
+
+def test_every_figure_that_is_mentioned_exists(document: Document) -> None:
+    ids = {figure.id for figure in document.book}
+    used = set(re.findall(r'"figure": "(F-\d+)"', document.text()))
+    assert used
+    assert used <= ids
+
+
+@pytest.mark.parametrize(
+    ("metric", "query"),
+    [
+        ("facility_kwh", "select sum(facility_kwh) from emissions"),
+        ("energy_kwh", "select sum(energy_kwh) from energy"),
+        ("location_g", "select sum(location_g) from emissions"),
+        ("upstream_g", "select sum(upstream_g) from emissions"),
+        ("requests", "select sum(requests) from activity"),
+        ("billed_cost", "select sum(billed_cost) from cost"),
+    ],
+)
+def test_headline_figures_are_the_exact_sums(document: Document, inputs: ReportInputs, metric: str, query: str) -> None:
+    expected = inputs.con.raw_sql(query).fetchone()[0]
+    assert figure(document, metric).number == Decimal(expected)
+
+
+def test_the_query_of_a_figure_gives_its_value(document: Document, inputs: ReportInputs) -> None:
+    checked = 0
+    for found in document.book:
+        if found.operation not in {"row", "sum", "count"} or found.value is None:
+            continue
+        for item in found.inputs:
+            if item.base and item.factor:
+                answer = inputs.con.raw_sql(item.base.sql()).fetchone()[0]
+                assert Decimal(answer or 0) * Decimal(item.factor) == Decimal(item.value or ""), found.label
+                checked += 1
+    assert checked > 60
+
+
+def test_ratios_are_divided_last_from_stored_parts(document: Document) -> None:
+    found = figure(document, "wh_per_1k_inferences")
+    above, below = (Decimal(item.value or "") for item in found.inputs)
+    assert found.number == (above / below).quantize(Decimal("1e-12"))
+
+
+def test_an_incomplete_month_is_said_plainly_and_not_extrapolated(document: Document) -> None:
+    section = document.sections[0].to_json()["blocks"]
+    note = next(block for block in section if block["type"] == "callout")
+    assert note["title"] == "The month is not complete"
+    assert [run["figure"] for run in note["runs"] if isinstance(run, dict)] == [
+        figure(document, "days_with_data").id,
+        figure(document, "days_in_month").id,
+    ]
+    assert "nothing is extrapolated" in text_of(document)
+    assert figure(document, "days_with_data").value == "7"
+    assert figure(document, "days_in_month").value == "30"
+
+
+def test_tables_add_up_as_printed(document: Document) -> None:
+    total = Decimal(figure(document, "energy_kwh").display.text.replace(",", ""))
+    for dimension in ("workload_type", "project", "model_id"):
+        parts = [f for f in document.book if f.metric == "energy_kwh" and set(f.dimensions) == {dimension}]
+        month = [f for f in parts if f.period == (document.period["from"], document.period["to"])]
+        assert sum(Decimal(f.display.text.replace(",", "")) for f in month) == total
+
+
+def test_unknown_is_printed_as_words_never_as_zero() -> None:
+    inputs = company.inputs()
+    inputs.con.raw_sql("delete from kpis_monthly where kpi = 'wh_per_1m_tokens'")
+    found = figure(build(inputs), "wh_per_1m_tokens")
+    assert (found.value, found.display.text) == (None, "not measured")
+    assert "no row" in (found.reason or "")
+
+
+def test_a_site_without_pue_gets_no_overhead_and_is_listed() -> None:
+    document = build(company.inputs(Company(pue=False)))
+    assert figure(document, "overhead_kwh").value is None
+    assert "rows have no PUE" in text_of(document)
+    assert "to cool and power it" not in text_of(document)
+
+
+def test_a_month_without_rows_makes_a_report_that_says_so() -> None:
+    inputs = company.inputs()
+    for table in ("kpis_daily", "kpis_monthly", "emissions", "cost", "activity", "grid_intensity"):
+        inputs.con.raw_sql(f"delete from {table}")  # noqa: S608
+    document = build(inputs)
+    assert "could be measured in November 2026" in text_of(document)
+    assert figure(document, "days_with_data").value == "0"
+
+
+def test_months_of_unequal_days_compare_ratios_and_refuse_totals() -> None:
+    before = Company(first="2026-10-05", days=5, load="1.1")
+    document = build(company.inputs(previous=before))
+    total, ratio = (
+        figure(document, "change_pct_of_facility_kwh"),
+        figure(document, "change_pct_of_wh_per_1k_inferences"),
+    )
+    assert total.display.text == "n/a"
+    assert "unequal numbers of days" in (total.reason or "")
+    now, then = (document.book[parent].number or Decimal(0) for parent in ratio.parents)
+    assert ratio.number == ((now - then) / then).quantize(Decimal("1e-12"))
+    assert ratio.display.text.startswith("−")
+
+
+def test_months_of_equal_days_compare_totals() -> None:
+    document = build(company.inputs(previous=Company(first="2026-10-05", load="0.8")))
+    change = figure(document, "change_pct_of_facility_kwh")
+    assert change.display.text.startswith("+")
+    assert "Totals are not compared" not in document.text()
+
+
+def test_whole_months_of_different_length_compare_totals() -> None:
+    document = build(company.inputs(Company("2026-10-01", 31), previous=Company("2026-09-01", 30)))
+    assert figure(document, "change_of_facility_kwh").value is not None
+
+
+def test_target_progress_is_refused_for_yearly_totals_and_computed_for_ratios(document: Document) -> None:
+    refused = figure(document, "target_progress_of_location_g")
+    assert refused.value is None
+    assert "yearly total" in (refused.reason or "")
+    progress = figure(document, "target_progress_of_wh_per_1k_inferences")
+    now = figure(document, "wh_per_1k_inferences").number or Decimal(0)
+    assert progress.number == ((45 - now) / 20).quantize(Decimal("1e-12"))
+
+
+def test_a_target_on_no_indicator_names_the_indicators() -> None:
+    target = Target("wh_per_joke", "Wh", 2025, Decimal(1), 2030, Decimal(0))
+    with pytest.raises(ValueError, match="wh_per_1k_inferences"):
+        build(company.inputs(targets=(target,)))
+
+
+def test_an_implausible_figure_is_flagged() -> None:
+    document = build(company.inputs(Company(load="3")))
+    assert "OUTSIDE" in text_of(document)
+    assert "Implausible figure" in document.text()
+
+
+def test_a_tie_is_not_called_the_largest() -> None:
+    inputs = company.inputs()
+    inputs.con.raw_sql(
+        "update kpis_monthly set numerator = 5, value = 5 where kpi='energy_kwh' and grain='workload_type'"
+    )
+    assert "took the largest part" not in text_of(build(inputs))
+
+
+def test_findings_follow_the_data(document: Document, inputs: ReportInputs) -> None:
+    query = "select day from emissions group by day order by sum(location_g) desc limit 1"
+    day = inputs.con.raw_sql(query).fetchone()[0]
+    printed = next(f for f in document.book if f.metric == "location_g" and f.period[0] == str(day)).display.text
+    assert f"highest on {day.day} November with {printed} kg" in text_of(document)
+
+
+def test_life_cycle_basis_is_printed_and_upstream_is_not_added() -> None:
+    document = build(company.inputs(factor_basis="lifecycle"))
+    words = text_of(document)
+    assert "life-cycle factors)" in words
+    assert "chose life-cycle intensities" in words
+    assert "more in the supply of fuel" not in words
+
+
+def test_costs_in_other_currencies_are_named_not_added() -> None:
+    inputs = company.inputs()
+    inputs.con.raw_sql(
+        "insert into kpis_monthly select * replace ('USD' as unit) from kpis_monthly where kpi='billed_cost'"
+    )
+    document = build(inputs)
+    assert "Costs in USD" in text_of(document)
+    assert figure(document, "billed_cost").unit == "EUR"
+
+
+def test_more_members_than_a_table_shows_become_one_row() -> None:
+    inputs = company.inputs()
+    inputs.con.raw_sql(
+        "insert into kpis_monthly select k.* replace ('p' || n as project, k.numerator / 100 as numerator) "
+        "from kpis_monthly k, range(30) t(n) where grain = 'project' and kpi = 'energy_kwh' and project = 'search'"
+    )
+    document = build(inputs)
+    rest = figure(document, "energy_kwh_of_others", project="all others")
+    parts = [document.book[parent].number or Decimal(0) for parent in rest.parents]
+    assert rest.number == parts[0] - sum(parts[1:])
+    assert len(parts) == 11
+
+
+def test_the_pins_of_a_figure_change_with_the_content_of_its_days_alone(document: Document) -> None:
+    other = company.inputs()
+    pins = {t: dict(days) for t, days in other.pins.items()}
+    pins["emissions"]["2026-11-17"] = "f" * 64
+    changed = build(company.inputs(pins=pins))
+    by_day = [
+        f.period[0]
+        for old, f in zip(document.book, changed.book, strict=True)
+        if f.metric == "location_g" and f.period[0] == f.period[1] and old.fingerprint != f.fingerprint
+    ]
+    assert by_day == ["2026-11-17"]
+
+
+def test_equal_inputs_make_equal_documents(document: Document) -> None:
+    assert build(company.inputs(trace_page=True)).text() == document.text()
+
+
+def test_a_real_organisation_gets_no_synthetic_banner() -> None:
+    organisation = Organisation("Example AI", "EUR", lei="529900T8BM49AURSDO55")
+    document = build(company.inputs(organisation=organisation))
+    assert document.banner == ""
+    assert "529900T8BM49AURSDO55" in str(document.cover)
+
+
+def test_rows_can_be_selected_again_from_a_figure(document: Document, inputs: ReportInputs) -> None:
+    read = rows_reader(inputs.tables)
+    found = figure(document, "location_g", project="search")
+    base = found.inputs[0].base
+    assert base is not None
+    assert {row["project"] for row in read(Read(base))} == {"search"}

@@ -1,0 +1,64 @@
+"""Exact values to printed ones."""
+
+from decimal import Decimal
+
+import pytest
+
+from energy_assets.disclosures.figures import display_of
+from energy_assets.disclosures.rounding import Scale, foot, scale_for
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "printed"),
+    [
+        ("energy", "2871.4321", "2,871.4 kWh"),
+        ("energy", "43210.987", "43.21 MWh"),
+        ("energy", "0.0021", "2.100 Wh"),
+        ("energy", "99999999", "100.00 GWh"),
+        ("mass", "9999.5", "9,999.5 g CO₂e"),
+        ("mass", "812345.6", "812.3 kg CO₂e"),
+        ("mass", "81234567890", "81.23 kt CO₂e"),
+        ("share", "0.16665", "16.7 %"),
+        ("share", "0.1665", "16.6 %"),
+        ("count", "13440", "13,440"),
+        ("count", "13440000", "13.4 million"),
+        ("ratio", "35.4140", "35.41"),
+        ("ratio", "0.81222", "0.8122"),
+    ],
+)
+def test_values_print_in_a_unit_of_their_size(kind: str, value: str, printed: str) -> None:
+    exact = Decimal(value)
+    display = display_of(exact, scale_for(kind, exact))
+    assert f"{display.text} {display.unit}".strip() == printed
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [("0", "0.0"), ("0.01", "<0.1"), ("-0.01", ">−0.1"), ("-3.25", "−3.2"), (None, "not measured")],
+)
+def test_zero_nearly_zero_negative_and_unknown_are_told_apart(value: str | None, printed: str) -> None:
+    exact = None if value is None else Decimal(value)
+    assert display_of(exact, Scale("kWh", 0, 1)).text == printed
+
+
+def test_an_interval_of_a_quantity_that_cannot_be_negative_starts_at_zero() -> None:
+    display = display_of(Decimal(10), Scale("kWh", 0, 1), uncertainty_pct=Decimal(150))
+    assert (display.interval, display.uncertainty) == ("0.0 – 25.0", "±150 %")
+
+
+@pytest.mark.parametrize(
+    ("parts", "total", "keep", "expected"),
+    [
+        (["33.4", "33.3", "33.3"], "100", [], ["34", "33", "33"]),
+        (["1.5", "1.5"], "3", [], ["1", "2"]),
+        (["2.6", "2.6"], "5", [0], ["3", "2"]),
+        (["1", "2"], "3", [], ["1", "2"]),
+        (["0.4", "0.4"], "5", [], None),
+        (["0.2", "0.2"], "1", [0, 1], None),
+    ],
+)
+def test_rounded_parts_add_up_or_it_is_said(
+    parts: list[str], total: str, keep: list[int], expected: list[str] | None
+) -> None:
+    found = foot([Decimal(p) for p in parts], Decimal(total), Decimal(1), keep)
+    assert found == (None if expected is None else [Decimal(p) for p in expected])

@@ -1,0 +1,108 @@
+"""From a figure to raw bytes, computed again on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from energy_assets.disclosures.document import Document
+from energy_assets.disclosures.figures import Figure
+from energy_assets.disclosures.inputs import ReportInputs
+from energy_assets.disclosures.ml_sustainability import build
+from energy_assets.disclosures.trace import DIFFERS, EQUAL, Node, rows_reader, trace, write_page
+from energy_assets_tests.disclosures import company
+
+RECEIPT = {
+    "source": "frankfurt",
+    "request": {"url": "http://prometheus.example", "query": "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"},
+    "status": 200,
+    "fetched_at": "2026-11-23T12:00:00+00:00",
+    "bytes": 1234,
+}
+
+
+def receipts(sha256: str) -> list[dict[str, Any]]:
+    return [RECEIPT | {"sha256": sha256}]
+
+
+def walk(document: Document, inputs: ReportInputs, found: Figure) -> list[Node]:
+    return list(trace(found, document.book, rows_reader(inputs.tables), receipts).walk())
+
+
+def pick(document: Document, metric: str, **dimensions: str) -> Figure:
+    return next(f for f in document.book if f.metric == metric and dict(f.dimensions) == dimensions)
+
+
+def test_a_trace_reaches_rows_factors_objects_and_receipts(document: Document, inputs: ReportInputs) -> None:
+    nodes = walk(document, inputs, pick(document, "location_g"))
+    kinds = {node.kind for node in nodes}
+    assert kinds >= {"figure", "kpi", "rows", "group", "row", "factor", "object", "receipt"}
+    assert {node.verdict for node in nodes} == {"", EQUAL}
+    receipt = next(node for node in nodes if node.kind == "receipt")
+    assert ("request query", "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION") in receipt.facts
+    factors = [node for node in nodes if node.kind == "factor"]
+    assert {node.title for node in factors} == {
+        f"Factor electricity_maps/{z}/2026-11" for z in ("DE", "FR", "US-MIDA-PJM")
+    }
+    assert all(child.kind == "object" for node in factors for child in node.children)
+
+
+CASES: dict[str, Callable[[Document], Figure]] = {
+    "sum": lambda d: pick(d, "energy_kwh"),
+    "cut": lambda d: pick(d, "energy_kwh", project="unknown"),
+    "ratio": lambda d: pick(d, "idle_share"),
+    "share": lambda d: next(f for f in d.book if f.operation == "share"),
+    "mean": lambda d: next(f for f in d.book if f.operation == "mean"),
+    "largest": lambda d: pick(d, "largest_power", device_kind="gpu"),
+    "count": lambda d: pick(d, "unobserved_rows"),
+    "distinct": lambda d: pick(d, "days_with_data"),
+    "difference": lambda d: pick(d, "overhead_kwh"),
+    "progress": lambda d: pick(d, "target_progress_of_wh_per_1k_inferences"),
+    "day": lambda d: next(f for f in d.book if f.metric == "location_g" and f.period[0] == f.period[1]),
+    "cost": lambda d: pick(d, "billed_cost"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_kind_of_figure_is_computed_again_and_equal(document: Document, inputs: ReportInputs, case: str) -> None:
+    nodes = walk(document, inputs, CASES[case](document))
+    assert nodes[0].verdict == EQUAL
+    assert DIFFERS not in {node.verdict for node in nodes}
+
+
+def test_a_changed_row_is_found() -> None:
+    inputs = company.inputs()
+    document = build(inputs)
+    change = "update emissions set location_g = location_g + 1 where rowid = (select min(rowid) from emissions)"
+    inputs.con.raw_sql(change)
+    nodes = walk(document, inputs, pick(document, "location_g"))
+    assert [node.title for node in nodes if node.verdict == DIFFERS] == ["Rows of emissions, location_g"]
+    assert DIFFERS not in {node.verdict for node in walk(document, inputs, pick(document, "energy_kwh"))}
+
+
+def test_a_missing_receipt_is_said(document: Document, inputs: ReportInputs) -> None:
+    found = pick(document, "billed_cost")
+    nodes = list(trace(found, document.book, rows_reader(inputs.tables), lambda sha256: []).walk())
+    assert "no receipt of this object was found" in {node.title for node in nodes}
+
+
+def test_an_unknown_figure_names_the_last_one(document: Document) -> None:
+    with pytest.raises(KeyError, match="F-"):
+        document.book["F-99999"]
+
+
+def test_the_page_of_headline_figures_is_the_same_each_time(
+    document: Document, inputs: ReportInputs, tmp_path: Path
+) -> None:
+    def nodes() -> list[Node]:
+        return [
+            trace(document.book[id_], document.book, rows_reader(inputs.tables), receipts)
+            for id_ in document.headline[:2]
+        ]
+
+    first = write_page(nodes(), document, tmp_path / "a").read_bytes()
+    assert write_page(nodes(), document, tmp_path / "b").read_bytes() == first
+    assert b"Synthetic data" in first

@@ -1,0 +1,101 @@
+"""The parser alone: exact numbers, and shapes the service never promised."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from energy_assets.periods import DayRange
+from energy_assets.sources.electricity_maps.parse import hour_rows, notes_of, points
+from energy_assets.sources.errors import MalformedError
+
+REQUEST = {
+    "method": "GET",
+    "url": "https://api.electricitymaps.com/v3/carbon-intensity/past-range",
+    "params": {
+        "zone": "DE",
+        "emissionFactorType": "direct",
+        "start": "2024-05-09T00:00:00Z",
+        "end": "2024-05-10T00:00:00Z",
+    },
+}
+
+
+def body(*entries: dict[str, Any], zone: str = "DE") -> bytes:
+    return json.dumps({"zone": zone, "data": entries}).encode()
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    fields = {"zone": "DE", "carbonIntensity": 1, "datetime": "2024-05-09T00:00:00.000Z", "isEstimated": False}
+    return {**fields, "emissionFactorType": "direct", **changes}
+
+
+@pytest.mark.parametrize(
+    ("printed", "value"),
+    [("599", "599"), ("0.1", "0.1"), ("132.4565", "132.457"), ("1.5e2", "150"), ("0", "0")],
+)
+def test_numbers_are_taken_as_printed(printed: str, value: str) -> None:
+    text = body(entry()).replace(b'"carbonIntensity": 1', f'"carbonIntensity": {printed}'.encode())
+
+    assert points(text, REQUEST)[0].gco2e_per_kwh == Decimal(value)
+
+
+def test_hours_outside_the_window_asked_for_are_not_used() -> None:
+    found = points(body(entry(), entry(datetime="2024-05-10T00:00:00Z")), REQUEST)
+
+    assert [point.time for point in found] == [datetime(2024, 5, 9)]
+
+
+def test_the_later_update_of_an_hour_wins() -> None:
+    old = entry(carbonIntensity=1, updatedAt="2024-05-09T01:00:00.000Z", isEstimated=True)
+    new = entry(carbonIntensity=2, updatedAt="2024-05-10T01:00:00.000Z")
+    [row] = hour_rows(points(body(new, old), REQUEST)).to_pylist()
+
+    assert (row["direct_gco2e_per_kwh"], row["is_estimated"]) == (Decimal("2.000"), False)
+    assert row["lifecycle_gco2e_per_kwh"] is None
+    assert row["factor_id"] == "electricity_maps/v3/DE/direct"
+
+
+def test_points_that_cannot_be_used_are_dropped_and_counted() -> None:
+    found = points(
+        body(
+            entry(carbonIntensity=None),
+            entry(carbonIntensity=-1),
+            entry(carbonIntensity=9999),
+            entry(datetime="2024-05-09T00:05:00Z"),
+        ),
+        REQUEST,
+    )
+    day = found[0].time.date()
+
+    assert hour_rows(found).num_rows == 0
+    assert notes_of(found, DayRange(day, day)) == {
+        "points_without_intensity_dropped": 1,
+        "impossible_values_dropped": 2,
+        "points_off_the_hour_dropped": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"<html>", "no whole JSON"),
+        (b"[]", "not the fields"),
+        (b'{"zone": "DE"}', "not the fields"),
+        (body({"zone": "DE"}), "not the fields"),
+        (body(entry(carbonIntensity="12")), "carbonIntensity is '12'"),
+        (body(entry(isEstimated="no")), "isEstimated is 'no'"),
+        (body(entry(datetime="soon")), "not the fields"),
+        (body(entry(emissionFactorType="lifecycle")), "asked for 'direct'"),
+        (body(entry(), zone="FR"), "speaks of zone DE, FR"),
+        (body(entry(zone="FR")), "speaks of zone DE, FR"),
+    ],
+)
+def test_another_shape_is_malformed_and_named(content: bytes, says: str) -> None:
+    with pytest.raises(MalformedError, match="answer abc to https://api") as caught:
+        points(content, REQUEST, "abc")
+    assert says in str(caught.value)

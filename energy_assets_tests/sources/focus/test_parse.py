@@ -1,0 +1,373 @@
+"""Cells, columns and layouts of bills."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal, localcontext
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from energy_assets.periods import DayRange
+from energy_assets.sources.base import Desk
+from energy_assets.sources.errors import MalformedError
+from energy_assets.sources.focus.cells import MONEY, _decimal, _instant
+from energy_assets.sources.focus.parse import SCHEMA
+from energy_assets.sources.focus.source import FocusFiles
+from energy_assets_tests.conftest import rows_of
+from energy_assets_tests.sources.focus.bills import HOSTILE, LINE, line, write
+
+OCTOBER = DayRange(date(2026, 10, 1), date(2026, 10, 31))
+
+
+def source(path: str, **keys: Any) -> FocusFiles:
+    return FocusFiles(name="bills", kind="focus_files", path=path, **keys)
+
+
+def read(desk: Desk, path: str = "b.csv", days: DayRange = OCTOBER, **keys: Any) -> tuple[list[dict], dict[str, int]]:
+    table, notes = rows_of(source(path, **keys), days, desk)
+    assert table.schema.names == list(SCHEMA)
+    notes.pop("days_without_charges", None)
+    return sorted(table.to_pylist(), key=lambda row: row["charge_period_start"]), notes
+
+
+def test_printed_numbers_are_exact_to_the_last_of_18_decimals_exponents_included() -> None:
+    chance = random.Random(7)  # noqa: S311
+    texts = ["1.2E-7", "1.81E-8", "5.69001013875", "-0.000000000000000001", "0.0000000000000000005", "1E2", "-.5", "7."]
+    for _ in range(20_000):
+        digits, places = chance.randint(1, 22), chance.randint(0, 22)
+        number = str(chance.randint(0, 10**digits - 1)).zfill(places + 1)
+        text = f"{number[: len(number) - places]}.{number[len(number) - places :]}" if places else number
+        exponent = f"{chance.choice('eE')}-{chance.randint(0, 14)}" if chance.random() < 0.3 else ""
+        texts.append(f"{chance.choice(['', '-'])}{text}{exponent}")
+    with localcontext() as context, duckdb.connect() as con:
+        context.prec = 90
+        texts = [text for text in texts if abs(Decimal(text)) < 10**19]
+        printed = pa.table({"t": texts})
+        assert printed.num_rows > 10_000
+        for text, value in con.execute(f"SELECT t, {_decimal('t')} FROM printed").fetchall():  # noqa: S608
+            assert value == Decimal(text).quantize(Decimal("1e-18"), ROUND_HALF_UP), text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-", "12 apples", "1.2.3", "1,5", "NaN", "inf", "1e", "e5", ".e5", "1e5000", "1e30"]
+)
+def test_text_that_is_no_number_or_too_large_is_not_made_one(text: str) -> None:
+    with duckdb.connect() as con:
+        query = f"SELECT {_decimal('t')}::{MONEY} FROM (SELECT $text AS t)"  # noqa: S608
+        found = con.execute(query, {"text": text}).fetchone()
+    assert found == (None,)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-10-05 03:00:00", "2026-10-05T03:00:00"),
+        ("2026-10-05T03:00:00Z", "2026-10-05T03:00:00"),
+        ("2026-10-05T03:00Z", "2026-10-05T03:00:00"),
+        ("2026-10-05T03:00:00.000Z", "2026-10-05T03:00:00"),
+        ("2026-10-05T03:00:00+02:00", "2026-10-05T01:00:00"),
+        ("2026-10-05 03:00:00-0530", "2026-10-05T08:30:00"),
+        ("2026-10-05T03:00+02", "2026-10-05T01:00:00"),
+        ("2026-10-05 03:00:00 UTC", "2026-10-05T03:00:00"),
+        ("2026-10-05T03:00", "2026-10-05T03:00:00"),
+        ("2026-10-05", "2026-10-05T00:00:00"),
+        ("10/05/2026", None),
+        ("1759633200", None),
+    ],
+)
+def test_times_are_utc_whatever_their_spelling_and_the_sessions_zone(text: str, expected: str | None) -> None:
+    with duckdb.connect() as con:
+        con.execute("SET TimeZone='America/New_York'")
+        query = f"SELECT {_instant('t')} FROM (SELECT $text AS t)"  # noqa: S608
+        (found,) = con.execute(query, {"text": text}).fetchone() or ()
+    assert found == (datetime.fromisoformat(expected) if expected else None)
+
+
+def test_a_focus_line_becomes_one_charge(desk: Desk, tmp_path: Path) -> None:
+    write(tmp_path / "b.csv", [line(Id="7", x_Strange="y")])
+    (row,), notes = read(desk)
+    assert row.pop("raw_sha256")
+    assert dict(row.pop("labels")) == {"project": "llm"}
+    assert notes == {}
+    assert row == {
+        "day": date(2026, 10, 5),
+        "hour": datetime(2026, 10, 5, 3),
+        "charge_period_start": datetime(2026, 10, 5, 3),
+        "charge_period_end": datetime(2026, 10, 5, 4),
+        "billing_period": date(2026, 10, 1),
+        "provider": "aws",
+        "account_id": "222222222222",
+        "region": "eu-central-1",
+        "resource_id": "i-1",
+        "service_name": "Amazon Elastic Compute Cloud",
+        "service_category": "Compute",
+        "sku_id": "SKU1",
+        "charge_category": "Usage",
+        "consumed_quantity": Decimal(1),
+        "consumed_unit": "Hours",
+        "billed_cost": Decimal("1.5"),
+        "effective_cost": Decimal("1.25"),
+        "list_cost": Decimal(2),
+        "billing_currency": "USD",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "provider"),
+    [("Microsoft", "azure"), ("Google Cloud", "gcp"), ("Oracle", "oracle"), ("Tail & Sons GmbH", "tail-sons-gmbh")],
+)
+def test_the_provider_is_named_as_everywhere_else(desk: Desk, tmp_path: Path, name: str, provider: str) -> None:
+    write(tmp_path / "b.csv", [line(ProviderName=name)])
+    assert [row["provider"] for row in read(desk)[0]] == [provider]
+
+
+def test_nothing_is_spelled_in_three_ways_and_absent_columns_are_null(desk: Desk, tmp_path: Path) -> None:
+    optional = ["ConsumedQuantity", "ResourceId", "SubAccountId", "Tags", "EffectiveCost"]
+    nulls = [dict.fromkeys(optional, null) for null in ("NULL", "", "null")]
+    write(tmp_path / "a.csv", [line(**{**null, "SkuId": str(n)}) for n, null in enumerate(nulls)])
+    write(tmp_path / "b.csv", [line(SkuId="9")], [column for column in LINE if column not in optional])
+    rows, notes = read(desk, "*.csv")
+    assert len(rows) == 4
+    assert notes == {}
+    for row in rows:
+        assert row["consumed_quantity"] is row["resource_id"] is row["effective_cost"] is None
+        assert row["account_id"] == "111111111111"
+        assert row["labels"] == []
+
+
+def test_hostile_tags_arrive_letter_by_letter(desk: Desk, tmp_path: Path) -> None:
+    import json
+
+    write(tmp_path / "b.csv.gz", [line(Tags=json.dumps(HOSTILE)), line(Tags="{broken", SkuId="2")])
+    rows, notes = read(desk, "b.csv.gz")
+    labels = {row["sku_id"]: dict(row["labels"]) for row in rows}
+    assert labels == {"SKU1": HOSTILE, "2": {}}
+    assert notes == {"unreadable_tags_dropped": 1}
+
+
+def _parquet(path: Path, **columns: pa.Array) -> None:
+    arrays = {name: pa.array([value]) for name, value in LINE.items()}
+    pq.write_table(pa.table({**arrays, **columns}), path)
+
+
+def test_parquet_keeps_decimals_maps_and_zones_and_reads_doubles_as_they_print(desk: Desk, tmp_path: Path) -> None:
+    _parquet(
+        tmp_path / "b.parquet",
+        BilledCost=pa.array([Decimal("0.123456789012345678")], pa.decimal128(38, 18)),
+        EffectiveCost=pa.array([1.81e-08], pa.float64()),
+        ListCost=pa.array([3], pa.int64()),
+        ConsumedQuantity=pa.array([0.1 + 0.2], pa.float64()),
+        ChargePeriodStart=pa.array([datetime(2026, 10, 5, 3)], pa.timestamp("us", "Europe/Berlin")),
+        ChargePeriodEnd=pa.array([datetime(2026, 10, 5, 4)], pa.timestamp("ms")),
+        BillingPeriodStart=pa.array([date(2026, 10, 1)]),
+        Tags=pa.array([list(HOSTILE.items())], pa.map_(pa.string(), pa.string())),
+    )
+    (row,), notes = read(desk, "b.parquet")
+    assert row["billed_cost"] == Decimal("0.123456789012345678")
+    assert row["effective_cost"] == Decimal("1.81e-8")
+    assert row["list_cost"] == 3
+    assert row["consumed_quantity"] == Decimal("0.30000000000000004")
+    assert row["charge_period_start"] == datetime(2026, 10, 5, 3)
+    assert row["billing_period"] == date(2026, 10, 1)
+    assert dict(row["labels"]) == HOSTILE
+    assert notes == {}
+
+
+def test_digits_beyond_the_18th_are_rounded_and_told(desk: Desk, tmp_path: Path) -> None:
+    write(tmp_path / "b.csv", [line(BilledCost="0.1234567890123456785"), line(BilledCost="1.5e-20", SkuId="2")])
+    rows, notes = read(desk)
+    assert {row["billed_cost"] for row in rows} == {Decimal("0.123456789012345679"), Decimal(0)}
+    assert notes == {"amounts_rounded_to_18_decimals": 2}
+
+
+def test_a_charge_longer_than_a_day_stays_one_row_on_its_first_day(desk: Desk, tmp_path: Path) -> None:
+    tax = line(ChargePeriodStart="2026-10-01 00:00:00", ChargePeriodEnd="2026-11-01 00:00:00", ChargeCategory="tax")
+    write(tmp_path / "b.csv", [tax])
+    (row,), _ = read(desk)
+    assert (row["day"], row["charge_category"], row["billed_cost"]) == (date(2026, 10, 1), "Tax", Decimal("1.5"))
+
+
+MALFORMED = [
+    ("a line", {"BilledCost": "12 apples"}, None, "no readable BilledCost; one holds '12 apples'"),
+    ("a line", {"BilledCost": "NULL"}, None, "no readable BilledCost; one holds nothing"),
+    ("a line", {"EffectiveCost": "n/a"}, None, "no readable EffectiveCost"),
+    ("a line", {"ChargePeriodStart": "10/05/2026"}, None, "no readable ChargePeriodStart; one holds '10/05/2026'"),
+    ("a line", {"ChargePeriodEnd": ""}, None, "no readable ChargePeriodEnd"),
+    ("a line", {"ProviderName": ""}, None, "no readable ProviderName"),
+    ("a line", {"ChargeCategory": "Gift"}, None, "no readable ChargeCategory; one holds 'Gift'"),
+    ("a line", {"BillingCurrency": "$"}, None, "no readable BillingCurrency; one holds '$'"),
+    ("a column", {}, ["BilledCost"], "has no column BilledCost"),
+    ("columns", {}, ["ProviderName", "BillingPeriodStart"], "has no column BillingPeriodStart, ProviderName"),
+]
+
+
+@pytest.mark.parametrize(("what", "changed", "without", "said"), MALFORMED)
+def test_a_bill_that_cannot_be_read_in_full_is_refused(
+    desk: Desk, tmp_path: Path, what: str, changed: dict[str, str], without: Sequence[str] | None, said: str
+) -> None:
+    columns = [column for column in LINE if column not in (without or ())]
+    write(tmp_path / "b.csv", [line(), line(**changed)], columns)
+    with pytest.raises(MalformedError, match=r"b\.csv: ") as error:
+        read(desk)
+    assert said in str(error.value)
+    assert str(tmp_path) not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        ("BilledCost", pa.array([True]), "column BilledCost holds BOOLEAN where a number belongs"),
+        ("ChargePeriodStart", pa.array([1759633200]), "column ChargePeriodStart holds BIGINT where a time belongs"),
+        ("Tags", pa.array([3.5]), "column Tags holds DOUBLE where tags"),
+        ("BilledCost", pa.array(["12 apples"]), "no readable BilledCost; one holds '12 apples'"),
+    ],
+)
+def test_a_retyped_parquet_column_is_refused(
+    desk: Desk, tmp_path: Path, column: str, values: pa.Array, said: str
+) -> None:
+    _parquet(tmp_path / "b.parquet", **{column: values})
+    with pytest.raises(MalformedError, match=r"b\.parquet: ") as error:
+        read(desk, "b.parquet")
+    assert said in str(error.value)
+
+
+def test_a_parquet_without_a_mandatory_column_is_refused(desk: Desk, tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table({name: [value] for name, value in LINE.items() if name != "BilledCost"}), tmp_path / "b.parquet"
+    )
+    with pytest.raises(MalformedError, match="this FOCUS bill has no column BilledCost"):
+        read(desk, "b.parquet")
+
+
+@pytest.mark.parametrize("cut", [4, 8, 200, 2_000])
+def test_a_truncated_gzip_is_refused_even_where_the_cut_is_between_lines(desk: Desk, tmp_path: Path, cut: int) -> None:
+    whole = write(tmp_path / "b.csv.gz", [line(SkuId=str(n * 7919 % 10007)) for n in range(2_000)]).read_bytes()
+    (tmp_path / "b.csv.gz").write_bytes(whole[:-cut])
+    with pytest.raises(MalformedError, match=r"b\.csv\.gz: the gzip file is truncated"):
+        read(desk, "b.csv.gz")
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "said"),
+    [
+        ("b.csv", b"", "the file is empty"),
+        ("b.csv", b"\xff\xfe\x00\x01", "neither CSV nor Parquet"),
+        ("b.parquet", b"PAR1 and no more", "cannot be read"),
+        ("b.csv", b"a,b,c\n1,2,3\n", "no FOCUS bill and no AWS Cost and Usage Report; its columns begin a, b, c"),
+        ("b.csv", b"BilledCost,BilledCost\n1,2\n", "the header names BilledCost twice"),
+    ],
+)
+def test_foreign_bytes_are_refused(desk: Desk, tmp_path: Path, name: str, body: bytes, said: str) -> None:
+    (tmp_path / name).write_bytes(body)
+    with pytest.raises(MalformedError) as error:
+        read(desk, name)
+    assert f"{name}: " in str(error.value)
+    assert said in str(error.value)
+
+
+CUR = {
+    "bill/BillingPeriodStartDate": "2026-10-01T00:00:00Z",
+    "bill/PayerAccountId": "111111111111",
+    "lineItem/UsageAccountId": "222222222222",
+    "lineItem/LineItemType": "Usage",
+    "lineItem/UsageStartDate": "2026-10-05T03:00:00Z",
+    "lineItem/UsageEndDate": "2026-10-05T04:00:00Z",
+    "lineItem/ProductCode": "AmazonEC2",
+    "lineItem/UsageAmount": "1.0",
+    "lineItem/CurrencyCode": "USD",
+    "lineItem/UnblendedCost": "1.81E-8",
+    "product/regionCode": "eu-central-1",
+    "product/ProductName": "Amazon Elastic Compute Cloud",
+    "pricing/unit": "Hrs",
+    "reservation/ReservationARN": "",
+    "reservation/EffectiveCost": "",
+    "reservation/UnusedAmortizedUpfrontFeeForBillingPeriod": "",
+    "reservation/UnusedRecurringFee": "",
+    "savingsPlan/SavingsPlanEffectiveCost": "",
+    "savingsPlan/TotalCommitmentToDate": "",
+    "savingsPlan/UsedCommitment": "",
+    "resourceTags/user:team": "nlp",
+    "resourceTags/aws:createdBy": "root",
+}
+CUR_RULES = [
+    ("Usage", {}, "Usage", "1.81e-8"),
+    ("Tax", {}, "Tax", "1.81e-8"),
+    ("Credit", {}, "Credit", "1.81e-8"),
+    ("Refund", {}, "Credit", "1.81e-8"),
+    ("SavingsPlanCoveredUsage", {"savingsPlan/SavingsPlanEffectiveCost": "0.5"}, "Usage", "0.5"),
+    ("SavingsPlanNegation", {}, "Adjustment", "0"),
+    ("SavingsPlanUpfrontFee", {}, "Purchase", "0"),
+    (
+        "SavingsPlanRecurringFee",
+        {"savingsPlan/TotalCommitmentToDate": "10", "savingsPlan/UsedCommitment": "9.5"},
+        "Purchase",
+        "0.5",
+    ),
+    ("DiscountedUsage", {"reservation/EffectiveCost": "0.25"}, "Usage", "0.25"),
+    ("DiscountedUsage", {}, "Usage", None),
+    (
+        "RIFee",
+        {"reservation/UnusedAmortizedUpfrontFeeForBillingPeriod": "1", "reservation/UnusedRecurringFee": "0.5"},
+        "Purchase",
+        "1.5",
+    ),
+    ("Fee", {"reservation/ReservationARN": "arn:aws:ec2:1"}, "Purchase", "0"),
+    ("Fee", {}, "Purchase", "1.81e-8"),
+    ("EdpDiscount", {}, "Adjustment", "1.81e-8"),
+]
+
+
+@pytest.mark.parametrize(("kind", "cells", "category", "effective"), CUR_RULES)
+def test_cost_and_usage_report_lines_follow_the_rules_of_their_type(
+    desk: Desk, tmp_path: Path, kind: str, cells: dict[str, str], category: str, effective: str | None
+) -> None:
+    write(tmp_path / "b.csv", [{**CUR, "lineItem/LineItemType": kind, **cells}])
+    (row,), _ = read(desk)
+    assert row["billed_cost"] == Decimal("1.81e-8")
+    assert row["charge_category"] == category
+    assert row["effective_cost"] == (None if effective is None else Decimal(effective))
+    assert row["consumed_quantity"] == (Decimal(1) if category == "Usage" else None)
+    assert dict(row["labels"]) == {"team": "nlp", "aws:createdBy": "root"}
+    assert (row["service_name"], row["service_category"]) == ("Amazon Elastic Compute Cloud", "Compute")
+
+
+def test_cur_2_names_and_maps_mean_the_same(desk: Desk, tmp_path: Path) -> None:
+    names = {
+        "bill/BillingPeriodStartDate": "bill_billing_period_start_date",
+        "bill/PayerAccountId": "bill_payer_account_id",
+        "lineItem/UsageAccountId": "line_item_usage_account_id",
+        "lineItem/LineItemType": "line_item_line_item_type",
+        "lineItem/UsageStartDate": "line_item_usage_start_date",
+        "lineItem/UsageEndDate": "line_item_usage_end_date",
+        "lineItem/ProductCode": "line_item_product_code",
+        "lineItem/UsageAmount": "line_item_usage_amount",
+        "lineItem/CurrencyCode": "line_item_currency_code",
+        "lineItem/UnblendedCost": "line_item_unblended_cost",
+        "product/regionCode": "product_region_code",
+        "pricing/unit": "pricing_unit",
+    }
+    text = pa.map_(pa.string(), pa.string())
+    columns = {new: pa.array([CUR[old]]) for old, new in names.items()}
+    columns["line_item_unblended_cost"] = pa.array([1.81e-8])
+    columns["resource_tags"] = pa.array([[("user_team", "nlp"), ("aws:createdBy", "root")]], text)
+    columns["product"] = pa.array([[("product_name", "Amazon Elastic Compute Cloud")]], text)
+    pq.write_table(pa.table(columns), tmp_path / "b.parquet")
+    write(tmp_path / "old" / "b.csv", [CUR])
+    (new,), _ = read(desk, "b.parquet")
+    (old,), _ = read(desk, "old/b.csv")
+    assert new.pop("raw_sha256") != old.pop("raw_sha256")
+    assert dict(new.pop("labels")) == dict(old.pop("labels"))
+    assert new == old
+
+
+def test_a_wanted_layout_is_not_guessed(desk: Desk, tmp_path: Path) -> None:
+    write(tmp_path / "b.csv", [line()])
+    with pytest.raises(MalformedError, match="this is no AWS Cost and Usage Report"):
+        read(desk, layout="aws_cur")

@@ -1,0 +1,167 @@
+"""The power integrator against sums one can do by hand, and against exact fractions."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import ibis
+import pyarrow as pa
+import pytest
+
+from energy_assets.sources.power import hourly_energy
+
+NOON = datetime(2024, 5, 1, 12)
+Reading = tuple[float | datetime, float | None]
+
+
+def at(minutes: float) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+@pytest.fixture
+def con() -> Iterator[Any]:
+    con = ibis.duckdb.connect(threads=2)
+    yield con
+    con.disconnect()
+
+
+def table(con: Any, readings: Sequence[Reading], node: str = "n", run: str | None = None) -> ibis.Table:
+    """Readings of one device at minutes after noon."""
+    instants = [t if isinstance(t, datetime) else at(t) for t, _ in readings]
+    columns = {"node_id": pa.array([node] * len(readings)), "device_id": pa.array(["d"] * len(readings))}
+    columns |= {"run": pa.array([run] * len(readings), pa.string()), "time": pa.array(instants, pa.timestamp("us"))}
+    columns |= {"power_w": pa.array([watts for _, watts in readings], pa.float64())}
+    return con.create_table(ibis.util.gen_name("given"), pa.table(columns), temp=True)
+
+
+def energies(rows: ibis.Table) -> list[tuple[int, str | None, Decimal]]:
+    """Hour of day, run and kWh of each row."""
+    return [(r["hour"].hour, r["run"], r["energy_kwh"]) for r in rows.to_pyarrow().to_pylist()]
+
+
+def windows(con: Any, *runs: tuple[str, float, float]) -> ibis.Table:
+    rows = [{"node_id": "n", "run": run, "start": at(start), "end": at(end)} for run, start, end in runs]
+    return con.create_table(ibis.util.gen_name("windows"), ibis.memtable(rows), temp=True)
+
+
+def test_an_interval_is_cut_at_the_hour_on_the_line_between_its_readings(con: Any) -> None:
+    """1000 W at 11:58 to 2000 W at 12:02 pass 1500 W at noon: 1250 W and 1750 W on average, two minutes each."""
+    result = hourly_energy(table(con, [(-2, 1000), (2, 2000)]))
+    assert energies(result.rows) == [(11, None, Decimal("0.041666667")), (12, None, Decimal("0.058333333"))]
+    hours = result.rows.to_pyarrow().to_pylist()
+    assert [r["coverage"] for r in hours] == [Decimal("0.033333")] * 2
+    assert [r["usage_hours"] for r in hours] == [Decimal("0.033333333")] * 2
+    assert result.notes == {}
+
+
+@pytest.mark.parametrize(
+    ("policy", "bridge_s", "kwh", "coverage", "bridged", "notes"),
+    [
+        ("none", 3600, "0.1", "0.1", False, {"gaps_not_bridged": 1}),
+        ("hold", 3600, "0.3", "0.1", True, {"gaps_bridged": 1}),
+        ("mean", 3600, "0.433333333", "0.1", True, {"gaps_bridged": 1}),
+        ("mean", 600, "0.1", "0.1", False, {"gaps_not_bridged": 1}),
+    ],
+)
+def test_a_long_gap_is_bridged_only_as_asked_and_never_counts_as_observed(
+    con: Any, policy: Any, bridge_s: int, kwh: str, coverage: str, bridged: bool, notes: dict[str, int]
+) -> None:
+    """3 minutes at 600 W, a gap of 20 minutes, 3 minutes at 1400 W."""
+    readings = table(con, [(0, 600), (3, 600), (23, 1400), (26, 1400)])
+    result = hourly_energy(readings, gap_policy=policy, max_bridge_s=bridge_s)
+    (row,) = result.rows.to_pyarrow().to_pylist()
+    assert row["energy_kwh"] == Decimal(kwh)
+    assert (row["coverage"], row["bridged"], result.notes) == (Decimal(coverage), bridged, notes)
+
+
+def test_bad_readings_are_dropped_and_counted_each_under_its_name(con: Any) -> None:
+    bad = [
+        (1, None), (1.1, float("nan")), (1.2, -9.0), (1.3, 0.0), (1.4, 9223372036854775794.0), (1.5, float("inf")),
+        (2, 1000.0), (2, 999.0),
+    ]  # fmt: skip
+    result = hourly_energy(table(con, [(0, 1000), *bad, (3, 1000)]))
+    assert energies(result.rows) == [(12, None, Decimal("0.05"))]
+    assert result.notes == {
+        "empty_readings_dropped": 1,
+        "nan_readings_dropped": 1,
+        "negative_readings_dropped": 1,
+        "zero_readings_dropped": 1,
+        "sentinel_readings_dropped": 2,
+        "duplicate_readings_dropped": 1,
+    }
+
+
+def test_windows_cut_at_their_edges_and_what_lies_outside_belongs_to_nobody(con: Any) -> None:
+    """A ramp of 60 W a minute from 0.6 kW: a run's share is the area below its stretch of the line."""
+    ramp = table(con, [(m, 600 + 60 * m) for m in (0, 4, 8, 12)])
+    result = hourly_energy(ramp, windows=windows(con, ("a", 1, 6), ("b", 5, 7)))
+    assert energies(result.rows) == [
+        (12, "a", Decimal("0.052000000")),
+        (12, "a+b", Decimal("0.015500000")),
+        (12, "b", Decimal("0.016500000")),
+        (12, None, Decimal("0.108000000")),
+    ]
+    rows = result.rows.to_pyarrow().to_pylist()
+    assert [r["runs"] for r in rows] == [1, 2, 1, 0]
+    assert {r["coverage"] for r in rows} == {Decimal("0.2")}
+    whole = hourly_energy(ramp).rows.energy_kwh.sum().to_pyarrow().as_py()
+    assert sum(r["energy_kwh"] for r in rows) == whole
+
+
+def test_an_interval_belongs_to_the_run_of_its_first_reading(con: Any) -> None:
+    both = ibis.union(table(con, [(0, 600), (1, 600)], run="a"), table(con, [(2, 600), (3, 600)], run=None))
+    assert energies(hourly_energy(both).rows) == [(12, "a", Decimal("0.02")), (12, None, Decimal("0.01"))]
+
+
+def test_a_day_alone_is_equal_to_the_day_in_a_range(con: Any) -> None:
+    chance = random.Random(7)  # noqa: S311
+    readings = table(con, [(7 * n / 3 + chance.random(), 500 + 300 * chance.random()) for n in range(2000)])
+    midnight = NOON.replace(hour=0)
+    day = (midnight + timedelta(days=1), midnight + timedelta(days=2))
+    near = readings.filter(
+        readings.time >= day[0] - timedelta(minutes=5), readings.time < day[1] + timedelta(minutes=5)
+    )
+    alone = hourly_energy(near, within=day).rows.to_pyarrow()
+    everything = hourly_energy(readings).rows
+    ranged = everything.filter(everything.hour >= day[0], everything.hour < day[1])
+    assert alone.num_rows == 24
+    assert alone == ranged.order_by("hour").to_pyarrow()
+
+
+def test_energy_equals_exact_fractions_whatever_the_order_of_rows(con: Any) -> None:
+    """Two devices, uneven steps: every digit of every hour, from rows in two orders."""
+    chance = random.Random(3)  # noqa: S311
+    rows = {}
+    for node in ("n1", "n2"):
+        micros = 0
+        for _ in range(1500):
+            micros += chance.randrange(1, 12_000_000)
+            rows[node, micros] = round(chance.uniform(50, 7000), 3)
+    expected: dict[tuple[str, int], Fraction] = defaultdict(Fraction)
+    for node in ("n1", "n2"):
+        line = [(t, Fraction(str(w))) for (n, t), w in sorted(rows.items()) if n == node]
+        for (t0, p0), (t1, p1) in pairwise(line):
+            for hour in range(t0 // 3_600_000_000, t1 // 3_600_000_000 + 1):
+                a, b = max(t0, hour * 3_600_000_000), min(t1, (hour + 1) * 3_600_000_000)
+                middle = p0 + (p1 - p0) * (Fraction(a + b, 2) - t0) / (t1 - t0)
+                expected[node, 12 + hour] += middle * (b - a) / Fraction(10**6) / 3_600_000
+    shuffled = list(rows.items())
+    chance.shuffle(shuffled)
+    seen = []
+    for order in (shuffled, shuffled[::-1]):
+        tables = [
+            table(con, [(NOON + timedelta(microseconds=t), w) for (n, t), w in order if n == node], node)
+            for node in ("n1", "n2")
+        ]
+        result = hourly_energy(ibis.union(*tables)).rows.to_pyarrow()
+        seen.append(result)
+        for row in result.to_pylist():
+            assert row["energy_kwh"] == round(expected[row["node_id"], row["hour"].hour], 9)
+    assert seen[0] == seen[1]

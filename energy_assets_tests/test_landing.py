@@ -1,0 +1,140 @@
+"""The landing zone: raw bytes once, receipts, editions; in a folder and in a bucket."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from energy_assets.landing import Fetched, Landing
+from energy_assets.storage import Storage
+from energy_assets_tests.s3_server import s3_bucket
+
+NOON = datetime(2024, 5, 10, 12, tzinfo=UTC)
+LATER = datetime(2024, 5, 11, 12, tzinfo=UTC)
+DAY = date(2024, 5, 9)
+
+
+def answer(body: bytes | Path = b"hello", **request: Any) -> Fetched:
+    return Fetched(body, {"path": "a.csv", **request}, (DAY,), 200, "text/csv")
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[Storage]:
+    with s3_bucket() as storage:
+        yield storage
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    if request.param == "folder":
+        return Storage(str(tmp_path / "var"))
+    whole: Storage = request.getfixturevalue("bucket")
+    return Storage(f"{whole.root}/{tmp_path.name}", whole.options)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> tuple[Landing, Path]:
+    return Storage(str(tmp_path / "var")).landing(), tmp_path / "var" / "landing"
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_lands_comes_back_byte_for_byte(storage: Storage, tmp_path: Path) -> None:
+    landing = storage.landing()
+    landed = landing.put("meters", answer(b"bytes \x00\xff"), NOON)
+    edition = landing.publish("meters", DAY, (landed,))
+    (tmp_path / "spool").mkdir()
+    assert landing.read(landed.sha256) == b"bytes \x00\xff"
+    assert landing.spool(landed.sha256, tmp_path / "spool", ".csv").read_bytes() == b"bytes \x00\xff"
+    assert landing.edition("meters", DAY) == edition
+    assert landing.edition("meters", date(2024, 5, 10)) is None
+    assert [receipt["sha256"] for receipt in landing.receipts(landed.sha256)] == [landed.sha256]
+
+
+def test_a_large_file_streams_through_landing(storage: Storage, tmp_path: Path) -> None:
+    """Incompressible and larger than a part of a multipart upload, which cannot be create-only."""
+    source = tmp_path / "large.bin"
+    source.write_bytes(random.Random(1).randbytes(12 << 20))
+    landing = storage.landing()
+    landed = landing.put("meters", answer(source), NOON)
+    assert landing.put("meters", answer(source), LATER) == landed
+    assert landed.bytes == 12 << 20
+    assert landing.spool(landed.sha256, tmp_path).read_bytes() == source.read_bytes()
+
+
+def test_landing_the_same_again_changes_nothing(folder: tuple[Landing, Path]) -> None:
+    landing, root = folder
+    landed = landing.put("meters", answer(), NOON)
+    landing.publish("meters", DAY, (landed,))
+    before = files(root)
+    assert landing.put("meters", answer(), LATER) == landed
+    landing.publish("meters", DAY, (landed,))
+    assert files(root) == before
+    assert len(before) == 3, "one object, one receipt, one edition"
+
+
+def test_the_same_bytes_of_another_request_are_one_object_with_two_receipts(folder: tuple[Landing, Path]) -> None:
+    landing, root = folder
+    first = landing.put("meters", answer(), NOON)
+    landing.put("bills", answer(path="b.csv"), LATER)
+    receipts = landing.receipts(first.sha256)
+    assert len(list((root / "objects").rglob("*.zst"))) == 1
+    assert [(r["source"], r["request"]["path"]) for r in receipts] == [("meters", "a.csv"), ("bills", "b.csv")]
+
+
+def test_a_receipt_says_who_what_when_and_how_much(folder: tuple[Landing, Path]) -> None:
+    landing, root = folder
+    landed = landing.put("meters", answer(page=2), NOON)
+    (path,) = (root / "receipts").rglob("*.json")
+    assert json.loads(path.read_text()) == {
+        "source": "meters",
+        "request": {"path": "a.csv", "page": 2},
+        "status": 200,
+        "fetched_at": "2024-05-10T12:00:00+00:00",
+        "bytes": 5,
+        "sha256": landed.sha256,
+        "media_type": "text/csv",
+    }
+    (object_,) = (root / "objects").rglob("*.zst")
+    assert object_.parent.name == landed.sha256[:2]
+    assert zstandard.ZstdDecompressor().decompressobj().decompress(object_.read_bytes()) == b"hello"
+
+
+def test_a_new_edition_comes_only_when_the_bytes_or_requests_change(folder: tuple[Landing, Path]) -> None:
+    landing, _ = folder
+    one, two = (landing.put("meters", answer(body), NOON) for body in (b"1", b"2"))
+    first = landing.publish("meters", DAY, (one, two))
+    swapped = landing.publish("meters", DAY, (two, one))
+    fewer = landing.publish("meters", DAY, (one,))
+    back = landing.publish("meters", DAY, (one, two))
+    assert [first.number, swapped.number, fewer.number, back.number] == [1, 1, 2, 3]
+    assert first.data_version == back.data_version != fewer.data_version
+    assert landing.edition("meters", DAY) == back
+
+
+def test_equal_bytes_have_equal_data_versions_in_any_landing_zone(tmp_path: Path) -> None:
+    versions = set()
+    for name, at in (("a", NOON), ("b", LATER)):
+        landing = Storage(str(tmp_path / name)).landing()
+        versions.add(landing.publish("meters", DAY, (landing.put("meters", answer(), at),)).data_version)
+    assert len(versions) == 1
+
+
+def test_a_day_without_objects_is_an_edition_too(folder: tuple[Landing, Path]) -> None:
+    landing, _ = folder
+    assert landing.publish("meters", DAY, ()).objects == ()
+    assert landing.edition("meters", DAY) is not None
+
+
+def test_reading_what_never_landed_says_so(storage: Storage) -> None:
+    with pytest.raises(FileNotFoundError):
+        storage.landing().read("00" * 32)

@@ -1,0 +1,166 @@
+"""site.yaml: what is wrong, where, and what would be right; every fault at once."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from energy_assets.secrets import SecretError
+from energy_assets.site import SITE_VARIABLE, Site, SiteError, load_site, site_from_environment
+
+GOOD = """organisation: {name: Test}
+start: 2024-05-01
+storage:
+  root: ./var
+sources:
+  - name: meters
+    kind: power_files
+    path: meters/*.csv
+    node: node
+    place: {region: r1, zone: DE, pue: 1.2}
+  - name: grid
+    kind: electricity_maps
+    token: env:EA_TOKEN
+attribution:
+  rules:
+    - {match: {source: meters}, project: lab, workload_type: training}
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "site.yaml"
+    path.write_text(text)
+    return path
+
+
+def load(folder: Path, text: str) -> Site:
+    return load_site(written(folder, text))
+
+
+def faults(folder: Path, text: str) -> list[str]:
+    """The lines of the error, each without the path it begins with."""
+    with pytest.raises(SiteError) as caught:
+        load(folder, text)
+    prefix = str(folder / "site.yaml")
+    lines = str(caught.value).splitlines()
+    assert all(line.startswith(prefix) for line in lines)
+    return [line.removeprefix(f"{prefix}:") for line in lines]
+
+
+def test_a_good_file_becomes_a_site(tmp_path: Path) -> None:
+    site = load(tmp_path, GOOD)
+    assert [(source.name, source.feeds) for source in site.sources] == [("meters", "energy"), ("grid", "grid_intensity")]
+    assert (site.zones, str(site.places["meters"].pue)) == (("DE",), "1.2")
+    assert site.disk().root == str(tmp_path / "var")
+    assert site.engine.kind == "duckdb"
+
+
+def test_a_storage_folder_is_relative_to_the_file_not_to_where_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, GOOD)
+    monkeypatch.chdir("/")
+    assert load_site(path).disk().root == str(tmp_path / "var")
+    assert load(tmp_path, GOOD.replace("./var", "s3://bucket/prefix")).disk().root == "s3://bucket/prefix"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "expected"),
+    [
+        ("orgnisation: {name: Test}", "organisation: {name: Test}",
+         ["1: orgnisation: unknown key; did you mean 'organisation'? Allowed: organisation, start", "1: organisation: is missing"]),
+        ("  rot: ./var", "  root: ./var", ["4: storage.rot: unknown key; did you mean 'root'? Allowed: root, options"]),
+        ("start: yesterday", "start: 2024-05-01", ["2: start: Input should be a valid date", "first day of the daily partitions"]),
+        ("start: 2024-13-01", "start: 2024-05-01", ["is no valid YAML", "month must be in 1..12"]),
+        ("kind: power_file\n", "kind: power_files\n",
+         ["7: sources[0].kind: 'power_file' is no kind of source; did you mean 'power_files'? Allowed: aws_focus_export"]),
+        ("kind: [power_files]\n", "kind: power_files\n", ["7: sources[0].kind: '['power_files']' is no kind of source"]),
+        ("pth: x", "path: meters/*.csv", ["8: sources[0].pth: unknown key; did you mean 'path'?", "sources[0].path: is missing: glob"]),
+        ("pue: 0.9", "pue: 1.2", ["10: sources[0].place.pue: Input should be greater than or equal to 1", "power usage effectiveness"]),
+        ("zone: DE, pu: 1", "zone: DE, pue: 1.2", ["10: sources[0].place.pu: unknown key; did you mean 'pue'?"]),
+        ("name: Meters!", "name: meters", ["6: sources[0].name: String should match pattern", "unique name"]),
+        ("name: meters\n    kind: elec", "name: grid\n    kind: elec", ["11: sources[1].name: 'meters' is the name of another source"]),
+        ("workload_type: trainin", "workload_type: training", ["attribution.rules[0].workload_type: Input should be 'training'"]),
+        ("project: \"{lable:team}\"", "project: lab", ["attribution.rules[0].project:", "{label:team}"]),
+        ("match: {}", "match: {source: meters}", ["attribution.rules[0].match:", "at least 1"]),
+        ("folder: /tmp\nstart", "start", ["2: folder: unknown key"]),
+        ("start: 2024-05-01\nstart: 2024-05-01", "start: 2024-05-01", ["3: start: is there twice"]),
+    ],
+)  # fmt: skip
+def test_a_fault_is_answered_with_line_key_and_what_is_allowed(
+    tmp_path: Path, wrong: str, right: str, expected: list[str]
+) -> None:
+    assert right in GOOD
+    said = "\n".join(faults(tmp_path, GOOD.replace(right, wrong, 1)))
+    assert all(part in said for part in expected), said
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("start: 2024-05-01", "start: soon").replace("zone: DE", "zon: DE").replace("./var", "[]")
+    assert [fault.split(": ")[1] for fault in faults(tmp_path, text)] == ["sources[0].place.zon", "start", "storage.root"]
+
+
+@pytest.mark.parametrize("token", ["hunter2-abcdef", "hunter2:abc"])
+def test_a_secret_in_the_clear_is_refused_and_not_repeated(tmp_path: Path, token: str) -> None:
+    (said,) = faults(tmp_path, GOOD.replace("env:EA_TOKEN", token))
+    assert "13: sources[1].token: write a reference to the secret, not the secret itself: one of env:…" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("key", ["aws_secret_access_key", "azure_storage_account_key", "aws_session_token"])
+def test_a_secret_of_the_storage_must_be_a_reference_too(
+    tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = GOOD.replace("root: ./var", "root: s3://b/p\n  options: {aws_region: eu-west-1, KEY: VALUE}").replace("KEY", key)
+    (said,) = faults(tmp_path, text.replace("VALUE", "hunter2"))
+    assert "write a reference to the secret" in said
+    assert "hunter2" not in said
+
+    site = load(tmp_path, text.replace("VALUE", "env:EA_STORAGE_KEY"))
+    with pytest.raises(SecretError, match="EA_STORAGE_KEY is not set"):
+        site.disk()
+    monkeypatch.setenv("EA_STORAGE_KEY", "hunter2")
+    assert site.disk().options == {"aws_region": "eu-west-1", key: "hunter2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty or no mapping; it needs the keys organisation, start"),
+        ("just text", "is empty or no mapping"),
+        ("a: [1", "is no valid YAML"),
+        ("a: 1\n---\nb: 2", "is no valid YAML"),
+        ("organisation: {name: x}\nstart: 2024-01-01\nsources: []", "sources: needs a list of at least one source"),
+        ("organisation: {name: x}\nstart: 2024-01-01\nsources: [text]", "sources[0].kind: 'None' is no kind of source"),
+        ("organisation: text\nstart: 2024-01-01\nsources: []", "organisation: "),
+        ("organisation: {name: \x00}", "is no valid YAML"),
+    ],
+)
+def test_what_is_no_site_file_at_all_says_so(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SiteError) as caught:
+        load(tmp_path, text)
+    assert said in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_points_to_init(tmp_path: Path) -> None:
+    with pytest.raises(SiteError, match=r"absent.yaml: cannot be read .*`energy-assets init` writes an example"):
+        load_site(tmp_path / "absent.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"organisation: {name: caf\xe9}")
+    with pytest.raises(SiteError, match=r"latin.yaml: cannot be read .*UTF-8"):
+        load_site(tmp_path / "latin.yaml")
+
+
+def test_the_environment_names_the_site_for_dagster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(SITE_VARIABLE, raising=False)
+    with pytest.raises(SiteError, match=f"{SITE_VARIABLE} is not set"):
+        site_from_environment()
+    monkeypatch.setenv(SITE_VARIABLE, str(written(tmp_path, GOOD)))
+    assert site_from_environment().organisation.name == "Test"
+
+
+def test_the_example_file_is_a_valid_site(tmp_path: Path) -> None:
+    example = files("energy_assets").joinpath("site_example.yaml").read_text(encoding="utf-8")
+    site = load(tmp_path, example)
+    assert len({source.kind for source in site.sources}) == len(site.sources) == 7
