@@ -113,6 +113,7 @@ def run(site_path: Path, first: datetime, last: datetime | None) -> None:
 def report(site_path: Path, period: Month) -> None:
     """Make the disclosures of a month."""
     site = _site(site_path)
+    _check_month(site, site_path, period)
     folder = _report(site, period, f"energy-assets report --site {site_path} --period {period}")
     if folder is None:
         sys.exit(1)
@@ -258,6 +259,14 @@ def _check_days(site: Site, path: Path, days: DayRange) -> None:
         )
     if days.last > yesterday:
         _stop(f"--to {days.last}: only complete days (UTC) can be run; the last one is {yesterday}.")
+
+
+def _check_month(site: Site, path: Path, month: Month) -> None:
+    first, running = Month.of(site.start), Month.of(datetime.now(UTC).date())
+    if month < first:
+        _stop(f"--period {month}: {path} starts on {site.start}; the first month it can report on is {first}.")
+    if month > running:
+        _stop(f"--period {month}: is not over yet; the last month there can be data of is {running}.")
 
 
 def _most_of(days: DayRange) -> Month:

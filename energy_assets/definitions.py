@@ -37,7 +37,7 @@ def build_defs(site: Site, resource_overrides: Mapping[str, Any] | None = None) 
         *kpi_assets(site),
         *disclosure_assets(site),
     ]
-    warehouse = Warehouse(root=disk.root, options=dict(disk.options))
+    warehouse = Warehouse(root=disk.root, options=site.storage.options)
     return dg.Definitions(
         assets=with_freshness(assets),
         asset_checks=arrival_checks(site),

@@ -18,8 +18,10 @@ from energy_assets.sources.errors import SourceError
 def examine(site: Site) -> Iterator[tuple[Source, list[Finding]]]:
     """The findings of each source, in the order of the site file; a source that raises has one bad finding."""
     with tempfile.TemporaryDirectory() as folder:
+        con = ibis.duckdb.connect()
+        con.raw_sql("SET TimeZone = 'UTC'")
         desk = Desk(
-            con=ibis.duckdb.connect(),
+            con=con,
             landing=site.disk().landing(),
             folder=Path(folder),
             site_folder=site.folder,

@@ -24,6 +24,7 @@ from energy_assets.engine import connection
 from energy_assets.lake import Commit, Lake
 from energy_assets.landing import Landing
 from energy_assets.partitions import OWNERS, SINGLE_RUN
+from energy_assets.secrets import revealed
 from energy_assets.site import Site
 from energy_assets.storage import Storage
 from energy_assets.tables import Table
@@ -36,7 +37,10 @@ CHUNK = 31
 
 
 class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Landing zone and lake as a Dagster resource."""
+    """Landing zone and lake as a Dagster resource.
+
+    Its options are those of the site file: secrets stay references, because Dagster records and shows the values.
+    """
 
     root: str
     options: dict[str, str] = {}
@@ -44,7 +48,7 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Open the storage once per step."""
-        self._storage = Storage(self.root, self.options)
+        self._storage = Storage(self.root, revealed(self.options))
 
     @property
     def lake(self) -> Lake:

@@ -7,7 +7,7 @@ What does not: using the secret. A resolved value is read at the moment of use a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -60,3 +60,12 @@ def reveal(reference: str) -> str:
     """
     scheme, _, rest = reference.partition(":")
     return RESOLVERS[scheme](rest)
+
+
+def revealed(options: Mapping[str, str]) -> dict[str, str]:
+    """Options in which every value that is a reference is replaced by its secret.
+
+    Raises:
+        SecretError: one is not there.
+    """
+    return {key: reveal(value) if value.partition(":")[0] in RESOLVERS else value for key, value in options.items()}

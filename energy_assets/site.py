@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator
 
-from energy_assets.secrets import RESOLVERS, known_scheme, reveal
+from energy_assets.secrets import known_scheme, revealed
 from energy_assets.sources.base import Place, PlacedSource, Source, Strict
 from energy_assets.sources.registry import KINDS, source_class
 from energy_assets.storage import Storage
@@ -153,11 +153,7 @@ class Site(Strict):
         root = self.storage.root
         if "://" not in root:
             root = str((self.folder / root).resolve())
-        options = {
-            key: reveal(value) if value.partition(":")[0] in RESOLVERS else value
-            for key, value in self.storage.options.items()
-        }
-        return Storage(root, options)
+        return Storage(root, revealed(self.storage.options))
 
 
 def load_site(path: Path) -> Site:

@@ -1,23 +1,34 @@
 """The Dagster UI of one site: `python -m energy_assets.ui --site site.yaml`.
 
-What belongs here: starting Dagster's own server with the site's environment. For the sandbox company its
-servers are started as well, so that a materialization from the UI has something to collect.
+What belongs here: starting Dagster's own servers with the site's environment, and ending all of them. For the
+sandbox company its servers are started as well, so that a materialization from the UI has something to collect.
 """
 
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
+from urllib.request import urlopen
 
 import click
 
 from energy_assets.running import instance
 from energy_assets.site import SITE_VARIABLE, SiteError, load_site
+
+LOG = "ui.log"
+GRACE_S = 25
+"""How long Dagster may take to end a run in progress and its servers before they are killed."""
+STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command()
@@ -28,31 +39,98 @@ def main(path: Path, port: int) -> None:
     try:
         site = load_site(path)
     except SiteError as error:
-        raise SystemExit(f"{error}\nThe demo's site is made by `make demo`; for your own: make ui SITE=site.yaml") from None
-    with instance(site) as opened, _sandbox(path.parent) if site.organisation.synthetic else nullcontext():
+        raise SystemExit(
+            f"{error}\nThe demo's site is made by `make demo`; for your own: make ui SITE=site.yaml"
+        ) from None
+    if _taken(port):
+        raise SystemExit(f"Port {port} is taken by another program. Choose another one: make ui PORT={port + 1}")
+    stop = threading.Event()
+    for number in STOP:
+        signal.signal(number, lambda *_: stop.set())
+    with instance(site) as opened, _sandbox(path) if site.organisation.synthetic else nullcontext():
+        log = Path(opened.root_directory) / LOG
         environment = {
             **os.environ,
             "DAGSTER_HOME": opened.root_directory,
-            SITE_VARIABLE: str(path.resolve()),
             "DAGSTER_DISABLE_TELEMETRY": "1",
+            "PYTHONWARNINGS": "ignore",
+            SITE_VARIABLE: str(path.resolve()),
         }
-        command = ["-m", "dagster", "dev", "-m", "energy_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
-        click.echo(f"Dagster UI of {site.organisation.name}: http://127.0.0.1:{port} (Ctrl-C ends it)")
-        try:
-            sys.exit(subprocess.run([sys.executable, *command], env=environment, check=False).returncode)
-        except KeyboardInterrupt:
-            click.echo()
+        click.echo(f"Starting the Dagster UI of {site.organisation.name} (10 to 30 seconds; its log is {log})")
+        with _dagster(port, environment, log) as running:
+            url = f"http://127.0.0.1:{port}"
+            if _wait_until(lambda: _answers(url), stop, running):
+                click.echo(f"Dagster UI: {url}   (assets: {url}/asset-groups)\nCtrl-C ends it.")
+                _wait_until(lambda: False, stop, running)
+            click.echo("Stopping Dagster …" if stop.is_set() else f"Dagster ended by itself; its log is {log}")
+        if not stop.is_set():
+            sys.exit(1)
+    click.echo("Stopped; nothing is left running.")
 
 
 @contextmanager
-def _sandbox(folder: Path) -> Iterator[None]:
-    """The sandbox company's servers, when the folder is one of its own."""
-    from energy_assets.sandbox.company import Company, last_complete_days, remembered_ports
+def _dagster(port: int, environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Dagster's web server, daemon and code server; all of them are gone when this ends.
 
-    if not remembered_ports(folder):
+    They are a session of their own: a terminal's Ctrl-C reaches them once and in order, through us.
+    """
+    command = ["-m", "dagster", "dev", "-m", "energy_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    with log.open("wb") as output:
+        running = subprocess.Popen(
+            [sys.executable, *command], env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            yield running
+        finally:
+            running.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                running.wait(GRACE_S)
+            with suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+
+
+def _wait_until(done: Callable[[], bool], stop: threading.Event, running: subprocess.Popen[bytes]) -> bool:
+    """Whether `done` came true before somebody stopped us or Dagster ended."""
+    while not stop.wait(0.3):
+        if running.poll() is not None:
+            return False
+        if done():
+            return True
+    return False
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/server_info", timeout=2) as answer:  # noqa: S310 - loopback
+            return bool(answer.status == HTTPStatus.OK)
+    except (OSError, HTTPException):
+        return False
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+@contextmanager
+def _sandbox(site: Path) -> Iterator[None]:
+    """The sandbox company's servers, when the site file is its own; at other ports where its own are taken."""
+    from energy_assets.sandbox.company import Company, last_complete_days, remembered_ports
+    from energy_assets.sandbox.site import readdress
+
+    before = remembered_ports(site.parent)
+    if not before:
         yield
         return
-    with Company(last_complete_days(7, datetime.now(UTC)), folder=folder):
+    with Company(last_complete_days(7, datetime.now(UTC)), folder=site.parent) as company:
+        for old, new in readdress(site, before, company.ports).items():
+            click.echo(f"Port {old} is taken by another program: {site} now names port {new}")
         yield
 
 

@@ -14,6 +14,7 @@ from energy_assets.landing import Landing
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import Desk, Source
 from energy_assets.sources.collect import collect, parse
+from energy_assets_tests.small_site import SmallRun
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -53,3 +54,9 @@ def rows_of(source: Source, days: DayRange, desk: Desk) -> tuple[pa.Table, dict[
         raise error
     assert parsed is not None, "nothing was collected"
     return parsed.rows.to_pyarrow(), dict(parsed.notes)
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
+    """The small company of files, run once for all its days; tests only read it."""
+    return SmallRun.of(tmp_path_factory.mktemp("small"))

@@ -1,9 +1,9 @@
-"""The audit of a table against its contract: two aggregate queries, pass or fail.
+"""The audit of a table against its contract: a few aggregate queries, pass or fail.
 
-A pandera model is the one description of a table. Here it becomes one Ibis aggregate that counts the rows of each
-partition, fingerprints their content and counts their distinct keys, and one that counts the violations of every
-rule. Validating through pandera itself would pull one boolean per row out of the engine as soon as a single row
-fails.
+A pandera model is the one description of a table. Here it becomes one Ibis aggregate over all rows (rows, distinct
+keys and content fingerprint per partition, and whether a row breaks a rule) and one over the distinct values of
+the columns with a list or a pattern. Only of a breach are the violations of every rule counted. Validating through
+pandera itself would pull one boolean per row out of the engine as soon as a single row fails.
 """
 
 from __future__ import annotations
@@ -106,12 +106,11 @@ def audit(table: ir.Table, model: Any) -> Audited:
     """
     partition, rules = partition_of(model), _rules(model)
     key = list(model.to_schema().unique or [])
-    each_row = {name: rule for name, rule in rules.items() if not rule.by_value}
-    parts = _contents(table, partition, key, each_row.values()).to_pyarrow().to_pylist()
+    by_row, by_value = _split(rules)
+    parts = _contents(table, partition, key, by_row.values()).to_pyarrow().to_pylist()
+    broken = _offenders(_times(table, by_value), by_value)
     if any(part["offended"] for part in parts):
-        broken = _offenders(table, rules)
-    else:
-        broken = _offenders(table, {name: rule for name, rule in rules.items() if name not in each_row})
+        broken = _offenders(table.mutate(times=1), by_row) | broken
     # Two different keys may share a 64-bit hash: a suspicion is settled by grouping on the key itself.
     if any(part["rows"] != part["keys"] for part in parts if key) and (doubles := _doubles(table, key)):
         broken[f"unique({', '.join(key)})"] = doubles
@@ -149,7 +148,7 @@ def _contents(table: ir.Table, partition: str, key: list[str], rules: Iterable[_
         rows=things_of_a_day.rows.sum(),
         content_xor=things_of_a_day.content_xor.bit_xor(),
         content_sum=things_of_a_day.content_sum.sum(),
-        keys=bit_count(things_of_a_day.slots).sum(),
+        keys=_bit_count(things_of_a_day.slots).sum(),
         offended=things_of_a_day.offended.any(),
     )
 
@@ -178,21 +177,25 @@ def _offends(check: str, statistics: Mapping[str, Any], value: ir.Value) -> ir.B
     return ~RULES[check](value, statistics)
 
 
-def _offenders(table: ir.Table, rules: Mapping[str, _Rule]) -> dict[str, int]:
-    """Offending rows of every rule that is broken.
+def _split(rules: Mapping[str, _Rule]) -> tuple[dict[str, _Rule], dict[str, _Rule]]:
+    """Rules to try on each row, and those to try once per value."""
+    by_row = {name: rule for name, rule in rules.items() if not rule.by_value}
+    return by_row, {name: rule for name, rule in rules.items() if rule.by_value}
 
-    Each rule has its own scan of one column. A list or a pattern is tried once per distinct value instead of
-    once per row.
-    """
-    counts = []
-    for name, rule in rules.items():
-        if rule.by_value:
-            values = table.group_by(rule.column).aggregate(rows=table.count())
-            counted = values.aggregate(rows=values.rows.sum(where=rule.offends(values[rule.column])).fill_null(0))
-        else:
-            counted = table.filter(rule.offends(table[rule.column])).aggregate(rows=lambda bad: bad.count())
-        counts.append(counted.select(rule=ibis.literal(name), rows=counted.rows.cast("int64")))
-    return {count["rule"]: count["rows"] for count in ibis.union(*counts).to_pyarrow().to_pylist() if count["rows"]}
+
+def _times(table: ir.Table, rules: Mapping[str, _Rule]) -> ir.Table:
+    """The values of the rules' columns that occur together, and how many `times` they do."""
+    columns = list(dict.fromkeys(rule.column for rule in rules.values()))
+    return table.group_by(columns).aggregate(times=table.count()) if columns else table.mutate(times=1)
+
+
+def _offenders(table: ir.Table, rules: Mapping[str, _Rule]) -> dict[str, int]:
+    """How many rows break each rule that is broken, of a table whose rows stand for `times` rows each."""
+    if not rules:
+        return {}
+    bad = {name: table.times.sum(where=rule.offends(table[rule.column])) for name, rule in rules.items()}
+    (counts,) = table.aggregate(**bad).to_pyarrow().to_pylist()
+    return {name: int(count) for name, count in counts.items() if count}
 
 
 def _doubles(table: ir.Table, key: list[str]) -> int:
@@ -211,11 +214,6 @@ def _examples(
         found = table.semi_join(repeated, [table[c].identical_to(repeated[c]) for c in key])
     rows: list[dict[str, Any]] = found.limit(EXAMPLES).to_pyarrow().to_pylist()
     return rows
-
-
-@ibis.udf.scalar.builtin
-def bit_count(_value: int) -> int:
-    """How many bits are set; the engine's own function."""
 
 
 def _row_hash(table: ir.Table, columns: list[str]) -> ir.IntegerValue:
@@ -255,3 +253,15 @@ def _castable(found: dt.DataType, wanted: dt.DataType) -> bool:
 
 def _pattern_text(pattern: Any) -> str:
     return pattern.pattern if isinstance(pattern, re.Pattern) else str(pattern)
+
+
+def _bit_count(value: ir.IntegerValue) -> ir.IntegerValue:
+    """How many bits are set."""
+
+    def count(_: Any) -> Any:
+        """Filled in by the engine."""
+
+    counted: ir.IntegerValue = ibis.udf.scalar.builtin(count, name="bit_count", signature=((dt.int64,), dt.int64))(
+        value
+    )
+    return counted

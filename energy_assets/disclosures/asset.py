@@ -4,6 +4,7 @@ What belongs here: reading what a report needs and putting its files where they 
 temporary folder and moved into place when it is whole.
 """
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -86,6 +87,12 @@ def _make(site: Site, profile: str, month: Month, read: Reader, warehouse: Wareh
     from energy_assets.disclosures.road import write_trace_page
 
     inputs = _inputs(site, month, read)
+    if not inputs.pins[KPIS_MONTHLY.name]:
+        raise dg.Failure(
+            f"{month} has no indicators, so there is nothing to report. Run days of it first: "
+            f"energy-assets run --from {month.first} --to {month.days.last}",
+            allow_retries=False,
+        )
     document = build(inputs)
     folder = report_folder(site, profile, month)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -128,8 +135,15 @@ def _inputs(site: Site, month: Month, read: Reader) -> ReportInputs:
         previous=read.keep(read(KPIS_MONTHLY, [before.first])) if before.first in known else None,
         code_version=__version__,
         factor_basis=site.factors.scope2_basis,
+        lock_sha256=_lock_sha256(),
         trace_page=True,
     )
+
+
+def _lock_sha256() -> str | None:
+    """Hash of the lock file of a checkout; None for an installed package, which has none."""
+    lock = Path(__file__).resolve().parents[2] / "requirements.lock"
+    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None
 
 
 def _pins(lake: Lake, table: str, partitions: list[Any]) -> dict[str, str]:

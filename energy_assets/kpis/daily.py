@@ -56,8 +56,7 @@ def costs(facts: ir.Table, currency: str) -> ir.Table:
     nothing = (ibis.null(t.SHARE), ibis.null(t.PERCENT))
     billed = _kpi("billed_cost", both.currency, both.billed_cost, None, *nothing)
     per_kwh = _kpi("cost_per_kwh", both.currency + " per kWh", both.billed_cost, kwh, *nothing)
-    long = _long(both, [billed, per_kwh])
-    return long.filter((long.kpi == "billed_cost") | long.denominator.notnull())
+    return _long(both, [billed, per_kwh])
 
 
 def _every_grain(facts: ir.Table, grains: tuple[str, ...] | list[str]) -> ir.Table:
@@ -96,7 +95,9 @@ def _row(m: ir.Table, indicator: Indicator) -> ir.StructValue:
 def _kpi(name: str, unit: Any, numerator: Any, denominator: Any, coverage: Any, interval: Any) -> ir.StructValue:
     exact, value = numerator.cast(t.FIGURE), numerator.cast(t.FIGURE)
     if denominator is not None:
-        value = (exact.cast("float64") / denominator.cast("float64").nullif(0.0)).round(12).cast(t.FIGURE)
+        # Half a ratio is no ratio: summed into a month, a numerator without denominator would pass for a sum.
+        exact = ibis.ifelse(denominator.notnull(), exact, ibis.null(t.FIGURE))
+        value = (exact.cast("float64") / denominator.cast("float64").nullif(0.0)).cast("decimal(38, 12)").cast(t.FIGURE)
     return ibis.struct(
         {
             "kpi": ibis.literal(name),

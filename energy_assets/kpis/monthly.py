@@ -29,7 +29,7 @@ def monthly(days: ir.Table) -> ir.Table:
         certain=known.all(),
         days=rows.day.nunique(),
     )
-    ratio = (sums.numerator.cast("float64") / sums.denominator.cast("float64").nullif(0.0)).round(12)
+    ratio = (sums.numerator.cast("float64") / sums.denominator.cast("float64").nullif(0.0)).cast("decimal(38, 12)")
     interval = sums.half_width / sums.numerator.cast("float64").nullif(0.0)
     return sums.mutate(
         coverage=(sums.observed / sums.days.cast("float64")).round(6).cast(t.SHARE),

@@ -106,9 +106,9 @@ def _revisions(site: Site, sources: list[Source]) -> dg.ScheduleDefinition:
     )
     def revisions_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         last = _yesterday(context.scheduled_execution_time)
-        return dg.RunRequest(
-            run_key=f"revisions-{last}", tags=range_tags(DayRange(last - timedelta(days=window - 1), last))
-        )
+        # Days before the site's start have no partition; a run that names one fails as a whole.
+        first = min(max(last - timedelta(days=window - 1), site.start), last)
+        return dg.RunRequest(run_key=f"revisions-{last}", tags=range_tags(DayRange(first, last)))
 
     return revisions_schedule
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import re
 import signal
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
 from energy_assets.sandbox.company import DEFAULT_SEED, Company, last_complete_days, remembered_ports
+from energy_assets.sandbox.site import readdress
 
 
 def main() -> None:
@@ -22,8 +22,9 @@ def main() -> None:
         site = folder / "site.yaml"
         if not site.exists():
             company.write_site(folder)
-        elif before != company.ports:
-            _move(site, before, company.ports)
+        else:
+            for old, new in readdress(site, before, company.ports).items():
+                print(f"port {old} is taken by another program: {site} now names port {new}")
         print(f"Sandbox AI (synthetic) is up; its site file is {site}")
         for name, port in company.ports.items():
             print(f"  {name}: http://127.0.0.1:{port}")
@@ -37,16 +38,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="another seed is another company")
     parser.add_argument("--days", type=int, default=7, help="days of a new company's bills, ending yesterday")
     return parser.parse_args()
-
-
-def _move(site: Path, before: dict[str, int], after: dict[str, int]) -> None:
-    """Other programs took some ports: write the new addresses into the site file, and say so."""
-    moved = {str(port): str(after[name]) for name, port in before.items() if after.get(name, port) != port}
-    address = re.compile(r"(?<=http://127\.0\.0\.1:)\d+")
-    text = address.sub(lambda found: moved.get(found.group(), found.group()), site.read_text(encoding="utf-8"))
-    site.write_text(text, encoding="utf-8")
-    for old, new in moved.items():
-        print(f"port {old} is taken by another program: {site} now names port {new}")
 
 
 def _wait() -> None:

@@ -1,10 +1,12 @@
 """The sandbox company's site file: what a person would write for it, with comments that explain the keys.
 
-What belongs here: the text. What does not: reading site files (`energy_assets.site`).
+What belongs here: the text, and the addresses in it. What does not: reading site files (`energy_assets.site`).
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,6 +123,26 @@ def site_text(company: Company, token: Path) -> str:
             parts.append(_inference(location, url))
     parts.append(_TAIL.format(grid=company.grid.url, token=token))
     return "".join(parts)
+
+
+def readdress(site: Path, before: Mapping[str, int], after: Mapping[str, int]) -> dict[int, int]:
+    """Write the company's new addresses into its site file, where other programs took the old ones.
+
+    Args:
+        site: The site file.
+        before: Port of each server as the file names it.
+        after: Port of each server as it runs.
+
+    Returns:
+        New port by old port, of those that moved.
+    """
+    moved = {port: after[name] for name, port in before.items() if after.get(name, port) != port}
+    if moved:
+        address = re.compile(r"(?<=http://127\.0\.0\.1:)\d+")
+        text = site.read_text(encoding="utf-8")
+        fresh = address.sub(lambda found: str(moved.get(int(found.group()), found.group())), text)
+        site.write_text(fresh, encoding="utf-8")
+    return moved
 
 
 def _inference(location: Location, url: str) -> str:

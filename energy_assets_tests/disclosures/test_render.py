@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -102,6 +104,15 @@ def test_all_faces_hold_the_same_figures(document: Document, rendered: Path) -> 
     }
     assert set(printed) == ids
     assert all(figures[id_]["display"]["text"] in text for id_, text in printed.items())
+
+
+@pytest.mark.skipif(not shutil.which("pdftotext"), reason="pdftotext (poppler-utils) is not installed")
+def test_the_pdf_prints_every_figure_beside_its_id(document: Document, rendered: Path) -> None:
+    command = ["pdftotext", "-layout", rendered / "report.pdf", "-"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    lines = printed.replace("\u00a0", " ").splitlines()
+    for figure in document.book:
+        assert any(figure.id in line and figure.display.text in line for line in lines), (figure.id, figure.label)
 
 
 def test_every_reference_leads_somewhere(rendered: Path) -> None:

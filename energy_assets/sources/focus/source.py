@@ -69,10 +69,8 @@ class FocusFiles(Source):
             chosen = self._chosen(desk)
             files = [file for delivery in chosen for file in delivery.files]
             newest = max(files, key=lambda file: file.last_modified)
-            yield Finding(
-                True,
-                f"{self.path}: {len(files)} file{'s' * (len(files) > 1)}, newest {newest.name} ({newest.last_modified:%Y-%m-%d})",
-            )
+            count = f"{len(files)} file{'s' * (len(files) > 1)}"
+            yield Finding(True, f"{self.path}: {count}, newest {newest.name} ({newest.last_modified:%Y-%m-%d})")
             for text in sorted({text for delivery in chosen for text in delivery.incomplete}):
                 yield Finding(True, f"an incomplete delivery is passed over: {text}")
             bill = open_bill(desk.con.con, newest.fetch(desk.folder), newest.name)

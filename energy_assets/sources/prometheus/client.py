@@ -24,6 +24,8 @@ from energy_assets.sources.http import client, send
 TIMEOUT_S = 150.0
 """Above Prometheus' own default of two minutes, so that the server, not the line, says when it gives up."""
 
+NAMES_PATH = "api/v1/label/__name__/values"
+
 REMEDIES = {
     0: "Check that Prometheus runs and that url is right (energy-assets doctor shows more).",
     400: "Check selector and metrics of this source in site.yaml; the server's words above say what it dislikes.",
@@ -137,6 +139,31 @@ class Query:
         return replace(self, end=middle), replace(self, start=middle + self.step)
 
 
+@dataclass(frozen=True)
+class NamesQuery:
+    """The question which metrics exist.
+
+    Attributes:
+        selects: Series selectors, any of which may match.
+        start: Unix seconds.
+        end: Unix seconds.
+    """
+
+    selects: tuple[str, ...]
+    start: int
+    end: int
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """What the receipt keeps."""
+        return {"role": "names", "path": NAMES_PATH, **self.parameters}
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters on the wire."""
+        return {"match[]": list(self.selects), "start": str(self.start), "end": str(self.end)}
+
+
 class Api:
     """A session with one Prometheus."""
 
@@ -169,6 +196,20 @@ class Api:
             self._log.warning("%s; asking %s of %s in two halves", error.message, query.role, query.meter)
             for piece in pieces:
                 yield from self.run(piece)
+
+    def names(self, query: NamesQuery) -> tuple[frozenset[str], httpx.Response]:
+        """The metrics that exist, and the answer that says so.
+
+        Raises:
+            MalformedError: the answer is no list of names.
+        """
+        response = send(self._http, "GET", NAMES_PATH, REMEDIES, params=query.parameters)
+        found = _data(response)
+        if not isinstance(found, list):
+            raise MalformedError(
+                f"{response.request.url}: the answer is no list of metrics ({response.text[:80]!r})", REMEDIES[404]
+            )
+        return frozenset(found), response
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The `data` of a small GET request."""

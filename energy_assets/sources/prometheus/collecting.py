@@ -1,7 +1,8 @@
 """Collecting one day: asks the plain questions, looks at the answers, and asks for samples where they are needed.
 
-What belongs here: the order of questions. What does not: their text (`queries`) and the rows (`readings`,
-`inference`). Which questions a day gets depends on the answers of that day alone.
+What belongs here: the order of questions, and which hours of which devices must be looked at closely. What does
+not: the text of questions (`queries`) and the rows (`readings`, `serving`). Which questions a day gets depends on
+the answers of that day alone. All meters are asked together: a day takes two or three looks at answers.
 """
 
 # ruff: noqa: S608 - the SQL below is made of our own table names; labels and samples never become SQL text
@@ -9,29 +10,30 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
+from typing import NamedTuple
 
 from energy_assets.landing import Fetched, Landed
 from energy_assets.sources.base import Desk
-from energy_assets.sources.prometheus import counters, sharing
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
 from energy_assets.sources.prometheus.client import Api, Query
-from energy_assets.sources.prometheus.devices import name_devices, observe
-from energy_assets.sources.prometheus.meters import Meter
-from energy_assets.sources.prometheus.queries import DAY, HOUR, TAIL_S, Asker, Window, one_of
+from energy_assets.sources.prometheus.counters import HOUR_MS
+from energy_assets.sources.prometheus.queries import DAY, HOUR, TAIL_S, Asker, Window, names, one_of
 
-Naming = Callable[[Scratch, Sequence[Meter]], object]
 Asked = Generator[Fetched, None, list[Answer]]
+Askers = Mapping[str, Asker]
+"""By the name of the meter: who asks for its samples."""
 
 DEVICES_PER_QUERY = 50
 """So that the samples of one hour of all devices in a query stay a few megabytes."""
 
 SAMPLES_PER_QUERY = 250_000
-"""Of gauges, whose samples travel all: about 6 MB of JSON."""
+"""Where many hours travel: about 6 MB of JSON."""
 
-HOUR_MS = HOUR * 1000
+FEW_HOURS = 2
+"""A device with more suspicious hours than this (a counter that wraps every hour) shows all of them at once."""
 
 
 class Session:
@@ -41,6 +43,13 @@ class Session:
         self._api = api
         self._day = day
         self.desk = desk
+
+    def present(self, askers: Sequence[Asker], window: Window) -> Generator[Fetched, None, list[Asker]]:
+        """Yields the list of metrics to be landed; returns the askers whose metric is there."""
+        query = names(askers, window)
+        known, response = self._api.names(query)
+        yield Fetched(response.content, query.request, (self._day,), response.status_code, "application/json")
+        return [asker for asker in askers if asker.meter.metric in known]
 
     def ask(self, queries: Iterable[Query]) -> Asked:
         """Yields every answer to be landed; returns them all, as local files."""
@@ -59,67 +68,12 @@ class Session:
     def loaded(self, answers: Sequence[Answer]) -> Iterator[Scratch]:
         """The answers as tables, for as long as the block lasts."""
         scratch = Scratch(self.desk.con)
-        try:
-            load(scratch, answers, self.desk.log)
-            yield scratch
-        finally:
-            scratch.clear()
-
-    def none_of(self, answers: Sequence[Answer]) -> bool:
-        """No answer holds any series."""
-        with self.loaded(answers) as scratch:
-            return not scratch.rows(f"SELECT 1 FROM {scratch['series']} LIMIT 1")
-
-
-def collect_counter(
-    session: Session, asker: Asker, window: Window, *, find_pace: bool, naming: Naming = name_devices
-) -> Iterator[Fetched]:
-    """Everything one counter has to tell of one day.
-
-    Args:
-        session: Where to ask.
-        asker: Makes the questions.
-        window: The day.
-        find_pace: Look at samples to see the scrape interval.
-        naming: Makes the tables `named` and `keys`.
-    """
-    answers = yield from session.ask(asker.known(window))
-    if session.none_of(answers):
-        return
-    answers += yield from session.ask(asker.details(window))
-    with session.loaded(answers) as scratch:
-        naming(scratch, [asker.meter])
-        observe(scratch)
-        sharing.find_uses(scratch, asker.keep_labels)
-        counters.find_suspicious(scratch)
-        before = _before(scratch, asker, window)
-        queries = [*before, *_samples(scratch, asker), *_context(scratch, asker, window, find_pace=find_pace)]
-    answers = yield from session.ask(queries)
-    earlier = [answer for answer in answers if answer.role == "before"]
-    if earlier:
-        with session.loaded(earlier) as scratch:
-            naming(scratch, [asker.meter])
-            queries = _last_hours(scratch, asker)
-        yield from session.ask(queries)
-
-
-def collect_gauge(session: Session, asker: Asker, window: Window, *, max_gap_s: int) -> Iterator[Fetched]:
-    """Everything one gauge has to tell of one day; its samples travel, but only where no counter exists."""
-    answers = yield from session.ask([asker.gauge_hours(window)])
-    if session.none_of(answers):
-        return
-    with session.loaded(answers) as scratch:
-        name_devices(scratch, [asker.meter])
-        queries = _readings(scratch, asker, window, max_gap_s)
-    yield from session.ask(queries)
-    if not asker.meter.shared:
-        return
-    answers = yield from session.ask([asker.usage(window)])
-    with session.loaded(answers) as scratch:
-        name_devices(scratch, [asker.meter])
-        sharing.find_uses(scratch, asker.keep_labels)
-        queries = _context(scratch, asker, window, find_pace=False)
-    yield from session.ask(queries)
+        with scratch.calm(answers):
+            try:
+                load(scratch, answers, self.desk.log)
+                yield scratch
+            finally:
+                scratch.clear()
 
 
 def landed_answers(objects: Sequence[Landed], desk: Desk) -> list[Answer]:
@@ -127,95 +81,161 @@ def landed_answers(objects: Sequence[Landed], desk: Desk) -> list[Answer]:
     return [
         Answer(landed.sha256, landed.request["role"], landed.request["meter"], desk.spool(landed, ".json"))
         for landed in objects
+        if landed.request["role"] != "names"
     ]
 
 
-def _matched(scratch: Scratch, keys: str) -> list[tuple[int, str, str]]:
-    """(t, label, value) of the devices in a query of (key_no, t), in a fixed order."""
-    rows: list[tuple[int, str, str]] = scratch.rows(f"""
-        SELECT DISTINCT t, match_label, match_value
-        FROM ({keys}) JOIN {scratch["keys"]} USING (key_no)
-        JOIN {scratch["named"]} USING (meter, node_id, device_id) ORDER BY ALL""")
-    return rows
+class _Spot(NamedTuple):
+    """A device in an hour, and how to ask for it."""
+
+    meter: str
+    label: str
+    value: str
+    t: int
+    samples: int
 
 
-def _shards(rows: Iterable[tuple[int, str, str]], size: int = DEVICES_PER_QUERY) -> Iterator[tuple[int, str]]:
-    """(t, matcher) for at most `size` devices each."""
-    groups: dict[tuple[int, str], list[str]] = defaultdict(list)
-    for t, label, value in rows:
-        groups[t, label].append(value)
-    for (t, label), values in sorted(groups.items()):
-        for start in range(0, len(values), size):
-            yield t, one_of(label, values[start : start + size])
-
-
-def _samples(scratch: Scratch, asker: Asker) -> list[Query]:
-    """All samples of suspicious hours, and a little of what follows the last one."""
-    hours = f"SELECT key_no, t FROM {scratch['suspicious']}"
-    tails = f"{hours} EXCEPT SELECT key_no, t - {HOUR_MS} FROM {scratch['suspicious']}"
-    return [
-        *(asker.samples("raw", t // 1000, matcher) for t, matcher in _shards(_matched(scratch, hours))),
-        *(
-            asker.samples("raw", t // 1000 + TAIL_S, matcher, f"{TAIL_S // 60}m")
-            for t, matcher in _shards(_matched(scratch, tails))
-        ),
-    ]
-
-
-def _before(scratch: Scratch, asker: Asker, window: Window) -> list[Query]:
-    """Devices that restarted in a gap over midnight: in which hour of the day before were they last seen?"""
-    rows = _matched(
-        scratch,
-        f"SELECT key_no, 0 AS t FROM {scratch['earlier']} SEMI JOIN {scratch['suspicious']} USING (key_no)",
-    )
-    return [asker.before(window, matcher) for _, matcher in _shards(rows, 200)]
-
-
-def _last_hours(scratch: Scratch, asker: Asker) -> list[Query]:
-    """The samples of the last hour in which each of those devices was seen."""
+def _spots(scratch: Scratch, keys: str) -> list[_Spot]:
+    """The devices in a query of (key_no, t), in a fixed order, each with its number of samples in the hour."""
     rows = scratch.rows(f"""
-        SELECT max(t), match_label, match_value FROM {scratch["named"]} JOIN {scratch["points"]} USING (series_no)
-        GROUP BY match_label, match_value ORDER BY ALL""")
-    return [asker.samples("raw", t // 1000, matcher) for t, matcher in _shards(rows)]
+        SELECT DISTINCT meter, match_label, match_value, t, coalesce(c.samples, 1)
+        FROM ({keys}) JOIN {scratch["keys"]} USING (key_no)
+        JOIN {scratch["named"]} USING (meter, node_id, device_id)
+        LEFT JOIN {scratch["counted"]} AS c USING (key_no, t) ORDER BY ALL""")
+    return [_Spot(*row) for row in rows]
 
 
-def _context(scratch: Scratch, asker: Asker, window: Window, *, find_pace: bool) -> list[Query]:
-    """The scrape interval of every job, from one device's hour; how busy users were, of shared devices only."""
-    queries = []
-    if find_pace:
-        fullest = scratch.rows(f"""
-            SELECT job, t, match_label, match_value
-            FROM {scratch["counted"]} JOIN {scratch["keys"]} USING (key_no)
-            JOIN {scratch["named"]} USING (meter, node_id, device_id)
-            QUALIFY row_number() OVER (PARTITION BY job ORDER BY largest DESC, t, match_label, match_value) = 1
-            ORDER BY job""")
-        queries = [
-            asker.samples("interval", t // 1000, ", ".join((one_of(label, [value]), one_of("job", [job]))))
-            for job, t, label, value in fullest
+def suspicious_samples(scratch: Scratch, askers: Askers) -> list[Query]:
+    """All samples of suspicious hours, and a little of what follows them."""
+    by_device: dict[tuple[str, str, str], list[_Spot]] = defaultdict(list)
+    for spot in _spots(scratch, f"SELECT key_no, t FROM {scratch['suspicious']}"):
+        by_device[askers[spot.meter].meter.name, spot.label, spot.value].append(spot)
+    hours: dict[tuple[str, int, str], list[str]] = defaultdict(list)
+    long: dict[tuple[str, str], list[list[_Spot]]] = defaultdict(list)
+    for (name, label, value), spots in sorted(by_device.items()):
+        ends = {spot.t // 1000 for spot in spots}
+        if len(ends) > FEW_HOURS:
+            long[name, label].append(spots)
+        for end in ends if len(ends) <= FEW_HOURS else ():
+            hours[name, end, label].append(value)
+    asker_of = _by_name(askers)
+    queries = [
+        asker_of[name].samples("raw", end + TAIL_S, one_of(label, part), HOUR + TAIL_S)
+        for (name, end, label), values in sorted(hours.items())
+        for part in _parts(values, DEVICES_PER_QUERY)
+    ]
+    for (name, label), devices in sorted(long.items()):
+        ends = {spot.t // 1000 for spots in devices for spot in spots}
+        first, last = min(ends) - HOUR, max(ends)
+        weights = [(spots[0].value, max(s.samples for s in spots) * (last - first) // HOUR) for spots in devices]
+        queries += [
+            asker_of[name].samples("raw", last + TAIL_S, one_of(label, part), last - first + TAIL_S)
+            for part in _by_weight(weights)
         ]
-    if asker.meter.activity:
-        rows = _matched(
-            scratch,
-            f"SELECT key_no, 0 AS t FROM {scratch['uses']} GROUP BY key_no, {scratch['uses']}.t HAVING count(*) > 1",
-        )
-        matchers = [matcher for _, matcher in _shards(rows, 200)]
-        queries += [asker.activity(window, matcher) for matcher in (matchers if len(matchers) < 3 else [""])]
     return queries
 
 
-def _readings(scratch: Scratch, asker: Asker, window: Window, max_gap_s: int) -> list[Query]:
-    """All samples of the day and of as much around it as a gap may be long."""
-    rows = scratch.rows(f"""
-        SELECT match_label, match_value, sum(d)::BIGINT
-        FROM {scratch["named"]} JOIN {scratch["points"]} USING (series_no)
-        GROUP BY match_label, match_value ORDER BY ALL""")
-    parts: dict[tuple[str, int], list[str]] = defaultdict(list)
-    travelled: dict[str, int] = defaultdict(int)
-    for label, value, samples in rows:
-        parts[label, travelled[label] // SAMPLES_PER_QUERY].append(value)
-        travelled[label] += samples
-    duration = f"{DAY + 2 * max_gap_s}s"
+def _by_name(askers: Askers) -> dict[str, Asker]:
+    return {asker.meter.name: asker for asker in askers.values()}
+
+
+def _parts(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def _by_weight(weights: Iterable[tuple[str, int]]) -> list[list[str]]:
+    """Values in their order, in parts of about `SAMPLES_PER_QUERY` samples."""
+    parts: list[list[str]] = []
+    room = 0
+    for value, samples in weights:
+        if room <= 0:
+            parts.append([])
+            room = SAMPLES_PER_QUERY
+        if value not in parts[-1]:
+            parts[-1].append(value)
+        room -= samples
+    return parts
+
+
+def last_known(scratch: Scratch, askers: Askers, window: Window) -> list[Query]:
+    """Devices that restarted in a gap over midnight: in which hour of the day before were they last seen?"""
+    groups: dict[tuple[str, str], set[str]] = defaultdict(set)
+    earlier = f"SELECT key_no, 0 AS t FROM {scratch['earlier']} SEMI JOIN {scratch['suspicious']} USING (key_no)"
+    for spot in _spots(scratch, earlier):
+        groups[askers[spot.meter].meter.name, spot.label].add(spot.value)
+    asker_of = _by_name(askers)
     return [
-        asker.samples("raw", window.start + DAY + max_gap_s, one_of(label, values), duration)
-        for (label, _), values in sorted(parts.items())
+        asker_of[name].before(window, one_of(label, part))
+        for (name, label), values in sorted(groups.items())
+        for part in _parts(sorted(values), 200)
+    ]
+
+
+def last_hours(scratch: Scratch, askers: Askers) -> list[Query]:
+    """The samples of the last hour in which each of those devices was seen."""
+    rows = scratch.rows(f"""
+        SELECT meter, max(t), match_label, match_value
+        FROM {scratch["named"]} JOIN {scratch["points"]} USING (series_no) WHERE role = 'before'
+        GROUP BY meter, match_label, match_value ORDER BY ALL""")
+    groups: dict[tuple[str, int, str], set[str]] = defaultdict(set)
+    for meter, t, label, value in rows:
+        groups[askers[meter].meter.name, t // 1000, label].add(value)
+    asker_of = _by_name(askers)
+    return [
+        asker_of[name].samples("raw", end, one_of(label, part))
+        for (name, end, label), values in sorted(groups.items())
+        for part in _parts(sorted(values), DEVICES_PER_QUERY)
+    ]
+
+
+def pace(scratch: Scratch, askers: Askers) -> list[Query]:
+    """One device's hour of every job whose scrape interval the samples of suspicious hours will not show."""
+    rows = scratch.rows(f"""
+        SELECT job, t, meter, match_label, match_value
+        FROM {scratch["counted"]} JOIN {scratch["keys"]} USING (key_no)
+        JOIN {scratch["named"]} USING (meter, node_id, device_id)
+        ANTI JOIN (
+            SELECT job FROM {scratch["counted"]} SEMI JOIN {scratch["suspicious"]} USING (key_no, t) WHERE largest > 10
+        ) USING (job)
+        WHERE counter
+        QUALIFY row_number() OVER (
+            PARTITION BY job ORDER BY largest DESC, t, key_no, match_label, match_value) = 1
+        ORDER BY job""")
+    return [
+        askers[meter].samples("interval", t // 1000, ", ".join((one_of(label, [value]), one_of("job", [job]))))
+        for job, t, meter, label, value in rows
+    ]
+
+
+def activity(scratch: Scratch, askers: Askers, window: Window) -> list[Query]:
+    """How busy users were, of devices that several share in an hour."""
+    shared: dict[tuple[str, str], set[str]] = defaultdict(set)
+    keys = f"SELECT key_no, 0 AS t FROM {scratch['uses']} AS u GROUP BY key_no, u.t HAVING count(*) > 1"
+    for spot in _spots(scratch, keys):
+        shared[spot.meter, spot.label].add(spot.value)
+    queries = []
+    for (meter, label), values in sorted(shared.items()):
+        if askers[meter].meter.activity:
+            matchers = [one_of(label, part) for part in _parts(sorted(values), 200)]
+            queries += [askers[meter].activity(window, m) for m in (matchers if len(matchers) < 3 else [""])]
+    return queries
+
+
+def gauge_readings(scratch: Scratch, askers: Askers, window: Window, max_gap_s: int) -> list[Query]:
+    """All samples of the day and of as much around it as a gap may be long; and who used the devices."""
+    rows = scratch.rows(f"""
+        SELECT meter, match_label, match_value, sum(d)::BIGINT
+        FROM {scratch["named"]} JOIN {scratch["points"]} USING (series_no) WHERE role = 'gauge_hours'
+        GROUP BY meter, match_label, match_value ORDER BY ALL""")
+    groups: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
+    for meter, label, value, samples in rows:
+        groups[meter, label].append((value, samples))
+    end, length_s = window.start + DAY + max_gap_s, DAY + 2 * max_gap_s
+    queries = []
+    for (meter, label), weights in sorted(groups.items()):
+        asker = askers[meter]
+        queries += [asker.samples("raw", end, one_of(label, part), length_s) for part in _by_weight(weights)]
+    return queries + [
+        askers[meter].usage(window) for meter in sorted({meter for meter, _ in groups}) if askers[meter].meter.shared
     ]

@@ -3,10 +3,11 @@
 What belongs here: the arithmetic of counters, in whole units, over tables in DuckDB. What does not: labels, units
 and PromQL. Method: the amount of an hour is the last value at or before its end minus the last value at or before
 its start, so hours and days telescope. Hours in which a counter may have gone down are *suspicious*; only for
-these all samples are read, and a decrease found there is a restart from zero or a wrap at the counter's maximum.
+these all samples are read, and a decrease found there is a restart from zero or a wrap at the counter's maximum
+(`_restarted`).
 
 Tables read (times in unix ms; `t` of an hour is its end; `n` a HUGEINT in thousandths of a unit):
-    keys       key_no, wrap_n, limit_n (n per ms that nothing exceeds), both NULL where unknown
+    keys       key_no, node_id, wrap_n, limit_n (n per ms that nothing exceeds), both NULL where unknown
     observed   key_no, role, t, n, state (ok, nan, sentinel, negative)
     counted    key_no, t, samples: how many samples the hour has
 Tables made:
@@ -70,7 +71,7 @@ def find_suspicious(scratch: Scratch) -> None:
             FROM events
         ),
         marked AS (
-            SELECT DISTINCT key_no, t FROM {observed} WHERE role IN ('resets', 'irregular')
+            SELECT DISTINCT key_no, t FROM {observed} WHERE role = 'marked'
         )
         SELECT key_no, t FROM sequence WHERE low_n < known_n
         UNION SELECT key_no, t FROM {scratch["lowest"]} WHERE negative
@@ -104,19 +105,39 @@ def add_up(scratch: Scratch, starts: str) -> None:
         scratch: Holds the tables read.
         starts: A query of (key_no, t, n): where keys start that were never seen before.
     """
-    points = f"""
-        SELECT key_no, t, n, true AS derived
-        FROM {scratch["bound"]} ANTI JOIN {scratch["suspicious"]} USING (key_no, t)
-        UNION ALL SELECT key_no, t, n, false FROM {scratch["observed"]} WHERE role = 'raw' AND state = 'ok'
-        UNION ALL SELECT key_no, 0, n, true FROM {scratch["earlier"]}
-        UNION ALL SELECT key_no, t, n, true FROM ({starts})"""
+    scratch.make(
+        "plain",
+        f"""
+        SELECT key_no, t, n FROM {scratch["bound"]} ANTI JOIN {scratch["suspicious"]} USING (key_no, t)
+        UNION ALL SELECT key_no, 0, n FROM {scratch["earlier"]}
+        UNION ALL SELECT key_no, t, n FROM ({starts})""",
+    )
+    parts = [
+        f"""
+        SELECT key_no, t, {_whole("n")} - {_whole("lag(n) OVER (PARTITION BY key_no ORDER BY t)")} AS n,
+            0::BIGINT AS restarts, 0::BIGINT AS wraps, 0::BIGINT AS blips, 0::BIGINT AS jumps
+        FROM {scratch["plain"]} ANTI JOIN {scratch["suspicious"]} USING (key_no)"""
+    ]
+    if scratch.rows(f"SELECT 1 FROM {scratch['suspicious']} LIMIT 1"):
+        _find_steps(scratch)
+        parts.append(_amounts_of_steps(scratch))
+    scratch.make("amounts", " UNION ALL ".join(parts))
+
+
+def _find_steps(scratch: Scratch) -> None:
+    """Make `steps` and `blips` of the keys with suspicious hours: from reading to reading, and what it is."""
     before = "OVER (PARTITION BY key_no ORDER BY t ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
     after = "OVER (PARTITION BY key_no ORDER BY t ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)"
     scratch.make(
-        "amounts",
+        "judged",
         f"""
         WITH points AS (
-            SELECT key_no, t, max(n) AS n, bool_and(derived) AS derived FROM ({points}) GROUP BY key_no, t
+            SELECT key_no, t, max(n) AS n, bool_and(derived) AS derived
+            FROM (
+                SELECT key_no, t, n, true AS derived FROM {scratch["plain"]}
+                UNION ALL
+                SELECT key_no, t, n, false FROM {scratch["observed"]} WHERE role = 'raw' AND state = 'ok'
+            ) SEMI JOIN {scratch["suspicious"]} USING (key_no) GROUP BY key_no, t
         ),
         around AS (
             SELECT
@@ -124,51 +145,95 @@ def add_up(scratch: Scratch, starts: str) -> None:
                 last_value(nullif(n, 0) IGNORE NULLS) {before} AS n_before,
                 first_value(nullif(n, 0) IGNORE NULLS) {after} AS n_after,
                 first_value(CASE WHEN n <> 0 THEN t END IGNORE NULLS) {after} AS t_after
-            FROM points JOIN {scratch["keys"]} USING (key_no)
-        ),
-        judged AS (
-            SELECT *, coalesce(
-                wrap_n IS NULL AND n < n_before AND n_after >= n_before
-                AND n_after - n > limit_n * (t_after - t), false) AS blip
-            FROM around
-        ),
-        steps AS (
+            FROM points JOIN (SELECT key_no, node_id, wrap_n, limit_n FROM {scratch["keys"]}) USING (key_no)
+        )
+        SELECT * EXCLUDE (n_before, n_after, t_after), coalesce(
+            wrap_n IS NULL AND n < n_before AND n_after >= n_before
+            AND n_after - n > limit_n * (t_after - t), false) AS blip
+        FROM around""",
+    )
+    scratch.make(
+        "steps",
+        f"""
+        SELECT key_no, node_id, t, n, wrap_n, limit_n, was, within_ms,
+            CASE WHEN n >= was THEN 'gain' WHEN wrap_n IS NOT NULL THEN 'wrap'
+                 WHEN n > limit_n * within_ms THEN 'jump' WHEN n < was THEN 'restart' END AS what
+        FROM (
             SELECT *, lag(n) OVER w AS was, t - lag(t) OVER w + CASE WHEN lag(derived) OVER w THEN {HOUR_MS} ELSE 0 END
                 AS within_ms
-            FROM judged WHERE NOT blip WINDOW w AS (PARTITION BY key_no ORDER BY t)
+            FROM {scratch["judged"]} WHERE NOT blip WINDOW w AS (PARTITION BY key_no ORDER BY t)
+        )""",
+    )
+    if scratch.rows(f"SELECT 1 FROM {scratch['steps']} WHERE what = 'wrap' LIMIT 1"):
+        scratch.make("restarted", _restarted(scratch))
+        scratch.con.raw_sql(f"""
+            UPDATE {scratch["steps"]} AS s SET what = 'restart'
+            FROM {scratch["restarted"]} AS r WHERE s.key_no = r.key_no AND s.t = r.t""")
+
+
+def _restarted(scratch: Scratch) -> str:
+    """Decreases of wrapping counters that are no wraps but restarts from zero.
+
+    RAPL counters start again at 0 from `max_energy_range_uj`, several times an hour under load, and at every boot
+    (Linux, Documentation/power/powercap: energy_uj, max_energy_range_uj). A decrease is a restart when
+
+    * as a wrap it would be more energy than the counter can have counted in that time: twice the highest power
+      that this counter shows on this day in a step without a decrease, or the limit of its kind; or
+    * the host restarted in that time: another of its zones did, by the first rule; or all of its counters that
+      never wrap (GPUs) started again together.
+
+    Where a wrap just before the maximum is taken for a restart, what is lost is at most the energy of one scrape
+    interval; a restart taken for a wrap would add up to the whole range of the counter.
+    """
+    overlap = "o.node_id = w.node_id AND o.t > w.t - w.within_ms AND o.t - o.within_ms < w.t"
+    return f"""
+        WITH rates AS (
+            SELECT key_no, max((n - was) // within_ms) AS rate
+            FROM {scratch["steps"]} WHERE what = 'gain' AND n > was GROUP BY key_no
         ),
-        gains AS (
-            SELECT
-                key_no, t, n AS n_now, was,
-                CASE WHEN n >= was THEN n - was
-                     WHEN wrap_n IS NOT NULL THEN n - was + wrap_n
-                     WHEN n > limit_n * within_ms THEN 0
-                     WHEN n < was THEN n END AS n,
-                n < was AND wrap_n IS NULL AND coalesce(n <= limit_n * within_ms, true) AS restart,
-                n < was AND wrap_n IS NOT NULL AS wrap,
-                n < was AND wrap_n IS NULL AND coalesce(n > limit_n * within_ms, false) AS jump
-            FROM steps
+        wraps AS (
+            SELECT key_no, node_id, t, within_ms,
+                was > wrap_n OR n - was + wrap_n > least(limit_n, coalesce(2 * (rate + 1), limit_n)) * within_ms
+                    AS implausible
+            FROM {scratch["steps"]} LEFT JOIN rates USING (key_no) WHERE what = 'wrap'
         ),
-        totals AS (
-            SELECT *, first_value(n_now) OVER w + coalesce(sum(n) OVER w, 0)::HUGEINT AS total,
-                total - coalesce(n, 0) AS total_was
-            FROM gains WINDOW w AS (PARTITION BY key_no ORDER BY t ROWS UNBOUNDED PRECEDING)
-        ),
-        counts AS (
-            SELECT key_no, {HOUR_OF} AS t, restart, wrap, jump,
-                CASE WHEN n IS NOT NULL THEN {_whole("total")} - {_whole("total_was")} END AS n
-            FROM totals
-        ),
-        blips AS (SELECT key_no, {HOUR_OF} AS t, count(*) AS blips FROM judged WHERE blip GROUP BY ALL)
+        others AS (
+            SELECT node_id, count(DISTINCT key_no) AS counters
+            FROM {scratch["bound"]} JOIN {scratch["keys"]} USING (key_no) WHERE wrap_n IS NULL GROUP BY node_id
+        )
+        SELECT key_no, t FROM wraps WHERE implausible
+        UNION SELECT w.key_no, w.t FROM wraps AS w JOIN wraps AS o ON {overlap} AND o.implausible
+        UNION SELECT w.key_no, w.t
+            FROM wraps AS w JOIN {scratch["steps"]} AS o ON {overlap} AND o.what = 'restart'
+            JOIN others ON others.node_id = w.node_id
+            GROUP BY w.key_no, w.t, counters HAVING count(DISTINCT o.key_no) = counters"""
+
+
+def _amounts_of_steps(scratch: Scratch) -> str:
+    return f"""
         SELECT
             key_no, t, c.n, coalesce(c.restarts, 0) AS restarts, coalesce(c.wraps, 0) AS wraps,
             coalesce(b.blips, 0) AS blips, coalesce(c.jumps, 0) AS jumps
         FROM (
-            SELECT key_no, t, sum(n)::HUGEINT AS n, count(*) FILTER (restart) AS restarts,
-                count(*) FILTER (wrap) AS wraps, count(*) FILTER (jump) AS jumps
-            FROM counts GROUP BY key_no, t
-        ) AS c FULL JOIN blips AS b USING (key_no, t)""",
-    )
+            SELECT key_no, t, sum(n)::HUGEINT AS n, count(*) FILTER (what = 'restart') AS restarts,
+                count(*) FILTER (what = 'wrap') AS wraps, count(*) FILTER (what = 'jump') AS jumps
+            FROM (
+                SELECT key_no, {HOUR_OF} AS t, what,
+                    CASE WHEN gain IS NOT NULL THEN {_whole("total")} - {_whole("total - gain")} END AS n
+                FROM (
+                    SELECT key_no, t, what, gain,
+                        first_value(n) OVER w + coalesce(sum(gain) OVER w, 0)::HUGEINT AS total
+                    FROM (
+                        SELECT key_no, t, n, what, CASE what WHEN 'gain' THEN n - was WHEN 'wrap' THEN n - was + wrap_n
+                            WHEN 'restart' THEN n WHEN 'jump' THEN 0 END AS gain
+                        FROM {scratch["steps"]}
+                    ) WINDOW w AS (PARTITION BY key_no ORDER BY t ROWS UNBOUNDED PRECEDING)
+                )
+            ) GROUP BY key_no, t
+        ) AS c
+        FULL JOIN (
+            SELECT key_no, {HOUR_OF} AS t, count(*) AS blips FROM {scratch["judged"]} WHERE blip GROUP BY ALL
+        ) AS b USING (key_no, t)"""
 
 
 def _whole(fine: str) -> str:

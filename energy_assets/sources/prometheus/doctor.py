@@ -10,7 +10,7 @@ from datetime import datetime
 
 from energy_assets.sources.base import Finding
 from energy_assets.sources.errors import SourceError
-from energy_assets.sources.prometheus.client import Api
+from energy_assets.sources.prometheus.client import NAMES_PATH, Api
 from energy_assets.sources.prometheus.queries import Asker
 
 STALE_S = 900
@@ -23,7 +23,7 @@ def examine(api: Api, askers: Sequence[Asker], now: datetime) -> Iterator[Findin
         version = api.get("api/v1/status/buildinfo").get("version", "of unknown version")
         yield Finding(True, f"Prometheus {version} answers")
         metrics = sorted({asker.meter.metric for asker in askers})
-        present = set(api.get("api/v1/label/__name__/values", {"match[]": metrics}))
+        present = set(api.get(NAMES_PATH, {"match[]": metrics}))
     except SourceError as error:
         yield Finding(False, error.message, error.remedy)
         return

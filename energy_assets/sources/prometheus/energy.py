@@ -1,7 +1,7 @@
 """prometheus_energy: hourly energy of GPUs, CPUs, memory and nodes that a Prometheus scrapes.
 
-What belongs here: the source's keys, and collecting and parsing put together. What does not: the order of
-questions (`collecting`), the arithmetic (`counters`, `gauges`, `sharing`) and the wire (`client`). Serves the
+What belongs here: the source's keys, and collecting and parsing put together. What does not: the
+questions (`collecting`, `queries`), the arithmetic (`counters`, `gauges`, `sharing`) and the wire (`client`). Serves the
 asset `raw/<name>`.
 """
 
@@ -19,13 +19,26 @@ from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import Desk, Feed, Finding, Parsed, PlacedSource, Unit
 from energy_assets.sources.power import GapPolicy
-from energy_assets.sources.prometheus.answers import Scratch
+from energy_assets.sources.prometheus.answers import Answer, Scratch
 from energy_assets.sources.prometheus.client import Api, Server
-from energy_assets.sources.prometheus.collecting import Session, collect_counter, collect_gauge, landed_answers
+from energy_assets.sources.prometheus.collecting import (
+    Askers,
+    Session,
+    activity,
+    gauge_readings,
+    landed_answers,
+    last_hours,
+    last_known,
+    pace,
+    suspicious_samples,
+)
+from energy_assets.sources.prometheus.counters import find_suspicious
+from energy_assets.sources.prometheus.devices import name_devices, observe
 from energy_assets.sources.prometheus.doctor import examine
 from energy_assets.sources.prometheus.meters import CustomMetric, LabelName, Meter, built_in
 from energy_assets.sources.prometheus.queries import Asker, Window
 from energy_assets.sources.prometheus.readings import EMPTY, assemble
+from energy_assets.sources.prometheus.sharing import find_uses
 
 
 class PrometheusEnergy(Server, PlacedSource):
@@ -62,11 +75,12 @@ class PrometheusEnergy(Server, PlacedSource):
     def parse(self, objects: Sequence[Landed], days: DayRange, desk: Desk) -> Parsed:
         """Rows of the days; every day has its own objects."""
         scratch = Scratch(desk.con)
-        if not objects:
+        answers = landed_answers(objects, desk)
+        if not answers:
             return Parsed(desk.con.table(scratch.make("energy", EMPTY)))
         table, notes = assemble(
             scratch,
-            landed_answers(objects, desk),
+            answers,
             Window.asked(days.first, objects),
             self.meters,
             keep_labels=self.keep_labels,
@@ -83,12 +97,37 @@ class PrometheusEnergy(Server, PlacedSource):
 
     def _fetch(self, day: date, desk: Desk) -> Iterator[Fetched]:
         window = Window.of(day, desk.now)
-        find_pace = self.scrape_interval_s is None
         with Api(self, desk.log) as api:
             session = Session(api, day, desk)
-            for meter in self.meters:
-                asker = Asker(meter, self.selector, self.keep_labels)
-                if meter.counter:
-                    yield from collect_counter(session, asker, window, find_pace=find_pace)
-                else:
-                    yield from collect_gauge(session, asker, window, max_gap_s=self.max_gap_s)
+            everyone = [Asker(meter, self.selector, self.keep_labels) for meter in self.meters]
+            present = yield from session.present(everyone, window)
+            answers = yield from session.ask([query for asker in present for query in asker.hours(window)])
+            if answers:
+                yield from self._look_closer(session, {asker.meter.name: asker for asker in present}, window, answers)
+
+    def _look_closer(
+        self, session: Session, askers: Askers, window: Window, answers: Sequence[Answer]
+    ) -> Iterator[Fetched]:
+        meters = [asker.meter for asker in askers.values()]
+        with session.loaded(answers) as scratch:
+            name_devices(scratch, meters)
+            observe(scratch)
+            find_uses(scratch, self.keep_labels)
+            find_suspicious(scratch)
+            queries = [
+                *last_known(scratch, askers, window),
+                *suspicious_samples(scratch, askers),
+                *gauge_readings(scratch, askers, window, self.max_gap_s),
+                *activity(scratch, askers, window),
+            ]
+            if self.scrape_interval_s is None:
+                queries += pace(scratch, askers)
+        answers = yield from session.ask(queries)
+        answers = [answer for answer in answers if answer.role in ("before", "usage")]
+        if not answers:
+            return
+        with session.loaded(answers) as scratch:
+            name_devices(scratch, meters)
+            find_uses(scratch, self.keep_labels)
+            queries = [*last_hours(scratch, askers), *activity(scratch, askers, window)]
+        yield from session.ask(queries)

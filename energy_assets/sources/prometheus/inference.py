@@ -1,7 +1,7 @@
 """prometheus_inference: requests and tokens per hour of inference servers that a Prometheus scrapes.
 
-What belongs here: the source's keys, and collecting and parsing put together. What does not: the order of
-questions (`collecting`), what counters mean (`serving`) and the wire (`client`). Serves the asset `raw/<name>`.
+What belongs here: the source's keys, and collecting and parsing put together. What does not: the
+questions (`collecting`, `queries`), what counters mean (`serving`) and the wire (`client`). Serves the asset `raw/<name>`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,29 @@ from energy_assets.periods import DayRange
 from energy_assets.sources.base import Desk, Feed, Finding, Parsed, Source, Strict, Unit
 from energy_assets.sources.prometheus.answers import Scratch
 from energy_assets.sources.prometheus.client import Api, Server
-from energy_assets.sources.prometheus.collecting import Session, collect_counter, landed_answers
+from energy_assets.sources.prometheus.collecting import (
+    Session,
+    landed_answers,
+    last_hours,
+    last_known,
+    pace,
+    suspicious_samples,
+)
+from energy_assets.sources.prometheus.counters import find_suspicious
+from energy_assets.sources.prometheus.devices import observe
 from energy_assets.sources.prometheus.doctor import examine
 from energy_assets.sources.prometheus.meters import LabelName, MetricName
 from energy_assets.sources.prometheus.queries import Asker, Window
-from energy_assets.sources.prometheus.serving import BUILT_IN, EMPTY, Counted, assemble, name_series
+from energy_assets.sources.prometheus.serving import (
+    BUILT_IN,
+    EMPTY,
+    Counted,
+    all_of,
+    assemble,
+    name_series,
+    relays,
+)
+from energy_assets.sources.prometheus.sharing import find_uses
 
 
 class CustomCounter(Strict):
@@ -64,15 +82,15 @@ class PrometheusInference(Server, Source):
     def parse(self, objects: Sequence[Landed], days: DayRange, desk: Desk) -> Parsed:
         """Rows of the days; every day has its own objects."""
         scratch = Scratch(desk.con)
-        if not objects:
+        answers = landed_answers(objects, desk)
+        if not answers:
             return Parsed(desk.con.table(scratch.make("activity", EMPTY)))
-        first_choice = (self.deployment_label,) if self.deployment_label else ()
         table, notes = assemble(
             scratch,
-            landed_answers(objects, desk),
+            answers,
             Window.asked(days.first, objects),
             self.counted,
-            deployment_labels=(*first_choice, "pod", "instance", "job"),
+            deployment_labels=self._deployment_labels,
             models=self.models,
             keep_labels=self.keep_labels,
             interval_s=self.scrape_interval_s,
@@ -84,12 +102,39 @@ class PrometheusInference(Server, Source):
         with Api(self, desk.log, attempts=1) as api:
             yield from examine(api, [Asker(one.meter(), self.selector) for one in self.counted], desk.now)
 
+    @property
+    def _deployment_labels(self) -> tuple[str, ...]:
+        first_choice = (self.deployment_label,) if self.deployment_label else ()
+        return (*first_choice, "pod", "instance", "job")
+
     def _fetch(self, day: date, desk: Desk) -> Iterator[Fetched]:
         window = Window.of(day, desk.now)
         with Api(self, desk.log) as api:
             session = Session(api, day, desk)
-            for one in self.counted:
-                asker = Asker(one.meter(), self.selector)
-                yield from collect_counter(
-                    session, asker, window, find_pace=self.scrape_interval_s is None, naming=name_series
-                )
+            present = yield from session.present([Asker(one.meter(), self.selector) for one in self.counted], window)
+            if not present:
+                return
+            together = Asker(all_of([asker.meter for asker in present]), self.selector)
+            queries = [*together.boundaries(window), *(q for asker in present for q in asker.details(window))]
+            answers = yield from session.ask(queries)
+            each = {asker.meter.name: asker for asker in present}
+            askers = dict.fromkeys(each, together)
+            with session.loaded(answers) as scratch:
+                name_series(scratch, [asker.meter for asker in present])
+                observe(scratch)
+                find_uses(scratch, ())
+                find_suspicious(scratch)
+                queries = [
+                    *last_known(scratch, askers, window),
+                    *suspicious_samples(scratch, askers),
+                    *relays(scratch, each, self._deployment_labels),
+                ]
+                if self.scrape_interval_s is None:
+                    queries += pace(scratch, each)
+            answers = yield from session.ask(queries)
+            answers = [answer for answer in answers if answer.role == "before"]
+            if answers:
+                with session.loaded(answers) as scratch:
+                    name_series(scratch, [asker.meter for asker in present])
+                    queries = last_hours(scratch, askers)
+                yield from session.ask(queries)

@@ -3,7 +3,7 @@
 What belongs here: expressions and their evaluation times. What does not: sending them.
 
 Counters travel as one value per device and hour. `last_over_time` of the hour gives the value at the boundary,
-`min_over_time` and `resets` find the few hours whose samples must be seen one by one. `increase()` is never used:
+`min_over_time` and `resets` find the hours whose samples must be seen one by one. `increase()` is never used:
 it extrapolates to the window's edges. Every window is a millisecond short of an hour, because a window includes
 both its ends in Prometheus 2: so the windows of consecutive hours share no sample.
 """
@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 
 from energy_assets.landing import Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.prometheus.client import Query
+from energy_assets.sources.prometheus.client import NamesQuery, Query
 from energy_assets.sources.prometheus.meters import USER_LABELS, Meter
 
 HOUR = 3600
@@ -89,8 +89,8 @@ class Asker:
         """An evaluation at the end of every hour, and one hour more before the day."""
         return Query(role, self.meter.name, promql, window.start - HOUR, window.end, HOUR)
 
-    def known(self, window: Window) -> list[Query]:
-        """Is there anything? The values at the boundaries, and what was known before the day."""
+    def boundaries(self, window: Window) -> list[Query]:
+        """The values at the boundaries, and what was known before the day."""
         every, valid = self.select(), f"< {self.meter.sentinel}"
         last = f"last_over_time({every}[1d])"
         last = f"({last} > 0)" if self.meter.device_by else last
@@ -100,16 +100,19 @@ class Asker:
             Query("lookback", self.meter.name, lookback, window.start, window.start),
         ]
 
+    def hours(self, window: Window) -> list[Query]:
+        """What is asked first of a day."""
+        return [*self.boundaries(window), *self.details(window)] if self.meter.counter else [self.gauge_hours(window)]
+
     def details(self, window: Window) -> list[Query]:
         """What tells plain hours from suspicious ones, and who used the devices."""
         every = self.select()
         sums = f"sum_over_time({every}[{WINDOW}]) * 0 != 0"
-        irregular = f"max_over_time({every}[{WINDOW}]) >= {self.meter.sentinel} or {sums}"
+        marked = f"resets({every}[{WINDOW}]) > 0 or max_over_time({every}[{WINDOW}]) >= {self.meter.sentinel} or {sums}"
         return [
             self._hourly("minimum", self._by_device("min", f"min_over_time({every}[{WINDOW}])"), window),
             self.usage(window),
-            self._hourly("resets", self._by_device("max", f"resets({every}[{WINDOW}]) > 0"), window),
-            self._hourly("irregular", self._by_device("max", irregular), window),
+            self._hourly("marked", self._by_device("max", marked), window),
         ]
 
     def usage(self, window: Window) -> Query:
@@ -135,9 +138,15 @@ class Asker:
         start, end = window.start - DAY + HOUR, window.start - 2 * HOUR
         return Query("before", self.meter.name, self._by_device("max", last), start, end, HOUR)
 
-    def samples(self, role: str, end: int, matcher: str, duration: str = WINDOW) -> Query:
-        """The samples themselves, up to `end`."""
-        return Query(role, self.meter.name, f"{self.select(None, matcher)}[{duration}]", end, end)
+    def samples(self, role: str, end: int, matcher: str, length_s: int = HOUR) -> Query:
+        """The samples themselves: `length_s` seconds up to and with `end`."""
+        return Query(role, self.meter.name, f"{self.select(None, matcher)}[{length_s * 1000 - 1}ms]", end, end)
+
+
+def names(askers: Sequence[Asker], window: Window) -> NamesQuery:
+    """Which of the metrics may have samples that matter to the day? The index tells, no sample is read."""
+    selects = tuple(dict.fromkeys(asker.select() for asker in askers))
+    return NamesQuery(selects, window.start - DAY, window.end)
 
 
 def one_of(label: str, values: Iterable[str]) -> str:

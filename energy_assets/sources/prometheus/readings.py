@@ -55,20 +55,21 @@ def assemble(
     Raises:
         MalformedError: an answer is not what the format promises.
     """
-    load(scratch, answers)
-    notes: Counter[str] = Counter(name_devices(scratch, meters))
-    observe(scratch)
-    sharing.find_uses(scratch, keep_labels)
-    counters.find_suspicious(scratch)
-    counters.add_up(scratch, counters.first_samples(scratch))
-    sharing.measure_time(scratch, interval_s)
-    gauge_meters = [meter for meter in meters if not meter.counter]
-    notes.update(gauges.integrate(scratch, gauge_meters, window, max_gap_s=max_gap_s, gap_policy=gap_policy))
-    _hours(scratch, window)
-    sharing.divide(scratch)
-    table = scratch.make("energy", _rows(scratch))
-    notes.update(_counts(scratch, window))
-    scratch.clear("energy")
+    with scratch.calm(answers):
+        load(scratch, answers)
+        notes: Counter[str] = Counter(name_devices(scratch, meters))
+        observe(scratch)
+        sharing.find_uses(scratch, keep_labels)
+        counters.find_suspicious(scratch)
+        counters.add_up(scratch, counters.first_samples(scratch))
+        sharing.measure_time(scratch, interval_s)
+        told = {answer.meter for answer in answers if answer.role == "raw"}
+        gauge_meters = [meter for meter in meters if not meter.counter and meter.name in told]
+        notes.update(gauges.integrate(scratch, gauge_meters, window, max_gap_s=max_gap_s, gap_policy=gap_policy))
+        _hours(scratch, window)
+        table = scratch.make("energy", _rows(scratch))
+        notes.update(_counts(scratch, window))
+        scratch.clear("energy")
     return table, {name: number for name, number in notes.items() if number}
 
 
@@ -146,7 +147,7 @@ def _rows(scratch: Scratch) -> str:
             CASE WHEN users > 1 OR bridged THEN 3 ELSE 2 END::SMALLINT AS quality_tier,
             (ppm::DECIMAL(9, 0) * 0.000001::DECIMAL(7, 6))::DECIMAL(9, 6) AS coverage,
             workload_id, idle, labels, sha256 AS raw_sha256
-        FROM {scratch["divided"]}
+        FROM ({sharing.divide(scratch)})
         ORDER BY node_id, device_id, hour, share_id"""
 
 
@@ -158,8 +159,8 @@ def _counts(scratch: Scratch, window: Window) -> dict[str, int]:
     """What was dropped or corrected within the day."""
     inside = f"t > {window.start * 1000} AND t <= {window.end * 1000}"
     states = scratch.rows(f"""
-        SELECT state, count(*) FROM {scratch["observed"]} WHERE role = 'raw' AND state <> 'ok' AND {inside}
-        GROUP BY state""")
+        SELECT state, count(DISTINCT (key_no, t)) FROM {scratch["observed"]}
+        WHERE role = 'raw' AND state <> 'ok' AND {inside} GROUP BY state""")
     empty = scratch.rows(f"""
         SELECT coalesce(sum(samples), 0) FROM {scratch["counted"]} SEMI JOIN (
             FROM {scratch["lowest"]} ANTI JOIN {scratch["suspicious"]} USING (key_no, t) WHERE n IS NULL

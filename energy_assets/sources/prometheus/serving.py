@@ -16,10 +16,11 @@ from dataclasses import dataclass
 
 from energy_assets.sources.prometheus import counters, sharing
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load, quoted
-from energy_assets.sources.prometheus.counters import FINE, HOUR_MS
+from energy_assets.sources.prometheus.client import Query
+from energy_assets.sources.prometheus.counters import FINE, HOUR_MS, HOUR_OF
 from energy_assets.sources.prometheus.devices import first_label, observe
 from energy_assets.sources.prometheus.meters import Meter
-from energy_assets.sources.prometheus.queries import Window
+from energy_assets.sources.prometheus.queries import Asker, Window, one_of
 
 FAILED_REASONS = ("abort", "error")
 CHILD_LABELS = ("finished_reason", "err")
@@ -64,6 +65,19 @@ BUILT_IN = (
 )
 
 
+def all_of(meters: Sequence[Meter]) -> Meter:
+    """Several counters asked for in one query; the answers keep the metrics' names."""
+    return Meter(
+        name="serving",
+        metric="",
+        counter=True,
+        unit="kWh",
+        device_kind="service",
+        node_labels=(),
+        matchers=(one_of("__name__", [meter.metric for meter in meters]),),
+    )
+
+
 def name_series(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
     """Make `named` and `keys`, one key per series; `node_id` is the scraped target, `device_id` all labels."""
     ranks = ", ".join(f"({quoted(meter.name)}, {rank})" for rank, meter in enumerate(meters))
@@ -72,7 +86,8 @@ def name_series(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
         "named",
         f"""
         WITH listed AS (
-            SELECT *, list_sort(list_filter(map_entries(metric), lambda e: e.key <> '__name__')) AS entries
+            SELECT * REPLACE (coalesce(metric['__name__'], meter) AS meter),
+                list_sort(list_filter(map_entries(metric), lambda e: e.key <> '__name__')) AS entries
             FROM {scratch["series"]}
         )
         SELECT
@@ -87,7 +102,7 @@ def name_series(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
         "keys",
         f"""
         SELECT
-            row_number() OVER (ORDER BY rank, device_id)::INTEGER AS key_no, *,
+            row_number() OVER (ORDER BY rank, device_id)::INTEGER AS key_no, *, true AS counter,
             NULL::HUGEINT AS wrap_n, NULL::HUGEINT AS limit_n
         FROM (
             SELECT meter, rank, node_id, device_id, any_value(family) AS family, any_value(metric) AS specimen
@@ -127,17 +142,18 @@ def assemble(
     Raises:
         MalformedError: an answer is not what the format promises.
     """
-    load(scratch, answers)
-    name_series(scratch, [one.meter() for one in counted])
-    observe(scratch)
-    sharing.find_uses(scratch, ())
-    counters.find_suspicious(scratch)
-    counters.add_up(scratch, _starts(scratch))
-    sharing.measure_time(scratch, interval_s)
-    _served(scratch, window, counted, deployment_labels, models)
-    table = scratch.make("activity", _rows(scratch, window, keep_labels))
-    notes = _counts(scratch, window)
-    scratch.clear("activity")
+    with scratch.calm(answers):
+        load(scratch, answers)
+        name_series(scratch, [one.meter() for one in counted])
+        observe(scratch)
+        sharing.find_uses(scratch, ())
+        counters.find_suspicious(scratch)
+        counters.add_up(scratch, _starts(scratch))
+        sharing.measure_time(scratch, interval_s)
+        _served(scratch, window, counted, deployment_labels, models)
+        table = scratch.make("activity", _rows(scratch, deployment_labels, keep_labels))
+        notes = _counts(scratch, window)
+        scratch.clear("activity")
     return table, {name: number for name, number in notes.items() if number}
 
 
@@ -161,6 +177,46 @@ def _starts(scratch: Scratch) -> str:
         UNION ALL SELECT key_no, t, n FROM ({counters.first_samples(scratch)}) ANTI JOIN children USING (key_no)"""
 
 
+def _deployment(labels: Sequence[str], metric: str) -> str:
+    return f"coalesce({first_label(f'[{_texts(labels)}]', metric)}, 'unknown')"
+
+
+def relays(scratch: Scratch, askers: Mapping[str, Asker], deployment_labels: Sequence[str]) -> list[Query]:
+    """Samples of the hours in which the servers of a deployment may have relieved each other.
+
+    Such an hour has several scraped targets of one deployment, and none that was seen all the time, as far as
+    the counts of the day show. The targets' samples of one metric tell which part of the hour any of them was seen.
+    """
+    rows = scratch.rows(f"""
+        WITH targets AS (
+            SELECT {_deployment(deployment_labels, "specimen")} AS deployment, meter, rank, node_id, t, max(job) AS job,
+                max(largest) AS samples, min(match_label) AS label, min(match_value) AS value, count(*) AS series
+            FROM {scratch["counted"]} JOIN {scratch["keys"]} USING (key_no)
+            JOIN (SELECT DISTINCT meter, device_id, match_label, match_value FROM {scratch["named"]})
+                USING (meter, device_id)
+            GROUP BY ALL
+        ),
+        jobs AS (
+            SELECT job, max(most) AS most, count(*) FILTER (t_most >= 0.98 * most) > 1 AS steady
+            FROM (SELECT job, t, max(samples) AS t_most, max(t_most) OVER (PARTITION BY job) AS most
+                FROM targets GROUP BY job, t)
+            GROUP BY job
+        ),
+        partly AS (
+            SELECT deployment, t FROM targets JOIN jobs USING (job) GROUP BY deployment, t
+            HAVING count(DISTINCT node_id) > 1 AND NOT bool_or(samples >= 0.98 * most AND steady)
+        ),
+        asked AS (
+            SELECT deployment, t, meter FROM targets SEMI JOIN partly USING (deployment, t)
+            GROUP BY deployment, t, meter, rank
+            QUALIFY row_number() OVER (
+                PARTITION BY deployment, t ORDER BY count(DISTINCT node_id) DESC, sum(series), rank) = 1
+        )
+        SELECT t, meter, label, list_sort(list_distinct(list(value)))
+        FROM targets SEMI JOIN asked USING (deployment, t, meter) GROUP BY t, meter, label ORDER BY ALL""")
+    return [askers[meter].samples("relay", t // 1000, one_of(label, values)) for t, meter, label, values in rows]
+
+
 def _served(
     scratch: Scratch,
     window: Window,
@@ -178,7 +234,7 @@ def _served(
         placed AS (
             SELECT
                 key_no, meter, rank, specimen AS metric, counts,
-                coalesce({first_label(f"[{_texts(deployment_labels)}]", "specimen")}, 'unknown') AS deployment,
+                {_deployment(deployment_labels, "specimen")} AS deployment,
                 counts = 'failed_requests' OR coalesce(specimen['finished_reason'] IN ({_texts(FAILED_REASONS)}), false)
                     AS failed
             FROM {scratch["keys"]} JOIN (VALUES {kinds}) AS c(meter, counts) USING (meter)
@@ -211,7 +267,8 @@ def _served(
     )
 
 
-def _rows(scratch: Scratch, window: Window, keep_labels: Sequence[str]) -> str:
+def _rows(scratch: Scratch, deployment_labels: Sequence[str], keep_labels: Sequence[str]) -> str:
+    """The contract's columns; where servers relieve each other, the hour is observed while any of them is."""
     names = sorted({"job", "namespace", "pod", "model_name", *keep_labels})
     labels = ", ".join(
         f"({quoted(name)}, CASE WHEN min(metric[{quoted(name)}]) = max(metric[{quoted(name)}])"
@@ -222,7 +279,18 @@ def _rows(scratch: Scratch, window: Window, keep_labels: Sequence[str]) -> str:
         WITH objects AS (
             SELECT meter, coalesce(
                 min(sha256) FILTER (role = 'boundary'), min(sha256) FILTER (role = 'lookback')) AS sha256
-            FROM {scratch["series"]} GROUP BY meter
+            FROM {scratch["named"]} GROUP BY meter
+        ),
+        relays AS (
+            SELECT {_deployment(deployment_labels, "metric")} AS deployment, {HOUR_OF} AS t,
+                count(DISTINCT (t - 1) // coalesce(interval_ms, {sharing.DEFAULT_INTERVAL_S * 1000})) AS readings,
+                max(coalesce(interval_ms, {sharing.DEFAULT_INTERVAL_S * 1000})) AS interval_ms
+            FROM {scratch["named"]} JOIN {scratch["points"]} USING (series_no)
+            LEFT JOIN {scratch["pace"]} AS p ON p.job = coalesce(metric['job'], '')
+            WHERE role = 'relay' GROUP BY ALL
+        ),
+        together AS (
+            SELECT deployment, t, least(1000000, readings * interval_ms * 1000000 // {HOUR_MS}) AS any_ppm FROM relays
         )
         SELECT
             make_timestamp((t - {HOUR_MS}) * 1000)::DATE AS day,
@@ -232,10 +300,10 @@ def _rows(scratch: Scratch, window: Window, keep_labels: Sequence[str]) -> str:
             CASE WHEN requests IS NOT NULL THEN coalesce(sum(n) FILTER (failed), 0)::BIGINT END AS failed_requests,
             sum(n) FILTER (counts = 'prompt_tokens')::BIGINT AS prompt_tokens,
             sum(n) FILTER (counts = 'generated_tokens')::BIGINT AS generated_tokens,
-            (max(ppm)::DECIMAL(9, 0) * 0.000001::DECIMAL(7, 6))::DECIMAL(9, 6) AS coverage,
+            (greatest(max(ppm), CASE WHEN max(ppm) > 0 THEN max(any_ppm) END)::DECIMAL(9, 0) * 0.000001::DECIMAL(7, 6))::DECIMAL(9, 6) AS coverage,
             map_from_entries(list_filter([{labels}], lambda e: e[2] IS NOT NULL AND e[2] <> '')) AS labels,
             arg_min(sha256, rank) AS raw_sha256
-        FROM {scratch["served"]} JOIN objects USING (meter)
+        FROM {scratch["served"]} JOIN objects USING (meter) LEFT JOIN together USING (deployment, t)
         GROUP BY t, deployment, model_id
         ORDER BY deployment, model_id, hour"""
 
@@ -244,8 +312,8 @@ def _counts(scratch: Scratch, window: Window) -> dict[str, int]:
     inside = f"t > {window.start * 1000} AND t <= {window.end * 1000}"
     restarts = scratch.rows(f"SELECT coalesce(sum(restarts), 0) FROM {scratch['amounts']} WHERE {inside}")
     states = scratch.rows(f"""
-        SELECT state, count(*) FROM {scratch["observed"]} WHERE role = 'raw' AND state <> 'ok' AND {inside}
-        GROUP BY state""")
+        SELECT state, count(DISTINCT (key_no, t)) FROM {scratch["observed"]}
+        WHERE role = 'raw' AND state <> 'ok' AND {inside} GROUP BY state""")
     hours = scratch.rows(f"""
         SELECT count(*) FROM (
             FROM {scratch["served"]} SELECT deployment, model_id, t GROUP BY ALL HAVING max(ppm) = 0

@@ -2,17 +2,17 @@
 
 What belongs here: users, observed time and shares. What does not: how much energy there is.
 
-Method: the time a device is without a user, while its exporter does name users on that host, is idle and divided
-off by time. The rest goes to the users by their engine activity (times their MIG slices) where all of them report
+Method: the time a device is without a user, while its exporter does name users on that host or on another one of the
+same scrape job, is idle and divided off by time. The rest goes to the users by their engine activity (times their MIG slices) where all of them report
 it, else by time. One sample is one unit of time. Whatever integer division leaves over goes to the last row, so
 that the rows add up to the board exactly.
 
 Tables read: `named`, `keys`, `points`, `observed`, `suspicious` (see `devices` and `counters`).
 Tables made:
-    uses      key_no, t, user_id ('' for none), idle, workload_id, labels, weight, activity
+    uses      key_no, t, user_id ('' for none), weight, activity
+    people    key_no, user_id, idle, workload_id, labels
     counted   key_no, t, job, samples (of the fullest slice of the device), largest (of one user)
     seen      key_no, t, ppm: observed share of the hour in millionths
-    divided   key_no, t, user_id, idle, workload_id, labels, users, n, usage_n, and what `hours` holds
 """
 
 # ruff: noqa: S608 - the SQL below is made of our own table names; labels and samples never become SQL text
@@ -31,39 +31,35 @@ _PPM = 1_000_000
 
 
 def find_uses(scratch: Scratch, keep_labels: Sequence[str]) -> None:
-    """Make `uses` and `counted` from the answers about usage and activity."""
+    """Make `uses`, `people` and `counted` from the answers about usage and activity."""
     kept = [f"k{number}" for number in range(len(keep_labels))]
     scratch.make("users", _users(scratch, keep_labels))
-    listed = "".join(f", {name}" for name in kept)
-    newest = "".join(f", max({name}) AS {name}" for name in kept)
     scratch.make(
         "slots",
         f"""
-        SELECT
-            key_no, t, role, slot, namespace, pod, container, hpc_job, max(slices) AS slices, max(job) AS job,
-            max(attached) AS attached, max(d) AS amount{newest}
+        SELECT key_no, t, role, slot, user_id, max(slices) AS slices, max(job) AS job, max(d) AS amount
         FROM {scratch["users"]} JOIN {scratch["points"]} USING (series_no)
-        GROUP BY key_no, t, role, slot, namespace, pod, container, hpc_job""",
+        GROUP BY key_no, t, role, slot, user_id""",
     )
-    names = ["job", "namespace", "pod", "container", "hpc_job", *keep_labels]
-    values = ["job", "namespace", "pod", "container", "hpc_job", *kept]
-    pairs = ", ".join(f"('{name}', {value})" for name, value in sorted(zip(names, values, strict=True)))
     scratch.make(
         "uses",
         f"""
-        WITH totals AS (
-            SELECT
-                key_no, t, namespace, pod, container, hpc_job, max(attached) AS attached, max(job) AS job,
-                coalesce(sum(amount * slices) FILTER (role = 'usage'), 0)::BIGINT AS weight,
-                (sum(amount * slices) FILTER (role = 'activity') * {_PPM})::BIGINT AS activity{newest}
-            FROM {scratch["slots"]} GROUP BY key_no, t, namespace, pod, container, hpc_job
-        )
         SELECT
-            key_no, t, concat_ws('/', namespace, pod, container, hpc_job) AS user_id,
-            pod IS NULL AND hpc_job IS NULL AND attached AS idle, coalesce(pod, hpc_job) AS workload_id,
-            map_from_entries(list_filter([{pairs}], lambda e: e[2] IS NOT NULL AND e[2] <> '')) AS labels,
-            weight, activity{listed}
-        FROM totals WHERE weight > 0""",
+            key_no, t, user_id, coalesce(sum(amount * slices) FILTER (role = 'usage'), 0)::BIGINT AS weight,
+            (sum(amount * slices) FILTER (role = 'activity') * {_PPM})::BIGINT AS activity
+        FROM {scratch["slots"]} GROUP BY key_no, t, user_id HAVING weight > 0""",
+    )
+    names = ["job", "namespace", "pod", "container", "hpc_job", *keep_labels]
+    values = ["job", "namespace", "pod", "container", "hpc_job", *kept]
+    pairs = ", ".join(f"('{name}', max({value}))" for name, value in sorted(zip(names, values, strict=True)))
+    scratch.make(
+        "people",
+        f"""
+        SELECT
+            key_no, user_id, bool_and(pod IS NULL AND hpc_job IS NULL) AND bool_or(attached) AS idle,
+            max(coalesce(pod, hpc_job)) AS workload_id,
+            map_from_entries(list_filter([{pairs}], lambda e: e[2] IS NOT NULL AND e[2] <> '')) AS labels
+        FROM {scratch["users"]} GROUP BY key_no, user_id""",
     )
     scratch.make(
         "counted",
@@ -79,7 +75,8 @@ def find_uses(scratch: Scratch, keep_labels: Sequence[str]) -> None:
 def _users(scratch: Scratch, keep_labels: Sequence[str]) -> str:
     """Series by series: who is it about?
 
-    Where Prometheus renames clashing labels, a job with `exported_pod` says in `pod` which pod was scraped, and
+    A scrape job that names a user on one host would name those of its other hosts, too: `attached`. Where
+    Prometheus renames clashing labels, a job with `exported_pod` says in `pod` which pod was scraped, and
     so does an exporter that names its own pod.
     """
     own = {
@@ -116,14 +113,16 @@ def _users(scratch: Scratch, keep_labels: Sequence[str]) -> str:
             series_no, key_no, role, job, any_pod AS pod, hpc_job,
             CASE WHEN any_pod IS NOT NULL THEN any_namespace END AS namespace,
             CASE WHEN any_pod IS NOT NULL THEN any_container END AS container,
+            concat_ws('/', namespace, pod, container, hpc_job) AS user_id,
             concat_ws('/', metric['GPU_I_ID'], metric['vgpu']) AS slot,
             coalesce(TRY_CAST(regexp_extract(metric['GPU_I_PROFILE'], '([0-9]+)g', 1) AS INTEGER), 1) AS slices,
-            bool_or(any_pod IS NOT NULL OR hpc_job IS NOT NULL) OVER (PARTITION BY meter, node_id) AS attached{kept}
+            bool_or(any_pod IS NOT NULL OR hpc_job IS NOT NULL) OVER (
+                PARTITION BY meter, job, CASE WHEN job = '' THEN node_id END) AS attached{kept}
         FROM fields"""
 
 
 def measure_time(scratch: Scratch, interval_s: int | None) -> None:
-    """Make `seen`: the observed share of every hour that has samples.
+    """Make `seen`: the observed share of every hour that has samples; and `pace`: the scrape interval of every job.
 
     Args:
         scratch: Holds the tables read.
@@ -132,25 +131,21 @@ def measure_time(scratch: Scratch, interval_s: int | None) -> None:
     scratch.make(
         "pace",
         f"""
-        SELECT meter, job, median(apart)::BIGINT AS interval_ms
+        SELECT job, median(apart)::BIGINT AS interval_ms
         FROM (
-            SELECT n.meter, coalesce(n.metric['job'], '') AS job,
+            SELECT coalesce(n.metric['job'], '') AS job,
                 p.t - lag(p.t) OVER (PARTITION BY series_no ORDER BY p.t) AS apart
-            FROM {scratch["named"]} AS n JOIN {scratch["points"]} AS p USING (series_no) WHERE n.role = 'interval'
-        ) WHERE apart > 0 GROUP BY meter, job""",
+            FROM {scratch["named"]} AS n JOIN {scratch["points"]} AS p USING (series_no)
+            WHERE n.role IN ('interval', 'raw')
+        ) WHERE apart > 0 GROUP BY job""",
     )
     fixed = f"{interval_s * 1000}" if interval_s else "NULL"
     scratch.make(
         "seen",
         f"""
         WITH paced AS (
-            SELECT
-                c.*,
-                coalesce({fixed}, p.interval_ms, q.interval_ms, {DEFAULT_INTERVAL_S * 1000}) AS interval_ms
-            FROM {scratch["counted"]} AS c JOIN {scratch["keys"]} AS k USING (key_no)
-            LEFT JOIN {scratch["pace"]} AS p ON p.meter = k.meter AND p.job = c.job
-            LEFT JOIN (SELECT meter, min(interval_ms) AS interval_ms FROM {scratch["pace"]} GROUP BY meter) AS q
-                ON q.meter = k.meter
+            SELECT c.*, coalesce({fixed}, p.interval_ms, {DEFAULT_INTERVAL_S * 1000}) AS interval_ms
+            FROM {scratch["counted"]} AS c LEFT JOIN {scratch["pace"]} AS p USING (job)
         ),
         looked_at AS (
             SELECT key_no, hour AS t, count(DISTINCT t) AS good
@@ -162,7 +157,7 @@ def measure_time(scratch: Scratch, interval_s: int | None) -> None:
             WHERE n IS NULL
         )
         SELECT
-            key_no, t,
+            key_no, t, interval_ms,
             CASE WHEN s.key_no IS NOT NULL THEN coalesce(l.good, 0) WHEN e.key_no IS NOT NULL THEN 0
                  WHEN samples * interval_ms > {HOUR_MS} * 1.02 THEN largest ELSE samples END AS readings,
             least({_PPM}, readings * interval_ms * {_PPM} // {HOUR_MS})::BIGINT AS ppm
@@ -173,46 +168,50 @@ def measure_time(scratch: Scratch, interval_s: int | None) -> None:
     )
 
 
-def divide(scratch: Scratch) -> None:
-    """Make `divided` of `hours` (key_no, t, n in nano-kWh or NULL, usage_n in nano-hours, and anything else)."""
+def divide(scratch: Scratch) -> str:
+    """A query that divides `hours` (key_no, t, n in nano-kWh or NULL, usage_n in nano-hours, and anything else).
+
+    Returns:
+        SQL whose rows are those of `hours`, one for each user, with n and usage_n of the user, and user_id, users
+        (how many), idle, workload_id, labels.
+    """
     hour = "OVER (PARTITION BY key_no, t)"
-    scratch.make(
-        "divided",
-        f"""
-        WITH together AS (
-            SELECT h.*, coalesce(u.user_id, '') AS user_id, coalesce(u.idle, false) AS idle, u.workload_id,
-                coalesce(u.labels, MAP {{}}::MAP(VARCHAR, VARCHAR)) AS labels,
-                coalesce(u.weight, 1)::HUGEINT AS weight, u.activity::HUGEINT AS activity
-            FROM {scratch["hours"]} AS h LEFT JOIN {scratch["uses"]} AS u USING (key_no, t)
-        ),
-        crowded AS (SELECT key_no, t FROM {scratch["uses"]} GROUP BY key_no, t HAVING count(*) > 1),
+    nobody = "MAP {}::MAP(VARCHAR, VARCHAR)"
+    return f"""
+        WITH crowded AS (SELECT key_no, t FROM {scratch["uses"]} GROUP BY key_no, t HAVING count(*) > 1),
         totals AS (
-            SELECT *,
+            SELECT h.*, user_id, coalesce(idle, false) AS unused, weight::HUGEINT AS weight,
+                activity::HUGEINT AS activity,
                 count(*) {hour} AS users,
                 sum(weight) {hour} AS all_weight,
-                coalesce(sum(weight) FILTER (idle) {hour}, 0) AS idle_weight,
-                coalesce(sum(activity) FILTER (NOT idle) {hour}, 0) AS all_activity,
-                coalesce(bool_and(activity IS NOT NULL) FILTER (NOT idle) {hour}, false) AS complete,
-                row_number() OVER (PARTITION BY key_no, t ORDER BY idle, user_id DESC) = 1 AS takes_rest
-            FROM together SEMI JOIN crowded USING (key_no, t)
+                coalesce(sum(weight) FILTER (unused) {hour}, 0) AS idle_weight,
+                coalesce(sum(activity) FILTER (NOT unused) {hour}, 0) AS all_activity,
+                coalesce(bool_and(activity IS NOT NULL) FILTER (NOT unused) {hour}, false) AS complete,
+                row_number() OVER (PARTITION BY key_no, t ORDER BY unused, user_id DESC) = 1 AS takes_rest
+            FROM (FROM {scratch["hours"]} SEMI JOIN crowded USING (key_no, t)) AS h
+            JOIN {scratch["uses"]} USING (key_no, t) LEFT JOIN {scratch["people"]} USING (key_no, user_id)
         ),
         parts AS (
             SELECT *,
-                CASE WHEN idle THEN n * weight // all_weight
+                CASE WHEN unused THEN n * weight // all_weight
                      WHEN complete AND all_activity > 0
                      THEN (n - n * idle_weight // all_weight) * activity // all_activity
                      ELSE (n - n * idle_weight // all_weight) * weight // (all_weight - idle_weight) END AS part,
                 usage_n * weight // all_weight AS usage_part
             FROM totals
+        ),
+        everyone AS (
+            SELECT h.*, coalesce(user_id, '') AS user_id, 1 AS users
+            FROM (FROM {scratch["hours"]} ANTI JOIN crowded USING (key_no, t)) AS h
+            LEFT JOIN {scratch["uses"]} USING (key_no, t)
+            UNION ALL BY NAME
+            SELECT * EXCLUDE (
+                    n, usage_n, unused, weight, activity, all_weight, idle_weight, all_activity, complete, takes_rest,
+                    part, usage_part
+                ),
+                CASE WHEN takes_rest THEN n - (sum(part) {hour} - part) ELSE part END AS n,
+                CASE WHEN takes_rest THEN usage_n - (sum(usage_part) {hour} - usage_part) ELSE usage_part END AS usage_n
+            FROM parts
         )
-        SELECT * EXCLUDE (n, usage_n, weight, activity), 1 AS users, n, usage_n
-        FROM together ANTI JOIN crowded USING (key_no, t)
-        UNION ALL BY NAME
-        SELECT * EXCLUDE (
-                n, usage_n, weight, activity, all_weight, idle_weight, all_activity, complete, takes_rest,
-                part, usage_part
-            ),
-            CASE WHEN takes_rest THEN n - (sum(part) {hour} - part) ELSE part END AS n,
-            CASE WHEN takes_rest THEN usage_n - (sum(usage_part) {hour} - usage_part) ELSE usage_part END AS usage_n
-        FROM parts""",
-    )
+        SELECT e.*, coalesce(idle, false) AS idle, workload_id, coalesce(labels, {nobody}) AS labels
+        FROM everyone AS e LEFT JOIN {scratch["people"]} USING (key_no, user_id)"""

@@ -17,6 +17,7 @@ from energy_assets.sources.aws.focus_export import AwsFocusExport
 from energy_assets.sources.base import Desk
 from energy_assets.sources.collect import collect
 from energy_assets.sources.errors import PermanentError, SourceError, TransientError
+from energy_assets.sources.focus.source import FocusFiles
 from energy_assets_tests.conftest import rows_of
 from energy_assets_tests.sources.focus.bills import csv_bytes, line, on
 
@@ -189,6 +190,16 @@ def test_a_role_is_assumed_with_its_external_id(s3: Any, endpoint: str, desk: De
     assert total(source(endpoint, role_arn=ROLE, external_id="x-1"), desk) == (Decimal("1.5"), {})
     objects = collect(source(endpoint, role_arn=ROLE), OCTOBER, desk).editions[date(2026, 10, 1)].objects
     assert "role" not in json.dumps([dict(o.request) for o in objects])
+
+
+def test_focus_files_reads_the_same_export_from_the_bucket(s3: Any, endpoint: str, desk: Desk) -> None:
+    deliver(s3, "2026-10", [[on(1)], [on(2)]], manifest=False)
+    keys = {"path": f"s3://bills/{ROOT}/data", "endpoint_url": endpoint, "region": "us-east-1"}
+    bills = FocusFiles(name="bills", kind="focus_files", **keys)
+    with pytest.raises(TransientError, match=r"s3://bills/.*BILLING_PERIOD=2026-10 has no Manifest\.json"):
+        rows_of(bills, OCTOBER, desk)
+    deliver(s3, "2026-10", [[on(1)], [on(2)]])
+    assert rows_of(bills, OCTOBER, desk)[0].num_rows == 2
 
 
 def test_doctor_names_the_newest_period_or_the_remedy(s3: Any, endpoint: str, desk: Desk) -> None:

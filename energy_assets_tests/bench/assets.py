@@ -1,0 +1,59 @@
+"""Assets as plain functions: what they do in a run, without a run.
+
+What belongs here: calling an asset's own function with a context made by hand, and timing its audits.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import dagster as dg
+
+from energy_assets.contracts.audit import Audited
+from energy_assets.engine import duckdb_resource
+from energy_assets.lake import Lake
+from energy_assets.materialize import Warehouse
+from energy_assets.site import Site
+from energy_assets_tests.bench.measuring import Work
+
+
+def call(asset: dg.AssetsDefinition, site: Site, keys: Sequence[date]) -> int:
+    """Do what an asset does for consecutive partitions, and nothing of what a run does around it.
+
+    Returns:
+        The rows it published.
+    """
+    disk = site.disk()
+    warehouse = Warehouse(root=disk.root, options=dict(disk.options))
+    warehouse.setup_for_execution(dg.build_init_resource_context())
+    duckdb = duckdb_resource(site.engine, str(warehouse.spill_folder))
+    context = SimpleNamespace(
+        partition_keys=[key.isoformat() for key in keys],
+        run_id="bench",
+        retry_number=0,
+        log=logging.getLogger("bench"),
+        add_asset_metadata=lambda *_, **__: None,
+    )
+    function: Any = asset.op.compute_fn
+    made = list(function.decorated_fn(context, warehouse=warehouse, duckdb=duckdb))
+    (result,) = [step for step in made if isinstance(step, dg.MaterializeResult)]
+    return int((result.metadata or {})["dagster/row_count"])
+
+
+@contextmanager
+def audits_timed(work: Work) -> Iterator[None]:
+    """Add the time of every audit to the part `audit` of `work`."""
+    untimed = Lake._audit
+
+    def timed(lake: Lake, *arguments: Any) -> Audited:
+        with work.part("audit"):
+            return untimed(lake, *arguments)
+
+    with patch.object(Lake, "_audit", timed):
+        yield

@@ -1,0 +1,91 @@
+"""The ladder of grid intensity: the best rung that is known for each zone and hour, and NULL below the last."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import ibis
+import pytest
+
+from energy_assets.contracts.audit import audit, conform
+from energy_assets.contracts.raw import IntensityRows
+from energy_assets.contracts.tables import GridIntensity
+from energy_assets.factors.assets import needed
+from energy_assets.factors.grid_intensity import grid_intensity
+from energy_assets.factors.tables import uncertainty_pct
+from energy_assets_tests.rows import DAY, at, rows_of, table
+
+CON = ibis.duckdb.connect(threads=1)
+CON.raw_sql("SET TimeZone = 'UTC'")
+HOUR = {"resolution": "hour"}
+GUESS = {"resolution": "hour", "is_estimated": True}
+MONTH = {"resolution": "month", "is_estimated": True}
+YEAR = {"resolution": "year", "is_estimated": True}
+NONE = {"lifecycle_gco2e_per_kwh": None, "direct_gco2e_per_kwh": None}
+
+
+def valued(kind: dict[str, Any], grams: int | None, **more: Any) -> dict[str, Any]:
+    value = None if grams is None else Decimal(grams)
+    return {**kind, "lifecycle_gco2e_per_kwh": value, "direct_gco2e_per_kwh": value, **more}
+
+
+def best(zone: str = "DE", **sources: list[dict[str, Any]]) -> dict[str, Any]:
+    """The row of the first hour of the day."""
+    rows = {name: table(IntensityRows, given) for name, given in sources.items()}
+    made = grid_intensity(rows, needed([DAY], [zone]))
+    (found,) = rows_of(CON, made.filter(made.hour == at(0), made.zone == zone))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rows", "grams", "tier", "resolution", "estimated"),
+    [
+        ([valued(HOUR, 1), valued(MONTH, 3), valued(YEAR, 4)], 1, 1, "hour", False),
+        ([valued(GUESS, 2), valued(MONTH, 3), valued(YEAR, 4)], 2, 2, "hour", True),
+        ([valued(HOUR, None), valued(MONTH, 3), valued(YEAR, 4)], 3, 3, "month", True),
+        ([valued(YEAR, 4)], 4, 4, "year", True),
+        ([valued(HOUR, 0), valued(MONTH, 3)], 0, 1, "hour", False),
+        ([valued(HOUR, None), valued(MONTH, None)], None, None, None, None),
+        ([valued(HOUR, 1, zone="FR")], None, None, None, None),
+        ([valued(HOUR, 1, hour=at(1))], None, None, None, None),
+        ([], None, None, None, None),
+    ],
+)
+def test_each_hour_gets_the_best_rung(rows: Any, grams: Any, tier: Any, resolution: Any, estimated: Any) -> None:
+    found = best(grid=rows)
+    assert (
+        found["lifecycle_gco2e_per_kwh"], found["factor_tier"], found["resolution"], found["is_estimated"],
+    ) == (grams, tier, resolution, estimated)  # fmt: skip
+    assert found["source"] == (None if tier is None else "grid")
+
+
+def test_of_two_sources_the_better_rung_wins_and_the_first_of_equals() -> None:
+    assert best(a=[valued(HOUR, 1)], b=[valued(HOUR, 2)])["source"] == "a"
+    assert best(a=[valued(GUESS, 1)], b=[valued(HOUR, 2)])["source"] == "b"
+    assert best(a=[valued(MONTH, 1)], b=[valued(GUESS, 2)])["source"] == "b"
+    assert best(a=[valued(HOUR, None)], b=[valued(YEAR, 2)])["source"] == "b"
+
+
+def test_a_publisher_of_one_basis_leaves_the_other_unknown() -> None:
+    found = best(grid=[valued(HOUR, 7, direct_gco2e_per_kwh=None)])
+    assert (found["lifecycle_gco2e_per_kwh"], found["direct_gco2e_per_kwh"]) == (7, None)
+
+
+def test_every_hour_of_every_zone_has_exactly_one_row() -> None:
+    rows = [valued(HOUR, 5, hour=at(hour), zone="DE") for hour in range(0, 24, 2)]
+    made = conform(grid_intensity({"grid": table(IntensityRows, rows)}, needed([DAY], ["DE", "FR"])), GridIntensity)
+    kept = CON.create_table("grid", made, temp=True)
+    assert audit(kept, GridIntensity).rows == {DAY: 48}
+    tiers = rows_of(CON, kept.group_by("zone", "factor_tier").aggregate(n=kept.count()))
+    assert {(r["zone"], r["factor_tier"]): r["n"] for r in tiers} == {("DE", 1): 12, ("DE", None): 12, ("FR", None): 24}
+
+
+def test_a_site_without_zones_needs_nothing() -> None:
+    assert CON.to_pyarrow(needed([DAY], [])).num_rows == 0
+
+
+def test_every_constant_is_a_positive_number_with_a_source() -> None:
+    table_ = uncertainty_pct()
+    assert table_["metered_node", "node"] == 1
+    assert all(value > 0 for value in table_.values())

@@ -1,0 +1,309 @@
+"""Indicators of a small company, computed again in plain Python decimals, for every indicator, grain and member."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import ibis
+import pytest
+
+from energy_assets.contracts.audit import audit, conform
+from energy_assets.contracts.tables import Activity, Cost, Emissions, KpisDaily, KpisMonthly
+from energy_assets.kpis.daily import by_member, costs, indicators
+from energy_assets.kpis.facts import facts
+from energy_assets.kpis.indicators import INDICATORS
+from energy_assets.kpis.monthly import monthly
+from energy_assets_tests.rows import at, rows_of, table
+
+Row = dict[str, Any]
+Key = tuple[str, str, str, str]
+"""KPI, unit, grain, member."""
+ONE, TWO, JUNE = date(2024, 5, 9), date(2024, 5, 10), date(2024, 6, 1)
+GRAINS = ("total", "source", "zone", "project", "model_id", "workload_type")
+DIMENSIONS = GRAINS[1:]
+D = Decimal
+
+
+def used(day: date, n: int, source: str, zone: str | None, project: str, model: str | None, kind: str, kwh: Any, **more: Any) -> Row:
+    """One device-hour with PUE 1.2, 300 g direct and 400 g life-cycle per kWh unless `more` says otherwise."""
+    row = {
+        "day": day, "hour": at(n, day), "device_id": f"{source}-{n}", "source": source, "zone": zone,
+        "project": project, "model_id": model, "workload_type": kind, "energy_kwh": kwh if kwh is None else D(kwh),
+        "pue": D("1.2"), "factor_tier": 1, "uncertainty_pct": D(1),
+    } | {"direct": D(300), "lifecycle": D(400)} | more  # fmt: skip
+    direct, lifecycle = row.pop("direct"), row.pop("lifecycle")
+    facility = None if row["energy_kwh"] is None or row["pue"] is None else row["energy_kwh"] * row["pue"]
+    row["facility_kwh"] = facility
+    row["location_g"] = None if facility is None or direct is None else facility * direct
+    row["lifecycle_g"] = None if facility is None or lifecycle is None else facility * lifecycle
+    unknown = row["location_g"] is None or row["lifecycle_g"] is None
+    row["upstream_g"] = None if unknown else row["lifecycle_g"] - row["location_g"]
+    row["factor_tier"] = None if row["location_g"] is None and row["lifecycle_g"] is None else row["factor_tier"]
+    return row
+
+
+def served(day: date, n: int, model: str | None, requests: int | None, tokens: int | None, **more: Any) -> Row:
+    return {
+        "day": day, "hour": at(n, day), "model_id": model, "requests": requests, "prompt_tokens": tokens,
+        "generated_tokens": None if tokens is None else tokens * 3, "project": "chat", **more,
+    }  # fmt: skip
+
+
+def charge(day: date, project: str, amount: str, currency: str = "EUR", **more: Any) -> Row:
+    return {"day": day, "project": project, "billed_cost": D(amount), "billing_currency": currency, **more}
+
+
+USED = [
+    used(ONE, 0, "dublin", "IE", "chat", "llama", "inference", "10.5", quality_tier=1),
+    used(ONE, 1, "dublin", "IE", "chat", "mistral", "inference", "4.25", coverage=D("0.5"), uncertainty_pct=D(5)),
+    used(ONE, 2, "dublin", "IE", "idle", None, "idle", "2", direct=D("123.456"), factor_tier=2),
+    used(ONE, 3, "dublin", "IE", "lab", None, "training", "8", factor_tier=3, uncertainty_pct=D(3)),
+    used(ONE, 0, "oregon", "US", "chat", "llama", "inference", "7", provider="aws", quality_tier=3, pue=D("1.5")),
+    used(ONE, 1, "oregon", "US", "unknown", None, "unknown", "1.125", quality_tier=4, uncertainty_pct=D(30)),
+    used(ONE, 2, "oregon", "US", "idle", None, "idle", "0.5"),
+    used(TWO, 0, "dublin", "IE", "chat", "llama", "inference", "3", direct=None),
+    used(TWO, 1, "dublin", "IE", "chat", "llama", "inference", None, coverage=D(0)),
+    used(TWO, 2, "dublin", None, "lab", None, "training", "5", direct=None, lifecycle=None),
+    used(TWO, 3, "dublin", "IE", "idle", None, "idle", "1", uncertainty_pct=None),
+    used(TWO, 0, "tokyo", "JP", "lab", None, "training", "6", pue=None),
+    used(JUNE, 0, "dublin", "IE", "lab", None, "training", "9"),
+]
+SERVED = [
+    served(ONE, 0, "llama", 1000, 50_000),
+    served(ONE, 1, "llama", 500, 20_000, coverage=D("0.25")),
+    served(ONE, 0, "mistral", 40, 3_000, deployment="d2"),
+    served(ONE, 0, "api-only", 7, 900, deployment="d3", source="vendor", project="unknown"),
+    served(TWO, 0, "llama", 100, None),
+    served(TWO, 0, "mistral", 0, 0, deployment="d2"),
+]
+SPENT = [
+    charge(ONE, "chat", "0.000000000000000001"),
+    charge(ONE, "chat", "12.34"),
+    charge(ONE, "lab", "7", model_id="m"),
+    charge(ONE, "marketing", "100"),
+    charge(ONE, "chat", "5", "USD"),
+    charge(TWO, "lab", "-3"),
+]
+
+
+@pytest.fixture(scope="module")
+def made() -> tuple[list[Row], list[Row]]:
+    """Daily and monthly rows, kept to their contracts."""
+    return kpis(USED, SERVED, SPENT)
+
+
+def kpis(used_: list[Row], served_: list[Row], spent: list[Row]) -> tuple[list[Row], list[Row]]:
+    con = ibis.duckdb.connect(threads=2)
+    con.raw_sql("SET TimeZone = 'UTC'")
+
+    def keep(rows: Any) -> Any:
+        return con.create_table(ibis.util.gen_name("kept"), rows, temp=True)
+
+    summed = keep(facts(table(Emissions, used_), table(Activity, served_), table(Cost, spent)))
+    every = keep(indicators(keep(by_member(summed))))
+    daily = keep(conform(every.union(costs(summed, "EUR").select(every.columns)), KpisDaily))
+    audit(daily, KpisDaily)
+    months = keep(conform(monthly(daily), KpisMonthly))
+    audit(months, KpisMonthly)
+    return rows_of(con, daily), rows_of(con, months)
+
+
+def member(row: Row, grain: str) -> str:
+    return "all" if grain == "total" else row.get(grain) or "unknown"
+
+
+def by_key(rows: Iterable[Row], period: str) -> dict[tuple[date, Key], Row]:
+    return {(r[period], (r["kpi"], r["unit"], r["grain"], member(r, r["grain"]))): r for r in rows}
+
+
+def add(rows: Iterable[Row], name: str, where: Callable[[Row], bool] = lambda r: True) -> Decimal | None:
+    """A sum in which unknown values do not count, and which is unknown when all are."""
+    found = [D(r[name]) for r in rows if where(r) and r.get(name) is not None]
+    return sum(found, D(0)) if found else None
+
+
+def share_of_idle(day: date, source: str, name: str) -> Decimal:
+    """How much idle energy (or grams) each busy facility kWh of a source carries on a day."""
+    there = [r for r in USED if r["day"] == day and r["source"] == source]
+    idle = [r for r in there if r["workload_type"] == "idle"]
+    busy = (add(there, "facility_kwh") or D(0)) - (add(idle, "facility_kwh") or D(0))
+    return (add(idle, name) or D(0)) / busy if busy else D(0)
+
+
+def serving(rows: list[Row], day: date, name: str) -> Decimal | None:
+    """Facility energy or grams of inference with its share of idle."""
+    inference = [r for r in rows if r["workload_type"] == "inference" and r["facility_kwh"] is not None]
+    own = add(inference, name)
+    extra = sum((r["facility_kwh"] * share_of_idle(day, r["source"], name) for r in inference), D(0))
+    return None if own is None else own + extra
+
+
+def divide(numerator: Any, denominator: Any) -> tuple[Any, Any] | None:
+    """Both halves of a ratio, or nothing where one is unknown."""
+    return None if numerator is None or denominator is None else (D(numerator), D(denominator))
+
+
+def scaled(value: Decimal | None, factor: str) -> Decimal | None:
+    return None if value is None else value * D(factor)
+
+
+def expected_of(day: date, grain: str, name: str) -> dict[tuple[str, str], tuple[Any, Any]]:
+    """(KPI, unit) to (numerator, denominator) of one member, from the definitions."""
+    def mine(rows: list[Row], **defaults: str) -> list[Row]:
+        return [r for r in rows if r["day"] == day and member(defaults | r, grain) == name]
+
+    u, a, c = mine(USED), mine(SERVED, source="serving", workload_type="inference"), mine(SPENT, source="bills")
+    it, facility = add(u, "energy_kwh"), add(u, "facility_kwh")
+    sums = {
+        ("energy_kwh", "kWh"): it,
+        ("facility_kwh", "kWh"): facility,
+        **{(k, "gCO2e"): add(u, k) for k in ("location_g", "upstream_g", "lifecycle_g")},
+    }
+    if grain in ("total", "source", "project", "model_id"):
+        sums |= {("requests", "requests"): add(a, "requests")}
+        sums |= {(k, "tokens"): add(a, k) for k in ("prompt_tokens", "generated_tokens")}
+    ratios: dict[tuple[str, str], Any] = {
+        ("idle_share", "share"): divide(add(u, "energy_kwh", lambda r: r["workload_type"] == "idle") or 0, it),
+        ("coverage", "share"): divide(sum((r.get("coverage", D(1)) for r in u), D(0)), len(u)) if u else None,
+        ("factor_coverage", "share"): divide(add(u, "facility_kwh", lambda r: r["location_g"] is not None) or 0, facility),
+    }
+    if grain in ("total", "source", "zone"):
+        ratios["attributed_share", "share"] = divide(add(u, "energy_kwh", lambda r: r["project"] != "unknown") or 0, it)
+        for n in (1, 2, 3, 4):
+            tier = add(u, "energy_kwh", lambda r, n=n: r.get("quality_tier", 2) == n)
+            factor = add(u, "facility_kwh", lambda r, n=n: r["factor_tier"] == n)
+            ratios[f"tier{n}_share", "share"] = divide(tier or 0, it)
+            ratios[f"factor_tier{n}_share", "share"] = divide(factor or 0, facility)
+    if grain in ("total", "source", "zone", "project"):
+        for k, unit in (("location", "location-based"), ("lifecycle", "life-cycle")):
+            known = add(u, "facility_kwh", lambda r, k=k: r[f"{k}_g"] is not None)
+            ratios[f"carbon_intensity_{k}", f"gCO2e ({unit}) per kWh"] = divide(add(u, f"{k}_g"), known)
+    if grain in ("total", "model_id"):
+        kwh, grams = serving(u, day, "facility_kwh"), serving(u, day, "location_g")
+        thousands, millions = scaled(add(a, "requests"), "0.001"), scaled(add(a, "generated_tokens"), "0.000001")
+        ratios["wh_per_1k_inferences", "Wh per 1,000 requests"] = divide(scaled(kwh, "1000"), thousands)
+        ratios["wh_per_1m_tokens", "Wh per 1,000,000 tokens"] = divide(scaled(kwh, "1000"), millions)
+        ratios["gco2e_per_1k_inferences", "gCO2e (location-based) per 1,000 requests"] = divide(grams, thousands)
+    if grain != "zone":
+        for currency in ("EUR", "USD"):
+            spent = add(c, "billed_cost", lambda r, x=currency: r["billing_currency"] == x)
+            sums["billed_cost", currency] = spent
+            if currency == "EUR":
+                ratios["cost_per_kwh", "EUR per kWh"] = divide(spent, facility)
+    found: dict[tuple[str, str], tuple[Any, Any]] = {k: (v, None) for k, v in sums.items() if v is not None}
+    return found | {k: v for k, v in ratios.items() if v is not None}
+
+
+def every_member() -> set[tuple[date, str, str]]:
+    defaults = [(USED, {}), (SERVED, {"source": "serving", "workload_type": "inference"}), (SPENT, {"source": "bills", "workload_type": "unknown"})]
+    return {(r["day"], grain, member(d | r, grain)) for rows, d in defaults for r in rows for grain in GRAINS}
+
+
+def expected_daily() -> dict[tuple[date, Key], tuple[Any, Any]]:
+    return {
+        (day, (kpi, unit, grain, name)): parts
+        for day, grain, name in every_member()
+        for (kpi, unit), parts in expected_of(day, grain, name).items()
+    }
+
+
+def ratio(numerator: Decimal, denominator: Decimal | None) -> Decimal | None:
+    if denominator is None:
+        return numerator
+    return numerator / denominator if denominator else None
+
+
+def close(found: Any, expected: Any) -> bool:
+    if found is None or expected is None:
+        return found is expected
+    return abs(D(found) - D(expected)) <= max(abs(D(expected)) * D("1e-9"), D("2e-12"))
+
+
+def differences(found: dict[tuple[date, Key], Row], expected: dict[tuple[date, Key], tuple[Any, Any]]) -> list[str]:
+    told = [f"{key}: missing" for key in expected.keys() - found.keys()]
+    told += [f"{key}: not expected, {found[key]['value']}" for key in found.keys() - expected.keys()]
+    for key in expected.keys() & found.keys():
+        numerator, denominator = expected[key]
+        row, wanted = found[key], (numerator, denominator, ratio(numerator, denominator))
+        if not all(close(row[n], w) for n, w in zip(("numerator", "denominator", "value"), wanted, strict=True)):
+            told.append(f"{key}: {row['numerator']} / {row['denominator']} = {row['value']}, expected {wanted}")
+    return sorted(told)
+
+
+def test_every_indicator_grain_and_member_of_a_day_is_as_defined(made: tuple[list[Row], list[Row]]) -> None:
+    found, expected = by_key(made[0], "day"), expected_daily()
+    assert differences(found, expected) == []
+    assert {key[1][0] for key in expected} == set(INDICATORS) | {"billed_cost", "cost_per_kwh"}
+
+
+def test_a_month_is_the_sum_of_its_days_divided_last(made: tuple[list[Row], list[Row]]) -> None:
+    sums: dict[tuple[date, Key], list[tuple[Any, Any]]] = defaultdict(list)
+    for (day, key), parts in expected_daily().items():
+        sums[day.replace(day=1), key].append(parts)
+    expected = {
+        key: (sum(p[0] for p in parts), None if parts[0][1] is None else sum(p[1] for p in parts))
+        for key, parts in sums.items()
+    }
+    found = by_key(made[1], "month")
+    assert differences(found, expected) == []
+    assert {key: row["days"] for key, row in found.items()} == {key: len(parts) for key, parts in sums.items()}
+
+
+def test_only_the_column_of_the_grain_is_filled(made: tuple[list[Row], list[Row]]) -> None:
+    for row in made[0] + made[1]:
+        assert {name for name in DIMENSIONS if row[name] is not None} == {row["grain"]} - {"total"}
+
+
+@pytest.mark.parametrize(
+    ("day", "grain", "name", "coverage", "interval"),
+    [
+        # dublin: 10.5, 4.25, 2 and 8 kWh of 1, 5, 1 and 3 %; oregon: 7, 1.125 and 0.5 kWh of 1, 30 and 1 %
+        (ONE, "source", "dublin", "0.875", "2.333"),
+        (ONE, "source", "oregon", "1", "4.783"),
+        (ONE, "total", "all", "0.928571", "2.126"),
+        (ONE, "model_id", "mistral", "0.5", "5"),
+        (TWO, "source", "dublin", "0.75", None),
+        (TWO, "source", "tokyo", "1", "1"),
+    ],
+)
+def test_coverage_and_interval_of_energy(
+    made: tuple[list[Row], list[Row]], day: date, grain: str, name: str, coverage: str, interval: str | None
+) -> None:
+    """One source's errors add linearly, sources add in squares; with a reading of unknown error it is unknown."""
+    row = by_key(made[0], "day")[day, ("energy_kwh", "kWh", grain, name)]
+    assert (row["coverage"], row["uncertainty_pct"]) == (D(coverage), None if interval is None else D(interval))
+
+
+def test_coverage_of_requests_is_of_the_servers_and_their_interval_unknown(made: tuple[list[Row], list[Row]]) -> None:
+    row = by_key(made[0], "day")[ONE, ("requests", "requests", "model_id", "llama")]
+    assert (row["coverage"], row["uncertainty_pct"]) == (D("0.625"), None)
+
+
+def test_coverage_and_interval_of_a_month(made: tuple[list[Row], list[Row]]) -> None:
+    found = by_key(made[1], "month")
+    may = date(2024, 5, 1)
+    two_days = found[may, ("energy_kwh", "kWh", "source", "dublin")]
+    assert (two_days["coverage"], two_days["uncertainty_pct"], two_days["days"]) == (D("0.8125"), None, 2)
+    one_day = found[may, ("energy_kwh", "kWh", "source", "oregon")]
+    assert (one_day["coverage"], one_day["uncertainty_pct"], one_day["days"]) == (D(1), D("4.783"), 1)
+    assert (date(2024, 6, 1), ("energy_kwh", "kWh", "total", "all")) in found
+
+
+def test_every_unit_in_grams_names_its_basis() -> None:
+    for indicator in INDICATORS.values():
+        if indicator.unit.startswith("gCO2e "):
+            assert "(location-based)" in indicator.unit or "(life-cycle)" in indicator.unit
+
+
+def test_two_computations_give_the_same_digits(made: tuple[list[Row], list[Row]]) -> None:
+    again = kpis(USED[::-1], SERVED[::-1], SPENT[::-1])
+    assert by_key(again[0], "day") == by_key(made[0], "day")
+    assert by_key(again[1], "month") == by_key(made[1], "month")
+
+
+def test_a_company_without_anything_has_no_indicators() -> None:
+    assert kpis([], [], []) == ([], [])
