@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
-class Period(click.ParamType):
+class Period(click.ParamType[Month]):
     """A month, 2024-05."""
 
     name = "month"
@@ -181,21 +180,23 @@ def demo(folder: Path, days: int) -> None:
     if made is None:
         sys.exit(1)
     _print_report(made)
+    query = "select kpi, value, unit from kpis_monthly where grain = 'total'"
     out.print(
         "\nLook at it:\n"
         f"  energy-assets trace --site {path} {made} F-001\n"
-        f'  energy-assets sql --site {path} "select source, sum(energy_kwh) from energy group by 1"\n'
+        f'  energy-assets sql --site {path} "{query}"\n'
         "  make ui",
         soft_wrap=True,
     )
 
 
 def _run(site: Site, days: DayRange, command: str) -> bool:
-    from energy_assets.running import daily_assets, run_days
+    with _resumable(command):
+        from energy_assets.running import daily_assets, run_days
 
-    out.print(f"Materializing {len(days)} {'day' if len(days) == 1 else 'days'} ({days}).")
-    with _told(len(daily_assets(site)) + 1, command) as listen:
-        outcome = run_days(site, days, listen)
+        out.print(f"Materializing {len(days)} {'day' if len(days) == 1 else 'days'} ({days}).")
+        with _told(len(daily_assets(site)) + 1) as listen:
+            outcome = run_days(site, days, listen)
     for asset, message in outcome.failures.items():
         err.print(f"[red]✗ {asset}[/]\n{escape(message)}", soft_wrap=True)
     if not outcome.success:
@@ -204,11 +205,12 @@ def _run(site: Site, days: DayRange, command: str) -> bool:
 
 
 def _report(site: Site, month: Month, command: str) -> Path | None:
-    from energy_assets.disclosures.asset import report_folder
-    from energy_assets.running import run_report
+    with _resumable(command):
+        from energy_assets.disclosures.asset import report_folder
+        from energy_assets.running import run_report
 
-    with _told(2, command) as listen:
-        outcome = run_report(site, month, listen)
+        with _told(2) as listen:
+            outcome = run_report(site, month, listen)
     for asset, message in outcome.failures.items():
         err.print(f"[red]✗ {asset}[/]\n{escape(message)}", soft_wrap=True)
     return _short(report_folder(site, "ml_sustainability", month)) if outcome.success else None
@@ -220,8 +222,18 @@ def _short(path: Path) -> Path:
 
 
 @contextmanager
-def _told(steps: int, command: str) -> Iterator[Any]:
-    """A progress bar fed by the run; on Ctrl-C, how to go on."""
+def _resumable(command: str) -> Iterator[None]:
+    """On Ctrl-C, say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print(f"\nInterrupted. What was published is whole and stays. Go on with:\n  {command}", soft_wrap=True)
+        sys.exit(INTERRUPTED)
+
+
+@contextmanager
+def _told(steps: int) -> Iterator[Any]:
+    """A progress bar fed by the run."""
     from energy_assets.running import Step
 
     progress = Progress(
@@ -242,12 +254,8 @@ def _told(steps: int, command: str) -> Iterator[Any]:
         elif step.kind == "done":
             progress.advance(task)
 
-    try:
-        with progress:
-            yield listen
-    except KeyboardInterrupt:
-        err.print(f"\nInterrupted. What was published is whole and stays. Go on with:\n  {command}", soft_wrap=True)
-        sys.exit(INTERRUPTED)
+    with progress:
+        yield listen
 
 
 def _check_days(site: Site, path: Path, days: DayRange) -> None:

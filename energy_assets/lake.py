@@ -107,7 +107,7 @@ class Lake:
         schema = schema_of(model)
         files = _files(delta) if delta else {}
         wanted = [name for day, names in sorted(files.items()) if days is None or day in days for name in names]
-        if not wanted:
+        if delta is None or not wanted:
             return ibis.memtable(schema.to_pyarrow().empty_table())
         partition = partition_of(model)
         if self._storage.is_local:
@@ -209,7 +209,7 @@ class Lake:
             )
             return 0
         delta.create_write_transaction(
-            actions,
+            list(actions),
             "overwrite",
             schema,
             partition_by=[partition],

@@ -16,7 +16,7 @@ from uuid import uuid4
 import dagster as dg
 import ibis.expr.types as ir
 from dagster_duckdb import DuckDBResource
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from energy_assets import __version__
 from energy_assets.contracts.audit import EXAMPLES, ContractError, schema_of
@@ -36,6 +36,17 @@ CHUNK = 31
 """Partitions published in one commit: a month of days keeps memory bounded over long ranges."""
 
 
+WORDINGS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "greater_than": lambda s: f"> {s['min_value']}",
+    "greater_than_or_equal_to": lambda s: f"≥ {s['min_value']}",
+    "less_than": lambda s: f"< {s['max_value']}",
+    "less_than_or_equal_to": lambda s: f"≤ {s['max_value']}",
+    "isin": lambda s: f"one of {', '.join(map(str, s['allowed_values']))}",
+    "str_matches": lambda s: f"matches {getattr(s['pattern'], 'pattern', s['pattern'])}",
+}
+"""How each check of a contract reads in the UI."""
+
+
 class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Landing zone and lake as a Dagster resource.
 
@@ -43,7 +54,7 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
     """
 
     root: str
-    options: dict[str, str] = {}
+    options: dict[str, str] = Field(default_factory=dict)
     _storage: Storage = PrivateAttr()
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
@@ -126,12 +137,18 @@ def column_schema(model: Any) -> dg.TableSchema:
                 str(column.dtype),
                 description=column.description,
                 constraints=dg.TableColumnConstraints(
-                    nullable=column.nullable, other=[str(check.error or check.name) for check in column.checks]
+                    nullable=column.nullable, other=[_wording(check) for check in column.checks]
                 ),
             )
             for name, column in model.to_schema().columns.items()
         ]
     )
+
+
+def _wording(check: Any) -> str:
+    """A rule as a person reads it."""
+    words = WORDINGS.get(check.name)
+    return words(check.statistics) if words else str(check.error or check.name)
 
 
 def table_metadata(table: Table, uri: str) -> dict[str, Any]:

@@ -16,21 +16,24 @@ from pathlib import Path
 from uuid import uuid4
 
 import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
 
 from energy_assets.definitions import build_defs
 from energy_assets.operations.schedules import (
     RANGE_END,
     RANGE_START,
     daily_selection,
-    monthly_selection,
     range_tags,
 )
+from energy_assets.partitions import daily
 from energy_assets.periods import DayRange, Month
 from energy_assets.site import Site
 
-INSTANCE = (
-    "telemetry: {enabled: false}\nrun_retries: {enabled: true, max_retries: 0, retry_on_asset_or_op_failure: false}\n"
-)
+INSTANCE = """\
+telemetry: {enabled: false}
+nux: {enabled: false}  # no newsletter dialog
+run_retries: {enabled: true, max_retries: 0, retry_on_asset_or_op_failure: false}
+"""
 # Dagster's console log would tear the progress bar; the event log keeps every line.
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -60,6 +63,7 @@ class Outcome:
         failures: Message by asset, for those that failed.
         done: Assets that were materialized.
         run_ids: The Dagster runs.
+        interrupted: Whether somebody pressed Ctrl-C.
     """
 
     success: bool = True
@@ -67,6 +71,7 @@ class Outcome:
     failures: dict[str, str] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     run_ids: list[str] = field(default_factory=list)
+    interrupted: bool = False
 
 
 Listener = Callable[[Step], None]
@@ -98,7 +103,11 @@ def daily_assets(site: Site) -> list[str]:
 
 
 def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
-    """Materialize every daily asset for `days` in one run, then the indicators of the months they touch."""
+    """Materialize every daily asset for `days` in one run, then the indicators of the months they touch.
+
+    Raises:
+        KeyboardInterrupt: somebody pressed Ctrl-C; what was published is whole.
+    """
     outcome = Outcome()
     with instance(site) as dagster:
         _execute(site, dagster, "daily", range_tags(days), listen, outcome)
@@ -106,6 +115,9 @@ def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
             months = sorted({Month.of(day) for day in days})
             keys = {RANGE_START: months[0].first.isoformat(), RANGE_END: months[-1].first.isoformat()}
             _execute(site, dagster, "monthly_indicators", keys, listen, outcome)
+        if daily(site).get_last_partition_key() == days.last.isoformat():
+            # Checks only warn and change nothing of the outcome; the UI shows them.
+            _execute(site, dagster, "arrivals", {}, lambda step: None, Outcome())
     return outcome
 
 
@@ -124,10 +136,16 @@ def _execute(
     definition = build_defs(site).resolve_job_def(job)
     run_id = str(uuid4())
     outcome.run_ids.append(run_id)
-    with _followed(dagster, run_id, listen, outcome):
-        result = definition.execute_in_process(
-            instance=dagster, run_id=run_id, tags=tags, raise_on_error=False, run_config=QUIET
-        )
+    try:
+        with _followed(dagster, run_id, listen, outcome):
+            result = definition.execute_in_process(
+                instance=dagster, run_id=run_id, tags=tags, raise_on_error=False, run_config=QUIET
+            )
+    except DagsterExecutionInterruptedError as error:
+        raise KeyboardInterrupt from error
+    if outcome.interrupted:
+        # Dagster takes Ctrl-C within a step for a failure of the step.
+        raise KeyboardInterrupt
     outcome.success = outcome.success and result.success
 
 
@@ -162,7 +180,7 @@ def _followed(dagster: dg.DagsterInstance, run_id: str, listen: Listener, outcom
 def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
     event = entry.dagster_event
     if event is None:
-        if entry.step_key and entry.level <= logging.INFO and entry.user_message:
+        if entry.step_key and int(entry.level) <= logging.INFO and entry.user_message:
             yield Step(_name(entry.step_key), "note", entry.user_message)
         return
     asset = _name(event.step_key) if event.step_key else ""
@@ -172,6 +190,8 @@ def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
         rows = materialization.metadata.get("dagster/row_count")
         if rows is not None:
             outcome.rows[asset] = int(rows.value)  # type: ignore[arg-type]
+    elif event.event_type_value == "STEP_FAILURE" and _interrupted(event):
+        outcome.interrupted = True
     elif event.event_type_value == "STEP_FAILURE":
         outcome.failures[asset] = _reason(event)
         yield Step(asset, "failed", outcome.failures[asset])
@@ -179,6 +199,16 @@ def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
         if event.event_type_value == "STEP_SUCCESS":
             outcome.done.append(asset)
         yield Step(asset, kinds[event.event_type_value], "trying again" if "RETRY" in event.event_type_value else "")
+
+
+def _interrupted(event: dg.DagsterEvent) -> bool:
+    """Whether Ctrl-C ended the step: Dagster's own exception, or the engine's where it was computing."""
+    error = event.step_failure_data.error
+    while error:
+        if "Interrupt" in (error.cls_name or ""):
+            return True
+        error = error.cause
+    return False
 
 
 def _reason(event: dg.DagsterEvent) -> str:

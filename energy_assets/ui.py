@@ -77,7 +77,12 @@ def _dagster(port: int, environment: dict[str, str], log: Path) -> Iterator[subp
     command = ["-m", "dagster", "dev", "-m", "energy_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
     with log.open("wb") as output:
         running = subprocess.Popen(
-            [sys.executable, *command], env=environment, stdout=output, stderr=output, start_new_session=True
+            [sys.executable, *command],
+            env=environment,
+            cwd=log.parent,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
         try:
             yield running

@@ -1,4 +1,4 @@
-"""Schedules: yesterday every night, the trailing window of revised data, and the month's indicators and report.
+"""Schedules: yesterday every night and whether it came, the trailing window of revised data, the month's report.
 
 All are STOPPED until somebody turns them on in the UI: a fresh installation calls nobody by itself.
 """
@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from energy_assets.operations.checks import ARRIVED
+from energy_assets.operations.checks import arrival_keys
 from energy_assets.periods import DayRange, Month
 from energy_assets.site import Site
 from energy_assets.sources.base import Source
@@ -31,8 +31,7 @@ def daily_selection(site: Site) -> dg.AssetSelection:
 
 def _arrivals(site: Site) -> dg.AssetSelection:
     """The arrival checks: they ask about yesterday, so a run of other days leaves them out."""
-    keys = [dg.AssetCheckKey(dg.AssetKey(raw_table(source).asset), ARRIVED) for source in site.sources]
-    return dg.AssetSelection.checks(*keys)
+    return dg.AssetSelection.checks(*arrival_keys(site))
 
 
 def monthly_selection(site: Site) -> dg.AssetSelection:
@@ -44,15 +43,16 @@ def jobs(site: Site) -> list[UnresolvedAssetJobDefinition]:
     """The jobs behind the commands, so that the UI can start them too."""
     indicators = dg.AssetSelection.assets(dg.AssetKey(["kpi", "monthly"]))
     return [
-        dg.define_asset_job("daily", daily_selection(site)),
-        dg.define_asset_job("monthly_indicators", indicators),
-        dg.define_asset_job("monthly", monthly_selection(site)),
+        dg.define_asset_job("daily", daily_selection(site), description="Everything of one or more days."),
+        dg.define_asset_job("arrivals", _arrivals(site), description="Has every source's last complete day come?"),
+        dg.define_asset_job("monthly_indicators", indicators, description="The indicators of one or more months."),
+        dg.define_asset_job("monthly", monthly_selection(site), description="Indicators and reports of a month."),
     ]
 
 
 def schedules(site: Site) -> list[dg.ScheduleDefinition]:
     """The site's schedules."""
-    made = [_nightly(), _monthly(site)]
+    made = [_nightly(), _arrived(), _monthly(site)]
     revised = [source for source in site.sources if _trailing(source)]
     if revised:
         made.append(_revisions(site, revised))
@@ -72,6 +72,16 @@ def _nightly() -> dg.ScheduleDefinition:
         return dg.RunRequest(run_key=f"daily-{last}", partition_key=last.isoformat())
 
     return daily_schedule
+
+
+def _arrived() -> dg.ScheduleDefinition:
+    return dg.ScheduleDefinition(
+        name="arrivals_schedule",
+        cron_schedule="0 6 * * *",
+        job_name="arrivals",
+        execution_timezone="UTC",
+        description="Asks at 06:00 UTC whether the last complete day of every source has come.",
+    )
 
 
 def _monthly(site: Site) -> dg.ScheduleDefinition:

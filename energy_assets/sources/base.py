@@ -134,8 +134,10 @@ class Source(Strict, ABC):
 
     @abstractmethod
     def plan(self, days: DayRange, desk: Desk) -> Iterable[Unit]:
-        """Split the collecting of `days` into units. Which requests a day gets never depends on the range it
-        is part of, so that a day collected alone lands the same bytes.
+        """Split the collecting of `days` into units.
+
+        Which requests a day gets never depends on the range it is part of, so that a day collected alone lands
+        the same bytes.
 
         Raises:
             SourceError: nothing can be collected at all.

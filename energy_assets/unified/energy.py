@@ -37,12 +37,18 @@ def energy(
         uncertainty: 95 % interval in per cent by (method, device kind); a kind of '' stands for any.
     """
     rows = contain(joined(readings, places))
-    return attribute(rows, rules).mutate(uncertainty_pct=_uncertainty(rows, uncertainty)).drop("labels", "idle", "source_rank")
+    return (
+        attribute(rows, rules)
+        .mutate(uncertainty_pct=_uncertainty(rows, uncertainty))
+        .drop("labels", "idle", "source_rank")
+    )
 
 
 def once(rows: ir.Table) -> ir.Table:
-    """Keep each device's hour from one source only: one that observed it, then the best quality tier, then the
-    first in the site file. All users of a shared device come from the same source.
+    """Keep each device's hour from one source only.
+
+    One that observed it, then the best quality tier, then the first in the site file. All users of a shared
+    device come from the same source.
     """
     unobserved = rows.energy_kwh.isnull().cast("int32")
     order = unobserved * 100_000 + rows.quality_tier * 10_000 + rows.source_rank

@@ -71,8 +71,9 @@ class Scratch:
 
     @contextmanager
     def calm(self, answers: Sequence[Answer]) -> Iterator[None]:
-        """One thread while the block lasts, if the answers are small: more of them only wait for each other, which
-        takes twice the CPU time.
+        """One thread while the block lasts, if the answers are small.
+
+        Several threads would only wait for each other over tables this small, and take twice the CPU time.
         """
         if sum(answer.path.stat().st_size for answer in answers) > SMALL_BYTES:
             yield

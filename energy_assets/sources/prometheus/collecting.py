@@ -19,7 +19,6 @@ from energy_assets.landing import Fetched, Landed
 from energy_assets.sources.base import Desk
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
 from energy_assets.sources.prometheus.client import Api, Query
-from energy_assets.sources.prometheus.counters import HOUR_MS
 from energy_assets.sources.prometheus.queries import DAY, HOUR, TAIL_S, Asker, Window, names, one_of
 
 Asked = Generator[Fetched, None, list[Answer]]

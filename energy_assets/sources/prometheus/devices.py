@@ -92,7 +92,7 @@ def observe(scratch: Scratch) -> None:
         f"""
         SELECT n.series_no, k.key_no, n.role, n.sentinel, n.num, n.den
         FROM {scratch["named"]} AS n JOIN {scratch["keys"]} AS k USING (meter, node_id, device_id)
-        WHERE n.role IN ('boundary', 'lookback', 'minimum', 'marked', 'raw')""",
+        WHERE k.counter AND n.role IN ('boundary', 'lookback', 'minimum', 'marked', 'raw')""",
     )
     scratch.make(
         "observed",

@@ -1,8 +1,8 @@
 """prometheus_energy: hourly energy of GPUs, CPUs, memory and nodes that a Prometheus scrapes.
 
-What belongs here: the source's keys, and collecting and parsing put together. What does not: the
-questions (`collecting`, `queries`), the arithmetic (`counters`, `gauges`, `sharing`) and the wire (`client`). Serves the
-asset `raw/<name>`.
+What belongs here: the source's keys, and collecting and parsing put together. What does not: the questions
+(`collecting`, `queries`), the arithmetic (`counters`, `gauges`, `sharing`) and the wire (`client`). Serves the asset
+`raw/<name>`.
 """
 
 from __future__ import annotations

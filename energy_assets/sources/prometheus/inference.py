@@ -1,7 +1,7 @@
 """prometheus_inference: requests and tokens per hour of inference servers that a Prometheus scrapes.
 
-What belongs here: the source's keys, and collecting and parsing put together. What does not: the
-questions (`collecting`, `queries`), what counters mean (`serving`) and the wire (`client`). Serves the asset `raw/<name>`.
+What belongs here: the source's keys, and collecting and parsing put together. What does not: the questions
+(`collecting`, `queries`), what counters mean (`serving`) and the wire (`client`). Serves the asset `raw/<name>`.
 """
 
 from __future__ import annotations

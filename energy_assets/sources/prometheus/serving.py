@@ -275,6 +275,8 @@ def _rows(scratch: Scratch, deployment_labels: Sequence[str], keep_labels: Seque
         f" THEN min(metric[{quoted(name)}]) END)"
         for name in names
     )
+    seen = "greatest(max(ppm), CASE WHEN max(ppm) > 0 THEN max(any_ppm) END)"
+    pace = f"coalesce(interval_ms, {sharing.DEFAULT_INTERVAL_S * 1000})"
     return f"""
         WITH objects AS (
             SELECT meter, coalesce(
@@ -283,8 +285,7 @@ def _rows(scratch: Scratch, deployment_labels: Sequence[str], keep_labels: Seque
         ),
         relays AS (
             SELECT {_deployment(deployment_labels, "metric")} AS deployment, {HOUR_OF} AS t,
-                count(DISTINCT (t - 1) // coalesce(interval_ms, {sharing.DEFAULT_INTERVAL_S * 1000})) AS readings,
-                max(coalesce(interval_ms, {sharing.DEFAULT_INTERVAL_S * 1000})) AS interval_ms
+                count(DISTINCT (t - 1) // {pace}) AS readings, max({pace}) AS interval_ms
             FROM {scratch["named"]} JOIN {scratch["points"]} USING (series_no)
             LEFT JOIN {scratch["pace"]} AS p ON p.job = coalesce(metric['job'], '')
             WHERE role = 'relay' GROUP BY ALL
@@ -300,7 +301,7 @@ def _rows(scratch: Scratch, deployment_labels: Sequence[str], keep_labels: Seque
             CASE WHEN requests IS NOT NULL THEN coalesce(sum(n) FILTER (failed), 0)::BIGINT END AS failed_requests,
             sum(n) FILTER (counts = 'prompt_tokens')::BIGINT AS prompt_tokens,
             sum(n) FILTER (counts = 'generated_tokens')::BIGINT AS generated_tokens,
-            (greatest(max(ppm), CASE WHEN max(ppm) > 0 THEN max(any_ppm) END)::DECIMAL(9, 0) * 0.000001::DECIMAL(7, 6))::DECIMAL(9, 6) AS coverage,
+            ({seen}::DECIMAL(9, 0) * 0.000001::DECIMAL(7, 6))::DECIMAL(9, 6) AS coverage,
             map_from_entries(list_filter([{labels}], lambda e: e[2] IS NOT NULL AND e[2] <> '')) AS labels,
             arg_min(sha256, rank) AS raw_sha256
         FROM {scratch["served"]} JOIN objects USING (meter) LEFT JOIN together USING (deployment, t)

@@ -3,9 +3,9 @@
 What belongs here: users, observed time and shares. What does not: how much energy there is.
 
 Method: the time a device is without a user, while its exporter does name users on that host or on another one of the
-same scrape job, is idle and divided off by time. The rest goes to the users by their engine activity (times their MIG slices) where all of them report
-it, else by time. One sample is one unit of time. Whatever integer division leaves over goes to the last row, so
-that the rows add up to the board exactly.
+same scrape job, is idle and divided off by time. The rest goes to the users by their engine activity (times their
+MIG slices) where all of them report it, else by time. One sample is one unit of time. Whatever integer division
+leaves over goes to the last row, so that the rows add up to the board exactly.
 
 Tables read: `named`, `keys`, `points`, `observed`, `suspicious` (see `devices` and `counters`).
 Tables made:

@@ -21,6 +21,9 @@ ACTIVE = "DCGM_FI_PROF_GR_ENGINE_ACTIVE"
 WATTS = 600
 MJ_PER_STEP = WATTS * STEP * 1000
 BOOT_MJ = 2_000_000_000_000
+RAPL_WRAP = 262_144
+DOWN, BACK = 14 * HOUR + 1200, 14 * HOUR + 1800
+"""The hosts of `rebooted` are silent between these offsets from the first day's start."""
 
 
 def gpu(host: str, number: int = 0, **more: str) -> dict[str, str]:
@@ -55,17 +58,19 @@ def counter(
 
 def everything() -> list[Series]:
     """All hosts."""
-    return [*plain(), *broken(), *shared(), *others(), *serving()]
+    return [*plain(), *broken(), *shared(), *others(), *rebooted(), *serving(), *relieved()]
 
 
 def plain() -> list[Series]:
+    """Hosts whose scrape job names no users."""
+    bare = {"job": "dcgm-bare"}
     return [
-        counter(gpu("steady")),
-        counter(gpu("steady", 1), lambda t: f"{steady(t)}.250"),
-        Series(GAUGE, gpu("steady"), [(t, 999) for t in scrapes()]),
-        Series(GAUGE, gpu("gauge-only"), [(t, 300) for t in scrapes()]),
-        counter({**gpu("modern"), "hostname": "modern", "Hostname": ""}),
-        counter(gpu("newcomer"), times=scrapes(first=10.5 * HOUR)),
+        counter(gpu("steady", **bare)),
+        counter(gpu("steady", 1, **bare), lambda t: f"{steady(t)}.250"),
+        Series(GAUGE, gpu("steady", **bare), [(t, 999) for t in scrapes()]),
+        Series(GAUGE, gpu("gauge-only", **bare), [(t, 300) for t in scrapes()]),
+        counter({**gpu("modern", **bare), "hostname": "modern", "Hostname": ""}),
+        counter(gpu("newcomer", **bare), times=scrapes(first=10.5 * HOUR)),
     ]
 
 
@@ -121,10 +126,9 @@ def shared() -> list[Series]:
 def others() -> list[Series]:
     """RAPL in both spellings, its copy through memory-mapped I/O, a node's own meter, and a custom metric."""
     joules = 100.0 * STEP
-    wrap = 262_144
 
     def rapl(t: int) -> str:
-        return f"{((t - START) // STEP * joules + 50_000) % wrap:.3f}"
+        return f"{((t - START) // STEP * joules + 50_000) % RAPL_WRAP:.3f}"
 
     host = {"instance": "cpu-host:9100", "job": "node", "index": "0"}
     path = "/sys/class/powercap/intel-rapl:0"
@@ -155,6 +159,58 @@ def others() -> list[Series]:
             {"gpu_id": "0", "hostname": "amd-0", "card_model": "MI300X", "job": "amd", "instance": "amd-0:5000"},
             [(t, (t - START + DAY) * 400 * 1_000_000) for t in scrapes()],
         ),
+    ]
+
+
+def zone(host: str, name: str, index: int, watts: int, before: int, *, reboots: bool = True) -> Series:
+    """A RAPL counter that shows `before` joules when it is last seen; booted half a minute before it is back."""
+    labels = {"instance": f"{host}:9100", "job": "node", "index": str(index), "path": f"/sys/intel-rapl:{index}"}
+    times = [t for t in scrapes() if not (reboots and DOWN <= t - START < BACK)]
+    last = max(t for t in times if t - START < DOWN)
+    back = min(t for t in times if t - START >= BACK)
+
+    def joules(t: int) -> int:
+        if reboots and t >= back:
+            return ((t - back + 30) * watts) % RAPL_WRAP
+        return (before + (t - last) * watts) % RAPL_WRAP
+
+    return Series(f"node_rapl_{name}_joules_total", labels, [(t, joules(t)) for t in times])
+
+
+def rebooted() -> list[Series]:
+    """Hosts with RAPL counters that restart with the host, some of them shortly before their maximum."""
+    times = [t for t in scrapes() if not DOWN <= t - START < BACK]
+    back = min(t for t in times if t - START >= BACK)
+    full = RAPL_WRAP - 100
+    return [
+        *(counter(gpu("boot", n), lambda t: steady(t) if t < back else (t - back + 30) * 1000, times) for n in (0, 1)),
+        zone("boot", "package", 0, 100, 100_000),
+        zone("boot", "package", 1, 100, full),
+        zone("boot-cpu", "package", 0, 100, 100_000),
+        zone("boot-cpu", "dram", 0, 20, full),
+        # one of two GPUs is reset in the minute in which the package wraps: no reboot
+        counter(gpu("reset-gpu"), lambda t: steady(t) if t - START < DOWN else (t - START - DOWN) * WATTS * 1000),
+        counter(gpu("reset-gpu", 1)),
+        zone("reset-gpu", "package", 0, 100, full, reboots=False),
+    ]
+
+
+def relieved() -> list[Series]:
+    """A roll-out, in which one pod follows another; and two pods that miss the same twelve scrapes."""
+    together = [t for t in scrapes() if not 15 * HOUR <= t - START < 15 * HOUR + 720]
+    lives = [
+        ("roll", "roll-a", list(scrapes(last=12 * HOUR + 1800))),
+        ("roll", "roll-b", list(scrapes(first=12 * HOUR + 2040))),
+        ("twins", "twin-a", together),
+        ("twins", "twin-b", together),
+    ]
+    return [
+        Series(
+            "vllm:prompt_tokens_total",
+            {"job": job, "pod": pod, "instance": f"{pod}:8000", "engine": "0", "model_name": job},
+            [(t, (t - times[0]) // STEP * 100) for t in times],
+        )
+        for job, pod, times in lives
     ]
 
 

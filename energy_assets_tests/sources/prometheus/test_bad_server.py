@@ -18,21 +18,27 @@ from energy_assets.sources import http
 from energy_assets.sources.base import Desk, Place
 from energy_assets.sources.collect import collect, parse
 from energy_assets.sources.errors import MalformedError, PermanentError, TransientError
-from energy_assets.sources.prometheus.client import Query
+from energy_assets.sources.prometheus.client import NAMES_PATH, Query
 from energy_assets.sources.prometheus.energy import PrometheusEnergy
+from energy_assets.sources.prometheus.meters import built_in
 from energy_assets_tests.prometheus_server import free_port
 
 DAY = DayRange(date(2026, 9, 21), date(2026, 9, 21))
 NOTHING = (200, b'{"status":"success","data":{"resultType":"matrix","result":[]}}')
+NAMES = json.dumps({"status": "success", "data": [meter.metric for meter in built_in(None)]}).encode()
 Reply = tuple[int, bytes]
 Answering = Callable[[str, dict[str, str]], Reply]
 
 
 class Stub:
-    """A web server that answers as a test says and remembers what it was asked."""
+    """A web server that answers as a test says and remembers what it was asked.
+
+    Unless it fails, it says that it has all metrics (`names`).
+    """
 
     def __init__(self) -> None:
         self.answer: Answering = lambda path, form: NOTHING
+        self.names: bytes | None = NAMES
         self.asked: list[tuple[str, dict[str, str], dict[str, str]]] = []
         stub = self
 
@@ -42,6 +48,8 @@ class Stub:
                 form = {key: values[0] for key, values in parse_qs(body).items()}
                 stub.asked.append((self.path, form, {name.lower(): value for name, value in self.headers.items()}))
                 status, reply = stub.answer(self.path, form)
+                if NAMES_PATH in self.path and status == 200 and stub.names is not None:
+                    reply = stub.names
                 self.send_response(status)
                 self.end_headers()
                 self.wfile.write(reply)
@@ -86,7 +94,7 @@ def test_a_server_that_is_down_is_worth_another_try(desk: Desk, monkeypatch: pyt
 def test_one_503_is_repeated(stub: Stub, desk: Desk) -> None:
     stub.answer = lambda path, form: (503, b"loading") if len(stub.asked) == 1 else NOTHING
     assert not collect(source(stub.url), DAY, desk).failures
-    assert stub.asked[0][1] == stub.asked[1][1]
+    assert stub.asked[0][0] == stub.asked[1][0]
 
 
 def test_503_for_good_fails_the_day_as_transient(stub: Stub, desk: Desk) -> None:
@@ -130,7 +138,7 @@ def test_a_query_that_is_too_large_is_asked_in_halves(stub: Stub, desk: Desk, ca
 
 
 def test_an_evaluation_that_stays_too_large_is_permanent(stub: Stub, desk: Desk) -> None:
-    stub.answer = lambda path, form: (422, b"too many samples")
+    stub.answer = lambda path, form: (422 if "query" in form else 200, b"too many samples")
     error = failure(source(stub.url), desk)
     assert isinstance(error, PermanentError)
     assert "--query.max-samples" in str(error)
@@ -163,11 +171,29 @@ def test_warnings_of_the_server_are_logged(stub: Stub, desk: Desk, caplog: pytes
     assert "store x is down" in caplog.text
 
 
-def test_a_prometheus_without_our_metrics_gives_no_rows(stub: Stub, desk: Desk) -> None:
+def test_a_prometheus_without_our_metrics_is_asked_once_and_gives_no_rows(stub: Stub, desk: Desk) -> None:
+    stub.names = b'{"status":"success","data":["up"]}'
     site = source(stub.url)
     parsed, failures = parse(site, collect(site, DAY, desk).editions, desk)
     assert not failures
+    assert parsed is not None
     assert parsed.rows.count().execute() == 0
+    assert len(stub.asked) == 1
+
+
+def test_metrics_without_samples_give_no_rows(stub: Stub, desk: Desk) -> None:
+    site = source(stub.url)
+    parsed, failures = parse(site, collect(site, DAY, desk).editions, desk)
+    assert not failures
+    assert parsed is not None
+    assert parsed.rows.count().execute() == 0
+
+
+def test_an_answer_that_lists_no_metrics_is_malformed(stub: Stub, desk: Desk) -> None:
+    stub.names = b'{"status":"success","data":{}}'
+    error = failure(source(stub.url), desk)
+    assert isinstance(error, MalformedError)
+    assert "no list of metrics" in str(error)
 
 
 def test_secrets_travel_in_headers_and_stay_out_of_receipts(
@@ -176,7 +202,7 @@ def test_secrets_travel_in_headers_and_stay_out_of_receipts(
     monkeypatch.setenv("PROM_TOKEN", "s3cret")
     site = source(f"{stub.url}/prefix", token="env:PROM_TOKEN", headers={"X-Scope-OrgID": "team-a"})
     collected = collect(site, DAY, desk)
-    path, _, headers = stub.asked[0]
+    path, _, headers = stub.asked[1]
     assert path == "/prefix/api/v1/query_range"
     assert (headers["authorization"], headers["x-scope-orgid"]) == ("Bearer s3cret", "team-a")
     receipts = [desk.landing.receipts(landed.sha256) for landed in collected.editions[DAY.first].objects]
@@ -214,7 +240,7 @@ def test_doctor_says_when_no_known_metric_exists(stub: Stub, desk: Desk) -> None
         build = path.endswith("buildinfo")
         return 200, json.dumps({"status": "success", "data": {"version": "3.1.0"} if build else []}).encode()
 
-    stub.answer = answer
+    stub.answer, stub.names = answer, None
     version, nothing = source(stub.url).check(desk)
     assert version.what == "Prometheus 3.1.0 answers"
     assert not nothing.ok

@@ -16,7 +16,18 @@ from energy_assets.sources.base import Desk, Place
 from energy_assets.sources.prometheus.energy import PrometheusEnergy
 from energy_assets.sources.prometheus.meters import CustomMetric
 from energy_assets_tests.conftest import rows_of
-from energy_assets_tests.sources.prometheus.data_centre import DAY_ONE, DAY_TWO, OFFSET, STEP, WATTS
+from energy_assets_tests.sources.prometheus.data_centre import (
+    BACK,
+    DAY,
+    DAY_ONE,
+    DAY_TWO,
+    DOWN,
+    OFFSET,
+    RAPL_WRAP,
+    STEP,
+    WATTS,
+    scrapes,
+)
 
 pytestmark = pytest.mark.real_server
 BOTH = DayRange(DAY_ONE, DAY_TWO)
@@ -68,7 +79,7 @@ def readings(data_centre: str, module_desk: Desk) -> Readings:
         device_labels=("gpu_id",),
         model_label="card_model",
     )
-    site = source(data_centre, metrics=(amd,), rapl_wrap_joules=Decimal(262_144), keep_labels=("instance",))
+    site = source(data_centre, metrics=(amd,), rapl_wrap_joules=Decimal(RAPL_WRAP), keep_labels=("instance",))
     table, notes = rows_of(site, BOTH, module_desk)
     return Readings(table, notes)
 
@@ -222,6 +233,10 @@ def test_an_exporter_that_names_no_users_leaves_the_user_unknown(readings: Readi
     assert {(row["share_id"], row["idle"]) for row in readings.of("steady")} == {("all", False)}
 
 
+def test_a_host_without_users_is_idle_where_its_scrape_job_names_users_of_other_hosts(readings: Readings) -> None:
+    assert {(row["share_id"], row["idle"]) for row in readings.of("reset")} == {("idle", True)}
+
+
 def test_a_batch_job_is_a_workload(readings: Readings) -> None:
     assert {(row["workload_id"], row["labels"]["hpc_job"]) for row in readings.of("slurm")} == {("4711", "4711")}
 
@@ -240,6 +255,36 @@ def test_rapl_wraps_add_the_maximum_and_overlapping_zones_count_once(readings: R
     assert {(row["device_id"], row["device_kind"]) for row in zoned} == {("dram-0", "dram")}
     assert sum(row["energy_kwh"] for row in zoned) == Decimal("0.96")
     assert readings.notes["counter_wraps"] > 60
+
+
+@pytest.mark.parametrize(
+    ("node", "device", "watts"),
+    [
+        pytest.param("boot", "package-0", 100, id="too much energy for a wrap"),
+        pytest.param("boot", "package-1", 100, id="as the GPUs of the host did"),
+        pytest.param("boot-cpu", "package-0", 100, id="too much energy, no GPUs"),
+        pytest.param("boot-cpu", "dram-0", 20, id="as the other zone did"),
+    ],
+)
+def test_a_wrapping_counter_restarts_with_its_host(readings: Readings, node: str, device: str, watts: int) -> None:
+    rows = readings.of(node, device, day=0)
+    steps = len(list(scrapes(0, DOWN))) + len(list(scrapes(BACK, DAY))) - 1
+    joules = (steps * STEP + 30) * watts
+    assert sum(row["energy_kwh"] for row in rows) == pytest.approx(Decimal(joules) / 3_600_000, abs=Decimal("2e-9"))
+
+
+def test_a_wrap_while_one_gpu_is_reset_stays_a_wrap(readings: Readings) -> None:
+    rows = readings.of("reset-gpu", "package-0", day=0)
+    assert sum(row["energy_kwh"] for row in rows) == Decimal("2.4")
+
+
+def test_counters_that_wrap_all_day_travel_in_one_request(data_centre: str, desk: Desk) -> None:
+    site = source(data_centre, selector='instance=~"cpu-host.*"', rapl_wrap_joules=Decimal(RAPL_WRAP))
+    rows_of(site, DayRange(DAY_ONE, DAY_ONE), desk)
+    edition = desk.landing.edition("dc", DAY_ONE)
+    assert edition
+    assert [landed.request["role"] for landed in edition.objects].count("raw") == 1
+    assert len(edition.objects) < 10
 
 
 def test_a_node_meter_is_a_node_and_its_zeros_are_dropped(readings: Readings) -> None:
@@ -271,9 +316,9 @@ def test_plain_counters_need_no_samples(data_centre: str, desk: Desk) -> None:
     edition = desk.landing.edition("dc", DAY_ONE)
     assert edition
     assert {landed.request["role"] for landed in edition.objects} == {
-        "boundary", "lookback", "minimum", "usage", "resets", "irregular", "gauge_hours",
+        "names", "boundary", "lookback", "minimum", "usage", "marked", "gauge_hours",
     }  # fmt: skip
-    assert all('Hostname=~"steady|newcomer"' in landed.request["query"] for landed in edition.objects)
+    assert all('Hostname=~"steady|newcomer"' in str(landed.request) for landed in edition.objects)
 
 
 def test_a_day_that_is_not_over_ends_at_its_last_whole_hour(data_centre: str, desk: Desk) -> None:

@@ -39,7 +39,7 @@ def rows(served: tuple[pa.Table, dict[str, int]], deployment: str) -> list[dict[
 def test_rows_have_the_columns_of_the_contract(served: tuple[pa.Table, dict[str, int]]) -> None:
     table = served[0]
     assert table.column_names == list(InferenceCounts.to_schema().columns)
-    assert table.num_rows == 48
+    assert table.num_rows == 48 + 13 + 12 + 2 * 24
     assert pc.sum(pc.is_null(table["raw_sha256"])).as_py() == 0
     assert {str(table.schema.field(name).type) for name in ("requests", "prompt_tokens")} == {"int64"}
 
@@ -71,5 +71,22 @@ def test_a_server_without_model_label_takes_the_model_of_the_site_file(served: t
 
 def test_the_deployment_may_be_another_label(data_centre: str, desk: Desk) -> None:
     table, _ = rows_of(source(data_centre, deployment_label="job"), DayRange(DAY_TWO, DAY_TWO), desk)
-    assert set(table["deployment"].to_pylist()) == {"vllm", "tgi"}
+    assert set(table["deployment"].to_pylist()) == {"vllm", "tgi", "roll", "twins"}
     assert {row["model_id"] for row in table.to_pylist() if row["deployment"] == "tgi"} == {None}
+
+
+def test_a_deployment_is_observed_while_any_of_its_pods_is(data_centre: str, desk: Desk) -> None:
+    table, _ = rows_of(source(data_centre, deployment_label="job"), DayRange(DAY_ONE, DAY_ONE), desk)
+    coverage = {(row["deployment"], row["hour"].hour): row["coverage"] for row in table.to_pylist()}
+    assert coverage["roll", 12] == Decimal("0.933333")
+    assert coverage["twins", 15] == Decimal("0.8")
+    assert {value for key, value in coverage.items() if key not in {("roll", 12), ("twins", 15)}} == {Decimal(1)}
+
+
+def test_metrics_that_are_absent_are_not_asked_for(data_centre: str, desk: Desk) -> None:
+    rows_of(source(data_centre, selector='job="roll"'), DayRange(DAY_ONE, DAY_ONE), desk)
+    edition = desk.landing.edition("serving", DAY_ONE)
+    assert edition
+    asked = [landed.request for landed in edition.objects]
+    assert len(asked) == 7
+    assert all("tgi" not in request.get("query", "") for request in asked)

@@ -1,0 +1,137 @@
+"""`python -m energy_assets_tests.bench`: run the benchmarks and print what they measure beside their limits."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from energy_assets_tests.bench import day
+from energy_assets_tests.bench.measuring import Measured, best, measure
+
+LIBRARIES = ("duckdb", "deltalake", "ibis-framework", "dagster")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the result: a measurement, and the limit it is held against."""
+
+    case: str
+    run: Measured
+    figure: str = ""
+    limit: str = ""
+    ok: bool | None = None
+
+
+def main() -> None:
+    """Parse the command line, run the cases, print the table."""
+    parser = argparse.ArgumentParser(prog="python -m energy_assets_tests.bench", description=__doc__)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; default: all")
+    parser.add_argument("--gpus", type=int, default=10_000, help="synthetic GPUs (default 10,000)")
+    parser.add_argument("--days", type=int, default=365, help="days of them (default 365)")
+    parser.add_argument("--lines", type=int, default=1_000_000, help="lines of the bill (default 1,000,000)")
+    parser.add_argument("--repeat", type=int, default=1, help="runs of each way of a year, in turn; the best counts")
+    parser.add_argument("--folder", type=Path, help="where the data goes while it runs (default: a temporary folder)")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.cases) - set(CASES):
+        parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
+    out, lines = Console(highlight=False, width=None if sys.stdout.isatty() else 160), []
+    for name in chosen.cases or CASES:
+        folder = Path(tempfile.mkdtemp(prefix=f"bench-{name}-", dir=chosen.folder))
+        try:
+            for line in CASES[name](folder, chosen):
+                out.print(f"[dim]{line.case}: {line.run.seconds:.1f} s[/]")
+                lines.append(line)
+        except (RuntimeError, OSError) as error:
+            out.print(f"[red]{name} could not be measured: {error}[/]")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    out.print(_table(lines))
+    out.print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, ", end="")
+    out.print(", ".join(f"{name} {version(name)}" for name in LIBRARIES))
+
+
+def year(folder: Path, chosen: argparse.Namespace) -> Iterator[Line]:
+    """(a) and (b): a year of a fleet from energy to indicators, against one statement written by hand."""
+    where, rows = {"folder": str(folder), "days": chosen.days}, chosen.gpus * 24 * chosen.days
+    title = f"{chosen.gpus:,} GPUs, {chosen.days} days"
+    yield Line(f"{title}: make the table energy (not judged)", measure("year:fleet", gpus=chosen.gpus, **where))
+    hand, ours, doubles, sums = [], [], [], []
+    for _ in range(chosen.repeat):
+        hand.append(measure("year:by_hand", exact=True, **where))
+        sums.append(measure("year:sums", folder=str(folder), exact=True).facts["sums"])
+        shutil.rmtree(folder / "by_hand_decimals")
+        ours.append(measure("year:ours", **where))
+        sums.append(measure("year:sums", folder=str(folder), exact=None).facts["sums"])
+        for table in ("emissions", "kpis_daily", "kpis_monthly"):
+            shutil.rmtree(folder / "store" / "lake" / table)
+        doubles.append(measure("year:by_hand", exact=False, **where))
+        shutil.rmtree(folder / "by_hand_doubles")
+    mine, theirs, simple = best(ours), best(hand), best(doubles)
+    agree = "same sums" if len(set(sums)) == 1 else "SUMS DIFFER"
+    ratio, audit = mine.seconds / theirs.seconds, mine.parts["audit"][0]
+    yield Line("  by hand: one COPY, exact decimals", _rows(theirs, rows), f"1.00 x, {agree}")
+    yield Line("  by hand: one COPY, doubles", _rows(simple, rows), f"{simple.seconds / theirs.seconds:.2f} x")
+    yield Line("(a) energy to emissions and indicators", mine, f"{ratio:.2f} x by hand", "1.5 x", ratio <= 1.5)
+    yield Line("    its peak memory", mine, f"{mine.peak_mb} MB", "3,000 MB", mine.peak_mb <= 3000)
+    emissions = mine.parts["emissions"]
+    share = audit / (emissions[0] - audit)
+    for part in ("emissions", "audit", "indicators"):
+        yield Line(f"    of it: {part}", _part(mine, part))
+    yield Line("(b) contracts of emissions", _part(mine, "audit"), f"+{share:.1%}", "+15 %", share <= 0.15)
+
+
+def one_day(folder: Path, chosen: argparse.Namespace) -> Iterator[Line]:
+    """(c): one day of the sandbox company."""
+    dagster, direct = day.compare(folder)
+    overhead = dagster.seconds - direct.parts["run"][0]
+    yield Line("  one demo day, assets called directly", _part(direct, "run"))
+    yield Line("  one demo day, through Dagster, without imports", _part(dagster, "run"))
+    yield Line("(c) one demo day, through Dagster", dagster, f"+{overhead:.1f} s", "+5 s", overhead < 5)
+
+
+def bill(folder: Path, chosen: argparse.Namespace) -> Iterator[Line]:
+    """(d): a million lines of a FOCUS bill to cost."""
+    measure("bill:write", folder=str(folder), rows=chosen.lines)
+    run = measure("bill:to_cost", folder=str(folder))
+    for part in run.parts:
+        yield Line(f"    of it: {part}", _part(run, part))
+    yield Line("(d) FOCUS lines to cost", run, f"{run.cpu_s:.1f} CPU s", "10 CPU s", run.cpu_s < 10)
+    yield Line("    its peak memory", run, f"{run.peak_mb} MB", "1,000 MB", run.peak_mb <= 1000)
+
+
+CASES: dict[str, Callable[[Path, argparse.Namespace], Iterator[Line]]] = {"year": year, "day": one_day, "bill": bill}
+
+
+def _rows(run: Measured, rows: int) -> Measured:
+    return Measured(rows, run.seconds, run.cpu_s, run.peak_mb, run.parts, run.facts)
+
+
+def _part(run: Measured, part: str) -> Measured:
+    return Measured(run.rows, *run.parts[part], run.peak_mb, {}, {})
+
+
+def _table(lines: list[Line]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("case", "rows", "seconds", "rows/s", "CPU s", "peak MB", "figure", "limit", ""):
+        table.add_column(heading, justify="left" if heading in ("case", "") else "right", no_wrap=True)
+    for line in lines:
+        run, verdict = line.run, {None: "", True: "[green]ok[/]", False: "[bold red]OVER[/]"}[line.ok]
+        speed = f"{run.rows / run.seconds:,.0f}" if run.seconds else ""
+        cells = (f"{run.rows:,}", f"{run.seconds:.1f}", speed, f"{run.cpu_s:.1f}", f"{run.peak_mb:,}")
+        table.add_row(line.case, *cells, line.figure, line.limit, verdict)
+    return table
+
+
+if __name__ == "__main__":
+    main()
