@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -148,9 +149,9 @@ def sql(site_path: Path, query: str) -> None:
     if sys.stdout.isatty():
         _print_rows(columns, rows)
     else:
-        writer = csv.writer(sys.stdout)
+        writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerows([_plain(value) for value in row] for row in rows)
 
 
 @main.command()
@@ -297,8 +298,15 @@ def _print_report(folder: Path) -> None:
 def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     table = Table(*(escape(name) for name in columns))
     for row in rows:
-        table.add_row(*("" if value is None else escape(str(value)) for value in row))
+        table.add_row(*(escape(_plain(value)) for value in row))
     out.print(table)
+
+
+def _plain(value: Any) -> str:
+    """A cell's text; decimals with all their digits and no exponent."""
+    if value is None:
+        return ""
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 def _site(path: Path) -> Site:

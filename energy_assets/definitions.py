@@ -15,6 +15,7 @@ from energy_assets.kpis.assets import kpi_assets
 from energy_assets.materialize import Warehouse
 from energy_assets.operations.checks import arrival_checks
 from energy_assets.operations.freshness import with_freshness
+from energy_assets.operations.labels import with_labels
 from energy_assets.operations.schedules import jobs, schedules
 from energy_assets.site import Site, site_from_environment
 from energy_assets.sources.asset import raw_asset
@@ -39,7 +40,7 @@ def build_defs(site: Site, resource_overrides: Mapping[str, Any] | None = None) 
     ]
     warehouse = Warehouse(root=disk.root, options=site.storage.options)
     return dg.Definitions(
-        assets=with_freshness(assets),
+        assets=with_labels(with_freshness(assets), site),
         asset_checks=arrival_checks(site),
         jobs=jobs(site),
         schedules=schedules(site),

@@ -83,6 +83,12 @@ class Lake:
         delta = self._delta(table, version)
         return _fingerprints(delta) if delta else {}
 
+    def row_count(self, table: str) -> int:
+        """Rows of a whole table, as its log tells them; 0 when it does not exist."""
+        delta = self._delta(table)
+        counts = pa.table(delta.get_add_actions(flatten=True))["num_records"] if delta else []
+        return sum(int(count.as_py()) for count in counts)
+
     def read(
         self,
         con: Any,

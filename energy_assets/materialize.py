@@ -30,7 +30,9 @@ from energy_assets.storage import Storage
 from energy_assets.tables import Table
 
 CONTRACT = "contract"
-PREVIEW_ROWS = 5
+ROWS_PUBLISHED = "rows_published"
+"""Metadata: rows of the partitions of a run; Dagster's own `row_count` is of the whole table."""
+PREVIEW_ROWS = 3
 SUMMARY_ROWS = 40
 CHUNK = 31
 """Partitions published in one commit: a month of days keeps memory bounded over long ranges."""
@@ -118,13 +120,13 @@ class Proof:
 
     def result(self, found: Sequence[Mapping[str, Any]], asset_key: dg.AssetKey) -> dg.AssetCheckResult:
         """The check's result for the breaches found."""
-        examples = dg.MetadataValue.md(markdown(found[:EXAMPLES]))
+        examples = {"examples": dg.MetadataValue.md(markdown(found[:EXAMPLES]))} if found else {}
         return dg.AssetCheckResult(
             passed=not found,
             check_name=self.name,
             asset_key=asset_key,
             severity=self.severity,
-            metadata={"breaches": len(found), "examples": examples},
+            metadata={"breaches": len(found), **examples},
         )
 
 
@@ -258,7 +260,7 @@ def table_asset(
         with connection(duckdb) as con:
             published = Reader(lake, con)(table, keys)
             told = dg.MetadataValue.md(markdown(summary(published).limit(SUMMARY_ROWS).to_pyarrow().to_pylist()))
-            done = result(table, commits, published, {"summary": told})
+            done = result(table, lake, commits, published, {"summary": told})
         proven = [proof.result(breaches[proof.name], key) for proof in proofs]
         yield done._replace(check_results=[*(done.check_results or []), *proven])
 
@@ -266,9 +268,17 @@ def table_asset(
 
 
 def result(
-    table: Table, commits: Sequence[Commit], preview: ir.Table, more: Mapping[str, Any] | None = None
+    table: Table, lake: Lake, commits: Sequence[Commit], published: ir.Table, more: Mapping[str, Any] | None = None
 ) -> dg.MaterializeResult[None]:
-    """What Dagster records of a finished table: rows, version, fingerprint, preview, the passed check."""
+    """What Dagster records of a finished table: rows, version, fingerprint, preview, the passed check.
+
+    Args:
+        table: The table.
+        lake: Where it lies.
+        commits: What the run published.
+        published: Rows to show a few of.
+        more: Further metadata.
+    """
     fingerprints = {day: text for commit in commits for day, text in commit.fingerprints.items()}
     joined = "".join(f"{day}{fingerprints[day]}" for day in sorted(fingerprints))
     changed = sum(len(commit.changed) for commit in commits)
@@ -276,10 +286,11 @@ def result(
         asset_key=dg.AssetKey(table.asset),
         data_version=dg.DataVersion(hashlib.sha256(joined.encode()).hexdigest()[:32]),
         metadata={
-            "dagster/row_count": sum(sum(commit.rows.values()) for commit in commits),
+            "dagster/row_count": lake.row_count(table.name),
+            ROWS_PUBLISHED: sum(sum(commit.rows.values()) for commit in commits),
             "delta_version": next((c.version for c in reversed(commits) if c.version is not None), -1),
             "partitions_changed": changed,
-            "preview": dg.MetadataValue.md(markdown(preview.limit(PREVIEW_ROWS).to_pyarrow().to_pylist())),
+            "preview": dg.MetadataValue.md(upright(published.limit(PREVIEW_ROWS).to_pyarrow().to_pylist())),
             **(more or {}),
         },
         check_results=[dg.AssetCheckResult(passed=True, check_name=CONTRACT, asset_key=dg.AssetKey(table.asset))],
@@ -294,6 +305,14 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
     lines += ["| " + " | ".join(_cell(row[name]) for name in names) + " |" for row in rows]
     return "\n".join(lines)
+
+
+def upright(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A Markdown table with a line per column, which stays readable where a table has many columns."""
+    names = list(rows[0]) if rows else []
+    return markdown(
+        [{"column": name, **{f"row {number}": row[name] for number, row in enumerate(rows, 1)}} for name in names]
+    )
 
 
 def _cell(value: Any) -> str:

@@ -17,8 +17,10 @@ from uuid import uuid4
 
 import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
+from filelock import FileLock
 
 from energy_assets.definitions import build_defs
+from energy_assets.materialize import ROWS_PUBLISHED
 from energy_assets.operations.schedules import (
     RANGE_END,
     RANGE_START,
@@ -91,9 +93,12 @@ def instance(site: Site) -> Iterator[dg.DagsterInstance]:
     home = dagster_home(site)
     home.mkdir(parents=True, exist_ok=True)
     settings = home / "dagster.yaml"
-    if not settings.exists():
-        settings.write_text(INSTANCE, encoding="utf-8")
-    with dg.DagsterInstance.from_config(str(home)) as opened:
+    with FileLock(home / ".opening"):
+        # Dagster makes its tables on first use, and two runs that start at once would both make them.
+        if not settings.exists():
+            settings.write_text(INSTANCE, encoding="utf-8")
+        opened = dg.DagsterInstance.from_config(str(home))
+    with opened:
         yield opened
 
 
@@ -187,7 +192,7 @@ def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
     kinds = {"STEP_START": "start", "STEP_SUCCESS": "done", "STEP_UP_FOR_RETRY": "note"}
     if event.event_type_value == "ASSET_MATERIALIZATION":
         materialization = event.step_materialization_data.materialization
-        rows = materialization.metadata.get("dagster/row_count")
+        rows = materialization.metadata.get(ROWS_PUBLISHED)
         if rows is not None:
             outcome.rows[asset] = int(rows.value)  # type: ignore[arg-type]
     elif event.event_type_value == "STEP_FAILURE" and _interrupted(event):

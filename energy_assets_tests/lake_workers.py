@@ -45,7 +45,7 @@ def readings(con: Any, days: Sequence[date], count: int, node: str) -> Any:
             1::DECIMAL(18, 9) AS energy_kwh, 1::DECIMAL(18, 9) AS usage_hours, 'metered_node' AS method,
             2::SMALLINT AS quality_tier, 1::DECIMAL(9, 6) AS coverage, NULL::VARCHAR AS workload_id,
             false AS idle, MAP([]::VARCHAR[], []::VARCHAR[]) AS labels, '{SHA}' AS raw_sha256
-        FROM unnest([{listed}]) AS t(day), range({count}) AS r(n)"""  # noqa: S608 - made of constants of the tests
+        FROM unnest([{listed}]) AS t(day), range({count}) AS r(n)"""
     )
 
 

@@ -14,7 +14,7 @@ from energy_assets.storage import Storage
 
 @contextmanager
 def s3_bucket() -> Iterator[Storage]:
-    """A storage root in a fresh bucket; moto's servers of one process share their buckets, so it has a name of its own."""
+    """A storage root in a fresh bucket of its own name, as moto's servers of one process share their buckets."""
     name = f"lake-{uuid4().hex[:12]}"
     server = ThreadedMotoServer(port=0)
     server.start()

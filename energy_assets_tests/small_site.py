@@ -33,7 +33,10 @@ sources:
   - {name: bills, kind: focus_files, path: "bills/*.csv"}
 attribution:
   rules:
-    - {match: {node_id: n1, workload_id: "train-*"}, project: "<script>lab</script>", model_id: tiny, workload_type: training}
+    - match: {node_id: n1, workload_id: "train-*"}
+      project: "<script>lab</script>"
+      model_id: tiny
+      workload_type: training
     - {match: {team: "*"}, project: "{label:team}"}
 """
 

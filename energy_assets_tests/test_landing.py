@@ -63,7 +63,7 @@ def test_what_lands_comes_back_byte_for_byte(storage: Storage, tmp_path: Path) -
 def test_a_large_file_streams_through_landing(storage: Storage, tmp_path: Path) -> None:
     """Incompressible and larger than a part of a multipart upload, which cannot be create-only."""
     source = tmp_path / "large.bin"
-    source.write_bytes(random.Random(1).randbytes(12 << 20))
+    source.write_bytes(random.Random(1).randbytes(12 << 20))  # noqa: S311
     landing = storage.landing()
     landed = landing.put("meters", answer(source), NOON)
     assert landing.put("meters", answer(source), LATER) == landed

@@ -159,7 +159,9 @@ def test_a_malformed_day_fails_alone_and_heals_alone(daily: Path) -> None:
     assert message == f"raw/meters: 1 of 3 days failed, 2 are published.\n{bad}: {bad}.txt: no number. Mend the file."
     assert set(energy_by_day(site)) == set(DAYS) - {bad}
     with instance(site) as dagster:
-        assert dagster.get_materialized_partitions(dg.AssetKey(["raw", "meters"])) == {str(d) for d in set(DAYS) - {bad}}
+        assert dagster.get_materialized_partitions(dg.AssetKey(["raw", "meters"])) == {
+            str(d) for d in set(DAYS) - {bad}
+        }
     assert site.disk().landing().edition("meters", bad), "the bytes stay, as evidence"
 
     (daily / f"in/{bad}.txt").write_text("2.5")
@@ -212,7 +214,7 @@ def everything_written(folder: Path) -> Iterator[tuple[str, bytes]]:
         if path.suffix == ".db":
             with sqlite3.connect(path) as con:
                 for (name,) in con.execute("select name from sqlite_master where type = 'table'").fetchall():
-                    for row in con.execute(f'select * from "{name}"'):  # noqa: S608
+                    for row in con.execute(f'select * from "{name}"'):
                         for cell in row:
                             yield f"{path}:{name}", _plain(cell)
 
@@ -236,7 +238,8 @@ def test_secrets_are_in_nothing_that_a_run_leaves_behind(tmp_path: Path, monkeyp
         path.write_text(
             "organisation: {name: Secretive}\nstart: 2024-05-30\n"
             f"storage:\n  root: {bucket.root}\n  options: {options}\n"
-            f"sources: [{{name: grid, kind: electricity_maps, token: 'env:EA_TOKEN', url: '{server.url}', zones: [DE]}}]\n"
+            "sources:\n"
+            f"- {{name: grid, kind: electricity_maps, token: 'env:EA_TOKEN', url: '{server.url}', zones: [DE]}}\n"
         )
         site = load_site(path)
         done, steps = run(site, THIRD)
@@ -259,7 +262,11 @@ COMMAND = str(Path(sys.executable).with_name("energy-assets"))
 def start(path: Path, days: DayRange) -> subprocess.Popen[str]:
     arguments = ["run", "--site", str(path), "--from", str(days.first), "--to", str(days.last)]
     return subprocess.Popen(
-        [COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "200"}
+        [COMMAND, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
     )
 
 

@@ -51,7 +51,10 @@ def faults(folder: Path, text: str) -> list[str]:
 
 def test_a_good_file_becomes_a_site(tmp_path: Path) -> None:
     site = load(tmp_path, GOOD)
-    assert [(source.name, source.feeds) for source in site.sources] == [("meters", "energy"), ("grid", "grid_intensity")]
+    assert [(source.name, source.feeds) for source in site.sources] == [
+        ("meters", "energy"),
+        ("grid", "grid_intensity"),
+    ]
     assert (site.zones, str(site.places["meters"].pue)) == (("DE",), "1.2")
     assert site.disk().root == str(tmp_path / "var")
     assert site.engine.kind == "duckdb"
@@ -69,26 +72,62 @@ def test_a_storage_folder_is_relative_to_the_file_not_to_where_one_stands(
 @pytest.mark.parametrize(
     ("wrong", "right", "expected"),
     [
-        ("orgnisation: {name: Test}", "organisation: {name: Test}",
-         ["1: orgnisation: unknown key; did you mean 'organisation'? Allowed: organisation, start", "1: organisation: is missing"]),
+        (
+            "orgnisation: {name: Test}",
+            "organisation: {name: Test}",
+            [
+                "1: orgnisation: unknown key; did you mean 'organisation'? Allowed: organisation, start",
+                "1: organisation: is missing",
+            ],
+        ),
         ("  rot: ./var", "  root: ./var", ["4: storage.rot: unknown key; did you mean 'root'? Allowed: root, options"]),
-        ("start: yesterday", "start: 2024-05-01", ["2: start: Input should be a valid date", "first day of the daily partitions"]),
+        (
+            "start: yesterday",
+            "start: 2024-05-01",
+            ["2: start: Input should be a valid date", "first day of the daily partitions"],
+        ),
         ("start: 2024-13-01", "start: 2024-05-01", ["is no valid YAML", "month must be in 1..12"]),
-        ("kind: power_file\n", "kind: power_files\n",
-         ["7: sources[0].kind: 'power_file' is no kind of source; did you mean 'power_files'? Allowed: aws_focus_export"]),
-        ("kind: [power_files]\n", "kind: power_files\n", ["7: sources[0].kind: '['power_files']' is no kind of source"]),
-        ("pth: x", "path: meters/*.csv", ["8: sources[0].pth: unknown key; did you mean 'path'?", "sources[0].path: is missing: glob"]),
-        ("pue: 0.9", "pue: 1.2", ["10: sources[0].place.pue: Input should be greater than or equal to 1", "power usage effectiveness"]),
+        (
+            "kind: power_file\n",
+            "kind: power_files\n",
+            [
+                "7: sources[0].kind: 'power_file' is no kind of source; did you mean 'power_files'?",
+                "Allowed: aws_focus_export, electricity_maps",
+            ],
+        ),
+        (
+            "kind: [power_files]\n",
+            "kind: power_files\n",
+            ["7: sources[0].kind: '['power_files']' is no kind of source"],
+        ),
+        (
+            "pth: x",
+            "path: meters/*.csv",
+            ["8: sources[0].pth: unknown key; did you mean 'path'?", "sources[0].path: is missing: glob"],
+        ),
+        (
+            "pue: 0.9",
+            "pue: 1.2",
+            ["10: sources[0].place.pue: Input should be greater than or equal to 1", "power usage effectiveness"],
+        ),
         ("zone: DE, pu: 1", "zone: DE, pue: 1.2", ["10: sources[0].place.pu: unknown key; did you mean 'pue'?"]),
         ("name: Meters!", "name: meters", ["6: sources[0].name: String should match pattern", "unique name"]),
-        ("name: meters\n    kind: elec", "name: grid\n    kind: elec", ["11: sources[1].name: 'meters' is the name of another source"]),
-        ("workload_type: trainin", "workload_type: training", ["attribution.rules[0].workload_type: Input should be 'training'"]),
-        ("project: \"{lable:team}\"", "project: lab", ["attribution.rules[0].project:", "{label:team}"]),
+        (
+            "name: meters\n    kind: elec",
+            "name: grid\n    kind: elec",
+            ["11: sources[1].name: 'meters' is the name of another source"],
+        ),
+        (
+            "workload_type: trainin",
+            "workload_type: training",
+            ["attribution.rules[0].workload_type: Input should be 'training'"],
+        ),
+        ('project: "{lable:team}"', "project: lab", ["attribution.rules[0].project:", "{label:team}"]),
         ("match: {}", "match: {source: meters}", ["attribution.rules[0].match:", "at least 1"]),
         ("folder: /tmp\nstart", "start", ["2: folder: unknown key"]),
         ("start: 2024-05-01\nstart: 2024-05-01", "start: 2024-05-01", ["3: start: is there twice"]),
     ],
-)  # fmt: skip
+)
 def test_a_fault_is_answered_with_line_key_and_what_is_allowed(
     tmp_path: Path, wrong: str, right: str, expected: list[str]
 ) -> None:
@@ -99,7 +138,11 @@ def test_a_fault_is_answered_with_line_key_and_what_is_allowed(
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     text = GOOD.replace("start: 2024-05-01", "start: soon").replace("zone: DE", "zon: DE").replace("./var", "[]")
-    assert [fault.split(": ")[1] for fault in faults(tmp_path, text)] == ["sources[0].place.zon", "start", "storage.root"]
+    assert [fault.split(": ")[1] for fault in faults(tmp_path, text)] == [
+        "sources[0].place.zon",
+        "start",
+        "storage.root",
+    ]
 
 
 @pytest.mark.parametrize("token", ["hunter2-abcdef", "hunter2:abc"])
@@ -113,7 +156,9 @@ def test_a_secret_in_the_clear_is_refused_and_not_repeated(tmp_path: Path, token
 def test_a_secret_of_the_storage_must_be_a_reference_too(
     tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = GOOD.replace("root: ./var", "root: s3://b/p\n  options: {aws_region: eu-west-1, KEY: VALUE}").replace("KEY", key)
+    text = GOOD.replace("root: ./var", "root: s3://b/p\n  options: {aws_region: eu-west-1, KEY: VALUE}").replace(
+        "KEY", key
+    )
     (said,) = faults(tmp_path, text.replace("VALUE", "hunter2"))
     assert "write a reference to the secret" in said
     assert "hunter2" not in said

@@ -24,7 +24,10 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
         return emissions(read(ENERGY, days), read(GRID_INTENSITY, days), site.places, site.factors.scope2_basis)
 
     upstream = [ENERGY, *([GRID_INTENSITY] if site.feeding("grid_intensity") else [])]
-    about = "Each kWh times the intensity of its own UTC hour and grid zone: location_g, upstream_g, lifecycle_g."
+    about = (
+        "Each kWh times the intensity of its own UTC hour and grid zone: `location_g` (Scope 2), `upstream_g` "
+        "(Scope 3.3) and `lifecycle_g`. Without a factor they are NULL, and count as not covered."
+    )
     return [table_asset(site, EMISSIONS, upstream, daily(site), about, make, _summary)]
 
 

@@ -30,7 +30,10 @@ def kpi_assets(site: Site) -> list[dg.AssetsDefinition]:
         return monthly_kpis(read(KPIS_DAILY, [day for first in months for day in Month.of(first).days]))
 
     upstream = [t for t, feed in ((EMISSIONS, "energy"), (COST, "cost"), (ACTIVITY, "activity")) if site.feeding(feed)]
-    about = "Indicators by day: energy, emissions, per request and token, cost, idle, coverage, tiers."
+    about = (
+        "Indicators by day, in total and by source, zone, project, model and workload: energy, emissions, per "
+        "request and token, cost, idle share, coverage, quality tiers. Each with its numerator and denominator."
+    )
     monthly_about = "Indicators by month: the days' numerators and denominators summed, divided last."
     return [
         table_asset(site, KPIS_DAILY, upstream, daily(site), about, days_rows, _headline),

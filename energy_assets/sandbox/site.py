@@ -104,7 +104,7 @@ def site_text(company: Company, token: Path) -> str:
         company: Its servers are up: their addresses are written down.
         token: The file with the grid service's token, absolute.
     """
-    parts = [_HEAD.format(organisation=_organisation(), start=company.days.first.replace(day=1))]
+    parts = [_HEAD.format(organisation=_organisation(), start=company.days.first)]
     for location in LOCATIONS:
         url = company.prometheus[location.name].url
         parts.append(

@@ -71,9 +71,11 @@ def raw_asset(source: Source, site: Site) -> dg.AssetsDefinition:
                 raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_WAIT_S) from failure
             raise failure
         with connection(duckdb) as con:
-            rows = warehouse.lake.read(con, table.name, table.model, [days.last])
+            lake = warehouse.lake
+            rows = lake.read(con, table.name, table.model, [days.last])
             more = {name: dg.MetadataValue.int(count) for name, count in sorted(outcome.notes.items())}
-            done = result(table, outcome.commits, rows.drop("labels") if "labels" in rows.columns else rows, more)
+            shown = rows.drop("labels") if "labels" in rows.columns else rows
+            done = result(table, lake, outcome.commits, shown, more)
         version = "".join(outcome.objects[day] for day in sorted(outcome.objects))
         yield done._replace(data_version=dg.DataVersion(_short(version)))
 

@@ -27,14 +27,21 @@ def unified_assets(site: Site) -> list[dg.AssetsDefinition]:
     rules = site.attribution.rules
     made: list[dg.AssetsDefinition] = []
     if site.feeding("energy"):
-        about = "Every kWh once, by hour, device, place and owner."
+        about = (
+            "Every kWh once, by hour, device, place and owner: IT energy before PUE. Each row says how it was "
+            "measured (`method`), how good that is (`quality_tier`), how much of the hour was observed (`coverage`) "
+            "and how uncertain it is. What was not observed is NULL, never 0."
+        )
         proofs = _energy_proofs(site)
         made.append(_asset(site, ENERGY, "energy", about, lambda raw: _energy(site, raw), _energy_summary, proofs))
     if site.feeding("cost"):
-        about = "Every charge of every bill, amounts as printed."
+        about = (
+            "Every charge of every bill once, amounts as printed, by hour, service and owner; FOCUS names in snake "
+            "case. Currencies are never added up."
+        )
         made.append(_asset(site, COST, "cost", about, lambda raw: cost(raw, rules), _cost_summary))
     if site.feeding("activity"):
-        about = "What workloads delivered: requests and tokens by hour."
+        about = "What workloads delivered: requests and tokens by hour, model and deployment, restarts handled."
         made.append(_asset(site, ACTIVITY, "activity", about, lambda raw: activity(raw, rules), _activity_summary))
     return made
 

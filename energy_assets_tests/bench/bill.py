@@ -14,26 +14,26 @@ from energy_assets_tests.bench.assets import call
 from energy_assets_tests.bench.measuring import Work
 
 DAYS = DayRange(date(2025, 3, 1), date(2025, 3, 31))
-_SITE = f"""\
+_SITE = """\
 organisation: {{name: Synthetic bill, currency: USD}}
-start: {DAYS.first}
-storage: {{root: ./store}}
+start: {first}
+storage: {{root: ./store_{ending}}}
 engine: {{kind: duckdb, memory_limit: 700MB, threads: 2}}
 sources:
-  - {{name: bills, kind: focus_files, path: bill.csv.gz}}
+  - {{name: bills, kind: focus_files, path: bill.{ending}}}
 attribution: {{rules: [{{match: {{project: "*"}}, project: "{{label:project}}"}}]}}
 """
 
 
-def write(folder: str, rows: int) -> Work:
-    """Write the bill (CSV, gzip) and the site file."""
-    Path(folder, "site.yaml").write_text(_SITE, encoding="utf-8")
-    return Work(rows=write_focus_bill(Path(folder) / "bill.csv.gz", DAYS, rows=rows))
+def write(folder: str, rows: int, ending: str) -> Work:
+    """Write the bill and its site file."""
+    Path(folder, f"{ending}.yaml").write_text(_SITE.format(first=DAYS.first, ending=ending), encoding="utf-8")
+    return Work(rows=write_focus_bill(Path(folder) / f"bill.{ending}", DAYS, rows=rows))
 
 
-def to_cost(folder: str) -> Work:
+def to_cost(folder: str, ending: str) -> Work:
     """The assets `raw/bills` and `unified/cost`, called as a run calls them."""
-    site, work = load_site(Path(folder) / "site.yaml"), Work()
+    site, work = load_site(Path(folder) / f"{ending}.yaml"), Work()
     (source,) = site.sources
     with work.part("raw"):
         call(raw_asset(source, site), site, list(DAYS))

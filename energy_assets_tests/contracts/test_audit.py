@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import ibis
 import ibis.expr.types as ir
@@ -38,7 +38,7 @@ class Everything(DataFrameModel):
     class Config:
         """Grain."""
 
-        unique = ["day", "name"]
+        unique: ClassVar = ["day", "name"]
         name = "everything"
 
 
@@ -121,7 +121,9 @@ def test_rows_that_share_a_key_are_counted_beyond_the_first() -> None:
 def test_a_key_with_an_unknown_part_is_a_key_too() -> None:
     rows = [{"project": None, "value": Decimal(1)}] * 2
     schema = schema_of(tables.KpisDaily).to_pyarrow()
-    full = [{**dict.fromkeys(schema.names), "day": DAYS[0], "kpi": "k", "grain": "total", "unit": "u", **r} for r in rows]
+    full = [
+        {**dict.fromkeys(schema.names), "day": DAYS[0], "kpi": "k", "grain": "total", "unit": "u", **r} for r in rows
+    ]
     error = breach(ibis.memtable(pa.Table.from_pylist(full, schema=schema)), tables.KpisDaily)
     assert list(error.violations.values()) == [1]
     assert len(error.examples) == 2
@@ -150,7 +152,7 @@ def test_columns_come_out_in_the_contracts_order_and_types() -> None:
 
 def shuffled(seed: int) -> pa.Table:
     rows = [{**READING, "device_id": f"d{n}", "energy_kwh": Decimal(n) / 8, "day": DAYS[n % 2]} for n in range(200)]
-    random.Random(seed).shuffle(rows)
+    random.Random(seed).shuffle(rows)  # noqa: S311
     made: pa.Table = table(raw.EnergyReadings, rows).to_pyarrow()
     return made
 

@@ -28,7 +28,9 @@ DIMENSIONS = GRAINS[1:]
 D = Decimal
 
 
-def used(day: date, n: int, source: str, zone: str | None, project: str, model: str | None, kind: str, kwh: Any, **more: Any) -> Row:
+def used(
+    day: date, n: int, source: str, zone: str | None, project: str, model: str | None, kind: str, kwh: Any, **more: Any
+) -> Row:
     """One device-hour with PUE 1.2, 300 g direct and 400 g life-cycle per kWh unless `more` says otherwise."""
     row = {
         "day": day, "hour": at(n, day), "device_id": f"{source}-{n}", "source": source, "zone": zone,
@@ -153,6 +155,7 @@ def scaled(value: Decimal | None, factor: str) -> Decimal | None:
 
 def expected_of(day: date, grain: str, name: str) -> dict[tuple[str, str], tuple[Any, Any]]:
     """(KPI, unit) to (numerator, denominator) of one member, from the definitions."""
+
     def mine(rows: list[Row], **defaults: str) -> list[Row]:
         return [r for r in rows if r["day"] == day and member(defaults | r, grain) == name]
 
@@ -169,19 +172,16 @@ def expected_of(day: date, grain: str, name: str) -> dict[tuple[str, str], tuple
     ratios: dict[tuple[str, str], Any] = {
         ("idle_share", "share"): divide(add(u, "energy_kwh", lambda r: r["workload_type"] == "idle") or 0, it),
         ("coverage", "share"): divide(sum((r.get("coverage", D(1)) for r in u), D(0)), len(u)) if u else None,
-        ("factor_coverage", "share"): divide(add(u, "facility_kwh", lambda r: r["location_g"] is not None) or 0, facility),
+        ("factor_coverage", "share"): divide(
+            add(u, "facility_kwh", lambda r: r["location_g"] is not None) or 0, facility
+        ),
     }
     if grain in ("total", "source", "zone"):
-        ratios["attributed_share", "share"] = divide(add(u, "energy_kwh", lambda r: r["project"] != "unknown") or 0, it)
-        for n in (1, 2, 3, 4):
-            tier = add(u, "energy_kwh", lambda r, n=n: r.get("quality_tier", 2) == n)
-            factor = add(u, "facility_kwh", lambda r, n=n: r["factor_tier"] == n)
-            ratios[f"tier{n}_share", "share"] = divide(tier or 0, it)
-            ratios[f"factor_tier{n}_share", "share"] = divide(factor or 0, facility)
+        ratios |= shares(u, it, facility)
     if grain in ("total", "source", "zone", "project"):
-        for k, unit in (("location", "location-based"), ("lifecycle", "life-cycle")):
+        for k, basis in (("location", "location-based"), ("lifecycle", "life-cycle")):
             known = add(u, "facility_kwh", lambda r, k=k: r[f"{k}_g"] is not None)
-            ratios[f"carbon_intensity_{k}", f"gCO2e ({unit}) per kWh"] = divide(add(u, f"{k}_g"), known)
+            ratios[f"carbon_intensity_{k}", f"gCO2e ({basis}) per kWh"] = divide(add(u, f"{k}_g"), known)
     if grain in ("total", "model_id"):
         kwh, grams = serving(u, day, "facility_kwh"), serving(u, day, "location_g")
         thousands, millions = scaled(add(a, "requests"), "0.001"), scaled(add(a, "generated_tokens"), "0.000001")
@@ -198,8 +198,24 @@ def expected_of(day: date, grain: str, name: str) -> dict[tuple[str, str], tuple
     return found | {k: v for k, v in ratios.items() if v is not None}
 
 
+def shares(u: list[Row], it: Any, facility: Any) -> dict[tuple[str, str], Any]:
+    """Attributed and tier shares of one member."""
+    attributed = add(u, "energy_kwh", lambda r: r["project"] != "unknown")
+    ratios = {("attributed_share", "share"): divide(attributed or 0, it)}
+    for n in (1, 2, 3, 4):
+        tier = add(u, "energy_kwh", lambda r, n=n: r.get("quality_tier", 2) == n)
+        factor = add(u, "facility_kwh", lambda r, n=n: r["factor_tier"] == n)
+        ratios[f"tier{n}_share", "share"] = divide(tier or 0, it)
+        ratios[f"factor_tier{n}_share", "share"] = divide(factor or 0, facility)
+    return ratios
+
+
 def every_member() -> set[tuple[date, str, str]]:
-    defaults = [(USED, {}), (SERVED, {"source": "serving", "workload_type": "inference"}), (SPENT, {"source": "bills", "workload_type": "unknown"})]
+    defaults = [
+        (USED, {}),
+        (SERVED, {"source": "serving", "workload_type": "inference"}),
+        (SPENT, {"source": "bills", "workload_type": "unknown"}),
+    ]
     return {(r["day"], grain, member(d | r, grain)) for rows, d in defaults for r in rows for grain in GRAINS}
 
 

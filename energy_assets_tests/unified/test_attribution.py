@@ -12,7 +12,7 @@ from energy_assets.site import Rule
 from energy_assets.unified.attribution import attribute, glob_to_regex
 from energy_assets_tests.rows import rows_of, table
 
-HOSTILE = ["<script>alert(1)</script>", "=cmd()", "O'Brien \"x\"", "two\nlines", "a\\b", "50%_", "ünï", "{label:team}"]
+HOSTILE = ["<script>alert(1)</script>", "=cmd()", 'O\'Brien "x"', "two\nlines", "a\\b", "50%_", "ünï", "{label:team}"]
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,15 @@ BY_TEAM = rule({"team": "*"}, project="{label:team}", model_id="{label:model_nam
         ([rule({"namespace": "LLM-*"}, project="p")], {"labels": LLM}, ("unknown", None, "unknown")),
         ([rule({"namespace": ["batch", "llm-*"]}, project="p")], {"labels": LLM}, ("p", None, "unknown")),
         ([rule({"namespace": "llm-*", "team": "other"}, project="p")], {"labels": LLM}, ("unknown", None, "unknown")),
-        ([rule({"namespace": "x"}, project="a"), rule({"namespace": "llm-*"}, project="b"),
-          rule({"namespace": "llm-chat"}, project="c", workload_type="training")], {"labels": LLM}, ("b", None, "unknown")),
+        (
+            [
+                rule({"namespace": "x"}, project="a"),
+                rule({"namespace": "llm-*"}, project="b"),
+                rule({"namespace": "llm-chat"}, project="c", workload_type="training"),
+            ],
+            {"labels": LLM},
+            ("b", None, "unknown"),
+        ),
         ([BY_TEAM], {"labels": LLM}, ("assistants", "llama-3", "inference")),
         ([BY_TEAM], {"labels": {"team": "ops"}}, ("ops", None, "inference")),
         ([rule({"source": "meters"}, project="{label:team}")], {"labels": {}}, ("unknown", None, "unknown")),
@@ -60,7 +67,7 @@ BY_TEAM = rule({"team": "*"}, project="{label:team}", model_id="{label:model_nam
         ([rule({"rank": "0"}, project="p")], {"labels": {"rank": "0"}}, ("p", None, "unknown")),
         ([rule({"source": "meters"}, project="p", workload_type="training")], {"idle": True}, ("idle", None, "idle")),
     ],
-)  # fmt: skip
+)
 def test_a_row_gets_the_owner_of_the_first_rule_that_matches(
     con: Any, rules: list[dict[str, Any]], row: dict[str, Any], expected: tuple[Any, Any, Any]
 ) -> None:

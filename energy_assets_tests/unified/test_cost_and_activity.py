@@ -40,6 +40,8 @@ def test_a_server_nobody_claims_is_still_inference_and_unknown_counts_stay_unkno
     rows = [{"requests": None}, {"deployment": "d2", "labels": {"team": "alpha"}, "requests": 2**53 + 1}]
     made = conform(activity({"serving": table(InferenceCounts, rows)}, RULES), Activity)
     audit(made, Activity)
-    found = sorted((r["deployment"], r["project"], r["model_id"], r["workload_type"], r["requests"]) for r in rows_of(CON, made))
+    found = sorted(
+        (r["deployment"], r["project"], r["model_id"], r["workload_type"], r["requests"]) for r in rows_of(CON, made)
+    )
     assert found == [("d1", "unknown", "m1", "inference", None), ("d2", "alpha", "m1", "training", 2**53 + 1)]
     assert {r["flop"] for r in rows_of(CON, made)} == {None}

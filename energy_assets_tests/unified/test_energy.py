@@ -21,7 +21,11 @@ from energy_assets_tests.rows import DAY, at, rows_of, table
 
 HERE = Place(region="r1", zone="DE")
 THERE = Place(region="r2", provider="aws")
-UNCERTAINTY = {("metered_node", "node"): Decimal(1), ("measured_counter", "gpu"): Decimal(5), ("measured_power", ""): Decimal(7)}
+UNCERTAINTY = {
+    ("metered_node", "node"): Decimal(1),
+    ("measured_counter", "gpu"): Decimal(5),
+    ("measured_power", ""): Decimal(7),
+}
 CON = ibis.duckdb.connect(threads=1)
 CON.raw_sql("SET TimeZone = 'UTC'")
 Row = dict[str, Any]
@@ -152,7 +156,11 @@ def test_all_users_of_a_shared_device_come_from_the_same_source() -> None:
 
 def test_nodes_whose_devices_report_more_than_their_meter_are_named() -> None:
     rows = joined(
-        {"m": table(EnergyReadings, [node(5), device("gpu", 6), node(5, node_id="n2"), device("gpu", 4, node_id="n2")])},
+        {
+            "m": table(
+                EnergyReadings, [node(5), device("gpu", 6), node(5, node_id="n2"), device("gpu", 4, node_id="n2")]
+            )
+        },
         {"m": HERE},
     )
     assert [(r["node_id"], r["hour"], r["node_kwh"], r["inside_kwh"]) for r in rows_of(CON, overdrawn(rows))] == [
@@ -182,7 +190,9 @@ KWH = st.one_of(st.none(), st.decimals(0, 50, places=9))
 METERS = [("node", "node"), ("gpu", "gpu0"), ("gpu", "gpu1"), ("cpu", "cpu0"), ("dram", "dram0"), ("storage", "disk")]
 NODES = [f"n{number}" for number in range(8)]
 READINGS = st.dictionaries(
-    st.tuples(st.sampled_from(NODES), st.sampled_from(METERS), st.sampled_from(["all", "a", "b", "idle"])), KWH, min_size=40
+    st.tuples(st.sampled_from(NODES), st.sampled_from(METERS), st.sampled_from(["all", "a", "b", "idle"])),
+    KWH,
+    min_size=40,
 )
 
 
@@ -191,7 +201,14 @@ READINGS = st.dictionaries(
 def test_no_energy_is_lost_or_made(readings: dict[tuple[str, tuple[str, str], str], Decimal | None]) -> None:
     """For every node: its rows add up exactly to its meter, or to its devices where they report more."""
     rows = [
-        {"node_id": name, "device_kind": kind, "device_id": id_, "share_id": share, "energy_kwh": kwh, "idle": share == "idle"}
+        {
+            "node_id": name,
+            "device_kind": kind,
+            "device_id": id_,
+            "share_id": share,
+            "energy_kwh": kwh,
+            "idle": share == "idle",
+        }
         for (name, (kind, id_), share), kwh in readings.items()
     ]
     made = unified(meters=rows)

@@ -121,7 +121,7 @@ def add_up(scratch: Scratch, starts: str) -> None:
     if scratch.rows(f"SELECT 1 FROM {scratch['suspicious']} LIMIT 1"):
         _find_steps(scratch)
         parts.append(_amounts_of_steps(scratch))
-    scratch.make("amounts", " UNION ALL ".join(parts))
+    scratch.make("amounts", " UNION ALL ".join(f"({part})" for part in parts))
 
 
 def _find_steps(scratch: Scratch) -> None:
@@ -211,29 +211,23 @@ def _restarted(scratch: Scratch) -> str:
 
 def _amounts_of_steps(scratch: Scratch) -> str:
     return f"""
+        WITH gains AS (
+            SELECT key_no, t, n, what, CASE what WHEN 'gain' THEN n - was WHEN 'wrap' THEN n - was + wrap_n
+                WHEN 'restart' THEN n WHEN 'jump' THEN 0 END AS gain
+            FROM {scratch["steps"]}
+        ),
+        totals AS (
+            SELECT key_no, t, what, gain, first_value(n) OVER w + coalesce(sum(gain) OVER w, 0)::HUGEINT AS total
+            FROM gains WINDOW w AS (PARTITION BY key_no ORDER BY t ROWS UNBOUNDED PRECEDING)
+        )
         SELECT
-            key_no, t, c.n, coalesce(c.restarts, 0) AS restarts, coalesce(c.wraps, 0) AS wraps,
-            coalesce(b.blips, 0) AS blips, coalesce(c.jumps, 0) AS jumps
+            key_no, {HOUR_OF} AS t, sum({_whole("total")} - {_whole("total - gain")})::HUGEINT AS n,
+            count(*) FILTER (what = 'restart') AS restarts, count(*) FILTER (what = 'wrap') AS wraps,
+            count(*) FILTER (what = 'blip') AS blips, count(*) FILTER (what = 'jump') AS jumps
         FROM (
-            SELECT key_no, t, sum(n)::HUGEINT AS n, count(*) FILTER (what = 'restart') AS restarts,
-                count(*) FILTER (what = 'wrap') AS wraps, count(*) FILTER (what = 'jump') AS jumps
-            FROM (
-                SELECT key_no, {HOUR_OF} AS t, what,
-                    CASE WHEN gain IS NOT NULL THEN {_whole("total")} - {_whole("total - gain")} END AS n
-                FROM (
-                    SELECT key_no, t, what, gain,
-                        first_value(n) OVER w + coalesce(sum(gain) OVER w, 0)::HUGEINT AS total
-                    FROM (
-                        SELECT key_no, t, n, what, CASE what WHEN 'gain' THEN n - was WHEN 'wrap' THEN n - was + wrap_n
-                            WHEN 'restart' THEN n WHEN 'jump' THEN 0 END AS gain
-                        FROM {scratch["steps"]}
-                    ) WINDOW w AS (PARTITION BY key_no ORDER BY t ROWS UNBOUNDED PRECEDING)
-                )
-            ) GROUP BY key_no, t
-        ) AS c
-        FULL JOIN (
-            SELECT key_no, {HOUR_OF} AS t, count(*) AS blips FROM {scratch["judged"]} WHERE blip GROUP BY ALL
-        ) AS b USING (key_no, t)"""
+            FROM totals
+            UNION ALL SELECT key_no, t, 'blip', NULL, NULL FROM {scratch["judged"]} WHERE blip
+        ) GROUP BY ALL"""
 
 
 def _whole(fine: str) -> str:

@@ -133,10 +133,11 @@ def measure_time(scratch: Scratch, interval_s: int | None) -> None:
         f"""
         SELECT job, median(apart)::BIGINT AS interval_ms
         FROM (
-            SELECT coalesce(n.metric['job'], '') AS job,
-                p.t - lag(p.t) OVER (PARTITION BY series_no ORDER BY p.t) AS apart
-            FROM {scratch["named"]} AS n JOIN {scratch["points"]} AS p USING (series_no)
-            WHERE n.role IN ('interval', 'raw')
+            SELECT job, t - lag(t) OVER (PARTITION BY series_no ORDER BY t) AS apart
+            FROM {scratch["points"]} JOIN (
+                SELECT series_no, coalesce(metric['job'], '') AS job FROM {scratch["named"]}
+                WHERE role IN ('interval', 'raw')
+            ) USING (series_no)
         ) WHERE apart > 0 GROUP BY job""",
     )
     fixed = f"{interval_s * 1000}" if interval_s else "NULL"

@@ -1,0 +1,153 @@
+"""The command line: what a person reads, and the exit code a script reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from energy_assets.cli import main
+from energy_assets.site import SITE_VARIABLE, load_site
+from energy_assets_tests.small_site import DAYS, SmallRun, write_site
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DAGSTER_HOME", SITE_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def rows(result: Result) -> list[list[str]]:
+    assert result.exit_code == 0, result.output
+    return list(csv.reader(io.StringIO(result.stdout)))
+
+
+def test_sql_in_a_pipe_is_csv_with_every_digit(small_run: SmallRun) -> None:
+    query = (
+        "select day, billed_cost, null as nothing, 0::decimal(18, 9) as zero, project from cost order by all limit 2"
+    )
+    result = call("sql", "--site", small_run.path, query)
+    assert rows(result) == [
+        ["day", "billed_cost", "nothing", "zero", "project"],
+        ["2024-05-30", "1.000000000000000001", "", "0.000000000", "<script>lab</script>"],
+        ["2024-05-30", "2.500000000000000000", "", "0.000000000", "unknown"],
+    ]
+    assert "\r" not in result.stdout
+
+
+def test_sql_finds_the_site_in_the_environment(small_run: SmallRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SITE_VARIABLE, str(small_run.path))
+    (_, (kwh,)) = rows(call("sql", "select sum(energy_kwh) from energy where day = '2024-05-30'"))
+    assert Decimal(kwh) == Decimal("20.16")
+
+
+@pytest.mark.parametrize("query", ["select nothing from energy", "select * from nowhere", "selec"])
+def test_a_wrong_query_is_answered_with_the_tables_there_are(small_run: SmallRun, query: str) -> None:
+    result = call("sql", "--site", small_run.path, query)
+    assert result.exit_code == 2
+    assert "Tables: energy, cost, grid_intensity, emissions, kpis_daily, kpis_monthly, raw_meters" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_query_before_the_first_run_says_to_run_days_first(tmp_path: Path) -> None:
+    result = call("sql", "--site", write_site(tmp_path), "select * from energy")
+    assert result.exit_code == 2
+    assert "none yet; run some days first" in result.stderr
+
+
+def test_run_ends_with_the_next_command(tmp_path: Path) -> None:
+    path = write_site(tmp_path)
+    result = call("run", "--site", path, "--from", DAYS.first)
+    assert result.exit_code == 0, result.output
+    assert f"Materializing 1 day ({DAYS.first})." in result.stdout
+    assert f"energy-assets report --site {path} --period 2024-05" in result.stdout
+
+
+def test_run_of_a_source_without_files_fails_and_says_how_to_go_on(tmp_path: Path) -> None:
+    path = write_site(tmp_path)
+    (tmp_path / "grid/DE.csv").unlink()
+    result = call("run", "--site", path, "--from", DAYS.first, "--to", DAYS.last)
+    assert result.exit_code == 1
+    assert "✗ raw/grid" in result.stderr
+    assert "grid/*.csv: no file matches" in result.stderr
+    assert "Correct `path` in site.yaml or put the files there." in result.stderr
+    assert "What is good is published. When mended, go on with:" in result.stderr
+    assert f"energy-assets run --site {path} --from 2024-05-30 --to 2024-06-01" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        ("2024-06-01", "2024-05-30", "--from and --to: the range ends (2024-05-30) before it begins"),
+        ("2024-05-01", "2024-06-01", "the site starts on 2024-05-30"),
+        ("2024-05-30", str(datetime.now(UTC).date()), "only complete days (UTC) can be run; the last one is"),
+        ("yesterday", "2024-06-01", "does not match the format"),
+    ],
+)
+def test_days_that_cannot_be_run_are_refused(tmp_path: Path, first: str, last: str, said: str) -> None:
+    result = call("run", "--site", write_site(tmp_path), "--from", first, "--to", last)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not (tmp_path / "var/lake").exists()
+
+
+def test_a_wrong_site_file_is_answered_without_a_traceback(tmp_path: Path) -> None:
+    path = write_site(tmp_path)
+    path.write_text(path.read_text().replace("zone: DE", "zon: DE"))
+    for arguments in (
+        ["run", "--from", "2024-05-30"],
+        ["doctor"],
+        ["sql", "select 1"],
+        ["report", "--period", "2024-05"],
+    ):
+        result = call(arguments[0], "--site", path, *arguments[1:])
+        assert result.exit_code == 2
+        assert "sources[0].place.zon: unknown key; did you mean 'zone'?" in result.stderr
+    assert call("sql", "--site", tmp_path / "absent.yaml", "select 1").exit_code == 2
+
+
+def test_doctor_tells_source_by_source_and_fails_when_one_is_ill(tmp_path: Path) -> None:
+    path = write_site(tmp_path)
+    well = call("doctor", "--site", path)
+    assert well.exit_code == 0, well.output
+    for source in ("meters", "grid", "bills"):
+        assert source in well.stdout
+    assert "✗" not in well.stdout
+    assert not (tmp_path / "var/landing").exists(), "the doctor lands nothing"
+
+    (tmp_path / "grid/DE.csv").write_text("no,export\n1,2\n")
+    for bill in (tmp_path / "bills").iterdir():
+        bill.unlink()
+    ill = call("doctor", "--site", path)
+    assert ill.exit_code == 1
+    assert ill.stdout.count("✗") == 2
+    assert "✓ meters/2024-05-30.csv" in ill.stdout
+    assert "→ Correct `path` in site.yaml or put the files there." in ill.stdout
+
+
+def test_init_writes_a_site_that_loads_and_never_overwrites(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    first = call("init", path)
+    assert first.exit_code == 0
+    assert f"energy-assets doctor --site {path}" in first.stdout
+    assert load_site(path).organisation.name == "Example AI"
+    path.write_text("mine")
+    again = call("init", path)
+    assert (again.exit_code, path.read_text()) == (2, "mine")
+    assert "exists already" in again.stderr
+
+
+@pytest.mark.parametrize("period", ["May", "2024-13", "2024"])
+def test_a_period_that_is_no_month_is_answered_with_how_to_write_one(small_run: SmallRun, period: str) -> None:
+    result = call("report", "--site", small_run.path, "--period", period)
+    assert result.exit_code == 2
+    assert "write it as 2024-05" in result.stderr

@@ -1,0 +1,179 @@
+"""The asset graph of a site with every feed, and what the UI shows of each asset."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from energy_assets.definitions import build_defs
+from energy_assets.operations.freshness import DAILY, MONTHLY
+from energy_assets.partitions import OWNERS
+from energy_assets.running import instance
+from energy_assets.site import Site, load_site
+from energy_assets_tests.small_site import SmallRun
+
+EVERY_FEED = """
+organisation: {name: Everything}
+start: START
+sources:
+  - {name: meters, kind: power_files, path: "m/*.csv", node: node, place: {region: r1, zone: DE, pue: 1.2}}
+  - {name: dublin, kind: prometheus_energy, url: "http://127.0.0.1:1", place: {region: r2, zone: IE, pue: 1.2}}
+  - {name: serving, kind: prometheus_inference, url: "http://127.0.0.1:1"}
+  - {name: grid, kind: electricity_maps, token: "env:EA_TOKEN"}
+  - {name: grid-history, kind: intensity_files, path: "g/*.csv"}
+  - {name: bills, kind: focus_files, path: "b/*.csv"}
+"""
+GRAPH = {
+    "raw/meters": ("raw", []),
+    "raw/dublin": ("raw", []),
+    "raw/serving": ("raw", []),
+    "raw/grid": ("raw", []),
+    "raw/grid-history": ("raw", []),
+    "raw/bills": ("raw", []),
+    "unified/energy": ("unified", ["raw/dublin", "raw/meters"]),
+    "unified/cost": ("unified", ["raw/bills"]),
+    "unified/activity": ("unified", ["raw/serving"]),
+    "factors/grid_intensity": ("factors", ["raw/grid", "raw/grid-history"]),
+    "emissions/hourly": ("emissions", ["factors/grid_intensity", "unified/energy"]),
+    "kpi/daily": ("kpi", ["emissions/hourly", "unified/activity", "unified/cost"]),
+    "kpi/monthly": ("kpi", ["kpi/daily"]),
+    "disclosure/ml_sustainability": (
+        "disclosure",
+        ["emissions/hourly", "factors/grid_intensity", "kpi/daily", "kpi/monthly", "unified/activity", "unified/cost"],
+    ),
+}
+
+
+def site_of(folder: Path, text: str = EVERY_FEED, start: str = "2024-05-01") -> Site:
+    (folder / "site.yaml").write_text(text.replace("START", start))
+    return load_site(folder / "site.yaml")
+
+
+@pytest.fixture
+def defs(tmp_path: Path) -> dg.Definitions:
+    return build_defs(site_of(tmp_path))
+
+
+def nodes(defs: dg.Definitions) -> dict[str, Any]:
+    graph = defs.resolve_asset_graph()
+    return {key.to_user_string(): graph.get(key) for key in graph.get_all_asset_keys()}
+
+
+def test_the_graph_is_the_road_from_bytes_to_disclosure(defs: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(defs)
+    found = {
+        name: (node.group_name, sorted(key.to_user_string() for key in node.parent_keys))
+        for name, node in nodes(defs).items()
+    }
+    assert found == GRAPH
+
+
+def test_a_site_without_a_feed_has_none_of_its_assets(tmp_path: Path) -> None:
+    lines = EVERY_FEED.splitlines()
+    only_energy = "\n".join(lines[:5])
+    site = site_of(tmp_path, only_energy)
+    defs = build_defs(site)
+    dg.Definitions.validate_loadable(defs)
+    assert set(nodes(defs)) == {
+        "raw/meters", "unified/energy", "emissions/hourly", "kpi/daily", "kpi/monthly", "disclosure/ml_sustainability",
+    }  # fmt: skip
+
+
+def test_every_asset_is_described_owned_and_typed(defs: dg.Definitions) -> None:
+    for name, node in nodes(defs).items():
+        assert node.description, name
+        assert node.owners == set(OWNERS) or list(node.owners) == OWNERS, name
+        assert node.kinds, name
+        monthly = name.startswith("disclosure/") or name == "kpi/monthly"
+        wanted = dg.MonthlyPartitionsDefinition if monthly else dg.DailyPartitionsDefinition
+        assert isinstance(node.partitions_def, wanted), name
+        assert node.backfill_policy == dg.BackfillPolicy.single_run(), name
+
+
+def test_every_table_shows_its_columns_and_checks_its_contract(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    for name, node in nodes(defs).items():
+        if name.startswith("disclosure/"):
+            continue
+        columns = {column.name: column for column in node.metadata["dagster/column_schema"].columns}
+        assert all(column.description for column in columns.values()), name
+        assert columns.keys() & {"day", "month"}, name
+        assert dg.AssetCheckKey(node.key, "contract") in graph.asset_check_keys, name
+        assert node.metadata["dagster/uri"].endswith(f"/lake/{node.metadata['dagster/table_name']}"), name
+    energy = nodes(defs)["unified/energy"].metadata["dagster/column_schema"].columns
+    (kwh,) = [column for column in energy if column.name == "energy_kwh"]
+    assert (kwh.type, kwh.constraints.nullable) == ("decimal(18, 9)", True)
+
+
+def test_every_asset_ages_in_the_rhythm_of_its_partitions(defs: dg.Definitions) -> None:
+    for name, node in nodes(defs).items():
+        monthly = isinstance(node.partitions_def, dg.MonthlyPartitionsDefinition)
+        assert node.freshness_policy == (MONTHLY if monthly else DAILY), name
+
+
+def test_nothing_starts_by_itself_in_a_fresh_installation(defs: dg.Definitions) -> None:
+    assert {s.default_status for s in defs.schedules or []} == {dg.DefaultScheduleStatus.STOPPED}
+
+
+def test_the_executor_is_in_process(defs: dg.Definitions) -> None:
+    assert defs.executor == dg.in_process_executor
+
+
+def evaluations(defs: dg.Definitions, instance: dg.DagsterInstance) -> dict[str, dg.AssetCheckEvaluation]:
+    """The arrival check of every source, run now."""
+    result = defs.resolve_job_def("arrivals").execute_in_process(instance=instance)
+    return {e.asset_key.to_user_string(): e for e in result.get_asset_check_evaluations() if e.check_name == "arrived"}
+
+
+def test_a_backfill_of_an_old_day_does_not_make_yesterday_arrive(tmp_path: Path) -> None:
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    start = yesterday - timedelta(days=3)
+    defs = build_defs(site_of(tmp_path, start=str(start)))
+    key = dg.AssetKey(["raw", "meters"])
+    with dg.DagsterInstance.ephemeral() as instance:
+        nothing = evaluations(defs, instance)
+        assert set(nothing) == {name for name in GRAPH if name.startswith("raw/")}
+        assert not any(e.passed for e in nothing.values())
+
+        instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=str(start)))
+        late = evaluations(defs, instance)["raw/meters"]
+        assert not late.passed
+        assert late.description == f"{yesterday} has not arrived"
+        assert late.metadata["missing_days"].value == 3
+        assert late.severity == dg.AssetCheckSeverity.WARN
+
+        instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=str(yesterday)))
+        there = evaluations(defs, instance)
+        assert there["raw/meters"].passed
+        assert there["raw/meters"].metadata["missing_days"].value == 2
+        assert not there["raw/dublin"].passed
+
+
+def test_a_site_that_starts_today_expects_nothing_yet(tmp_path: Path) -> None:
+    defs = build_defs(site_of(tmp_path, start=str(datetime.now(UTC).date())))
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert all(e.passed for e in evaluations(defs, instance).values())
+
+
+def test_a_materialization_carries_what_the_ui_shows(small_run: SmallRun) -> None:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("DAGSTER_HOME", raising=False)
+        with instance(small_run.site) as opened:
+            event = opened.get_latest_materialization_event(dg.AssetKey(["unified", "energy"]))
+            checks = {
+                name: opened.event_log_storage.get_asset_check_execution_history(
+                    dg.AssetCheckKey(dg.AssetKey(["unified", "energy"]), name), 1
+                )[0].status.value
+                for name in ("contract", "conservation", "meters_hold_devices")
+            }
+    metadata = event.asset_materialization.metadata  # type: ignore[union-attr]
+    assert metadata["dagster/row_count"].value == 144
+    assert "| day |" in metadata["preview"].value
+    assert "node" in metadata["summary"].value
+    assert "&lt;script>lab" in metadata["preview"].value
+    assert "<script>" not in metadata["preview"].value
+    assert set(checks.values()) == {"SUCCEEDED"}
