@@ -118,13 +118,15 @@ class Lake:
         partition = partition_of(model)
         if self._storage.is_local:
             paths = [f"{self.path(table)}/{name}" for name in wanted]
-            read = con.read_parquet(paths)
+            read = con.read_parquet(paths, union_by_name=True)
         else:
             kept = sorted(day.isoformat() for day in files if days is None or day in days)
             name = f"{table}_{uuid4().hex[:12]}"
             con.con.register(name, delta.to_pyarrow_dataset(partitions=[(partition, "in", kept)]))
             read = con.table(name)
-        return read.select(**{column: read[column].cast(dtype) for column, dtype in schema.items()})
+        # Days written before a column was added to the contract have NULL in it.
+        there = read.columns
+        return read.select(**{c: read[c].cast(d) if c in there else ibis.null(d) for c, d in schema.items()})
 
     def replace(self, con: Any, table: str, model: Any, days: Collection[date], rows: ir.Table, run_id: str) -> Commit:
         """Replace the partitions `days` of a table by `rows`: stage, audit, publish as one commit.

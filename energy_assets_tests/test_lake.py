@@ -194,6 +194,8 @@ def test_two_writers_of_overlapping_days_double_no_rows(tmp_path: Path) -> None:
     spans = {"a": DAYS[:3], "b": DAYS[1:], "c": DAYS}
     for attempt in range(3):
         root = str(tmp_path / f"{attempt}")
+        if attempt:  # the first time they race to make the table itself
+            write(root, [FIRST - timedelta(days=9)], 1, "before")
         start = processes.Barrier(len(spans))
         writers = [
             processes.Process(target=write_at_once, args=(root, days, 50, node, start, errors))

@@ -9,21 +9,29 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import dagster as dg
 
 from energy_assets.definitions import build_defs
 from energy_assets.disclosures.asset import report_folder
+from energy_assets.landing import Edition
 from energy_assets.periods import DayRange, Month
 from energy_assets.running import QUIET, instance, run_days, run_report
 from energy_assets.sandbox.company import Company, last_complete_days
 from energy_assets.site import Site, load_site
+from energy_assets.sources.base import Desk, Source
+from energy_assets.sources.collect import parse
 
 HOSTILE = '<img src=x onerror="window.hostile=1"><script>window.hostile=1</script>'
-BROKEN_LINES = 3
+HOSTILE_ACCOUNT = "300000000003"
+HOSTILE_LINES = 3
 _RULE = """
     - {match: {owner: "*"}, project: "{label:owner}", workload_type: development}
 """
@@ -47,25 +55,32 @@ class FinishedSite:
 
 
 def finished_site(folder: Path, now: datetime) -> FinishedSite:
-    """Run the company's last two days and report, then let a bill of the last day break its contract.
+    """Run the company's last two days and report; then a fault in a parser lets a bill break its contract.
 
-    The broken bill is taken away again, so that the day can be mended from the UI.
+    The day's good version stays published, and the fault is gone when the UI materializes the day again.
     """
     days = last_complete_days(2, now)
     with Company(days, folder=folder, clock=lambda: now) as company:
         path = company.write_site(folder)
         path.write_text(path.read_text().replace("    # Tags of the bills.\n", f"    # Tags of the bills.{_RULE}"))
-        _write_bill(folder / "bills/hostile.csv.gz", days.last, category="Usage", lines=1)
+        _write_bill(folder / "bills/hostile.csv.gz", days.last)
         site, month = load_site(path), Month.of(days.last)
         outcome = run_days(site, days, lambda step: None)
         assert outcome.success, outcome.failures
         reported = run_report(site, month, lambda step: None)
         assert reported.success, reported.failures
-    broken = folder / "bills/broken.csv.gz"
-    _write_bill(broken, days.last, category="Bribe", lines=BROKEN_LINES)
-    assert not _materialized(site, "bills", days.last)
-    broken.unlink()
+    with patch("energy_assets.sources.asset.parse", _faulty_parse):
+        assert not _materialized(site, "bills", days.last)
     return FinishedSite(path, site, days, report_folder(site, "ml_sustainability", month))
+
+
+def _faulty_parse(source: Source, editions: Mapping[date, Edition], desk: Desk) -> Any:
+    """The real parser with a fault: it writes a currency that is none in the lines with the hostile tag."""
+    parsed, failures = parse(source, editions, desk)
+    assert parsed is not None
+    rows = parsed.rows
+    currency = (rows.account_id == HOSTILE_ACCOUNT).ifelse("bribe", rows.billing_currency)
+    return replace(parsed, rows=rows.mutate(billing_currency=currency)), failures
 
 
 def _materialized(site: Site, source: str, day: date) -> bool:
@@ -80,22 +95,22 @@ def _materialized(site: Site, source: str, day: date) -> bool:
         ).success
 
 
-def _write_bill(path: Path, day: date, category: str, lines: int) -> None:
+def _write_bill(path: Path, day: date) -> None:
     charge = {
         "BilledCost": "12.5",
-        "BillingAccountId": "300000000003",
+        "BillingAccountId": HOSTILE_ACCOUNT,
         "BillingCurrency": "USD",
         "BillingPeriodStart": f"{day:%Y-%m}-01 00:00:00",
-        "ChargeCategory": category,
+        "ChargeCategory": "Usage",
         "ChargePeriodStart": f"{day} 03:00:00",
         "ChargePeriodEnd": f"{day} 04:00:00",
         "EffectiveCost": "12.5",
         "ListCost": "12.5",
         "ProviderName": "Sandbox Cloud",
-        "Tags": '{"owner": "%s"}' % HOSTILE.replace('"', '\\"'),
+        "Tags": json.dumps({"owner": HOSTILE}),
     }
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, [*charge, "ServiceName"])
     writer.writeheader()
-    writer.writerows({**charge, "ServiceName": f"{HOSTILE} {number}"} for number in range(lines))
+    writer.writerows({**charge, "ServiceName": f"{HOSTILE} {number}"} for number in range(HOSTILE_LINES))
     path.write_bytes(gzip.compress(out.getvalue().encode(), mtime=0))

@@ -87,9 +87,7 @@ class Scratch:
 
     def clear(self, *keep: str) -> None:
         """Drop the tables, except those named."""
-        for name in self._tables:
-            if name not in keep:
-                self.con.raw_sql(f"DROP TABLE IF EXISTS {self[name]}")
+        self.con.raw_sql("; ".join(f"DROP TABLE IF EXISTS {self[name]}" for name in self._tables if name not in keep))
         self._tables = [name for name in self._tables if name in keep]
 
 
