@@ -32,9 +32,6 @@ from energy_assets.sources.collect import parse
 HOSTILE = '<img src=x onerror="window.hostile=1"><script>window.hostile=1</script>'
 HOSTILE_ACCOUNT = "300000000003"
 HOSTILE_LINES = 3
-_RULE = """
-    - {match: {owner: "*"}, project: "{label:owner}", workload_type: development}
-"""
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,9 @@ def finished_site(folder: Path, now: datetime) -> FinishedSite:
     days = last_complete_days(2, now)
     with Company(days, folder=folder, clock=lambda: now) as company:
         path = company.write_site(folder)
-        path.write_text(path.read_text().replace("    # Tags of the bills.\n", f"    # Tags of the bills.{_RULE}"))
+        text = path.read_text()
+        assert "project: platform," in text
+        path.write_text(text.replace("project: platform,", f"project: {json.dumps(HOSTILE)},"))
         _write_bill(folder / "bills/hostile.csv.gz", days.last)
         site, month = load_site(path), Month.of(days.last)
         outcome = run_days(site, days, lambda step: None)

@@ -50,7 +50,7 @@ def test_its_link_leads_to_the_trace_page_and_back(report: Any) -> None:
     assert complaints(report) == []
     page = text_of(report)
     assert "F-001" in page
-    assert "sha256" in page
+    assert "Raw object" in page
     click(report, report.find_element("css selector", "a[href^='report.xhtml']"))
     assert report.current_url.endswith("report.xhtml")
     assert complaints(report) == []
