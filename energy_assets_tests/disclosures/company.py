@@ -172,7 +172,7 @@ def build(con: Any, company: Company) -> None:
       model_id,
       workload_type, (gpus * 2.4 * (1 + 0.001*(n%24)))::decimal(38,18) as billed_cost, 'EUR' as billing_currency,
       sha256('bill'||source) as raw_sha256 from fleet, hours where provider='aws';
-    """  # noqa: S608
+    """
     con.raw_sql(statements)
     month = f"date '{company.first[:7]}-01' as month, count(distinct day)::bigint as days"
     con.raw_sql(f"create or replace table kpis_daily as {_kpis(con, 'day', 'day')}")
@@ -211,7 +211,7 @@ def _kpi(kpi: str, grain: str, ratio: tuple[str, str, str | None], table: str, t
         sure = "(sum(energy_kwh * uncertainty_pct)::double / nullif(sum(energy_kwh)::double, 0))::decimal(6,3)"
     below = f"({denominator})::decimal(38,15)" if denominator else "null::decimal(38,15)"
     return (
-        f"select {time}, '{kpi}' as kpi, '{grain}' as grain, {columns}, ({value})::decimal(38,15) as value, "  # noqa: S608
+        f"select {time}, '{kpi}' as kpi, '{grain}' as grain, {columns}, ({value})::decimal(38,15) as value, "
         f"'{unit}' as unit, ({numerator})::decimal(38,15) as numerator, {below} as denominator, "
         f"{cover} as coverage, {sure} as uncertainty_pct from {table}"
         + (f" group by {group}" if group else "")

@@ -41,8 +41,9 @@ class KitchenMeter(PlacedSource):
               1::decimal(18, 9) AS usage_hours, 'metered_node' AS method, 1::smallint AS quality_tier,
               1::decimal(9, 6) AS coverage, NULL::varchar AS workload_id, false AS idle,
               MAP([]::varchar[], []::varchar[]) AS labels, '{objects[0].sha256}' AS raw_sha256
-            FROM (SELECT unnest(string_split('{text}', ' ')) AS part, generate_subscripts(string_split('{text}', ' '), 1) AS n)
-            """  # noqa: S608
+            FROM (SELECT unnest(string_split('{text}', ' ')) AS part,
+                generate_subscripts(string_split('{text}', ' '), 1) AS n)
+            """
         )
         return Parsed(rows)
 

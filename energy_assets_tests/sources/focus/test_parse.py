@@ -51,7 +51,7 @@ def test_printed_numbers_are_exact_to_the_last_of_18_decimals_exponents_included
         texts = [text for text in texts if abs(Decimal(text)) < 10**19]
         printed = pa.table({"t": texts})
         assert printed.num_rows > 10_000
-        for text, value in con.execute(f"SELECT t, {_decimal('t')} FROM printed").fetchall():  # noqa: S608
+        for text, value in con.execute(f"SELECT t, {_decimal('t')} FROM printed").fetchall():
             assert value == Decimal(text).quantize(Decimal("1e-18"), ROUND_HALF_UP), text
 
 
@@ -60,7 +60,7 @@ def test_printed_numbers_are_exact_to_the_last_of_18_decimals_exponents_included
 )
 def test_text_that_is_no_number_or_too_large_is_not_made_one(text: str) -> None:
     with duckdb.connect() as con:
-        query = f"SELECT {_decimal('t')}::{MONEY} FROM (SELECT $text AS t)"  # noqa: S608
+        query = f"SELECT {_decimal('t')}::{MONEY} FROM (SELECT $text AS t)"
         found = con.execute(query, {"text": text}).fetchone()
     assert found == (None,)
 
@@ -85,7 +85,7 @@ def test_text_that_is_no_number_or_too_large_is_not_made_one(text: str) -> None:
 def test_times_are_utc_whatever_their_spelling_and_the_sessions_zone(text: str, expected: str | None) -> None:
     with duckdb.connect() as con:
         con.execute("SET TimeZone='America/New_York'")
-        query = f"SELECT {_instant('t')} FROM (SELECT $text AS t)"  # noqa: S608
+        query = f"SELECT {_instant('t')} FROM (SELECT $text AS t)"
         (found,) = con.execute(query, {"text": text}).fetchone() or ()
     assert found == (datetime.fromisoformat(expected) if expected else None)
 
