@@ -34,6 +34,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from energy_assets.contracts.audit import Audited, ContractError, audit, conform, partition_of, schema_of
+from energy_assets.contracts.statistics import proven
 from energy_assets.storage import Storage
 
 COMMIT_ATTEMPTS = 50
@@ -156,7 +157,8 @@ class Lake:
         paths = [str(path) for path in staged]
         read = con.read_parquet(paths)
         schema = schema_of(model)
-        return audit(read.select(**{column: read[column].cast(dtype) for column, dtype in schema.items()}), model)
+        rows = read.select(**{column: read[column].cast(dtype) for column, dtype in schema.items()})
+        return audit(rows, model, proven(con, paths, model))
 
     def _publish(
         self,

@@ -164,11 +164,14 @@ def table_metadata(table: Table, uri: str) -> dict[str, Any]:
 
 def contract_check(table: Table) -> dg.AssetCheckSpec:
     """The check that shows whether the rows kept their contract."""
-    rules = ", ".join(schema_of(table.model))
+    key = table.model.to_schema().unique
+    grain = f" There is one row per {', '.join(key)}." if key else ""
     return dg.AssetCheckSpec(
         CONTRACT,
         asset=dg.AssetKey(table.asset),
-        description=f"Every row keeps the contract of `{table.name}` ({rules}). Checked before the commit.",
+        description=f"Every row of `{table.name}` keeps the types and ranges of its {len(schema_of(table.model))} "
+        f"columns, as the asset's overview lists them.{grain} Checked before the commit: a day that breaks them is "
+        "not published, and the last good version stays readable.",
     )
 
 
@@ -182,9 +185,11 @@ def publish(
     """
     try:
         commit = lake.replace(con, table.name, table.model, days, rows, context.run_id)
-    except ContractError as error:
+    except ContractError as found:
+        error = ContractError(table.name, found.violations, found.examples)
+        rules = "; ".join(f"{rule}: {count:,} rows" for rule, count in error.violations.items())
         examples = dg.MetadataValue.md(markdown(error.examples)) if error.examples else "none"
-        metadata: dict[str, Any] = {"violations": error.violations, "examples": examples}
+        metadata: dict[str, Any] = {"violations": sum(error.violations.values()), "rules": rules, "examples": examples}
         yield dg.AssetCheckResult(
             passed=False,
             check_name=CONTRACT,
@@ -197,7 +202,7 @@ def publish(
             "days again.",
             metadata=metadata,
             allow_retries=False,
-        ) from error
+        ) from found
     for day, count in commit.rows.items():
         context.add_asset_metadata({"dagster/partition_row_count": count}, partition_key=day.isoformat())
     yield commit

@@ -40,6 +40,15 @@ attribution:
     - {match: {team: "*"}, project: "{label:team}"}
 """
 
+GRID_ONLY = """
+organisation: {name: Small AI}
+start: 2024-05-30
+storage: {root: ./var}
+sources:
+  - {name: grid, kind: intensity_files, path: "grid/*.csv"}
+"""
+"""The same folder as a site of one source, for what any run shows."""
+
 GRID_HEADER = [
     "Datetime (UTC)", "Country", "Zone name", "Zone id", "Carbon intensity gCO₂eq/kWh (direct)",
     "Carbon intensity gCO₂eq/kWh (Life cycle)", "Carbon-free energy percentage (CFE%)",

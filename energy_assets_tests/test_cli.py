@@ -13,7 +13,9 @@ from click.testing import CliRunner, Result
 
 from energy_assets.cli import main
 from energy_assets.site import SITE_VARIABLE, load_site
-from energy_assets_tests.small_site import DAYS, SmallRun, write_site
+from energy_assets_tests.small_site import DAYS, GRID_ONLY, SmallRun, write_site
+
+pytestmark = pytest.mark.xdist_group("small_run")
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +67,7 @@ def test_a_query_before_the_first_run_says_to_run_days_first(tmp_path: Path) -> 
 
 
 def test_run_ends_with_the_next_command(tmp_path: Path) -> None:
-    path = write_site(tmp_path)
+    path = write_site(tmp_path, text=GRID_ONLY)
     result = call("run", "--site", path, "--from", DAYS.first)
     assert result.exit_code == 0, result.output
     assert f"Materializing 1 day ({DAYS.first})." in result.stdout
@@ -73,7 +75,7 @@ def test_run_ends_with_the_next_command(tmp_path: Path) -> None:
 
 
 def test_run_of_a_source_without_files_fails_and_says_how_to_go_on(tmp_path: Path) -> None:
-    path = write_site(tmp_path)
+    path = write_site(tmp_path, text=GRID_ONLY)
     (tmp_path / "grid/DE.csv").unlink()
     result = call("run", "--site", path, "--from", DAYS.first, "--to", DAYS.last)
     assert result.exit_code == 1

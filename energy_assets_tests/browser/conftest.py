@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from energy_assets_tests.browser.chromium import headless, missing_browser
 from energy_assets_tests.browser.serving import Serving, serving
 from energy_assets_tests.browser.sites import FinishedSite, finished_site
 
@@ -40,45 +40,9 @@ def ui(finished: FinishedSite) -> Iterator[Serving]:
 
 
 @pytest.fixture(scope="session")
-def open_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Any]]:
-    """Starts Chromium with a profile of its own, or skips."""
-    from selenium import webdriver
-
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.skip("chromium and chromedriver are not installed (Debian: apt-get install chromium chromium-driver)")
-    opened: list[Any] = []
-
-    def start() -> Any:
-        options = webdriver.ChromeOptions()
-        options.binary_location = chromium
-        for argument in (
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--window-size=1600,1100",
-            f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
-        ):
-            options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        opened.append(webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)))
-        opened[-1].get("about:blank")
-        opened[-1].get_log("performance")
-        return opened[-1]
-
-    try:
-        yield start
-    finally:
-        for browser in opened:
-            browser.quit()
-
-
-@pytest.fixture(scope="session")
-def chromium(open_browser: Callable[[], Any]) -> Any:
-    """One Chromium for all tests."""
-    return open_browser()
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One Chromium for all tests, or the reason why there is none."""
+    if reason := missing_browser():
+        pytest.skip(reason)
+    with headless(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser

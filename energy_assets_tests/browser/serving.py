@@ -110,10 +110,10 @@ def until(done: Callable[[], T], seconds: float, why: Callable[[], object] = lam
 
 
 def _processes(site: Path) -> list[tuple[int, str]]:
-    """Processes whose environment or command line names the site file."""
+    """Other processes whose environment or command line names the site file."""
     found = []
     for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
+        if folder.name.isdigit() and int(folder.name) != os.getpid():
             with suppress(OSError):
                 command = (folder / "cmdline").read_bytes()
                 mine = str(site).encode()
