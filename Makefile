@@ -13,7 +13,8 @@ demo: $(VENV)/.runtime
 
 test: $(VENV)/.dev lint
 	./tools/test_servers.sh
-	$(BIN)/pytest -q -n 2 --dist loadgroup energy_assets_tests
+	$(BIN)/pytest -q energy_assets_tests/browser
+	$(BIN)/pytest -q -n 2 --dist loadfile energy_assets_tests --ignore energy_assets_tests/browser
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -41,11 +42,11 @@ $(UV):
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv==0.13.9
 
 $(VENV)/.runtime: requirements.lock pyproject.toml | $(UV)
-	$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	$(UV) pip install -q --python $(BIN)/python --no-deps -e .
 	touch $@
 
 $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(UV)
-	$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	$(UV) pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	$(UV) pip install -q --python $(BIN)/python --no-deps -e .
 	touch $@ $(VENV)/.runtime

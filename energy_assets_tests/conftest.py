@@ -19,15 +19,6 @@ from energy_assets_tests.small_site import SmallRun
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module's tests on one worker, and the browser's: servers and sites are made once, not per worker."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            folder = item.path.parent.name
-            item.add_marker(pytest.mark.xdist_group("browser" if folder == "browser" else str(item.path)))
-
-
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     """A desk on an empty landing zone, at noon of 2026-11-20 UTC."""

@@ -15,8 +15,6 @@ from energy_assets.cli import main
 from energy_assets.site import SITE_VARIABLE, load_site
 from energy_assets_tests.small_site import DAYS, GRID_ONLY, SmallRun, write_site
 
-pytestmark = pytest.mark.xdist_group("small_run")
-
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,6 @@ from energy_assets.running import instance
 from energy_assets.site import Site, load_site
 from energy_assets_tests.small_site import SmallRun
 
-pytestmark = pytest.mark.xdist_group("small_run")
-
 EVERY_FEED = """
 organisation: {name: Everything}
 start: START

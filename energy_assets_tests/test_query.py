@@ -9,8 +9,6 @@ import pytest
 from energy_assets.query import QueryError, ask
 from energy_assets_tests.small_site import SmallRun
 
-pytestmark = pytest.mark.xdist_group("small_run")
-
 
 def test_every_table_that_exists_is_there_by_its_name(small_run: SmallRun) -> None:
     names = [

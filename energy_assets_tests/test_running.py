@@ -32,8 +32,6 @@ from energy_assets_tests.daily_readings import KIND
 from energy_assets_tests.s3_server import s3_bucket
 from energy_assets_tests.small_site import DAYS, WATTS, SmallRun, contents, direct_g, write_site
 
-pytestmark = pytest.mark.xdist_group("small_run")
-
 SECRET = "hunter2-9f86d081884c7d65"
 THIRD = DayRange(DAYS.last, DAYS.last)
 

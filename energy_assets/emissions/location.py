@@ -28,7 +28,8 @@ def emissions(
         energy: One row per hour, device and user.
         intensity: One row per hour and zone.
         places: Where each source stands; its PUE and GHG scope.
-        basis: Intensity behind `location_g`.
+        basis: Intensity behind `location_g`. With `lifecycle` it contains the upstream part already, so
+            `upstream_g` stays NULL and cannot be added to it a second time.
     """
     factors = intensity.select(
         "hour", "zone", "lifecycle_gco2e_per_kwh", "direct_gco2e_per_kwh", "factor_id", "factor_tier", "resolution"
@@ -41,7 +42,9 @@ def emissions(
     direct, lifecycle = rows.direct_gco2e_per_kwh, rows.lifecycle_gco2e_per_kwh
     return rows.mutate(
         location_g=_grams(rows.facility_kwh, direct if basis == "direct" else lifecycle),
-        upstream_g=_grams(rows.facility_kwh, (lifecycle - direct).cast(t.FACTOR)),
+        upstream_g=_grams(rows.facility_kwh, (lifecycle - direct).cast(t.FACTOR))
+        if basis == "direct"
+        else ibis.null(t.GRAMS),
         lifecycle_g=_grams(rows.facility_kwh, lifecycle),
         market_g=ibis.null(t.GRAMS),
         embodied_g=ibis.null(t.GRAMS),

@@ -22,7 +22,7 @@ def kpi_assets(site: Site) -> list[dg.AssetsDefinition]:
     """Daily and monthly indicators over whatever the site measures."""
 
     def days_rows(read: Reader, days: Sequence[date]) -> ir.Table:
-        summed = read.keep(facts(read(EMISSIONS, days), read(ACTIVITY, days), read(COST, days)))
+        summed = read.keep(facts(read(EMISSIONS, days), read(ACTIVITY, days), read(COST, days), read.keep))
         every = read.keep(indicators(read.keep(by_member(summed))))
         return every.union(read.keep(costs(summed, site.organisation.currency)).select(every.columns))
 

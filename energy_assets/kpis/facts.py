@@ -6,7 +6,7 @@ themselves run on a few hundred rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ibis
@@ -45,19 +45,24 @@ MEASURES: dict[str, str] = {
 """Every summed measure and its exact type. `served_*` is inference with its share of idle energy."""
 
 
-def facts(emissions: ir.Table, activity: ir.Table, cost: ir.Table) -> ir.Table:
+def facts(
+    emissions: ir.Table,
+    activity: ir.Table,
+    cost: ir.Table,
+    keep: Callable[[ir.Table], ir.Table] = lambda rows: rows,
+) -> ir.Table:
     """All measures by day, currency and the dimensions of indicators; a measure a row does not speak of is NULL.
 
     Args:
         emissions: Rows of the contract `Emissions`.
         activity: Rows of the contract `Activity`.
         cost: Rows of the contract `Cost`.
+        keep: Computes a table once and for all; without it the engine may scan the emissions twice.
     """
-    return ibis.union(_energy(emissions), _activity(activity), _cost(cost))
+    return ibis.union(_energy(keep(_condensed(emissions))), _activity(activity), _cost(cost))
 
 
-def _energy(emissions: ir.Table) -> ir.Table:
-    rows = _condensed(emissions)
+def _energy(rows: ir.Table) -> ir.Table:
     kwh, idle = rows.energy_kwh, rows.workload_type == "idle"
     served = (rows.workload_type == "inference") & rows.facility_kwh.notnull()
     share = (rows.uncertainty_pct * ibis.literal("0.01").cast("decimal(5, 2)")).cast("decimal(12, 5)")
@@ -96,22 +101,22 @@ def _energy(emissions: ir.Table) -> ir.Table:
     return _complete(readied, {"currency": None})
 
 
-def _condensed(rows: ir.Table) -> ir.Table:
-    """Rows that no indicator tells apart, as one with their sums.
+def _condensed(emissions: ir.Table) -> ir.Table:
+    """Rows that no indicator tells apart, as one with their sums and the number of their `device_hours`.
 
-    The many conditional sums of `_energy` then run on a few hundred rows. A sum is NULL exactly where all its
-    rows are, because known and unknown values are kept apart.
+    The many conditional sums of `_energy` then run on a few hundred rows. A sum is NULL exactly where all its rows
+    are, because known and unknown values are kept apart.
     """
     sums = {"facility_kwh": KWH, "location_g": GRAM, "lifecycle_g": GRAM}
-    known = {f"{name}_known": rows[name].notnull() for name in sums}
-    told = rows.mutate(**known)
+    known = {f"{name}_known": emissions[name].notnull() for name in sums}
+    rows = emissions.mutate(**known)
     alike = ["day", *KPI_DIMENSIONS, "quality_tier", "factor_tier", "uncertainty_pct", *known]
-    return told.group_by(alike).aggregate(
-        energy_kwh=_sum(told.energy_kwh, HOURS),
-        upstream_g=_sum(told.upstream_g, GRAM),
-        coverage=_sum(told.coverage, HOURS),
-        device_hours=told.count(),
-        **{name: _sum(told[name], dtype) for name, dtype in sums.items()},
+    return rows.group_by(alike).aggregate(
+        energy_kwh=_sum(rows.energy_kwh, HOURS),
+        upstream_g=_sum(rows.upstream_g, GRAM),
+        coverage=_sum(rows.coverage, HOURS),
+        device_hours=rows.count(),
+        **{name: _sum(rows[name], dtype) for name, dtype in sums.items()},
     )
 
 

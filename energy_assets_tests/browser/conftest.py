@@ -13,16 +13,13 @@ from energy_assets_tests.browser.chromium import headless, missing_browser
 from energy_assets_tests.browser.serving import Serving, serving
 from energy_assets_tests.browser.sites import FinishedSite, finished_site
 
-GROUP = "dagster_ui"
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker has them all, so that one site and one server are enough."""
+    """All tests of this folder need a browser."""
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group(GROUP))
 
 
 @pytest.fixture(scope="session")

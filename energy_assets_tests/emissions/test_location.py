@@ -97,6 +97,7 @@ def test_columns_of_later_work_are_null() -> None:
 def test_the_site_chooses_the_basis_of_scope_2_and_the_row_says_which(basis: Any, grams: int) -> None:
     row = one({}, {}, basis=basis, place=Place(region="r", pue=Decimal(1)))
     assert (row["location_g"], row["factor_basis"], row["lifecycle_g"]) == (grams, basis, 400)
+    assert row["upstream_g"] == (100 if basis == "direct" else None)
     assert (row["factor_id"], row["factor_tier"], row["factor_resolution"]) == ("f", 1, "hour")
 
 

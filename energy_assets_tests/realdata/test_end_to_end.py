@@ -17,7 +17,7 @@ from energy_assets.query import ask
 from energy_assets.running import Outcome, run_days, run_report
 from energy_assets.site import Site, load_site
 
-pytestmark = [pytest.mark.realdata, pytest.mark.xdist_group("realdata-road")]
+pytestmark = pytest.mark.realdata
 
 DAYS = DayRange(date(2024, 5, 9), date(2024, 5, 18))
 PUE = Decimal("1.2")
