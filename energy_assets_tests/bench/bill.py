@@ -18,7 +18,7 @@ _SITE = """\
 organisation: {{name: Synthetic bill, currency: USD}}
 start: {first}
 storage: {{root: ./store_{ending}}}
-engine: {{kind: duckdb, memory_limit: 700MB, threads: 2}}
+engine: {{kind: duckdb, memory_limit: 600MB, threads: 2}}
 sources:
   - {{name: bills, kind: focus_files, path: bill.{ending}}}
 attribution: {{rules: [{{match: {{project: "*"}}, project: "{{label:project}}"}}]}}
