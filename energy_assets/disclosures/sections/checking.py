@@ -22,6 +22,7 @@ from energy_assets.disclosures.methods import WORKLOADS
 from energy_assets.disclosures.sections.common import Context, day_words
 from energy_assets.disclosures.sections.energy import Breakdown
 from energy_assets.disclosures.sections.methodology import methods_table
+from energy_assets.disclosures.sections.quality import coverage_by_day
 from energy_assets.disclosures.text import visible
 
 
@@ -79,6 +80,11 @@ def _chart_tables(context: Context, found: Breakdown) -> list[Block]:
         blocks.append(
             table("data-emissions", f"Emissions by day, {h.location.display.unit}", columns, rows, dense=True)
         )
+    observed = coverage_by_day(context)
+    if observed:
+        rows = [[[day_words(day)], [_cell(figure)]] for day, figure in observed.items()]
+        columns = [Column("Day", width=1.3), Column("Device-hours observed", "right", 1.0)]
+        blocks.append(table("data-coverage", "Device-hours observed by day, %", columns, rows, dense=True))
     if found.hours:
         zones = list(found.hours)
         rows = [[[f"{hour:02d}:00"], *([_cell(found.hours[zone].get(hour))] for zone in zones)] for hour in range(24)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -14,19 +14,12 @@ from energy_assets.disclosures.figures import Figure, Filter, Selection
 from energy_assets.disclosures.making import QUOTIENT, Maker, Member
 from energy_assets.disclosures.methods import WORKLOADS
 from energy_assets.disclosures.rounding import EXACT, Scale
-from energy_assets.disclosures.sections.common import (
-    Context,
-    day_words,
-    largest,
-    smallest,
-    span_words,
-)
+from energy_assets.disclosures.sections.charting import by_day_alt, day_names, labelled, plot, totals
+from energy_assets.disclosures.sections.common import Context, largest, smallest, span_words
 from energy_assets.disclosures.text import printable, visible
 
 #: Rows of a table or bars of a chart; what is left is one row "All others".
 SHOWN = 10
-#: Days of a chart up to which every bar is labelled.
-LABELLED = 12
 NO_NAME = {"model_id": "No model named", "project": "Not attributed", "zone": "No zone known"}
 INTENSITY = Scale("g CO₂e/kWh", 0, 1)
 COLOURS = {
@@ -192,28 +185,10 @@ def energy(context: Context, found: Breakdown) -> Section:
     return Section("energy", "Energy and emissions", blocks)
 
 
-def _plot(figure: Figure, context: Context) -> dict[str, Any]:
-    """A chart's row: geometry from the exact value, text and id from the figure."""
-    display = context.maker.book[figure.id].display
-    exact = Scale("", display.power, 9).rounded(figure.number or Decimal(0))
-    return {
-        "value": None if figure.number is None else float(exact),
-        "text": display.text if figure.number is not None else "",
-        "figure": figure.id,
-    }
-
-
-def _day_names(days: Sequence[date]) -> dict[date, str]:
-    """Labels of every day from the first to the last with data; days without data keep their place."""
-    span = [days[0] + timedelta(days=n) for n in range((days[-1] - days[0]).days + 1)]
-    long = len(span) <= 10
-    return {day: f"{day.day} {day_words(day).split(' ')[1][:3]}" if long else str(day.day) for day in span}
-
-
 def energy_chart(context: Context, found: Breakdown) -> Chart:
     """IT energy by day, stacked by workload type."""
     days = list(found.energy_by_day)
-    names = _day_names(days)
+    names = day_names(days)
     kinds = [kind for kind in WORKLOADS if kind in found.workloads]
     rows: list[dict[str, Any]] = []
     for day, parts in found.parts_by_day.items():
@@ -221,15 +196,15 @@ def energy_chart(context: Context, found: Breakdown) -> Chart:
             if parts[kind].number is not None:
                 rows.append(
                     {"layer": "part", "day": names[day], "series": WORKLOADS[kind], "order": order}
-                    | _plot(parts[kind], context)
+                    | plot(parts[kind], context)
                 )
-    rows += _totals(context, found.energy_by_day, names)
+    rows += totals(context, found.energy_by_day, names)
     unit = context.headline.it.display.unit
     return Chart(
         spec="energy_by_day",
         title="IT energy by day and workload",
-        caption=[f"IT energy by day in {unit}, {span_words(days[0], days[-1])}; {_labelled(names)}."],
-        alt=_by_day_alt(context, "Stacked bars of IT energy by day and workload type", found.energy_by_day)
+        caption=[f"IT energy by day in {unit}, {span_words(days[0], days[-1])}; {labelled(names)}."],
+        alt=by_day_alt(context, "Stacked bars of IT energy by day and workload type", found.energy_by_day)
         + f" Workload types, bottom to top: {', '.join(WORKLOADS[kind] for kind in kinds)}.",
         rows=rows,
         names={
@@ -241,42 +216,29 @@ def energy_chart(context: Context, found: Breakdown) -> Chart:
     )
 
 
-def _labelled(names: Mapping[date, str]) -> str:
-    return "the highest and the lowest day are labelled" if len(names) > LABELLED else "totals above the bars"
-
-
-def _totals(context: Context, figures: Mapping[date, Figure], names: Mapping[date, str]) -> list[dict[str, Any]]:
-    """Labels above the bars: every day of a short span; where that would crowd, the highest and the lowest."""
-    known = {day: figure for day, figure in figures.items() if figure.number is not None}
-    if len(names) > LABELLED:
-        ends = {figure.id for figure in (largest([*known.values()]), smallest([*known.values()])) if figure}
-        known = {day: figure for day, figure in known.items() if figure.id in ends}
-    return [{"layer": "total", "day": names[day]} | _plot(figure, context) for day, figure in known.items()]
-
-
 def _emissions_chart(context: Context, found: Breakdown) -> Chart:
     days = list(found.location_by_day)
-    names = _day_names(days)
+    names = day_names(days)
     location, upstream = "Scope 2, location-based", "Scope 3.3, upstream"
     series = {location: found.location_by_day}
     if context.direct and any(figure.number is not None for figure in found.upstream_by_day.values()):
         series[upstream] = found.upstream_by_day
     rows = [
-        {"layer": "part", "day": names[day], "series": name, "order": order} | _plot(figures[day], context)
+        {"layer": "part", "day": names[day], "series": name, "order": order} | plot(figures[day], context)
         for order, (name, figures) in enumerate(series.items())
         for day in days
         if figures[day].number is not None
     ]
-    totals = found.lifecycle_by_day if upstream in series else found.location_by_day
-    rows += _totals(context, totals, names)
+    whole = found.lifecycle_by_day if upstream in series else found.location_by_day
+    rows += totals(context, whole, names)
     unit = context.headline.location.display.unit
-    alt = _by_day_alt(context, "Bars of location-based emissions by day", found.location_by_day)
+    alt = by_day_alt(context, "Bars of location-based emissions by day", found.location_by_day)
     if upstream in series:
         alt += " Upstream emissions (Scope 3, category 3) are stacked on top."
     return Chart(
         spec="emissions_by_day",
         title="Emissions by day",
-        caption=[f"Emissions by day in {unit}, each hour with the intensity of its own zone; {_labelled(names)}."],
+        caption=[f"Emissions by day in {unit}, each hour with the intensity of its own zone; {labelled(names)}."],
         alt=alt,
         rows=rows,
         names={
@@ -288,26 +250,13 @@ def _emissions_chart(context: Context, found: Breakdown) -> Chart:
     )
 
 
-def _by_day_alt(context: Context, what: str, figures: Mapping[date, Figure]) -> str:
-    days = list(figures)
-    text = f"{what}, {span_words(days[0], days[-1])}."
-    high, low = largest(list(figures.values())), smallest(list(figures.values()))
-    when = {figure.id: day_words(day) for day, figure in figures.items()}
-    if high and low:
-        text += f" Highest on {when[high.id]} with {context.shown(high)}, "
-        text += f"lowest on {when[low.id]} with {context.shown(low)}."
-    elif len(days) == 1:
-        text += f" {context.shown(figures[days[0]])}."
-    return text
-
-
 def _bars(context: Context, figures: Mapping[str, Figure], what: str) -> Chart | None:
     known = {raw: figure for raw, figure in figures.items() if figure.number is not None}
     if not known:
         return None
     labels = {raw: _short_name(raw, what) for raw in known}
     rows = [
-        {"name": labels[raw], "colour": "#9aa8b2" if raw in {"unknown", ""} else "#0b5d4b"} | _plot(figure, context)
+        {"name": labels[raw], "colour": "#9aa8b2" if raw in {"unknown", ""} else "#0b5d4b"} | plot(figure, context)
         for raw, figure in known.items()
     ]
     unit = context.headline.it.display.unit
@@ -334,7 +283,7 @@ def _short_name(raw: str, what: str) -> str:
 def _intensity_chart(context: Context, found: Breakdown) -> Chart:
     zones = list(found.hours)
     rows = [
-        {"zone": visible(zone), "hour": hour} | _plot(figure, context)
+        {"zone": visible(zone), "hour": hour} | plot(figure, context)
         for zone in zones
         for hour, figure in found.hours[zone].items()
     ]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from energy_assets.disclosures import reading
 from energy_assets.disclosures.document import (
     Block,
+    Chart,
     Column,
     Run,
     Runs,
     Section,
     bullets,
     callout,
+    charts,
     code,
     heading,
     number,
@@ -25,7 +28,8 @@ from energy_assets.disclosures.figures import Figure, Filter, Selection
 from energy_assets.disclosures.framework import Gate
 from energy_assets.disclosures.methods import RUNG_NAMES, TIER_NAMES
 from energy_assets.disclosures.rounding import Scale
-from energy_assets.disclosures.sections.common import Context, largest
+from energy_assets.disclosures.sections.charting import by_day_alt, day_names, labelled, plot, totals
+from energy_assets.disclosures.sections.common import Context, largest, span_words
 from energy_assets.disclosures.text import visible
 
 WATTS = Scale("W", 0, 0)
@@ -51,6 +55,7 @@ def quality(context: Context) -> Section:
             context, "factor-rungs", "Facility energy by the grid factor that was found for it", "Grid factor",
             "factor_tier{}_share", RUNG_NAMES,
         ),
+        *_coverage_chart(context),
         _sources(context),
         heading("Plausibility"),
         *_plausibility(context),
@@ -86,6 +91,33 @@ def _shares(context: Context, id_: str, caption: str, first: str, pattern: str, 
         )  # fmt: skip
         rows.append([["None: unknown, and left out of the emissions"], [number(none)]])
     return table(id_, caption, [Column(first, width=3), Column("Share", "right", 1)], rows)
+
+
+def coverage_by_day(context: Context) -> dict[date, Figure]:
+    """The device-hours observed on each day that has data; empty where no day knows any."""
+    figures = {day: context.maker.kpi("coverage", day=day) for day in context.maker.days_with_data}
+    return figures if any(figure.number is not None for figure in figures.values()) else {}
+
+
+def _coverage_chart(context: Context) -> list[Block]:
+    """Where a scrape stopped, it shows."""
+    figures = coverage_by_day(context)
+    if not figures:
+        return []
+    days, names = list(figures), day_names(list(figures))
+    chart = Chart(
+        spec="coverage_by_day",
+        title="Device-hours observed by day",
+        caption=[f"Device-hours observed, of all the sources know of, in %, {span_words(days[0], days[-1])}; ",
+                 f"{labelled(names)}."],
+        alt=by_day_alt(context, "Bars of the share of device-hours observed, by day", figures),
+        rows=[
+            *({"layer": "part", "day": names[day]} | plot(figure, context) for day, figure in figures.items()),
+            *totals(context, figures, names),
+        ],
+        names={"days": list(names.values())},
+    )  # fmt: skip
+    return [charts(chart)]
 
 
 def _sources(context: Context) -> Block:

@@ -16,7 +16,9 @@ from energy_assets.disclosures.document import (
     paragraph,
 )
 from energy_assets.disclosures.figures import Figure
+from energy_assets.disclosures.making import Member
 from energy_assets.disclosures.methods import WORKLOADS
+from energy_assets.disclosures.reading import UNKNOWN
 from energy_assets.disclosures.sections.common import (
     Context,
     certainty,
@@ -154,4 +156,8 @@ def _attribution(context: Context) -> list[Run]:
         return []
     if figure.number == 1:
         return ["All of the IT energy is attributed to a project: ", number(figure), "."]
-    return ["A project is known for ", number(figure), " of the IT energy; the rest is printed as not attributed."]
+    rest = context.maker.kpi("energy_kwh", Member("project", UNKNOWN))
+    return [
+        number(figure), " of the IT energy is attributed to a project; the rest, ", number(rest),
+        ", is printed as not attributed.",
+    ]  # fmt: skip
