@@ -6,9 +6,9 @@ the command line (`cli.py`) and the assets themselves.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from energy_assets.definitions import build_defs
 from energy_assets.materialize import ROWS_PUBLISHED
+from energy_assets.operations.checks import arrival, arrival_keys
 from energy_assets.operations.schedules import (
     RANGE_END,
     RANGE_START,
@@ -32,9 +33,13 @@ from energy_assets.periods import DayRange, Month
 from energy_assets.site import Site
 
 INSTANCE = """\
-telemetry: {enabled: false}
-nux: {enabled: false}  # no newsletter dialog
-run_retries: {enabled: true, max_retries: 0, retry_on_asset_or_op_failure: false}
+telemetry: {{enabled: false}}
+nux: {{enabled: false}}  # no newsletter dialog
+run_retries: {{enabled: true, max_retries: 0, retry_on_asset_or_op_failure: false}}
+event_log_storage:
+  module: energy_assets.operations.event_log
+  class: EventLog
+  config: {{base_dir: {runs}}}
 """
 # Dagster's console log would tear the progress bar; the event log keeps every line.
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -96,7 +101,8 @@ def instance(site: Site) -> Iterator[dg.DagsterInstance]:
     with FileLock(home / ".opening"):
         # Dagster makes its tables on first use, and two runs that start at once would both make them.
         if not settings.exists():
-            settings.write_text(INSTANCE, encoding="utf-8")
+            runs = json.dumps(str(home.resolve() / "history" / "runs"))
+            settings.write_text(INSTANCE.format(runs=runs), encoding="utf-8")
         opened = dg.DagsterInstance.from_config(str(home))
     with opened:
         yield opened
@@ -121,8 +127,9 @@ def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
             keys = {RANGE_START: months[0].first.isoformat(), RANGE_END: months[-1].first.isoformat()}
             _execute(site, dagster, "monthly_indicators", keys, listen, outcome)
         if daily(site).get_last_partition_key() == days.last.isoformat():
-            # Checks only warn and change nothing of the outcome; the UI shows them.
-            _execute(site, dagster, "arrivals", {}, lambda step: None, Outcome())
+            # The checks of the job `arrivals`, without a run of their own: they only warn, and the UI shows them.
+            for check in arrival_keys(site):
+                dagster.report_runless_asset_event(arrival(dagster, site, check.asset_key))
     return outcome
 
 
@@ -141,45 +148,22 @@ def _execute(
     definition = build_defs(site).resolve_job_def(job)
     run_id = str(uuid4())
     outcome.run_ids.append(run_id)
+
+    def follow(entry: dg.EventLogEntry) -> None:
+        for step in _steps(entry, outcome):
+            listen(step)
+
+    dagster.add_event_listener(run_id, follow)
     try:
-        with _followed(dagster, run_id, listen, outcome):
-            result = definition.execute_in_process(
-                instance=dagster, run_id=run_id, tags=tags, raise_on_error=False, run_config=QUIET
-            )
+        result = definition.execute_in_process(
+            instance=dagster, run_id=run_id, tags=tags, raise_on_error=False, run_config=QUIET
+        )
     except DagsterExecutionInterruptedError as error:
         raise KeyboardInterrupt from error
     if outcome.interrupted:
         # Dagster takes Ctrl-C within a step for a failure of the step.
         raise KeyboardInterrupt
     outcome.success = outcome.success and result.success
-
-
-@contextmanager
-def _followed(dagster: dg.DagsterInstance, run_id: str, listen: Listener, outcome: Outcome) -> Iterator[None]:
-    """Tell `listen` of every event while the run goes on in this thread."""
-    done = threading.Event()
-
-    def follow() -> None:
-        cursor: str | None = None
-        while True:
-            last_round = done.is_set()
-            if dagster.has_run(run_id):
-                page = dagster.get_records_for_run(run_id, cursor)
-                cursor = page.cursor
-                for record in page.records:
-                    for step in _steps(record.event_log_entry, outcome):
-                        listen(step)
-            if last_round:
-                return
-            done.wait(0.2)
-
-    follower = threading.Thread(target=follow, name="progress", daemon=True)
-    follower.start()
-    try:
-        yield
-    finally:
-        done.set()
-        follower.join()
 
 
 def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:

@@ -29,26 +29,35 @@ def arrival_checks(site: Site) -> list[dg.AssetChecksDefinition]:
 
     @dg.multi_asset_check(name="arrived", specs=specs, can_subset=True)
     def arrived(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        expected = list(daily(site).get_partition_keys())
         for key in sorted(context.selected_asset_check_keys):
-            there = context.instance.get_materialized_partitions(key.asset_key)
-            yield _result(key.asset_key, [day for day in expected if day not in there], expected)
+            found = arrival(context.instance, site, key.asset_key)
+            yield dg.AssetCheckResult(
+                passed=found.passed,
+                asset_key=found.asset_key,
+                check_name=found.check_name,
+                severity=found.severity,
+                description=found.description,
+                metadata=found.metadata,
+            )
 
     return [arrived] if specs else []
 
 
-def _result(key: dg.AssetKey, missing: list[str], expected: list[str]) -> dg.AssetCheckResult:
+def arrival(instance: dg.DagsterInstance, site: Site, key: dg.AssetKey) -> dg.AssetCheckEvaluation:
+    """Whether the last complete day of a raw asset is there."""
+    there, expected = instance.get_materialized_partitions(key), list(daily(site).get_partition_keys())
+    missing = [day for day in expected if day not in there]
     last = expected[-1] if expected else None
     late = last in missing
-    return dg.AssetCheckResult(
+    return dg.AssetCheckEvaluation(
         passed=not late,
         asset_key=key,
         check_name=ARRIVED,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{last} has not arrived" if late else f"{last or 'no day is complete yet: nothing'} is there",
         metadata={
-            "last_complete_day": last or "none",
-            "missing_days": len(missing),
-            "first_missing_day": (missing or ["none"])[0],
+            "last_complete_day": dg.MetadataValue.text(last or "none"),
+            "missing_days": dg.MetadataValue.int(len(missing)),
+            "first_missing_day": dg.MetadataValue.text((missing or ["none"])[0]),
         },
     )

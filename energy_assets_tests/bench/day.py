@@ -11,14 +11,16 @@ from energy_assets.sandbox.company import Company, last_complete_days
 from energy_assets_tests.bench.measuring import Measured, Work, measure
 
 
-def compare(folder: Path) -> dict[str, Measured]:
-    """The last complete day into two empty stores: through Dagster and called directly; and importing Dagster."""
+def compare(folder: Path, rounds: int) -> dict[str, list[Measured]]:
+    """The last complete day into empty stores: through Dagster and called directly; and importing Dagster."""
     days = last_complete_days(1, datetime.now(UTC))
-    measured = {"import_dagster": measure("day:import_dagster")}
+    measured: dict[str, list[Measured]] = {"import_dagster": [], "through_dagster": [], "directly": []}
     with Company(days=days, folder=folder) as company:
-        for step in ("through_dagster", "directly"):
-            site = company.write_site(folder / step)
-            measured[step] = measure(f"day:{step}", site=str(site), day=days.first.isoformat())
+        for number in range(rounds):
+            measured["import_dagster"].append(measure("day:import_dagster"))
+            for step in ("through_dagster", "directly"):
+                site = company.write_site(folder / f"{step}_{number}")
+                measured[step].append(measure(f"day:{step}", site=str(site), day=days.first.isoformat()))
     return measured
 
 

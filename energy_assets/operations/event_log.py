@@ -1,0 +1,67 @@
+"""Dagster's event log in SQLite, with connections that stay open.
+
+Dagster's own class makes a database engine anew for every event, which for a run of one day takes longer than
+half of its transforms. The files and everything in them are Dagster's: without this class (in `dagster.yaml`, under
+`event_log_storage`) the same history opens as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._serdes import ConfigurableClassData
+
+OPEN_SHARDS = 4
+"""Each run has a file of its own; a server that shows many runs must not keep all of them open."""
+BUSY_TIMEOUT_S = 60
+
+
+class EventLog(SqliteEventLogStorage):
+    """See the module; one connection at a time is used, under the lock of Dagster's class."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engines: dict[str, sa.Engine] = {}
+        super().__init__(base_dir, inst_data)
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> EventLog:
+        """Called by Dagster with what `dagster.yaml` says."""
+        return cls(inst_data=inst_data, **config_value)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[sa.Connection]:
+        with self._db_lock:
+            engine = self._engine(shard)
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            with engine.begin() as connection:
+                yield connection
+
+    def _engine(self, shard: str) -> sa.Engine:
+        """The engine of a shard; the one that was not needed for longest is closed."""
+        engine = self._engines.pop(shard, None)
+        if engine is None:
+            url = self.conn_string_for_shard(shard)
+            engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
+            sa.event.listen(engine, "connect", _without_waiting_for_the_disk)
+        self._engines[shard] = engine
+        while len(self._engines) > OPEN_SHARDS:
+            self._engines.pop(next(iter(self._engines))).dispose()
+        return engine
+
+    def dispose(self) -> None:
+        """Close every file."""
+        while self._engines:
+            self._engines.popitem()[1].dispose()
+        super().dispose()
+
+
+def _without_waiting_for_the_disk(connection: Any, _: Any) -> None:
+    # With a write-ahead log this loses the last events at a power failure, and never harms the file. What was
+    # published is in the lake and the landing zone in any case.
+    connection.execute("PRAGMA synchronous = NORMAL")
