@@ -35,6 +35,7 @@ from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from energy_assets.contracts.audit import Audited, ContractError, audit, conform, partition_of, schema_of
 from energy_assets.contracts.statistics import proven
+from energy_assets.staging import stage, stage_day_by_day
 from energy_assets.storage import Storage
 
 COMMIT_ATTEMPTS = 50
@@ -115,7 +116,8 @@ class Lake:
         files = _files(delta) if delta else {}
         wanted = [name for day, names in sorted(files.items()) if days is None or day in days for name in names]
         if delta is None or not wanted:
-            return ibis.memtable(schema.to_pyarrow().empty_table())
+            nothing = con.sql("SELECT 1 AS one WHERE false")
+            return nothing.select(**{column: ibis.null(dtype) for column, dtype in schema.items()})
         partition = partition_of(model)
         if self._storage.is_local:
             paths = [f"{self.path(table)}/{name}" for name in wanted]
@@ -129,22 +131,37 @@ class Lake:
         there = read.columns
         return read.select(**{c: read[c].cast(d) if c in there else ibis.null(d) for c, d in schema.items()})
 
-    def replace(self, con: Any, table: str, model: Any, days: Collection[date], rows: ir.Table, run_id: str) -> Commit:
+    def replace(
+        self,
+        con: Any,
+        table: str,
+        model: Any,
+        days: Collection[date],
+        rows: ir.Table,
+        run_id: str,
+        *,
+        day_by_day: bool = False,
+    ) -> Commit:
         """Replace the partitions `days` of a table by `rows`: stage, audit, publish as one commit.
+
+        Args:
+            con: An Ibis DuckDB connection.
+            table: Name of the table.
+            model: Its contract.
+            days: The partitions.
+            rows: All rows of these partitions.
+            run_id: Kept in the commit.
+            day_by_day: See `staging.stage_day_by_day`; the same result at another cost.
 
         Raises:
             ContractError: a rule is broken or a row lies outside `days`; the table stays as it was.
         """
         partition = partition_of(model)
         with self._staging(table) as folder:
-            con.to_parquet(
-                conform(rows, model),
-                folder,
-                partition_by=partition,
-                write_partition_columns=1,
-                compression="zstd",
-                overwrite_or_ignore=1,
-            )
+            if day_by_day:
+                stage_day_by_day(con, conform(rows, model), partition, sorted(days), folder)
+            else:
+                stage(con, conform(rows, model), partition, folder)
             staged = sorted(Path(folder).glob(f"{partition}=*/*.parquet"))
             audited = self._audit(con, model, staged, partition)
             if strays := sorted(set(audited.rows) - set(days)):

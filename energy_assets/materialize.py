@@ -176,7 +176,14 @@ def contract_check(table: Table) -> dg.AssetCheckSpec:
 
 
 def publish(
-    context: dg.AssetExecutionContext, lake: Lake, con: Any, table: Table, days: Sequence[date], rows: ir.Table
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    con: Any,
+    table: Table,
+    days: Sequence[date],
+    rows: ir.Table,
+    *,
+    day_by_day: bool = False,
 ) -> Iterator[dg.AssetCheckResult | Commit]:
     """Replace `days` of a table; yields the failed check and raises, or yields the commit.
 
@@ -184,7 +191,7 @@ def publish(
         dagster.Failure: the rows break the contract; nothing was committed.
     """
     try:
-        commit = lake.replace(con, table.name, table.model, days, rows, context.run_id)
+        commit = lake.replace(con, table.name, table.model, days, rows, context.run_id, day_by_day=day_by_day)
     except ContractError as found:
         error = ContractError(table.name, found.violations, found.examples)
         rules = "; ".join(f"{rule}: {count:,} rows" for rule, count in error.violations.items())
@@ -217,6 +224,8 @@ def table_asset(
     make: Callable[[Reader, Sequence[date]], ir.Table],
     summary: Callable[[ir.Table], ir.Table],
     proofs: Sequence[Proof] = (),
+    *,
+    day_by_day: bool = False,
 ) -> dg.AssetsDefinition:
     """An asset that reads tables, transforms them, and publishes the result partition by partition.
 
@@ -229,6 +238,7 @@ def table_asset(
         make: Rows from a reader of upstream tables and the partition keys of a chunk, as dates.
         summary: A few rows that tell a person what the run made, shown in the UI.
         proofs: What must hold for the published table beyond its contract.
+        day_by_day: Each row is made of one row of its own day, so that days can be written one after the other.
     """
     key = dg.AssetKey(table.asset)
 
@@ -255,7 +265,8 @@ def table_asset(
         for start in range(0, len(keys), CHUNK):
             chunk = keys[start : start + CHUNK]
             with connection(duckdb) as con:
-                for step in publish(context, lake, con, table, chunk, make(Reader(lake, con), chunk)):
+                rows = make(Reader(lake, con), chunk)
+                for step in publish(context, lake, con, table, chunk, rows, day_by_day=day_by_day):
                     if isinstance(step, Commit):
                         commits.append(step)
                     else:

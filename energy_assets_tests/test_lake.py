@@ -32,7 +32,7 @@ from energy_assets_tests.lake_workers import (
     write_slowly,
     write_until,
 )
-from energy_assets_tests.rows import table
+from energy_assets_tests.rows import at, table
 from energy_assets_tests.s3_server import s3_bucket
 
 FIRST = date(2024, 5, 9)
@@ -186,6 +186,36 @@ def test_a_large_day_lies_in_several_files_and_has_one_fingerprint(tmp_path: Pat
     con.raw_sql("SET threads = 4")
     again = lake.replace(con, TABLE, EnergyReadings, DAYS[:1], readings(con, DAYS[:1], 200_000, "n"), "b")
     assert (first.rows, again.changed) == ({DAYS[0]: 200_000}, ())
+
+
+def day_by_day(lake: Lake, days: Sequence[date], rows: Sequence[dict[str, Any]]) -> Commit:
+    con = connect()
+    stored = con.create_table("stored", table(EnergyReadings, rows))
+    return lake.replace(con, TABLE, EnergyReadings, days, stored, "run", day_by_day=True)
+
+
+def test_day_by_day_is_the_same_as_at_once(lake: Lake) -> None:
+    rows = [row(day, n + 1, node_id=f"n{n}") for n, day in enumerate([DAYS[0], DAYS[0], DAYS[2]])]
+    one_by_one = day_by_day(lake, DAYS[:3], rows)
+    assert one_by_one.changed == (DAYS[0], DAYS[2])
+    assert kwh(lake) == {DAYS[0]: 3, DAYS[2]: 3}
+    at_once = put(lake, DAYS[:3], rows)
+    assert (at_once.fingerprints, at_once.rows, at_once.changed) == (one_by_one.fingerprints, one_by_one.rows, ())
+
+
+def test_day_by_day_refuses_rows_of_other_days_and_of_none(lake: Lake) -> None:
+    with pytest.raises(ContractError, match="outside the run"):
+        day_by_day(lake, DAYS[:1], [row(DAYS[0]), row(DAYS[1])])
+    with pytest.raises(ContractError, match="not_null"):
+        day_by_day(lake, DAYS[:1], [row(DAYS[0]), row(DAYS[0], node_id="n2") | {"day": None, "hour": at()}])
+    assert lake.version(TABLE) is None
+
+
+def test_day_by_day_gives_the_engine_its_threads_back(lake: Lake) -> None:
+    con = connect()
+    con.raw_sql("SET threads = 3")
+    lake.replace(con, TABLE, EnergyReadings, DAYS, readings(con, DAYS, 10, "n"), "run", day_by_day=True)
+    assert con.raw_sql("SELECT current_setting('threads')").fetchone() == (3,)
 
 
 def test_two_writers_of_overlapping_days_double_no_rows(tmp_path: Path) -> None:

@@ -104,7 +104,8 @@ def _chunk(
         return
     outcome.notes.update(parsed.notes)
     good = [day for day in collected.editions if day not in malformed]
-    for step in publish(context, warehouse.lake, desk.con, raw_table(source), good, parsed.rows):
+    table, rows = raw_table(source), parsed.rows
+    for step in publish(context, warehouse.lake, desk.con, table, good, rows, day_by_day=parsed.stored):
         if isinstance(step, dg.AssetCheckResult):
             yield step
         else:

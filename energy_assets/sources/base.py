@@ -75,10 +75,12 @@ class Parsed:
     Attributes:
         rows: An Ibis table on the desk's connection with exactly the columns of the contract.
         notes: Counts worth telling, for example `negative_readings_dropped`.
+        stored: The rows lie in files or tables already, so that picking one day of them costs little.
     """
 
     rows: ibis.Table
     notes: Mapping[str, int] = field(default_factory=dict)
+    stored: bool = False
 
 
 @dataclass(frozen=True)

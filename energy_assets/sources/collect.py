@@ -76,6 +76,7 @@ def parse(
     day at all gives None.
     """
     tables: list[ibis.Table] = []
+    stored = True
     notes: Counter[str] = Counter()
     failures: dict[date, SourceError] = {}
     for stretch, objects in _stretches(editions):
@@ -86,9 +87,10 @@ def parse(
             continue
         tables.append(parsed.rows.filter(parsed.rows.day.between(stretch.first, stretch.last)))
         notes.update(parsed.notes)
+        stored = stored and parsed.stored
     if not tables:
         return None, failures
-    return Parsed(ibis.union(*tables) if len(tables) > 1 else tables[0], dict(notes)), failures
+    return Parsed(ibis.union(*tables) if len(tables) > 1 else tables[0], dict(notes), stored), failures
 
 
 def _stretches(editions: Mapping[date, Edition]) -> Iterator[tuple[DayRange, tuple[Landed, ...]]]:

@@ -39,7 +39,7 @@ def unified_assets(site: Site) -> list[dg.AssetsDefinition]:
             "Every charge of every bill once, amounts as printed, by hour, service and owner; FOCUS names in snake "
             "case. Currencies are never added up."
         )
-        made.append(_asset(site, COST, "cost", about, lambda raw: cost(raw, rules), _cost_summary))
+        made.append(_asset(site, COST, "cost", about, lambda raw: cost(raw, rules), _cost_summary, day_by_day=True))
     if site.feeding("activity"):
         about = "What workloads delivered: requests and tokens by hour, model and deployment, restarts handled."
         made.append(_asset(site, ACTIVITY, "activity", about, lambda raw: activity(raw, rules), _activity_summary))
@@ -54,6 +54,8 @@ def _asset(
     transform: Transform,
     summary: Callable[[ir.Table], ir.Table],
     proofs: Sequence[Proof] = (),
+    *,
+    day_by_day: bool = False,
 ) -> dg.AssetsDefinition:
     raw = {source.name: raw_table(source) for source in site.feeding(feed)}
     return table_asset(
@@ -65,6 +67,7 @@ def _asset(
         lambda read, days: transform({name: read(rows, days) for name, rows in raw.items()}),
         summary,
         proofs,
+        day_by_day=day_by_day,
     )
 
 

@@ -64,7 +64,7 @@ class AwsFocusExport(Source):
         parsed = charges(bills, days, desk, self.layout, within_period=True)
         manifests = [o.request for o in objects if o.request.get("manifest")]
         ahead = sum(r.get(AHEAD, 0) for r in manifests if Month.parse(r["billing_period"]).days.last in days)
-        return Parsed(parsed.rows, {**parsed.notes, AHEAD: ahead} if ahead else parsed.notes)
+        return Parsed(parsed.rows, {**parsed.notes, AHEAD: ahead} if ahead else parsed.notes, parsed.stored)
 
     def check(self, desk: Desk) -> Iterable[Finding]:
         """Assume the role, find the manifests, and read the newest one's list."""

@@ -28,6 +28,8 @@ from energy_assets.sources.focus.columns import Charge, charge_of, layout_of
 Wanted = Literal["auto", "focus", "aws_cur"]
 
 SCHEMA = ibis.schema({name: column.dtype.type for name, column in Charges.to_schema().columns.items()})
+ROW_GROUP = 20_480
+"""Small, so that the rows of a day are found without reading much of its neighbours; bills are sorted by time."""
 _CHECKED = "Correct the line at its source, or export the bill again; nothing of this file is counted."
 
 
@@ -102,7 +104,7 @@ def rewrite(con: Any, path: Path, name: str, wanted: Wanted, sha256: str, to: Pa
                 SELECT {_named(charge.cells)}, {texts}, {charge.labels} AS labels,
                     {charge.bad_labels} AS bad_labels
                 FROM {bill.scan})
-        ) TO {literal(str(partial))} (FORMAT parquet)"""  # noqa: S608
+        ) TO {literal(str(partial))} (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})"""  # noqa: S608
     with malformed(name, path):
         con.execute(query)
         counted = f"SELECT count(*) FROM read_parquet({literal(str(partial))}) WHERE wrong"  # noqa: S608
@@ -146,7 +148,7 @@ def charges(
     notes["days_without_charges"] = len(days) - counts["days"]
     notes["amounts_rounded_to_18_decimals"] = int(counts["rounded"] or 0)
     notes["unreadable_tags_dropped"] = int(counts["bad"] or 0)
-    return Parsed(rows.select(*SCHEMA), {note: count for note, count in notes.items() if count})
+    return Parsed(rows.select(*SCHEMA), {note: count for note, count in notes.items() if count}, stored=True)
 
 
 def _read(con: Any, path: Path, name: str, wanted: Wanted) -> tuple[Bill, Charge]:

@@ -61,7 +61,7 @@ class FocusFiles(Source):
         parsed = charges(bills, days, desk, self.layout)
         passed_over = {text for o in objects for text in o.request.get("incomplete", [])}
         notes = {"incomplete_deliveries_dropped": len(passed_over)} if passed_over else {}
-        return Parsed(parsed.rows, {**parsed.notes, **notes})
+        return Parsed(parsed.rows, {**parsed.notes, **notes}, parsed.stored)
 
     def check(self, desk: Desk) -> Iterable[Finding]:
         """List the files, choose among deliveries, and read the newest file's header."""

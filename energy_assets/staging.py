@@ -1,0 +1,71 @@
+"""Staging: rows as Parquet files by day, `<partition>=<day>/*.parquet`, before they are audited and published.
+
+What belongs here: how rows become files. What does not: whether they may be published (`contracts.audit`), and
+publishing them (`lake`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import ibis.expr.types as ir
+
+ROW_GROUP = 122_880
+"""DuckDB's own: what one thread writes at a time. A day with fewer rows is written by one thread, because a second
+one would only wait for it, and take CPU time for that."""
+
+
+def stage(con: Any, rows: ir.Table, partition: str, folder: str) -> None:
+    """Write rows in one scan, whatever days they are of."""
+    con.to_parquet(
+        rows, folder, partition_by=partition, write_partition_columns=1, compression="zstd", overwrite_or_ignore=1
+    )
+
+
+def stage_day_by_day(con: Any, rows: ir.Table, partition: str, days: Sequence[date], folder: str) -> None:
+    """Write the rows of one day after the other; what lies outside `days` comes last, for the audit to see it.
+
+    Sorting rows into days costs as much as writing them. It is saved where the engine finds the rows of a day
+    without looking at the others: where they come from files by day, or from a file sorted by time.
+
+    Args:
+        con: An Ibis DuckDB connection.
+        rows: Made of tables and files of this connection, not of Python's memory.
+        partition: The date column.
+        days: The days expected.
+        folder: Empty.
+    """
+    view = f"staged_{uuid4().hex[:12]}"
+    con.raw_sql(f"CREATE TEMP VIEW {view} AS {con.compile(rows)}")
+    with _threads(con) as threads:
+        largest = 0
+        for day in days:
+            con.raw_sql(f"SET threads = {1 if largest < ROW_GROUP else threads}")
+            into = Path(folder) / f"{partition}={day}"
+            into.mkdir()
+            file = str(into / "data_0.parquet").replace("'", "''")
+            copied = con.raw_sql(
+                f"COPY (FROM {view} WHERE {partition} = DATE '{day}') TO '{file}' (FORMAT parquet, COMPRESSION zstd)"
+            )
+            (count,) = copied.fetchone()
+            largest = max(largest, count)
+            if not count:
+                Path(file).unlink()
+    elsewhere = rows[partition].isnull() | rows[partition].notin(list(days))
+    stage(con, rows.filter(elsewhere), partition, folder)
+    con.raw_sql(f"DROP VIEW {view}")
+
+
+@contextmanager
+def _threads(con: Any) -> Iterator[int]:
+    """How many threads the engine has; restored afterwards."""
+    (threads,) = con.raw_sql("SELECT current_setting('threads')").fetchone()
+    try:
+        yield threads
+    finally:
+        con.raw_sql(f"SET threads = {threads}")
