@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
 import zlib
 from collections.abc import Iterator
@@ -113,6 +114,12 @@ def require_whole(bill: Bill) -> None:
         raise MalformedError(f"{bill.name}: the gzip file is damaged ({error})", _AGAIN) from error
     if not state.eof:
         raise MalformedError(f"{bill.name}: the gzip file is truncated, its end is missing", _AGAIN)
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's bytes, as the landing zone names it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

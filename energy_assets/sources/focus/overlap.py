@@ -6,7 +6,6 @@ deliveries of one export (only the newest counts, in `deliveries`).
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from energy_assets.sources.errors import PermanentError
-from energy_assets.sources.focus.bill import literal
-from energy_assets.sources.focus.parse import SCHEMA, Share, Wanted, rewrite
+from energy_assets.sources.focus.bill import literal, sha256_of
+from energy_assets.sources.focus.parse import SCHEMA, Share, Wanted, rewrite, typed_file
 
 SAME_SHARE = 0.5
 """Part files of one bill share next to no line; a second export of a period shares nearly all."""
@@ -62,8 +61,8 @@ def refuse_same_lines(con: Any, bills: Sequence[Opened], wanted: Wanted, folder:
     hashes: dict[int, str] = {}
     for number in sorted({n for pair in suspects for n in pair}):
         bill = bills[number]
-        hashes[number] = _sha256(bill.path)
-        target = folder / f"{hashes[number]}.{wanted}.charges.parquet"
+        hashes[number] = sha256_of(bill.path)
+        target = typed_file(folder, hashes[number], wanted)
         if not target.exists():
             rewrite(con, bill.path, bill.name, wanted, hashes[number], target)
         typed[number] = str(target)
@@ -111,8 +110,3 @@ def _compare(con: Any, one: Opened, other: Opened, one_rows: str, other_rows: st
             f"billing period {period}: adding them up would count these charges twice",
             "Keep the newer export only, or narrow `path`; with `same_lines: keep` both are counted as they are.",
         )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,6 +8,7 @@ together. A bill is never held in Python's memory: each is rewritten once as a P
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,7 +22,7 @@ from energy_assets.landing import Landed
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import Desk, Parsed
 from energy_assets.sources.errors import MalformedError
-from energy_assets.sources.focus.bill import Bill, literal, malformed, open_bill, require_whole
+from energy_assets.sources.focus.bill import Bill, literal, malformed, open_bill, require_whole, sha256_of
 from energy_assets.sources.focus.cells import Cell
 from energy_assets.sources.focus.columns import Charge, charge_of, layout_of
 
@@ -44,7 +45,12 @@ class Share:
     charges: int
 
 
-def contents(con: Any, path: Path, name: str, wanted: Wanted) -> list[Share]:
+def typed_file(folder: Path, sha256: str, wanted: Wanted) -> Path:
+    """Where the charges of a bill lie once they are rewritten, in a folder that lives as long as a step."""
+    return folder / f"{sha256}.{wanted}.charges.parquet"
+
+
+def contents(con: Any, path: Path, name: str, wanted: Wanted, rewrite_in: Path | None = None) -> list[Share]:
     """What a bill speaks of, after making sure that it is whole.
 
     Args:
@@ -52,12 +58,18 @@ def contents(con: Any, path: Path, name: str, wanted: Wanted) -> list[Share]:
         path: The local file.
         name: How errors call it.
         wanted: The layout, or `auto`.
+        rewrite_in: A folder: a text file is rewritten there at once, because its charges will be needed, and text
+            takes long to read. A bill that cannot be rewritten is only looked at, so that its bytes can be landed
+            before `charges` refuses it.
 
     Raises:
         MalformedError: truncated, foreign, or a charge without a readable time or provider.
     """
     bill, charge = _read(con, path, name, wanted)
     require_whole(bill)
+    if rewrite_in is not None and bill.container != "parquet":
+        with suppress(MalformedError):
+            return _shares_of_text(con, bill, wanted, rewrite_in)
     cells = {c: charge.cells[c] for c in ("provider", "billing_period", "charge_period_start")}
     query = f"""
         SELECT provider, billing_account, billing_period, CAST(charge_period_start AS DATE) AS day, count(*)
@@ -68,6 +80,17 @@ def contents(con: Any, path: Path, name: str, wanted: Wanted) -> list[Share]:
         if any(None in (share.provider, share.billing_period, share.day) for share in shares):
             raise _unreadable(con, bill, cells)
     return shares
+
+
+def _shares_of_text(con: Any, bill: Bill, wanted: Wanted, folder: Path) -> list[Share]:
+    sha256 = sha256_of(bill.path)
+    typed = typed_file(folder, sha256, wanted)
+    if not typed.exists():
+        rewrite(con, bill.path, bill.name, wanted, sha256, typed)
+    query = f"""
+        SELECT provider, billing_account, billing_period, day, count(*)
+        FROM read_parquet({literal(str(typed))}) GROUP BY ALL ORDER BY ALL"""  # noqa: S608
+    return [Share(*row) for row in con.execute(query).fetchall()]
 
 
 def rewrite(con: Any, path: Path, name: str, wanted: Wanted, sha256: str, to: Path) -> None:
@@ -130,7 +153,7 @@ def charges(
     """
     files: dict[str, str] = {}
     for landed, name in bills:
-        typed = desk.folder / f"{landed.sha256}.{wanted}.charges.parquet"
+        typed = typed_file(desk.folder, landed.sha256, wanted)
         if not typed.exists():
             rewrite(desk.con.con, desk.spool(landed), name, wanted, landed.sha256, typed)
         files[landed.sha256] = str(typed)

@@ -28,6 +28,8 @@ from energy_assets.sources.focus.deliveries import (
 from energy_assets.sources.focus.overlap import Opened, refuse_same_lines
 from energy_assets.sources.focus.parse import Wanted, charges, contents
 
+MOST_OF_A_MONTH = 28
+"""Days from which on most files will be needed, and not only looked into."""
 MEDIA_TYPES = {".parquet": "application/vnd.apache.parquet", ".gz": "application/gzip", ".csv": "text/csv"}
 
 
@@ -81,10 +83,12 @@ class FocusFiles(Source):
     def _fetch(self, days: DayRange, desk: Desk) -> Iterator[Fetched]:
         chosen = self._chosen(desk)
         opened: list[tuple[Chosen, SourceFile, Opened]] = []
+        alone = sum(len(delivery.files) for delivery in chosen) == 1
+        rewrite_in = desk.folder if alone or len(days) >= MOST_OF_A_MONTH else None
         for number, delivery in enumerate(chosen):
             for file in delivery.files:
                 local = file.fetch(desk.folder)
-                shares = tuple(contents(desk.con.con, local, file.name, self.layout))
+                shares = tuple(contents(desk.con.con, local, file.name, self.layout, rewrite_in))
                 opened.append((delivery, file, Opened(file.name, local, number, shares)))
             for text in delivery.incomplete:
                 desk.log.warning("%s: an incomplete delivery is passed over: %s", self.name, text)

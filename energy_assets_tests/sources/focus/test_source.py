@@ -190,3 +190,15 @@ def test_no_bill_leaves_the_error_with_every_day(desk: Desk) -> None:
     failures = collect(source("nowhere/*.csv"), OCTOBER, desk).failures
     assert len(failures) == 31
     assert all(isinstance(error, SourceError) for error in failures.values())
+
+
+def test_a_bill_with_an_unreadable_amount_is_landed_before_it_is_refused(desk: Desk, tmp_path: Path) -> None:
+    """Text is rewritten while it is collected; what cannot be rewritten must not stay behind in the folder."""
+    write(tmp_path / "bills" / "a.csv", month(1, 3, BilledCost="much"))
+    only = source()
+    collected = collect(only, OCTOBER, desk)
+    assert collected.failures == {}
+    (landed,) = collected.editions[date(2026, 10, 1)].objects
+    assert desk.read(landed) == (tmp_path / "bills" / "a.csv").read_bytes()
+    _, failures = parse(only, collected.editions, desk)
+    assert "BilledCost" in str(failures[date(2026, 10, 1)])
