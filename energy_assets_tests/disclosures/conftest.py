@@ -31,3 +31,10 @@ def rendered(document: Document, tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder = tmp_path_factory.mktemp("report")
     render(document, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def charts(document: Document) -> list[str]:
+    """The titles of the report's charts, in order."""
+    blocks = [block for section in document.sections for block in section.blocks if block["type"] == "charts"]
+    return [chart["title"] for block in blocks for chart in block["items"]]
