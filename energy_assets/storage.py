@@ -34,7 +34,7 @@ class Storage:
     def object_options(self) -> dict[str, str]:
         """The options, with plain http allowed where an endpoint asks for it."""
         plain = any("endpoint" in key and value.startswith("http://") for key, value in self.options.items())
-        return dict(self.options) | ({"aws_allow_http": "true"} if plain else {})
+        return dict(self.options) | ({"allow_http": "true"} if plain else {})
 
     def path(self, *parts: str) -> str:
         """The path or URL of something below the root."""
@@ -46,7 +46,7 @@ class Storage:
             Path(self.root).mkdir(parents=True, exist_ok=True)
             return LocalStore(self.root)
         options = dict(self.options)
-        plain = "aws_allow_http" in self.object_options
+        plain = "allow_http" in self.object_options
         # obstore's overloads know one typed config per cloud; the keys are checked when the store is made.
         return from_url(self.root, config=options, client_options={"allow_http": plain})  # type: ignore[call-overload,no-any-return]
 

@@ -1,4 +1,4 @@
-"""The landing zone: raw bytes once, receipts, editions; in a folder and in a bucket."""
+"""The landing zone: raw bytes once, receipts, editions; in a folder, in S3 and in Azure."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import zstandard
 
 from energy_assets.landing import Fetched, Landing
 from energy_assets.storage import Storage
+from energy_assets_tests.azure_server import azure_container
 from energy_assets_tests.s3_server import s3_bucket
 
 NOON = datetime(2024, 5, 10, 12, tzinfo=UTC)
@@ -31,11 +32,17 @@ def bucket() -> Iterator[Storage]:
         yield storage
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(scope="module")
+def container() -> Iterator[Storage]:
+    with azure_container() as storage:
+        yield storage
+
+
+@pytest.fixture(params=["folder", "bucket", "container"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "folder":
         return Storage(str(tmp_path / "var"))
-    whole: Storage = request.getfixturevalue("bucket")
+    whole: Storage = request.getfixturevalue(request.param)
     return Storage(f"{whole.root}/{tmp_path.name}", whole.options)
 
 

@@ -1,6 +1,15 @@
 #!/usr/bin/env bash
 # Installs what the real-server and browser tests talk to, where that is allowed; otherwise says what is left out.
 set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Azurite, the Azure Blob server, comes from npm. Where there is no npm its tests say so and are left out.
+if ! command -v azurite-blob >/dev/null && [ ! -e .venv/azurite/node_modules/.bin/azurite-blob ] && command -v npm >/dev/null; then
+  echo "Installing for the tests: azurite"
+  npm install --silent --no-audit --no-fund --prefix .venv/azurite azurite@3.35.0 >/dev/null 2>&1 ||
+    echo "Left out: the tests that need azurite, which npm could not install."
+fi
+
 missing=()
 command -v prometheus >/dev/null && command -v promtool >/dev/null || missing+=(prometheus)
 command -v chromium >/dev/null || missing+=(chromium)
