@@ -33,7 +33,10 @@ class Storage:
     @property
     def object_options(self) -> dict[str, str]:
         """The options, with plain http allowed where an endpoint asks for it."""
-        plain = any("endpoint" in key and value.startswith("http://") for key, value in self.options.items())
+        plain = any(
+            ("endpoint" in key or "base_url" in key) and value.startswith("http://")
+            for key, value in self.options.items()
+        )
         return dict(self.options) | ({"allow_http": "true"} if plain else {})
 
     def path(self, *parts: str) -> str:

@@ -22,6 +22,7 @@ from energy_assets.contracts.raw import EnergyReadings
 from energy_assets.contracts.tables import KpisMonthly
 from energy_assets.lake import Commit, Lake
 from energy_assets.storage import Storage
+from energy_assets_tests.gcs_server import gcs_bucket
 from energy_assets_tests.lake_workers import (
     TABLE,
     connect,
@@ -46,11 +47,17 @@ def bucket() -> Iterator[Storage]:
         yield storage
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(scope="module")
+def gcs() -> Iterator[Storage]:
+    with gcs_bucket() as storage:
+        yield storage
+
+
+@pytest.fixture(params=["folder", "bucket", "gcs"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "folder":
         return Storage(str(tmp_path / "var"))
-    whole: Storage = request.getfixturevalue("bucket")
+    whole: Storage = request.getfixturevalue(request.param)
     return Storage(f"{whole.root}/{tmp_path.name}", whole.options)
 
 
@@ -241,7 +248,9 @@ def test_two_writers_of_overlapping_days_double_no_rows(tmp_path: Path) -> None:
         assert all(len(nodes) == 1 and day in spans[next(iter(nodes))] for day, (_, nodes) in found.items())
 
 
-def test_two_writers_of_a_bucket_double_no_rows(bucket: Storage, tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", ["bucket", "gcs"])
+def test_two_writers_of_a_bucket_double_no_rows(store: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    bucket: Storage = request.getfixturevalue(store)
     root = f"{bucket.root}/{tmp_path.name}"
     spans = [DAYS[:3], DAYS[1:]]
     with ThreadPoolExecutor(2) as pool:

@@ -1,4 +1,4 @@
-"""The landing zone: raw bytes once, receipts, editions; in a folder, in S3 and in Azure."""
+"""The landing zone: raw bytes once, receipts, editions; in a folder, in S3, Azure and GCS."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import zstandard
 from energy_assets.landing import Fetched, Landing
 from energy_assets.storage import Storage
 from energy_assets_tests.azure_server import azure_container
+from energy_assets_tests.gcs_server import gcs_bucket
 from energy_assets_tests.s3_server import s3_bucket
 
 NOON = datetime(2024, 5, 10, 12, tzinfo=UTC)
@@ -38,7 +39,13 @@ def container() -> Iterator[Storage]:
         yield storage
 
 
-@pytest.fixture(params=["folder", "bucket", "container"])
+@pytest.fixture(scope="module")
+def gcs() -> Iterator[Storage]:
+    with gcs_bucket() as storage:
+        yield storage
+
+
+@pytest.fixture(params=["folder", "bucket", "container", "gcs"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "folder":
         return Storage(str(tmp_path / "var"))
