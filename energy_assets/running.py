@@ -41,6 +41,8 @@ event_log_storage:
   class: EventLog
   config: {{base_dir: {runs}}}
 """
+OURS = INSTANCE.partition("{runs}")[0].format()
+"""How a file begins that was written here."""
 # Dagster's console log would tear the progress bar; the event log keeps every line.
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -100,9 +102,12 @@ def instance(site: Site) -> Iterator[dg.DagsterInstance]:
     settings = home / "dagster.yaml"
     with FileLock(home / ".opening"):
         # Dagster makes its tables on first use, and two runs that start at once would both make them.
-        if not settings.exists():
-            runs = json.dumps(str(home.resolve() / "history" / "runs"))
-            settings.write_text(INSTANCE.format(runs=runs), encoding="utf-8")
+        wanted = INSTANCE.format(runs=json.dumps(str(home.resolve() / "history" / "runs")))
+        found = settings.read_text(encoding="utf-8") if settings.exists() else ""
+        moved = found.startswith(OURS) and len(found.splitlines()) == len(wanted.splitlines())
+        if found != wanted and (not found or moved):
+            # Dagster wants a whole path, which is another one once the folder was moved. What somebody added stays.
+            settings.write_text(wanted, encoding="utf-8")
         opened = dg.DagsterInstance.from_config(str(home))
     with opened:
         yield opened

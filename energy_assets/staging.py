@@ -46,16 +46,16 @@ def stage_day_by_day(con: Any, rows: ir.Table, partition: str, days: Sequence[da
         largest = 0
         for day in days:
             con.raw_sql(f"SET threads = {1 if largest < ROW_GROUP else threads}")
-            into = Path(folder) / f"{partition}={day}"
-            into.mkdir()
-            file = str(into / "data_0.parquet").replace("'", "''")
+            file = Path(folder) / f"{partition}={day}" / "data_0.parquet"
+            file.parent.mkdir()
+            quoted = str(file).replace("'", "''")
             copied = con.raw_sql(
-                f"COPY (FROM {view} WHERE {partition} = DATE '{day}') TO '{file}' (FORMAT parquet, COMPRESSION zstd)"
+                f"COPY (FROM {view} WHERE {partition} = DATE '{day}') TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)"
             )
             (count,) = copied.fetchone()
             largest = max(largest, count)
             if not count:
-                Path(file).unlink()
+                file.unlink()
     elsewhere = rows[partition].isnull() | rows[partition].notin(list(days))
     stage(con, rows.filter(elsewhere), partition, folder)
     con.raw_sql(f"DROP VIEW {view}")

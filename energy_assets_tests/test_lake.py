@@ -201,7 +201,8 @@ def day_by_day(lake: Lake, days: Sequence[date], rows: Sequence[dict[str, Any]])
     return lake.replace(con, TABLE, EnergyReadings, days, stored, "run", day_by_day=True)
 
 
-def test_day_by_day_is_the_same_as_at_once(lake: Lake) -> None:
+def test_day_by_day_is_the_same_as_at_once(tmp_path: Path) -> None:
+    lake = Lake(Storage(str(tmp_path / "somebody's")))
     rows = [row(day, n + 1, node_id=f"n{n}") for n, day in enumerate([DAYS[0], DAYS[0], DAYS[2]])]
     one_by_one = day_by_day(lake, DAYS[:3], rows)
     assert one_by_one.changed == (DAYS[0], DAYS[2])

@@ -45,6 +45,18 @@ def test_history_opens_with_dagsters_own_class_and_files_stay_few(tmp_path: Path
         assert all(spoken(home, run_id) for run_id in runs)
 
 
+def test_a_moved_store_takes_its_history_along(tmp_path: Path) -> None:
+    for folder in ("before", "after"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "site.yaml").write_text(SITE)
+    with instance(load_site(tmp_path / "before" / "site.yaml")) as home:
+        run_id = speech.execute_in_process(instance=home).run_id
+    (tmp_path / "before" / "store").rename(tmp_path / "after" / "store")
+    with instance(load_site(tmp_path / "after" / "site.yaml")) as home:
+        assert spoken(home, run_id)
+    assert not (tmp_path / "before" / "store").exists()
+
+
 def test_history_of_dagsters_own_class_opens_here(tmp_path: Path) -> None:
     with dg.DagsterInstance.from_config(str(home_of(tmp_path))) as plain:
         run_id = speech.execute_in_process(instance=plain).run_id
