@@ -166,13 +166,14 @@ def sql(site_path: Path, query: str) -> None:
 def demo(folder: Path, days: int) -> None:
     """Run a small synthetic company end to end: its servers, the last days, one report."""
     from energy_assets.sandbox.company import Company
+    from energy_assets.sandbox.site import write_site
 
     last = datetime.now(UTC).date() - timedelta(days=1)
     span = DayRange(last - timedelta(days=days - 1), last)
     folder.mkdir(parents=True, exist_ok=True)
     out.print(f"Synthetic company, {span}. Everything it makes lies under {folder}.")
     with Company(folder=folder, days=span) as company:
-        path = company.write_site(folder)
+        path = write_site(company, folder)
         site = _site(path)
         again = f"energy-assets demo --folder {folder} --days {days}"
         if not _run(site, span, again):
@@ -196,7 +197,7 @@ def _run(site: Site, days: DayRange, command: str) -> bool:
         from energy_assets.running import daily_assets, run_days
 
         out.print(f"Materializing {len(days)} {'day' if len(days) == 1 else 'days'} ({days}).")
-        with _told(len(daily_assets(site)) + 1) as listen:
+        with _progress_bar(len(daily_assets(site)) + 1) as listen:
             outcome = run_days(site, days, listen)
     for asset, message in outcome.failures.items():
         err.print(f"[red]✗ {asset}[/]\n{escape(message)}", soft_wrap=True)
@@ -210,7 +211,7 @@ def _report(site: Site, month: Month, command: str) -> Path | None:
         from energy_assets.disclosures.asset import report_folder
         from energy_assets.running import run_report
 
-        with _told(2) as listen:
+        with _progress_bar(2) as listen:
             outcome = run_report(site, month, listen)
     for asset, message in outcome.failures.items():
         err.print(f"[red]✗ {asset}[/]\n{escape(message)}", soft_wrap=True)
@@ -233,7 +234,7 @@ def _resumable(command: str) -> Iterator[None]:
 
 
 @contextmanager
-def _told(steps: int) -> Iterator[Any]:
+def _progress_bar(steps: int) -> Iterator[Any]:
     """A progress bar fed by the run."""
     from energy_assets.running import Step
 

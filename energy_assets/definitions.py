@@ -17,8 +17,8 @@ from energy_assets.operations.checks import arrival_checks
 from energy_assets.operations.freshness import with_freshness
 from energy_assets.operations.labels import with_labels
 from energy_assets.operations.schedules import jobs, schedules
+from energy_assets.raw.assets import raw_asset
 from energy_assets.site import Site, site_from_environment
-from energy_assets.sources.asset import raw_asset
 from energy_assets.unified.assets import unified_assets
 
 

@@ -11,7 +11,7 @@ import ibis
 
 from energy_assets.secrets import SecretError
 from energy_assets.site import Site
-from energy_assets.sources.base import Desk, Finding, Source
+from energy_assets.sources.base import Finding, Source, StepContext
 from energy_assets.sources.errors import SourceError
 
 
@@ -20,7 +20,7 @@ def examine(site: Site) -> Iterator[tuple[Source, list[Finding]]]:
     with tempfile.TemporaryDirectory() as folder:
         con = ibis.duckdb.connect()
         con.raw_sql("SET TimeZone = 'UTC'")
-        desk = Desk(
+        step = StepContext(
             con=con,
             landing=site.disk().landing(),
             folder=Path(folder),
@@ -29,13 +29,13 @@ def examine(site: Site) -> Iterator[tuple[Source, list[Finding]]]:
             now=datetime.now(UTC),
         )
         for source in site.sources:
-            yield source, _findings(source, desk)
+            yield source, _findings(source, step)
 
 
-def _findings(source: Source, desk: Desk) -> list[Finding]:
+def _findings(source: Source, step: StepContext) -> list[Finding]:
     found: list[Finding] = []
     try:
-        for finding in source.check(desk):
+        for finding in source.check(step):
             found.append(finding)
     except SourceError as error:
         found.append(Finding(False, error.message, error.remedy))

@@ -306,7 +306,7 @@ def result(
             ROWS_PUBLISHED: sum(sum(commit.rows.values()) for commit in commits),
             "delta_version": next((c.version for c in reversed(commits) if c.version is not None), -1),
             "partitions_changed": changed,
-            "preview": dg.MetadataValue.md(upright(published.limit(PREVIEW_ROWS).to_pyarrow().to_pylist())),
+            "preview": dg.MetadataValue.md(vertical_markdown(published.limit(PREVIEW_ROWS).to_pyarrow().to_pylist())),
             **(more or {}),
         },
         check_results=[dg.AssetCheckResult(passed=True, check_name=CONTRACT, asset_key=dg.AssetKey(table.asset))],
@@ -323,7 +323,7 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def upright(rows: Sequence[Mapping[str, Any]]) -> str:
+def vertical_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """A Markdown table with a line per column, which stays readable where a table has many columns."""
     names = list(rows[0]) if rows else []
     return markdown(

@@ -1,4 +1,4 @@
-"""Fixtures every test may use: a desk to work at, and the real data beside the checkout."""
+"""Fixtures every test may use: a step to work at, and the real data beside the checkout."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from obstore.store import LocalStore
 
 from energy_assets.landing import Landing
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Desk, Source
-from energy_assets.sources.collect import collect, parse
+from energy_assets.raw.collecting import collect, parse
+from energy_assets.sources.base import Source, StepContext
 from energy_assets_tests.small_site import SmallRun
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """A desk on an empty landing zone, at noon of 2026-11-20 UTC."""
+def step(tmp_path: Path) -> StepContext:
+    """A step on an empty landing zone, at noon of 2026-11-20 UTC."""
     (tmp_path / "store").mkdir()
     (tmp_path / "spool").mkdir()
     con = ibis.duckdb.connect(threads=2)
     con.raw_sql("SET TimeZone='UTC'")
-    return Desk(
+    return StepContext(
         con=con,
         landing=Landing(LocalStore(tmp_path / "store")),
         folder=tmp_path / "spool",
@@ -44,12 +44,12 @@ def real_data() -> Path:
     return REAL_DATA
 
 
-def rows_of(source: Source, days: DayRange, desk: Desk) -> tuple[pa.Table, dict[str, int]]:
+def rows_of(source: Source, days: DayRange, step: StepContext) -> tuple[pa.Table, dict[str, int]]:
     """Collect and parse `days` as the raw asset does; raise the first failure."""
-    collected = collect(source, days, desk)
+    collected = collect(source, days, step)
     for error in collected.failures.values():
         raise error
-    parsed, failures = parse(source, collected.editions, desk)
+    parsed, failures = parse(source, collected.editions, step)
     for error in failures.values():
         raise error
     assert parsed is not None, "nothing was collected"

@@ -23,11 +23,11 @@ import zstandard
 from energy_assets.lake import Lake
 from energy_assets.periods import DayRange
 from energy_assets.query import ask
+from energy_assets.raw.assets import RETRIES
 from energy_assets.running import Outcome, Step, dagster_home, instance, run_days
 from energy_assets.sandbox.electricity_maps import ElectricityMapsServer
 from energy_assets.site import Site, load_site
 from energy_assets.sources import registry
-from energy_assets.sources.asset import RETRIES
 from energy_assets_tests.daily_readings import KIND
 from energy_assets_tests.s3_server import s3_bucket
 from energy_assets_tests.small_site import DAYS, WATTS, SmallRun, contents, direct_g, write_site
@@ -137,7 +137,7 @@ def daily(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A site whose days fail alone; every day is 1.5 kWh."""
     monkeypatch.setitem(registry.KINDS, *next(iter(KIND.items())))
     monkeypatch.setenv("EA_SECRET", SECRET)
-    monkeypatch.setattr("energy_assets.sources.asset.RETRY_WAIT_S", 0)
+    monkeypatch.setattr("energy_assets.raw.assets.RETRY_WAIT_S", 0)
     (tmp_path / "in").mkdir()
     for day in DAYS:
         (tmp_path / f"in/{day}.txt").write_text("1.5")

@@ -1,7 +1,7 @@
 """The disclosure `ml_sustainability`: a month of AI energy, cost and carbon, as a document model.
 
 What belongs here: which sections there are, and the headline figures. What does not: their content (`sections`),
-how figures are made (`making`), or a face.
+how figures are made (`figure_factory`), or a face.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from energy_assets.disclosures.document import Document, Runs, number
+from energy_assets.disclosures.figure_factory import FigureFactory
 from energy_assets.disclosures.figures import Filter, Selection
 from energy_assets.disclosures.framework import framework
 from energy_assets.disclosures.inputs import ReportInputs
-from energy_assets.disclosures.making import Maker
 from energy_assets.disclosures.rounding import Scale
 from energy_assets.disclosures.sections.checking import checking, figures_section
 from energy_assets.disclosures.sections.common import MONTHS, Context, Headline, span_words
@@ -41,8 +41,8 @@ def build(inputs: ReportInputs) -> Document:
         KeyError: a table is missing from the inputs.
     """
     profile = framework(PROFILE)
-    maker = Maker(inputs, profile.maps_to)
-    context = Context(maker, profile, _headline(maker))
+    factory = FigureFactory(inputs, profile.maps_to)
+    context = Context(factory, profile, _headline(factory))
     found = breakdown(context)
     month = inputs.month
     words = f"{MONTHS[month.month - 1]} {month.year}"
@@ -62,7 +62,7 @@ def build(inputs: ReportInputs) -> Document:
         profile=PROFILE,
         title=profile.title,
         subtitle=profile.subtitle,
-        period={"from": maker.period[0], "to": maker.period[1], "words": words},
+        period={"from": factory.period[0], "to": factory.period[1], "words": words},
         organisation={
             "name": organisation.name,
             "shown": visible(organisation.name),
@@ -74,7 +74,7 @@ def build(inputs: ReportInputs) -> Document:
         cover=_cover(context, words),
         banner=SYNTHETIC if organisation.synthetic else "",
         sections=sections,
-        book=maker.book,
+        book=factory.book,
         headline=[
             figure.id
             for figure in (
@@ -101,17 +101,17 @@ def build(inputs: ReportInputs) -> Document:
     )
 
 
-def _headline(maker: Maker) -> Headline:
-    facility, it = maker.kpi("facility_kwh"), maker.kpi("energy_kwh")
-    location, upstream, lifecycle = (maker.kpi(n) for n in ("location_g", "upstream_g", "lifecycle_g"))
+def _headline(factory: FigureFactory) -> Headline:
+    facility, it = factory.kpi("facility_kwh"), factory.kpi("energy_kwh")
+    location, upstream, lifecycle = (factory.kpi(n) for n in ("location_g", "upstream_g", "lifecycle_g"))
     no_pue = "part of the IT energy has no PUE, so facility and IT energy are not of the same equipment"
-    overhead = maker.derived(
+    overhead = factory.derived(
         "overhead_kwh", "Electricity, cooling and power supply", (facility, it), "difference",
-        refused=no_pue if maker.gaps["no_pue_rows"] else None, dimensions={},
+        refused=no_pue if factory.gaps["no_pue_rows"] else None, dimensions={},
     )  # fmt: skip
-    maker.foot(facility, [it, overhead])
-    maker.foot(lifecycle, [location, upstream])
-    when = (Filter("day", "between", maker.period),)
+    factory.foot(facility, [it, overhead])
+    factory.foot(lifecycle, [location, upstream])
+    when = (Filter("day", "between", factory.period),)
     return Headline(
         facility=facility,
         it=it,
@@ -119,37 +119,36 @@ def _headline(maker: Maker) -> Headline:
         location=location,
         upstream=upstream,
         lifecycle=lifecycle,
-        wh_request=maker.kpi("wh_per_1k_inferences"),
-        wh_token=maker.kpi("wh_per_1m_tokens"),
-        g_request=maker.kpi("gco2e_per_1k_inferences"),
-        intensity=maker.kpi("carbon_intensity_location"),
-        idle=maker.kpi("idle_share"),
-        coverage=maker.kpi("coverage"),
-        cost=maker.kpi("billed_cost"),
-        cost_per_kwh=maker.kpi("cost_per_kwh"),
-        requests=maker.kpi("requests"),
-        prompt_tokens=maker.kpi("prompt_tokens"),
-        generated_tokens=maker.kpi("generated_tokens"),
-        attributed=maker.kpi("attributed_share"),
-        factored=maker.kpi("factor_coverage"),
-        days_with=maker.query(
-            "days_with_data", "Days with data", Decimal(len(maker.days_with_data)),
+        wh_request=factory.kpi("wh_per_1k_inferences"),
+        wh_token=factory.kpi("wh_per_1m_tokens"),
+        g_request=factory.kpi("gco2e_per_1k_inferences"),
+        intensity=factory.kpi("carbon_intensity_location"),
+        idle=factory.kpi("idle_share"),
+        coverage=factory.kpi("coverage"),
+        cost=factory.kpi("billed_cost"),
+        cost_per_kwh=factory.kpi("cost_per_kwh"),
+        requests=factory.kpi("requests"),
+        prompt_tokens=factory.kpi("prompt_tokens"),
+        generated_tokens=factory.kpi("generated_tokens"),
+        attributed=factory.kpi("attributed_share"),
+        factored=factory.kpi("factor_coverage"),
+        days_with=factory.query(
+            "days_with_data", "Days with data", Decimal(len(factory.days_with_data)),
             Selection("kpis_daily", "day", when, "distinct"), DAYS, "days", method="M-COUNT", operation="count",
         ),
-        days_in=maker.stated(
-            "days_in_month", "Days of the month", Decimal(len(maker.inputs.month.days)), "days", DAYS, "M-CALENDAR"
+        days_in=factory.stated(
+            "days_in_month", "Days of the month", Decimal(len(factory.inputs.month.days)), "days", DAYS, "M-CALENDAR"
         ),
     )  # fmt: skip
 
 
 def _cover(context: Context, words: str) -> list[Runs]:
-    h, organisation, days = context.headline, context.maker.inputs.organisation, context.maker.days_with_data
+    h, organisation, days = context.headline, context.factory.inputs.organisation, context.factory.days_with_data
     lines: list[Runs] = [[{"strong": visible(organisation.name)}]]
     if organisation.lei:
         lines.append([f"Legal Entity Identifier {organisation.lei}"])
-    lines.append(
-        [f"Reporting period {span_words(context.maker.inputs.month.days.first, context.maker.inputs.month.days.last)}"]
-    )
+    month = context.factory.inputs.month.days
+    lines.append([f"Reporting period {span_words(month.first, month.last)}"])
     if h.partial and days:
         covered: Runs = [
             "Data for ", number(h.days_with, unit=False, ref=False), " of ", number(h.days_in, ref=False),

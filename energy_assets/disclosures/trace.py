@@ -20,8 +20,8 @@ from rich.tree import Tree
 
 from energy_assets.disclosures import reading
 from energy_assets.disclosures.document import Document
+from energy_assets.disclosures.figure_factory import QUOTIENT, compute
 from energy_assets.disclosures.figures import Figure, FigureBook, Filter, Input, Selection, plain
-from energy_assets.disclosures.making import QUOTIENT, compute
 from energy_assets.disclosures.places import reports_folder
 from energy_assets.disclosures.rounding import EXACT
 from energy_assets.disclosures.text import visible

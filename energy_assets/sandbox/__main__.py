@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from energy_assets.sandbox.company import DEFAULT_SEED, Company, last_complete_days, remembered_ports
-from energy_assets.sandbox.site import readdress
+from energy_assets.sandbox.site import readdress, write_site
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     with Company(days, seed=arguments.seed, folder=folder) as company:
         site = folder / "site.yaml"
         if not site.exists():
-            company.write_site(folder)
+            write_site(company, folder)
         else:
             for old, new in readdress(site, before, company.ports).items():
                 print(f"port {old} is taken by another program: {site} now names port {new}")

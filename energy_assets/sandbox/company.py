@@ -28,7 +28,6 @@ from energy_assets.sandbox.plant import CPUS, MINUTE_MS, Plant
 from energy_assets.sandbox.prometheus import PrometheusServer
 from energy_assets.sandbox.schedule import LOCATIONS, Location
 
-ORGANISATION = "Sandbox AI (synthetic)"
 TOKEN = "synthetic-token"  # noqa: S105 - opens nothing but the stand-in
 DEFAULT_SEED = 7
 PORTS_FILE = "ports.json"
@@ -146,18 +145,6 @@ class Company:
         for name, provider in BILLS.items():
             write_focus_bill(folder / name, billed, seed=self.seed, provider=provider)
         return [folder / name for name in BILLS]
-
-    def write_site(self, folder: Path) -> Path:
-        """Write bills, token and a commented site file to `folder`; returns the site file's path."""
-        from energy_assets.sandbox.site import site_text
-
-        folder.mkdir(parents=True, exist_ok=True)
-        self.write_bills(folder / "bills")
-        token = folder / "electricity-maps.token"
-        token.write_text(TOKEN + "\n", encoding="utf-8")
-        path = folder / "site.yaml"
-        path.write_text(site_text(self, token.resolve()), encoding="utf-8")
-        return path
 
     # -- truth
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from energy_assets.sandbox.noise import Floats, Minutes, digest, key, pick, smooth, uniform
 
+ORGANISATION = "Sandbox AI (synthetic)"
 DAY, WEEK = 1440, 10_080
 _FIRST_MONDAY = 4 * DAY
 BEGINNING = (date(2024, 1, 1) - date(1970, 1, 1)).days * DAY

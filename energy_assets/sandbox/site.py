@@ -8,13 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from energy_assets.sandbox.company import TOKEN, Company
 from energy_assets.sandbox.plant import RAPL_WRAP_UJ
-from energy_assets.sandbox.schedule import LOCATIONS, Location
-
-if TYPE_CHECKING:
-    from energy_assets.sandbox.company import Company
+from energy_assets.sandbox.schedule import LOCATIONS, ORGANISATION, Location
 
 _HEAD = """\
 # {organisation}: a made-up company, served by stand-ins on this machine. Nothing in it is real.
@@ -97,6 +94,25 @@ targets:
 """
 
 
+def write_site(company: Company, folder: Path) -> Path:
+    """Write bills, token and a commented site file of a running company.
+
+    Args:
+        company: Its servers are up: their addresses are written down.
+        folder: Made where it does not exist.
+
+    Returns:
+        The site file's path.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    company.write_bills(folder / "bills")
+    token = folder / "electricity-maps.token"
+    token.write_text(TOKEN + "\n", encoding="utf-8")
+    path = folder / "site.yaml"
+    path.write_text(site_text(company, token.resolve()), encoding="utf-8")
+    return path
+
+
 def site_text(company: Company, token: Path) -> str:
     """The site file of a running company.
 
@@ -104,7 +120,7 @@ def site_text(company: Company, token: Path) -> str:
         company: Its servers are up: their addresses are written down.
         token: The file with the grid service's token, absolute.
     """
-    parts = [_HEAD.format(organisation=_organisation(), start=company.days.first)]
+    parts = [_HEAD.format(organisation=ORGANISATION, start=company.days.first)]
     for location in LOCATIONS:
         url = company.prometheus[location.name].url
         parts.append(
@@ -153,9 +169,3 @@ def _inference(location: Location, url: str) -> str:
     return block + (
         f"    models: {{{models}}}   # Text Generation Inference does not name its model\n" if models else ""
     )
-
-
-def _organisation() -> str:
-    from energy_assets.sandbox.company import ORGANISATION
-
-    return ORGANISATION

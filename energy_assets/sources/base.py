@@ -73,7 +73,7 @@ class Parsed:
     """Rows in the feed's raw contract, and what had to be left out.
 
     Attributes:
-        rows: An Ibis table on the desk's connection with exactly the columns of the contract.
+        rows: An Ibis table on the step's connection with exactly the columns of the contract.
         notes: Counts worth telling, for example `negative_readings_dropped`.
         stored: The rows lie in files or tables already, so that picking one day of them costs little.
     """
@@ -93,7 +93,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Desk:
+class StepContext:
     """What a source may use while it works.
 
     Attributes:
@@ -135,7 +135,7 @@ class Source(Strict, ABC):
     kind: str
 
     @abstractmethod
-    def plan(self, days: DayRange, desk: Desk) -> Iterable[Unit]:
+    def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """Split the collecting of `days` into units.
 
         Which requests a day gets never depends on the range it is part of, so that a day collected alone lands
@@ -146,7 +146,7 @@ class Source(Strict, ABC):
         """
 
     @abstractmethod
-    def parse(self, objects: Sequence[Landed], days: DayRange, desk: Desk) -> Parsed:
+    def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """Turn landed objects into rows of `days`; pure in the objects and their requests.
 
         Called once for each stretch of days that share the same objects.
@@ -156,7 +156,7 @@ class Source(Strict, ABC):
         """
 
     @abstractmethod
-    def check(self, desk: Desk) -> Iterable[Finding]:
+    def check(self, step: StepContext) -> Iterable[Finding]:
         """Try the source live, without landing anything: reachable, allowed, and does it have data?"""
 
 

@@ -6,9 +6,9 @@ from datetime import date
 from pathlib import Path
 
 from energy_assets.periods import DayRange
+from energy_assets.raw.assets import raw_asset
 from energy_assets.sandbox.bill import write_focus_bill
 from energy_assets.site import load_site
-from energy_assets.sources.asset import raw_asset
 from energy_assets.unified.assets import unified_assets
 from energy_assets_tests.bench.assets import call
 from energy_assets_tests.bench.measuring import Work

@@ -52,8 +52,8 @@ def directly(site: str, day: str) -> Work:
         from energy_assets.emissions.assets import emission_assets
         from energy_assets.factors.assets import factor_assets
         from energy_assets.kpis.assets import kpi_assets
+        from energy_assets.raw.assets import raw_asset
         from energy_assets.site import load_site
-        from energy_assets.sources.asset import raw_asset
         from energy_assets.unified.assets import unified_assets
         from energy_assets_tests.bench.assets import call
     at, loaded = date.fromisoformat(day), load_site(Path(site))

@@ -23,11 +23,12 @@ from energy_assets.definitions import build_defs
 from energy_assets.disclosures.asset import report_folder
 from energy_assets.landing import Edition
 from energy_assets.periods import DayRange, Month
+from energy_assets.raw.collecting import parse
 from energy_assets.running import QUIET, instance, run_days, run_report
 from energy_assets.sandbox.company import Company, last_complete_days
+from energy_assets.sandbox.site import write_site
 from energy_assets.site import Site, load_site
-from energy_assets.sources.base import Desk, Source
-from energy_assets.sources.collect import parse
+from energy_assets.sources.base import Source, StepContext
 
 HOSTILE = '<img src=x onerror="window.hostile=1"><script>window.hostile=1</script>'
 HOSTILE_ACCOUNT = "300000000003"
@@ -58,7 +59,7 @@ def finished_site(folder: Path, now: datetime) -> FinishedSite:
     """
     days = last_complete_days(2, now)
     with Company(days, folder=folder, clock=lambda: now) as company:
-        path = company.write_site(folder)
+        path = write_site(company, folder)
         text = path.read_text()
         assert "project: platform," in text
         path.write_text(text.replace("project: platform,", f"project: {json.dumps(HOSTILE)},"))
@@ -68,14 +69,14 @@ def finished_site(folder: Path, now: datetime) -> FinishedSite:
         assert outcome.success, outcome.failures
         reported = run_report(site, month, lambda step: None)
         assert reported.success, reported.failures
-    with patch("energy_assets.sources.asset.parse", _faulty_parse):
+    with patch("energy_assets.raw.assets.parse", _faulty_parse):
         assert not _materialized(site, "bills", days.last)
     return FinishedSite(path, site, days, report_folder(site, "ml_sustainability", month))
 
 
-def _faulty_parse(source: Source, editions: Mapping[date, Edition], desk: Desk) -> Any:
+def _faulty_parse(source: Source, editions: Mapping[date, Edition], step: StepContext) -> Any:
     """The real parser with a fault: it writes a currency that is none in the lines with the hostile tag."""
-    parsed, failures = parse(source, editions, desk)
+    parsed, failures = parse(source, editions, step)
     assert parsed is not None
     rows = parsed.rows
     currency = (rows.account_id == HOSTILE_ACCOUNT).ifelse("bribe", rows.billing_currency)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Desk
+from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.focus.source import FocusFiles
 from energy_assets_tests.conftest import rows_of
@@ -29,8 +29,8 @@ def printed(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def rows(path: Path, days: DayRange, desk: Desk) -> tuple[pa.Table, dict[str, int]]:
-    return rows_of(FocusFiles(name="bills", kind="focus_files", path=str(path)), days, desk)
+def rows(path: Path, days: DayRange, step: StepContext) -> tuple[pa.Table, dict[str, int]]:
+    return rows_of(FocusFiles(name="bills", kind="focus_files", path=str(path)), days, step)
 
 
 def sums(keys: list[object], costs: list[str] | list[Decimal]) -> dict[object, Decimal]:
@@ -40,9 +40,9 @@ def sums(keys: list[object], costs: list[str] | list[Decimal]) -> dict[object, D
     return dict(found)
 
 
-def test_the_focus_sample_keeps_every_digit_in_total_by_service_and_by_day(real_data: Path, desk: Desk) -> None:
+def test_the_focus_sample_keeps_every_digit_in_total_by_service_and_by_day(real_data: Path, step: StepContext) -> None:
     lines = printed(real_data / FOCUS)
-    table, notes = rows(real_data / FOCUS, DayRange(date(2024, 9, 1), date(2024, 9, 30)), desk)
+    table, notes = rows(real_data / FOCUS, DayRange(date(2024, 9, 1), date(2024, 9, 30)), step)
     assert table.num_rows == len(lines) == 445
     assert notes == {"days_without_charges": 15}
     costs = table["billed_cost"].to_pylist()
@@ -58,8 +58,8 @@ def test_the_focus_sample_keeps_every_digit_in_total_by_service_and_by_day(real_
     assert Counter(q for q in table["consumed_quantity"].to_pylist() if q is not None) == quantities
 
 
-def test_the_focus_samples_oddities_are_handled(real_data: Path, desk: Desk) -> None:
-    table, _ = rows(real_data / FOCUS, DayRange(date(2024, 9, 1), date(2024, 9, 30)), desk)
+def test_the_focus_samples_oddities_are_handled(real_data: Path, step: StepContext) -> None:
+    table, _ = rows(real_data / FOCUS, DayRange(date(2024, 9, 1), date(2024, 9, 30)), step)
     assert "Id" not in table.schema.names
     assert Counter(table["provider"].to_pylist()) == {"aws": 403, "azure": 39, "oracle": 3}
     assert table["resource_id"].null_count == sum(
@@ -70,9 +70,9 @@ def test_the_focus_samples_oddities_are_handled(real_data: Path, desk: Desk) -> 
     assert table["labels"].to_pylist().count([]) == untagged
 
 
-def test_the_cost_and_usage_report_keeps_its_exponents(real_data: Path, desk: Desk) -> None:
+def test_the_cost_and_usage_report_keeps_its_exponents(real_data: Path, step: StepContext) -> None:
     lines = printed(real_data / CUR)
-    table, notes = rows(real_data / CUR, DayRange(date(2023, 11, 1), date(2023, 11, 30)), desk)
+    table, notes = rows(real_data / CUR, DayRange(date(2023, 11, 1), date(2023, 11, 30)), step)
     assert table.num_rows == len(lines) == 724
     costs = table["billed_cost"].to_pylist()
     assert Counter(costs) == Counter(Decimal(line["lineItem/UnblendedCost"]) for line in lines)
@@ -94,13 +94,13 @@ def test_the_cost_and_usage_report_keeps_its_exponents(real_data: Path, desk: De
 
 @pytest.mark.parametrize("name", ["EA_ActualCost_Small.csv", "EA_AmortizedCost_Small.csv"])
 def test_azures_own_cost_layout_is_refused_with_the_way_to_a_focus_export(
-    real_data: Path, desk: Desk, name: str
+    real_data: Path, step: StepContext, name: str
 ) -> None:
     with pytest.raises(MalformedError) as error:
         rows(
             real_data / "billing" / "azure_finops_toolkit_mit" / name,
             DayRange(date(2023, 9, 1), date(2023, 9, 30)),
-            desk,
+            step,
         )
     assert f"{name}: this is no FOCUS bill" in str(error.value)
     assert "in Cost Management create an export" in str(error.value)

@@ -17,8 +17,8 @@ import pytest
 from energy_assets.contracts.audit import audit, conform
 from energy_assets.contracts.raw import IntensityRows
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Desk
-from energy_assets.sources.collect import collect, parse
+from energy_assets.raw.collecting import collect, parse
+from energy_assets.sources.base import StepContext
 from energy_assets.sources.intensity_files.source import IntensityFiles
 from energy_assets_tests.conftest import rows_of
 
@@ -47,14 +47,14 @@ def mean(values: list[Decimal], digits: str) -> Decimal:
 
 
 @pytest.fixture
-def at(desk: Desk, real_data: Path) -> Desk:
-    """The desk, with the real data as its site folder."""
-    return replace(desk, site_folder=real_data)
+def at(step: StepContext, real_data: Path) -> StepContext:
+    """The step, with the real data as its site folder."""
+    return replace(step, site_folder=real_data)
 
 
 @pytest.mark.parametrize(("path", "zone", "hours"), [(V1, "DE", 8784), (FR, "FR", 8784)])
 def test_every_hour_of_2024_is_the_line_of_the_file(
-    at: Desk, real_data: Path, path: str, zone: str, hours: int
+    at: StepContext, real_data: Path, path: str, zone: str, hours: int
 ) -> None:
     rows, notes = rows_of(of(path), DayRange(date(2024, 1, 1), date(2024, 12, 31)), at)
     lines = by_csv_reader(real_data / path)
@@ -72,7 +72,7 @@ def test_every_hour_of_2024_is_the_line_of_the_file(
 
 
 def test_the_467_missing_hours_of_pacificorp_west_get_the_means_of_their_month_and_year(
-    at: Desk, real_data: Path
+    at: StepContext, real_data: Path
 ) -> None:
     rows, _ = rows_of(of(PACW), DayRange(date(2021, 1, 1), date(2024, 12, 31)), at)
     lines = by_csv_reader(real_data / PACW)
@@ -98,7 +98,7 @@ def test_the_467_missing_hours_of_pacificorp_west_get_the_means_of_their_month_a
     assert found["year"] == {hour: mean(years[hour.year], "0.001") for hour in missing}
 
 
-def test_a_day_alone_has_the_rows_it_has_in_a_range(at: Desk) -> None:
+def test_a_day_alone_has_the_rows_it_has_in_a_range(at: StepContext) -> None:
     source, day = of("grid/em_hourly_v2_carbonx/[FU]*.csv.gz"), date(2021, 2, 1)
     alone, again, within = (
         rows_of(source, days, at)[0].sort_by([(name, "ascending") for name in ("zone", "hour", "resolution")])
@@ -111,7 +111,7 @@ def test_a_day_alone_has_the_rows_it_has_in_a_range(at: Desk) -> None:
     assert alone.equals(of_day)
 
 
-def test_the_rows_keep_the_contract(at: Desk) -> None:
+def test_the_rows_keep_the_contract(at: StepContext) -> None:
     days = DayRange(date(2021, 1, 31), date(2021, 2, 2))
     source = of("grid/em_hourly_v2_carbonx/US-*.csv.gz")
     parsed, _ = parse(source, collect(source, days, at).editions, at)

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Desk
-from energy_assets.sources.collect import collect
+from energy_assets.raw.collecting import collect
+from energy_assets.sources.base import StepContext
 from energy_assets.sources.power_files.source import PowerFiles
 from energy_assets_tests.conftest import rows_of
 
@@ -77,8 +77,10 @@ def trapezoid_kwh(log: dict[int, float], start: int, end: int) -> float:
     return joules / 3_600_000
 
 
-def test_energy_of_every_run_equals_an_independent_trapezoid(desk: Desk, folder: Path, meters: PowerFiles) -> None:
-    table, notes = rows_of(meters, ALL_DAYS, replace(desk, site_folder=folder))
+def test_energy_of_every_run_equals_an_independent_trapezoid(
+    step: StepContext, folder: Path, meters: PowerFiles
+) -> None:
+    table, notes = rows_of(meters, ALL_DAYS, replace(step, site_folder=folder))
     by_run: dict[str, float] = defaultdict(float)
     by_node: dict[str, float] = defaultdict(float)
     for row in table.select(["workload_id", "node_id", "energy_kwh"]).to_pylist():
@@ -113,9 +115,9 @@ def test_energy_of_every_run_equals_an_independent_trapezoid(desk: Desk, folder:
     assert all(3.34 <= by_run[name] <= 3.37 for name in lora)
 
 
-def test_a_day_alone_is_equal_to_the_day_in_a_range(desk: Desk, folder: Path, meters: PowerFiles) -> None:
+def test_a_day_alone_is_equal_to_the_day_in_a_range(step: StepContext, folder: Path, meters: PowerFiles) -> None:
     """Runs cross midnight between 2024-05-09 and 10 and between 16 and 17; from 11 to 15 there are no readings."""
-    at_folder = replace(desk, site_folder=folder)
+    at_folder = replace(step, site_folder=folder)
     table, _ = rows_of(meters, ALL_DAYS, at_folder)
     total = 0
     for day in ALL_DAYS:
@@ -129,7 +131,7 @@ def test_a_day_alone_is_equal_to_the_day_in_a_range(desk: Desk, folder: Path, me
     assert total == table.num_rows
 
 
-def test_the_doctor_finds_every_file_and_its_windows(desk: Desk, folder: Path, meters: PowerFiles) -> None:
-    found = list(meters.check(replace(desk, site_folder=folder)))
+def test_the_doctor_finds_every_file_and_its_windows(step: StepContext, folder: Path, meters: PowerFiles) -> None:
+    found = list(meters.check(replace(step, site_folder=folder)))
     assert [finding.ok for finding in found] == [True] * 3
     assert "140 of runs that the readings name" in found[2].what

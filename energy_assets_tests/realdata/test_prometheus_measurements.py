@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Desk
+from energy_assets.sources.base import StepContext
 from energy_assets.sources.prometheus.energy import PrometheusEnergy
 from energy_assets.sources.prometheus.inference import PrometheusInference
 from energy_assets_tests.conftest import REAL_DATA, rows_of
@@ -161,20 +161,22 @@ def meter(server: str, metric: str) -> PrometheusEnergy:
     return PrometheusEnergy.model_validate(block)
 
 
-def by_run(source: PrometheusEnergy, desk: Desk) -> tuple[dict[str, float], Counter[str]]:
+def by_run(source: PrometheusEnergy, step: StepContext) -> tuple[dict[str, float], Counter[str]]:
     """Energy by run, of the four days that have readings, and what was noted."""
     energy: dict[str, float] = defaultdict(float)
     noted: Counter[str] = Counter()
     for first in (date(2024, 5, 9), date(2024, 5, 16)):
-        table, notes = rows_of(source, DayRange(first, first + timedelta(days=1)), desk)
+        table, notes = rows_of(source, DayRange(first, first + timedelta(days=1)), step)
         noted.update(notes)
         for row in table.select(["device_id", "energy_kwh"]).to_pylist():
             energy[row["device_id"]] += float(row["energy_kwh"] or 0)
     return energy, noted
 
 
-def test_energy_of_every_run_equals_an_independent_trapezoid(server: str, measured: Measurements, desk: Desk) -> None:
-    energy, notes = by_run(meter(server, METER), desk)
+def test_energy_of_every_run_equals_an_independent_trapezoid(
+    server: str, measured: Measurements, step: StepContext
+) -> None:
+    energy, notes = by_run(meter(server, METER), step)
     expected: dict[str, float] = defaultdict(float)
     for (_, _, run), log in measured.logs.items():
         expected[run] += trapezoid_kwh(log)
@@ -186,9 +188,11 @@ def test_energy_of_every_run_equals_an_independent_trapezoid(server: str, measur
     assert {name: notes[f"{name}_readings_dropped"] for name in measured.bad} == measured.bad
 
 
-def test_fine_tuning_runs_on_one_node_take_3_34_to_3_37_kwh(server: str, measured: Measurements, desk: Desk) -> None:
+def test_fine_tuning_runs_on_one_node_take_3_34_to_3_37_kwh(
+    server: str, measured: Measurements, step: StepContext
+) -> None:
     """Where only the time of the run carries its label; readings are 2 s apart, so its ends lose up to that much."""
-    energy, _ = by_run(meter(server, IN_RUN), desk)
+    energy, _ = by_run(meter(server, IN_RUN), step)
     energy = {run: kwh for run, kwh in energy.items() if kwh}
     assert len(energy) == 10
     for key in measured.lora_runs():
@@ -198,10 +202,10 @@ def test_fine_tuning_runs_on_one_node_take_3_34_to_3_37_kwh(server: str, measure
 
 
 def test_requests_and_tokens_of_every_hour_are_those_of_the_trace(
-    server: str, measured: Measurements, desk: Desk
+    server: str, measured: Measurements, step: StepContext
 ) -> None:
     source = PrometheusInference(name="chat", kind="prometheus_inference", url=server)
-    table, notes = rows_of(source, DayRange(SERVED.date(), SERVED.date()), desk)
+    table, notes = rows_of(source, DayRange(SERVED.date(), SERVED.date()), step)
     expected: dict[datetime, Counter[str]] = defaultdict(Counter)
     for at, row in measured.requests:
         hour = at.replace(minute=0, second=0, microsecond=0, tzinfo=None)

@@ -11,7 +11,7 @@ import pytest
 
 from energy_assets.periods import DayRange
 from energy_assets.sandbox.bill import write_focus_bill
-from energy_assets.sources.base import Desk
+from energy_assets.sources.base import StepContext
 from energy_assets.sources.focus.source import FocusFiles
 from energy_assets_tests.conftest import rows_of
 
@@ -28,13 +28,13 @@ def test_the_same_arguments_write_the_same_bytes(tmp_path: Path, ending: str) ->
 
 
 def test_every_container_gives_the_same_charges_and_each_account_says_it_is_synthetic(
-    desk: Desk, tmp_path: Path
+    step: StepContext, tmp_path: Path
 ) -> None:
     found = []
     for ending in ("csv.gz", "parquet"):
         write_focus_bill(tmp_path / f"bill.{ending}", WEEK)
         bills = FocusFiles(name="bills", kind="focus_files", path=f"bill.{ending}")
-        table, notes = rows_of(bills, WEEK, desk)
+        table, notes = rows_of(bills, WEEK, step)
         assert notes == {}
         found.append(table.drop_columns(["raw_sha256"]).to_pylist())
     one, other = (sorted(map(repr, rows)) for rows in found)

@@ -21,6 +21,7 @@ from energy_assets.periods import DayRange
 from energy_assets.sandbox.company import Company, last_complete_days, remembered_ports
 from energy_assets.sandbox.schedule import LOCATIONS
 from energy_assets.sandbox.series import NAME, Matcher
+from energy_assets.sandbox.site import write_site
 from energy_assets.site import load_site
 
 WEEK = DayRange(date(2026, 10, 5), date(2026, 10, 11))
@@ -170,7 +171,7 @@ def test_the_numbers_are_those_of_real_machines(running: Company) -> None:
 
 
 def test_its_site_file_is_valid_labelled_synthetic_and_holds_no_secret(running: Company, tmp_path: Path) -> None:
-    path = running.write_site(tmp_path / "demo")
+    path = write_site(running, tmp_path / "demo")
     site = load_site(path)
     assert site.organisation.synthetic
     assert "synthetic" in site.organisation.name

@@ -15,7 +15,7 @@ from energy_assets.query import ask
 from energy_assets.running import run_days
 from energy_assets.site import load_site
 from energy_assets.sources import registry
-from energy_assets.sources.base import Desk, Feed, Finding, Parsed, PlacedSource, Unit
+from energy_assets.sources.base import Feed, Finding, Parsed, PlacedSource, StepContext, Unit
 
 DAY = date(2026, 11, 18)
 
@@ -27,13 +27,13 @@ class KitchenMeter(PlacedSource):
     title: ClassVar[str] = "Kitchen meter"
     wh: str
 
-    def plan(self, days: DayRange, desk: Desk) -> Iterable[Unit]:
+    def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         for day in days:
             yield Unit((day,), str(day), lambda day=day: [Fetched(self.wh.encode(), {"day": str(day)}, (day,))])
 
-    def parse(self, objects: Sequence[Landed], days: DayRange, desk: Desk) -> Parsed:
-        text = desk.read(objects[0]).decode()
-        rows = desk.con.sql(
+    def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
+        text = step.read(objects[0]).decode()
+        rows = step.con.sql(
             f"""
             SELECT DATE '{days.first}' AS day, TIMESTAMP '{days.first}' + to_hours((n - 1)::int) AS hour,
               'kitchen' AS node_id, 'kitchen' AS device_id, 'node' AS device_kind, NULL::varchar AS device_model,
@@ -47,7 +47,7 @@ class KitchenMeter(PlacedSource):
         )
         return Parsed(rows)
 
-    def check(self, desk: Desk) -> Iterable[Finding]:
+    def check(self, step: StepContext) -> Iterable[Finding]:
         yield Finding(True, f"{len(self.wh.split())} hours")
 
 

@@ -21,7 +21,7 @@ LABELLED = 12
 
 def plot(figure: Figure, context: Context) -> dict[str, Any]:
     """A chart's row: geometry from the exact value, text and id from the figure."""
-    display = context.maker.book[figure.id].display
+    display = context.factory.book[figure.id].display
     exact = Scale("", display.power, 9).rounded(figure.number or Decimal(0))
     return {
         "value": None if figure.number is None else float(exact),

@@ -37,7 +37,7 @@ def figures_section(context: Context, found: Breakdown) -> Section:
         for run in cell
         if isinstance(run, dict) and "figure" in run
     }
-    rest = [figure for figure in context.maker.book if figure.id not in anchored]
+    rest = [figure for figure in context.factory.book if figure.id not in anchored]
     intro = paragraph(
         "Each figure has one identifier, the same in this document, in facts.csv and in figures.json. There each "
         "figure also carries its exact value, its rows as a query, its factors and the fingerprints of its inputs."
@@ -100,7 +100,7 @@ def _cell(figure: Figure | None) -> Run:
 
 def checking(context: Context) -> Section:
     """How a reader can check the report without trusting its makers."""
-    inputs = context.maker.inputs
+    inputs = context.factory.inputs
     first = context.headline.location
     query = next((item.base.sql() for item in first.inputs if item.base), "")
     steps: list[Runs] = [
@@ -122,7 +122,7 @@ def checking(context: Context) -> Section:
         [["Basis of location-based factors"], [inputs.factor_basis]],
         [["Lock file, sha256"], [code(inputs.lock_sha256) if inputs.lock_sha256 else "not given"]],
     ]
-    pins = context.maker.pins_of_tables()
+    pins = context.factory.pins_of_tables()
     made += [[[f"Content of {name}"], [code(pin)]] for name, pin in pins.items()]
     columns = [Column("Made with", width=1.2), Column("Value", width=3.4)]
     return Section(

@@ -8,9 +8,9 @@ from datetime import date
 from decimal import Decimal
 
 from energy_assets.disclosures.document import Run, number
+from energy_assets.disclosures.figure_factory import FigureFactory
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.framework import Framework
-from energy_assets.disclosures.making import Maker
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -54,18 +54,18 @@ class Headline:
 class Context:
     """What every section is given."""
 
-    maker: Maker
+    factory: FigureFactory
     framework: Framework
     headline: Headline
 
     @property
     def direct(self) -> bool:
         """Location-based emissions rest on direct factors, so that upstream comes on top."""
-        return self.maker.inputs.factor_basis == "direct"
+        return self.factory.inputs.factor_basis == "direct"
 
     def shown(self, figure: Figure) -> str:
         """A figure as text with its unit, for alternative texts; read late, after tables were made to foot."""
-        display = self.maker.book[figure.id].display
+        display = self.factory.book[figure.id].display
         return f"{display.text} {display.unit}".strip()
 
 

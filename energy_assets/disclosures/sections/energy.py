@@ -10,8 +10,8 @@ from typing import Any
 
 from energy_assets.disclosures import reading
 from energy_assets.disclosures.document import Block, Chart, Column, Runs, Section, charts, heading, number, table
+from energy_assets.disclosures.figure_factory import QUOTIENT, FigureFactory, Member
 from energy_assets.disclosures.figures import Figure, Filter, Selection
-from energy_assets.disclosures.making import QUOTIENT, Maker, Member
 from energy_assets.disclosures.methods import WORKLOADS
 from energy_assets.disclosures.rounding import EXACT, Scale
 from energy_assets.disclosures.sections.charting import by_day_alt, day_names, labelled, plot, totals
@@ -72,35 +72,35 @@ class Breakdown:
 
 def breakdown(context: Context) -> Breakdown:
     """Make the figures, and make them add up where rounding would not."""
-    maker, h = context.maker, context.headline
-    days = maker.days_with_data
-    kinds = maker.members("workload_type", "energy_kwh")
-    workloads = {m.raw: maker.kpi("energy_kwh", m) for m in kinds}
-    models, projects = _top(maker, "model_id"), _top(maker, "project")
-    energy_by_day = {day: maker.kpi("energy_kwh", day=day) for day in days}
-    location_by_day = {day: maker.kpi("location_g", day=day) for day in days}
-    upstream_by_day = {day: maker.kpi("upstream_g", day=day) for day in days}
-    lifecycle_by_day = {day: maker.kpi("lifecycle_g", day=day) for day in days}
+    factory, h = context.factory, context.headline
+    days = factory.days_with_data
+    kinds = factory.members("workload_type", "energy_kwh")
+    workloads = {m.raw: factory.kpi("energy_kwh", m) for m in kinds}
+    models, projects = _top(factory, "model_id"), _top(factory, "project")
+    energy_by_day = {day: factory.kpi("energy_kwh", day=day) for day in days}
+    location_by_day = {day: factory.kpi("location_g", day=day) for day in days}
+    upstream_by_day = {day: factory.kpi("upstream_g", day=day) for day in days}
+    lifecycle_by_day = {day: factory.kpi("lifecycle_g", day=day) for day in days}
     foots = {
-        "workloads": maker.foot(h.it, list(workloads.values())),
-        "models": maker.foot(h.it, list(models.values())),
-        "projects": maker.foot(h.it, list(projects.values())),
-        "energy_by_day": maker.foot(h.it, list(energy_by_day.values())),
-        "location_by_day": maker.foot(h.location, list(location_by_day.values())),
-        "lifecycle_by_day": maker.foot(h.lifecycle, list(lifecycle_by_day.values())),
-        "upstream_by_day": maker.foot(h.upstream, list(upstream_by_day.values())),
+        "workloads": factory.foot(h.it, list(workloads.values())),
+        "models": factory.foot(h.it, list(models.values())),
+        "projects": factory.foot(h.it, list(projects.values())),
+        "energy_by_day": factory.foot(h.it, list(energy_by_day.values())),
+        "location_by_day": factory.foot(h.location, list(location_by_day.values())),
+        "lifecycle_by_day": factory.foot(h.lifecycle, list(lifecycle_by_day.values())),
+        "upstream_by_day": factory.foot(h.upstream, list(upstream_by_day.values())),
     }
-    zones = [row for row in reading.zones(maker.emissions) if row["zone"] != reading.UNKNOWN]
+    zones = [row for row in reading.zones(factory.emissions) if row["zone"] != reading.UNKNOWN]
     by_use = sorted(zones, key=lambda row: -(row["facility_kwh"] or Decimal(0)))
     return Breakdown(
         workloads=workloads,
         models=models,
         projects=projects,
         per_request={
-            m.raw: maker.kpi("wh_per_1k_inferences", m) for m in maker.members("model_id", "requests")[:SHOWN]
+            m.raw: factory.kpi("wh_per_1k_inferences", m) for m in factory.members("model_id", "requests")[:SHOWN]
         },
         energy_by_day=energy_by_day,
-        parts_by_day={day: {m.raw: maker.kpi("energy_kwh", m, day=day) for m in kinds} for day in days},
+        parts_by_day={day: {m.raw: factory.kpi("energy_kwh", m, day=day) for m in kinds} for day in days},
         location_by_day=location_by_day,
         upstream_by_day=upstream_by_day,
         lifecycle_by_day=lifecycle_by_day,
@@ -110,14 +110,14 @@ def breakdown(context: Context) -> Breakdown:
     )
 
 
-def _top(maker: Maker, grain: str) -> dict[str, Figure]:
+def _top(factory: FigureFactory, grain: str) -> dict[str, Figure]:
     """IT energy of the largest members; the others as one figure under the key ''."""
-    members = maker.members(grain, "energy_kwh")
+    members = factory.members(grain, "energy_kwh")
     shown = members if len(members) <= SHOWN + 1 else members[:SHOWN]
-    figures = {m.raw: maker.kpi("energy_kwh", m) for m in shown}
+    figures = {m.raw: factory.kpi("energy_kwh", m) for m in shown}
     if len(shown) < len(members):
-        total = maker.kpi("energy_kwh")
-        figures[""] = maker.derived(
+        total = factory.kpi("energy_kwh")
+        figures[""] = factory.derived(
             "energy_kwh_of_others",
             f"{total.label} · all others by {grain}",
             (total, *figures.values()),
@@ -130,11 +130,11 @@ def _top(maker: Maker, grain: str) -> dict[str, Figure]:
 
 def _hours(context: Context, used: Sequence[str]) -> dict[str, dict[int, Figure]]:
     """Mean intensity by hour of day of the zones that supplied most energy, as many as a chart can tell apart."""
-    maker = context.maker
+    factory = context.factory
     column = "direct_gco2e_per_kwh" if context.direct else "lifecycle_gco2e_per_kwh"
     basis = "direct" if context.direct else "life-cycle"
     result: dict[str, dict[int, Figure]] = {}
-    for row in reading.hours_of_day(maker.inputs.tables["grid_intensity"], column):
+    for row in reading.hours_of_day(factory.inputs.tables["grid_intensity"], column):
         zone, hour = row["zone"], int(row["hour_of_day"])
         if zone not in used:
             continue
@@ -142,14 +142,14 @@ def _hours(context: Context, used: Sequence[str]) -> dict[str, dict[int, Figure]
             "grid_intensity",
             column,
             (
-                Filter("day", "between", maker.period),
+                Filter("day", "between", factory.period),
                 Filter("zone", "=", zone),
                 Filter("hour", "hour of day", str(hour)),
             ),
             "avg",
         )
         mean = EXACT.divide(row["total"], Decimal(row["hours"])).quantize(QUOTIENT, context=EXACT)
-        result.setdefault(zone, {})[hour] = maker.query(
+        result.setdefault(zone, {})[hour] = factory.query(
             "grid_intensity_hour_of_day",
             f"Mean {basis} grid intensity · {visible(zone)} · {hour:02d}:00 UTC",
             mean,
@@ -318,14 +318,14 @@ def _footing(foots: bool) -> Runs:
 
 
 def _workload_table(context: Context, found: Breakdown) -> Block:
-    maker, h = context.maker, context.headline
+    factory, h = context.factory, context.headline
     rows: list[list[Runs]] = []
     for raw, figure in found.workloads.items():
         member = Member("workload_type", raw)
-        share = maker.share(figure, h.it, f"{figure.label}, share of IT energy")
-        emitted = maker.kpi("location_g", member)
+        share = factory.share(figure, h.it, f"{figure.label}, share of IT energy")
+        emitted = factory.kpi("location_g", member)
         rows.append(
-            [[WORKLOADS.get(raw, visible(raw))], *_cells(figure, share, maker.kpi("facility_kwh", member), emitted)]
+            [[WORKLOADS.get(raw, visible(raw))], *_cells(figure, share, factory.kpi("facility_kwh", member), emitted)]
         )
     rows.append(
         [
@@ -336,9 +336,9 @@ def _workload_table(context: Context, found: Breakdown) -> Block:
             [number(h.location, unit=False)],
         ]
     )
-    parts = [maker.kpi("facility_kwh", Member("workload_type", raw)) for raw in found.workloads]
-    grams = [maker.kpi("location_g", Member("workload_type", raw)) for raw in found.workloads]
-    good = found.foots["workloads"] and maker.foot(h.facility, parts) and maker.foot(h.location, grams)
+    parts = [factory.kpi("facility_kwh", Member("workload_type", raw)) for raw in found.workloads]
+    grams = [factory.kpi("location_g", Member("workload_type", raw)) for raw in found.workloads]
+    good = found.foots["workloads"] and factory.foot(h.facility, parts) and factory.foot(h.location, grams)
     return table(
         "by-workload", "By type of workload", _columns(context, "Workload"), rows, total=True, note=_footing(good)
     )
@@ -360,21 +360,21 @@ def _cells(*figures: Figure) -> list[Runs]:
 
 
 def _member_table(context: Context, figures: Mapping[str, Figure], grain: str, title: str, foots: bool) -> Block:
-    maker, h = context.maker, context.headline
+    factory, h = context.factory, context.headline
     columns = [*_columns(context, title)]
     if grain == "model_id":
         columns += [Column("Wh per 1,000 requests", "right", 1.4), Column("Wh per million tokens", "right", 1.4)]
     rows: list[list[Runs]] = []
     for raw, figure in figures.items():
-        share = maker.share(figure, h.it, f"{figure.label}, share of IT energy")
+        share = factory.share(figure, h.it, f"{figure.label}, share of IT energy")
         member = Member(grain, raw)
         cells = _cells(figure, share)
         if raw:
-            cells += _cells(maker.kpi("facility_kwh", member), maker.kpi("location_g", member))
+            cells += _cells(factory.kpi("facility_kwh", member), factory.kpi("location_g", member))
         else:
             cells += [[""], [""]]
         if grain == "model_id":
-            cells += [_optional(maker, name, member) for name in ("wh_per_1k_inferences", "wh_per_1m_tokens")]
+            cells += [_optional(factory, name, member) for name in ("wh_per_1k_inferences", "wh_per_1m_tokens")]
         rows.append([[_row_name(member)], *cells])
     empty: list[Runs] = [[""], [""]] if grain == "model_id" else []
     if grain == "model_id":
@@ -389,9 +389,11 @@ def _member_table(context: Context, figures: Mapping[str, Figure], grain: str, t
             *empty,
         ]
     )
-    others = [(n, [maker.kpi(n, Member(grain, raw)) for raw in figures if raw]) for n in ("facility_kwh", "location_g")]
+    others = [
+        (n, [factory.kpi(n, Member(grain, raw)) for raw in figures if raw]) for n in ("facility_kwh", "location_g")
+    ]
     whole = "" not in figures
-    good = foots and whole and all(maker.foot(maker.kpi(name), parts) for name, parts in others)
+    good = foots and whole and all(factory.foot(factory.kpi(name), parts) for name, parts in others)
     return table(f"by-{grain.replace('_', '-')}", f"By {title.lower()}", columns, rows, total=True, note=_footing(good))
 
 
@@ -401,25 +403,25 @@ def _row_name(member: Member) -> str:
     return member.shown or "All others"
 
 
-def _optional(maker: Maker, kpi: str, member: Member) -> Runs:
+def _optional(factory: FigureFactory, kpi: str, member: Member) -> Runs:
     """A member's indicator, or a dash where it has none: training serves no requests."""
-    has_row = ("", kpi, member.grain, member.raw) in maker.monthly
-    return [number(maker.kpi(kpi, member), unit=False)] if has_row and member.raw else ["–"]
+    has_row = ("", kpi, member.grain, member.raw) in factory.monthly
+    return [number(factory.kpi(kpi, member), unit=False)] if has_row and member.raw else ["–"]
 
 
 def _zone_table(context: Context) -> list[Block]:
-    maker, h = context.maker, context.headline
-    members = maker.members("zone", "facility_kwh")
+    factory, h = context.factory, context.headline
+    members = factory.members("zone", "facility_kwh")
     if not members:
         return []
     rows: list[list[Runs]] = []
-    grams = [maker.kpi("location_g", m) for m in members]
-    kwh = [maker.kpi("facility_kwh", m) for m in members]
+    grams = [factory.kpi("location_g", m) for m in members]
+    kwh = [factory.kpi("facility_kwh", m) for m in members]
     for member, facility, location in zip(members, kwh, grams, strict=True):
-        intensity = maker.kpi("carbon_intensity_location", member)
+        intensity = factory.kpi("carbon_intensity_location", member)
         rows.append([[_row_name(member)], *_cells(facility, location, intensity)])
     rows.append([["Total"], *_cells(h.facility, h.location, h.intensity)])
-    good = maker.foot(h.facility, kwh) and maker.foot(h.location, grams)
+    good = factory.foot(h.facility, kwh) and factory.foot(h.location, grams)
     columns = [
         Column("Grid zone", width=2),
         Column(f"Facility, {h.facility.display.unit}", "right", 1.3),
@@ -431,20 +433,20 @@ def _zone_table(context: Context) -> list[Block]:
 
 def _boundary_table(context: Context) -> list[Block]:
     """The same month at three boundaries: what the choice of boundary does to the number."""
-    maker, h = context.maker, context.headline
+    factory, h = context.factory, context.headline
     rows: list[list[Runs]] = []
-    scale = maker.scale("energy_kwh", "kWh")
-    for row in reading.by_kind(maker.emissions):
+    scale = factory.scale("energy_kwh", "kWh")
+    for row in reading.by_kind(factory.emissions):
         if row["device_kind"] != "gpu" or row["kwh"] is None:
             continue
         selection = Selection(
-            "emissions", "energy_kwh", (Filter("day", "between", maker.period), Filter("device_kind", "=", "gpu"))
+            "emissions", "energy_kwh", (Filter("day", "between", factory.period), Filter("device_kind", "=", "gpu"))
         )
-        gpu = maker.query("gpu_kwh", "Electricity, accelerators only", row["kwh"], selection, scale, "kWh")
+        gpu = factory.query("gpu_kwh", "Electricity, accelerators only", row["kwh"], selection, scale, "kWh")
         rows.append(
-            [["Accelerators only"], *_cells(gpu, maker.share(gpu, h.facility, "Accelerators, share of facility"))]
+            [["Accelerators only"], *_cells(gpu, factory.share(gpu, h.facility, "Accelerators, share of facility"))]
         )
-    rows.append([["IT equipment"], *_cells(h.it, maker.share(h.it, h.facility, "IT equipment, share of facility"))])
+    rows.append([["IT equipment"], *_cells(h.it, factory.share(h.it, h.facility, "IT equipment, share of facility"))])
     rows.append([["Facility, with cooling and power supply"], *_cells(h.facility), [""]])
     columns = [
         Column("Boundary", width=2),

@@ -16,7 +16,7 @@ CONSOLIDATION = {
 
 def methodology(context: Context) -> Section:
     """The section."""
-    organisation = context.maker.inputs.organisation
+    organisation = context.factory.inputs.organisation
     approach = CONSOLIDATION.get(organisation.consolidation, visible(organisation.consolidation))
     basis = (
         "Scope 2 is computed with direct (combustion) intensities, as the GHG Protocol asks; the rest of the life "
@@ -58,7 +58,7 @@ def _factors(context: Context) -> list[Block]:
 
 def methods_table(context: Context) -> Block:
     """The formula behind each method id that a figure names."""
-    used = {figure.method for figure in context.maker.book}
+    used = {figure.method for figure in context.factory.book}
     formulas: dict[str, str] = {}
     for quantity in QUANTITIES.values():
         formulas.setdefault(quantity.method, quantity.formula)

@@ -33,17 +33,17 @@ DAYS = Scale("days", 0, 0)
 
 def progress(context: Context) -> Section:
     """This month against the one before."""
-    maker = context.maker
-    if not maker.previous:
+    factory = context.factory
+    if not factory.previous:
         note = (
             "The lake holds no earlier month, so no change can be stated. The values below are the first of a series."
         )
         return Section("progress", "KPI progress", [paragraph(note), _now_only(context)])
-    before_days = max(int(row["days"]) for row in maker.previous.values())
-    days = maker.stated(
+    before_days = max(int(row["days"]) for row in factory.previous.values())
+    days = factory.stated(
         "previous_days_with_data", "Days with data, previous month", Decimal(before_days), "days", DAYS, "M-COUNT"
     )
-    whole = before_days == len(Month.of(maker.inputs.month.first - ONE_DAY).days) and not context.headline.partial
+    whole = before_days == len(Month.of(factory.inputs.month.first - ONE_DAY).days) and not context.headline.partial
     comparable = whole or days.number == context.headline.days_with.number
     rows: list[list[Runs]] = [_compared(context, name, comparable) for name in COMPARED]
     columns = [
@@ -65,10 +65,10 @@ def progress(context: Context) -> Section:
 
 
 def _now_only(context: Context) -> Block:
-    maker = context.maker
+    factory = context.factory
     rows: list[list[Runs]] = []
     for name in COMPARED:
-        now = maker.kpi(name)
+        now = factory.kpi(name)
         rows.append([*_named(name, now), [number(now, unit=False)], _interval(now), _part(now, "coverage")])
     columns = [
         Column("Indicator", width=2.4),
@@ -90,18 +90,18 @@ def _interval(figure: Figure) -> Runs:
 
 
 def _compared(context: Context, name: str, comparable: bool) -> list[Runs]:
-    maker, quantity = context.maker, QUANTITIES[name]
-    now, before = maker.kpi(name), maker.previous_kpi(name)
+    factory, quantity = context.factory, QUANTITIES[name]
+    now, before = factory.kpi(name), factory.previous_kpi(name)
     is_sum = quantity.kind in {"energy", "mass", "count", "money"}
     refused = "the two months have unequal numbers of days with data" if is_sum and not comparable else None
     scale = Scale(now.display.unit, now.display.power, now.display.decimals)
     if quantity.kind == "share":
         scale = Scale("pp", -2, 1)
-    difference = maker.derived(
+    difference = factory.derived(
         f"change_of_{name}", f"{quantity.label}, difference to the previous month", (now, before), "difference",
         scale=scale, refused=refused,
     )  # fmt: skip
-    change = maker.derived(
+    change = factory.derived(
         f"change_pct_of_{name}", f"{quantity.label}, change to the previous month", (now, before), "percent_change",
         scale=PERCENT, unit="share", method="M-CHANGE", refused=refused,
     )  # fmt: skip
@@ -116,7 +116,7 @@ def _named(name: str, now: Figure) -> list[Runs]:
 
 def targets(context: Context) -> Section:
     """Reduction targets of the site file."""
-    found = context.maker.inputs.targets
+    found = context.factory.inputs.targets
     if not found:
         text = "The site file states no reduction target, so none is reported."
         return Section("targets", "Reduction targets", [paragraph(text)])
@@ -139,23 +139,23 @@ def targets(context: Context) -> Section:
 
 
 def _target(context: Context, target: Target) -> tuple[list[Runs], str | None]:
-    maker, quantity = context.maker, QUANTITIES.get(target.kpi)
+    factory, quantity = context.factory, QUANTITIES.get(target.kpi)
     if quantity is None:
         known = ", ".join(sorted(QUANTITIES))
         raise ValueError(f"the target on '{target.kpi}' names no indicator of this report; one of {known}")
-    now = maker.kpi(target.kpi)
+    now = factory.kpi(target.kpi)
     scale = scale_for(quantity.kind, target.base_value)
     if quantity.kind in {"ratio", "money", "count"}:
         scale = Scale(now.display.unit or target.unit, 0, scale.decimals)
     name = quantity.label
-    base = maker.stated(
+    base = factory.stated(
         f"target_base_of_{target.kpi}", f"{name}, base {target.base_year}", target.base_value, target.unit, scale
     )
-    goal = maker.stated(
+    goal = factory.stated(
         f"target_of_{target.kpi}", f"{name}, target {target.target_year}", target.target_value, target.unit, scale
     )
     reason = _refusal(context, target, now, quantity.kind)
-    result = maker.derived(
+    result = factory.derived(
         f"target_progress_of_{target.kpi}", f"{name}, progress to {target.target_year}", (base, now, goal), "progress",
         scale=PERCENT, unit="share", method="M-PROGRESS", refused=reason, dimensions={},
     )  # fmt: skip

@@ -73,19 +73,19 @@ def _in_short(context: Context) -> list[Run]:
     else:
         runs += ["The 95 % interval of the facility electricity is ", number(h.facility, part="uncertainty", ref=False)]
         runs += [" (", number(h.facility, part="interval", ref=False), f" {h.facility.display.unit}). "]
-    top = largest([context.maker.kpi(f"tier{n}_share") for n in TIER_NAMES])
+    top = largest([context.factory.kpi(f"tier{n}_share") for n in TIER_NAMES])
     if top is not None:
         runs += [f"The largest part of the IT energy is of {top.label.split(' · ')[0].lower()}: ", number(top), "."]
     return runs
 
 
 def _shares(context: Context, id_: str, caption: str, first: str, pattern: str, names: dict[str, str]) -> Block:
-    maker = context.maker
-    figures = [maker.kpi(pattern.format(n)) for n in names]
+    factory = context.factory
+    figures = [factory.kpi(pattern.format(n)) for n in names]
     rows: list[list[Runs]] = [[[name], [number(f)]] for name, f in zip(names.values(), figures, strict=True)]
     if id_ == "factor-rungs" and all(figure.number is not None for figure in figures):
-        whole = maker.stated("whole", "The whole", Decimal(1), "share", Scale("%", -2, 1), "M-LIMIT")
-        none = maker.derived(
+        whole = factory.stated("whole", "The whole", Decimal(1), "share", Scale("%", -2, 1), "M-LIMIT")
+        none = factory.derived(
             "no_factor_share", "Facility energy on none of these rungs", (whole, *figures), "difference",
             method="M-REST", dimensions={},
         )  # fmt: skip
@@ -95,7 +95,7 @@ def _shares(context: Context, id_: str, caption: str, first: str, pattern: str, 
 
 def coverage_by_day(context: Context) -> dict[date, Figure]:
     """The device-hours observed on each day that has data; empty where no day knows any."""
-    figures = {day: context.maker.kpi("coverage", day=day) for day in context.maker.days_with_data}
+    figures = {day: context.factory.kpi("coverage", day=day) for day in context.factory.days_with_data}
     return figures if any(figure.number is not None for figure in figures.values()) else {}
 
 
@@ -121,29 +121,29 @@ def _coverage_chart(context: Context) -> list[Block]:
 
 
 def _sources(context: Context) -> Block:
-    maker, rows = context.maker, []
-    scale = maker.scale("energy_kwh", "kWh")
-    for row in reading.sources(maker.emissions):
+    factory, rows = context.factory, []
+    scale = factory.scale("energy_kwh", "kWh")
+    for row in reading.sources(factory.emissions):
         where = (
-            Filter("day", "between", maker.period),
+            Filter("day", "between", factory.period),
             Filter("source", "=", row["source"]),
             Filter("method", "=", row["method"]),
         )
         name = visible(row["source"])
         cut = {"source": row["source"], "method": row["method"]}
-        kwh = maker.query(
+        kwh = factory.query(
             "source_kwh", f"IT energy · {name}, {row['method']}", row["kwh"],
             Selection("emissions", "energy_kwh", where), scale, "kWh", dimensions=cut, reason="it was never observed",
         )  # fmt: skip
-        observed = maker.query(
+        observed = factory.query(
             "source_hours_observed", f"Device-hours observed · {name}, {row['method']}",
             row["observed"], Selection("emissions", "coverage", where), COUNT, "hours", dimensions=cut,
         )  # fmt: skip
-        expected = maker.query(
+        expected = factory.query(
             "source_hours", f"Device-hours known · {name}, {row['method']}", Decimal(row["hours"]),
             Selection("emissions", None, where), COUNT, "hours", dimensions=cut, method="M-COUNT", operation="count",
         )  # fmt: skip
-        share = maker.share(observed, expected, f"Share of device-hours observed · {name}, {row['method']}")
+        share = factory.share(observed, expected, f"Share of device-hours observed · {name}, {row['method']}")
         rows.append(
             [[name], [METHOD_NAMES.get(row["method"], row["method"])], [number(kwh, unit=False)],
              [number(expected)], [number(share)]]
@@ -159,7 +159,7 @@ def _sources(context: Context) -> Block:
 
 
 def _plausibility(context: Context) -> list[Block]:
-    maker, framework = context.maker, context.framework
+    factory, framework = context.factory, context.framework
     rows: list[list[Runs]] = []
     warnings: list[Block] = []
     checks: list[tuple[str, Figure, Gate, Scale, str, str]] = []
@@ -168,19 +168,19 @@ def _plausibility(context: Context) -> list[Block]:
         checks.append(
             ("intensity", intensity, framework.intensity, G_PER_KWH, "gCO2e per kWh", "Implied grid intensity")
         )
-    for row in reading.largest_power(maker.emissions):
+    for row in reading.largest_power(factory.emissions):
         kind = row["device_kind"]
         if kind not in framework.watts or row["kwh"] is None:
             continue
-        where = (Filter("day", "between", maker.period), Filter("device_kind", "=", kind))
-        figure = maker.query(
+        where = (Filter("day", "between", factory.period), Filter("device_kind", "=", kind))
+        figure = factory.query(
             "largest_power", f"Largest mean power of one {kind} in an hour", row["kwh"] * 1000,
             Selection("emissions", "energy_kwh", where, "busiest"), WATTS, "W", method="M-MAX-POWER", operation="max",
             factor="1000", dimensions={"device_kind": kind},
         )  # fmt: skip
         checks.append((kind, figure, framework.watts[kind], WATTS, "W", figure.label))
     for name, figure, gate, scale, unit, label in checks:
-        limit = maker.stated(f"limit_{name}", f"Limit: {label.lower()}", gate.high, unit, scale, "M-LIMIT")
+        limit = factory.stated(f"limit_{name}", f"Limit: {label.lower()}", gate.high, unit, scale, "M-LIMIT")
         inside = gate.low <= (figure.number or Decimal(0)) <= gate.high
         verdict = "within" if inside else "OUTSIDE"
         values: list[Runs] = [[number(figure, unit=False)], [number(limit, unit=False)]]
@@ -209,8 +209,8 @@ def _plausibility(context: Context) -> list[Block]:
 
 def gaps(context: Context) -> Section:
     """What could not be measured, placed or multiplied, counted from the data; and what is not covered yet."""
-    maker = context.maker
-    found = maker.gaps
+    factory = context.factory
+    found = factory.gaps
     items = [
         _gap(context, found, "unobserved", Filter("energy_kwh", "is null"), "device-hours have no energy",
              "their meters gave no reading; they count as unknown, not as zero", kwh=False),
@@ -231,7 +231,7 @@ def gaps(context: Context) -> Section:
         listed.insert(0, [number(h.days_with, unit=False), " of ", number(h.days_in), " of the month have data."])
     listed += [
         [f"Costs in {currency} are on the bills too; they are not converted and not part of the billed cost."]
-        for currency in maker.other_currencies
+        for currency in factory.other_currencies
     ]
     blocks: list[Block] = []
     if listed:
@@ -260,31 +260,31 @@ def _gap(
     *,
     kwh: bool = True,
 ) -> list[Run]:
-    maker, counted = context.maker, int(found[f"{name}_rows"])
+    factory, counted = context.factory, int(found[f"{name}_rows"])
     if not counted:
         return []
-    where = (Filter("day", "between", maker.period), condition, *EXTRA.get(name, ()))
-    count = maker.query(
+    where = (Filter("day", "between", factory.period), condition, *EXTRA.get(name, ()))
+    count = factory.query(
         f"{name}_rows", f"Rows: {what}", Decimal(counted), Selection("emissions", None, where), COUNT, "rows",
         method="M-COUNT", operation="count",
     )  # fmt: skip
-    whole = maker.query(
+    whole = factory.query(
         "rows", "Rows of emissions", Decimal(found["rows"]),
-        Selection("emissions", None, (Filter("day", "between", maker.period),)), COUNT, "rows",
+        Selection("emissions", None, (Filter("day", "between", factory.period),)), COUNT, "rows",
         method="M-COUNT", operation="count",
     )  # fmt: skip
     runs: list[Run] = [number(count), " of ", number(whole), f" {what}"]
     if kwh and found[f"{name}_kwh"] is not None:
-        energy = maker.query(
+        energy = factory.query(
             f"{name}_kwh", f"IT energy: {what}", found[f"{name}_kwh"], Selection("emissions", "energy_kwh", where),
-            maker.scale("energy_kwh", "kWh"), "kWh",
+            factory.scale("energy_kwh", "kWh"), "kWh",
         )  # fmt: skip
         runs += [" (", number(energy), " of IT energy)"]
     return [*runs, f": {effect}."]
 
 
 def _omissions(context: Context, found: Mapping[str, Any]) -> list[Block]:
-    maker, omissions = context.maker, context.framework.omissions
+    factory, omissions = context.factory, context.framework.omissions
     empty = [column for column in reading.NOT_FILLED if not found[f"{column}_rows"]]
     filled = [column for column in reading.NOT_FILLED if found[f"{column}_rows"]]
     blocks: list[Block] = []
@@ -302,10 +302,10 @@ def _omissions(context: Context, found: Mapping[str, Any]) -> list[Block]:
         blocks.append(table("omissions", "Not covered by this report", columns, rows))
     for column in filled:
         grams = column.endswith("_g")
-        figure = maker.query(
+        figure = factory.query(
             column, omissions[column]["label"], found[column],
-            Selection("emissions", column, (Filter("day", "between", maker.period),)),
-            maker.scale("location_g", "gCO2e") if grams else Scale("l", 0, 0), "gCO2e" if grams else "l",
+            Selection("emissions", column, (Filter("day", "between", factory.period),)),
+            factory.scale("location_g", "gCO2e") if grams else Scale("l", 0, 0), "gCO2e" if grams else "l",
         )  # fmt: skip
         blocks.append(paragraph(f"{omissions[column]['label']}: ", number(figure), "."))
     return blocks

@@ -15,8 +15,8 @@ from energy_assets.disclosures.document import (
     number,
     paragraph,
 )
+from energy_assets.disclosures.figure_factory import Member
 from energy_assets.disclosures.figures import Figure
-from energy_assets.disclosures.making import Member
 from energy_assets.disclosures.methods import WORKLOADS
 from energy_assets.disclosures.reading import UNKNOWN
 from energy_assets.disclosures.sections.common import (
@@ -47,7 +47,7 @@ def summary(context: Context, breakdown: Breakdown, period_words: str) -> Sectio
 
 def _used(context: Context, period_words: str) -> list[Run]:
     h = context.headline
-    name = visible(context.maker.inputs.organisation.name)
+    name = visible(context.factory.inputs.organisation.name)
     if h.it.number is None:
         return [f"No energy of the AI workloads of {name} could be measured in {period_words}."]
     if h.facility.number is None or h.overhead.number is None:
@@ -67,7 +67,7 @@ def _used(context: Context, period_words: str) -> list[Run]:
 
 
 def _incomplete(context: Context) -> Block:
-    h, days = context.headline, context.maker.days_with_data
+    h, days = context.headline, context.factory.days_with_data
     runs: list[Run] = [number(h.days_with, unit=False), " of ", number(h.days_in, unit=False), " days have data"]
     if days:
         runs.append(f" ({span_words(days[0], days[-1])})")
@@ -104,7 +104,7 @@ def _largest_workload(context: Context, breakdown: Breakdown) -> list[Run]:
     top = largest(list(breakdown.workloads.values()))
     if top is None or not context.headline.it.number:
         return []
-    share = context.maker.share(top, context.headline.it, f"{top.label}, share of IT energy")
+    share = context.factory.share(top, context.headline.it, f"{top.label}, share of IT energy")
     name = WORKLOADS.get(top.dimensions["workload_type"], "")
     verb = "Energy that no rule attributes" if top.dimensions["workload_type"] == "unknown" else f"{name}"
     return [f"{verb} took the largest part of the IT energy: ", number(share), ", or ", number(top), "."]
@@ -156,7 +156,7 @@ def _attribution(context: Context) -> list[Run]:
         return []
     if figure.number == 1:
         return ["All of the IT energy is attributed to a project: ", number(figure), "."]
-    rest = context.maker.kpi("energy_kwh", Member("project", UNKNOWN))
+    rest = context.factory.kpi("energy_kwh", Member("project", UNKNOWN))
     return [
         number(figure), " of the IT energy is attributed to a project; the rest, ", number(rest),
         ", is printed as not attributed.",

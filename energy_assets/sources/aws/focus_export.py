@@ -16,7 +16,7 @@ from pydantic import Field
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange, Month
 from energy_assets.sources.aws.client import ExportBucket, Manifest
-from energy_assets.sources.base import Desk, Feed, Finding, Parsed, Source, Unit
+from energy_assets.sources.base import Feed, Finding, Parsed, Source, StepContext, Unit
 from energy_assets.sources.errors import SourceError, TransientError
 from energy_assets.sources.focus.parse import Wanted, charges, contents
 
@@ -45,7 +45,7 @@ class AwsFocusExport(Source):
     layout: Wanted = Field("auto", description="focus, aws_cur (CUR 2.0), or auto: see the header")
     endpoint_url: str | None = Field(None, description="of S3 and STS, for tests")
 
-    def plan(self, days: DayRange, desk: Desk) -> Iterable[Unit]:
+    def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per delivered period that may speak of the days, one per period that is missing."""
         bucket = self._bucket()
         manifests = bucket.manifests()
@@ -53,20 +53,20 @@ class AwsFocusExport(Source):
         for month in sorted(months | set(manifests)):
             needed = tuple(day for day in days if Month.of(day) <= month)
             if month in manifests and needed:
-                yield Unit(needed, f"{self.export} {month}", partial(self._fetch, bucket, manifests[month], days, desk))
+                yield Unit(needed, f"{self.export} {month}", partial(self._fetch, bucket, manifests[month], days, step))
             elif month in months:
                 mine = tuple(day for day in days if Month.of(day) == month)
                 yield Unit(mine, f"{self.export} {month}", self._undelivered(month))
 
-    def parse(self, objects: Sequence[Landed], days: DayRange, desk: Desk) -> Parsed:
+    def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """See `parse.charges`; manifests are evidence and hold no charges."""
         bills = [(o, str(o.request["key"])) for o in objects if not o.request.get("manifest")]
-        parsed = charges(bills, days, desk, self.layout, within_period=True)
+        parsed = charges(bills, days, step, self.layout, within_period=True)
         manifests = [o.request for o in objects if o.request.get("manifest")]
         ahead = sum(r.get(AHEAD, 0) for r in manifests if Month.parse(r["billing_period"]).days.last in days)
         return Parsed(parsed.rows, {**parsed.notes, AHEAD: ahead} if ahead else parsed.notes, parsed.stored)
 
-    def check(self, desk: Desk) -> Iterable[Finding]:
+    def check(self, step: StepContext) -> Iterable[Finding]:
         """Assume the role, find the manifests, and read the newest one's list."""
         where = f"s3://{self.bucket}/{self._root}"
         try:
@@ -103,18 +103,18 @@ class AwsFocusExport(Source):
 
         return fetch
 
-    def _fetch(self, bucket: ExportBucket, manifest: Manifest, days: DayRange, desk: Desk) -> Iterator[Fetched]:
+    def _fetch(self, bucket: ExportBucket, manifest: Manifest, days: DayRange, step: StepContext) -> Iterator[Fetched]:
         """Download a period as a whole, then hand over the files that speak of a day up to its end."""
         listed = bucket.read(manifest)
         keys = bucket.data_keys(manifest, listed)
-        files = [(key, bucket.download(key, manifest, desk.folder)) for key in keys]
+        files = [(key, bucket.download(key, manifest, step.folder)) for key in keys]
         bucket.require_unchanged(manifest)
         last = manifest.period.days.last
         own = {day for day in days if Month.of(day) == manifest.period}
         request = {"bucket": self.bucket, "billing_period": str(manifest.period)}
         ahead = 0
         for key, path in files:
-            shares = contents(desk.con.con, path, key, self.layout)
+            shares = contents(step.con.con, path, key, self.layout)
             ahead += sum(share.charges for share in shares if share.day > last)
             told = tuple(sorted({share.day for share in shares if share.day <= last}))
             if any(day in days for day in told):

@@ -19,7 +19,7 @@ from pydantic import Field
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import ONE_DAY, DayRange, Month
 from energy_assets.secrets import SecretError, SecretRef, reveal
-from energy_assets.sources.base import Desk, Feed, Finding, Parsed, Source, Unit
+from energy_assets.sources.base import Feed, Finding, Parsed, Source, StepContext, Unit
 from energy_assets.sources.electricity_maps.client import BASES, WINDOW_DAYS, Answer, Api
 from energy_assets.sources.electricity_maps.parse import (
     answered_zone,
@@ -62,13 +62,13 @@ class ElectricityMaps(Source):
             return None
         return DayRange(yesterday - ONE_DAY * (self.repull_days - 1), yesterday)
 
-    def plan(self, days: DayRange, desk: Desk) -> Iterable[Unit]:
+    def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per zone and window; days that are not over fail, because nobody knows their hours yet."""
-        zones = self._zones(desk)
+        zones = self._zones(step)
         api = self._api()
-        today = desk.now.date()
+        today = step.now.date()
         if self.access == "history":
-            yield from self._plan_history(api, zones, days, desk)
+            yield from self._plan_history(api, zones, days, step)
             return
         over = [day for day in days if day < today]
         for zone in zones:
@@ -78,27 +78,27 @@ class ElectricityMaps(Source):
         if len(over) < len(days):
             yield _failing(tuple(day for day in days if day >= today), "days not over", _not_over(today))
 
-    def parse(self, objects: Sequence[Landed], days: DayRange, desk: Desk) -> Parsed:
+    def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """Rows of `days`; points without a usable intensity are counted in the notes."""
-        told = [(landed.request, points(desk.read(landed), landed.request, landed.sha256)) for landed in objects]
+        told = [(landed.request, points(step.read(landed), landed.request, landed.sha256)) for landed in objects]
         hourly = [point for request, found in told if not is_yearly(request) for point in found]
         yearly = [point for request, found in told if is_yearly(request) for point in found]
         hours = hour_rows(hourly)
         if not yearly and not short_days(hourly, days):
-            return Parsed(_kept(published_rows(hours, days), desk), notes_of(hourly, days))
-        known, years = (_kept(table, desk) for table in (hours, year_rows(yearly)))
+            return Parsed(_kept(published_rows(hours, days), step), notes_of(hourly, days))
+        known, years = (_kept(table, step) for table in (hours, year_rows(yearly)))
         whole_months = known.filter(not any(is_history(request) for request, _ in told))
-        rows = _kept(rows_with_stand_ins(known, month_means(whole_months), years, days), desk)
+        rows = _kept(rows_with_stand_ins(known, month_means(whole_months), years, days), step)
         return Parsed(rows, notes_of(hourly, days))
 
-    def check(self, desk: Desk) -> Iterable[Finding]:
+    def check(self, step: StepContext) -> Iterable[Finding]:
         """Each zone: known, allowed, and does it have hours of yesterday?"""
         try:
-            zones, api = self._zones(desk), self._api()
+            zones, api = self._zones(step), self._api()
         except SourceError as error:
             yield Finding(False, error.message, error.remedy)
             return
-        yesterday = desk.now.date() - ONE_DAY
+        yesterday = step.now.date() - ONE_DAY
         for zone in zones:
             try:
                 if self.access == "history":
@@ -115,8 +115,8 @@ class ElectricityMaps(Source):
             what = f"{self.url}: {zone}, {len(known)} of 24 hours of {period}, {estimated} estimated"
             yield Finding(bool(known), what, "" if known else "Missing hours get stand-ins; ask again tomorrow.")
 
-    def _zones(self, desk: Desk) -> tuple[str, ...]:
-        zones = tuple(dict.fromkeys(self.zones or desk.zones))
+    def _zones(self, step: StepContext) -> tuple[str, ...]:
+        zones = tuple(dict.fromkeys(self.zones or step.zones))
         if not zones:
             raise PermanentError(
                 f"source '{self.name}': no grid zone to ask for",
@@ -143,15 +143,15 @@ class ElectricityMaps(Source):
                     yield from _landable((api.hours(zone, basis, other) for basis in BASES), of_month)
             yield from _landable((api.year(zone, basis, month.year) for basis in BASES), of_month)
 
-    def _plan_history(self, api: Api, zones: Sequence[str], days: DayRange, desk: Desk) -> Iterator[Unit]:
+    def _plan_history(self, api: Api, zones: Sequence[str], days: DayRange, step: StepContext) -> Iterator[Unit]:
         """The last 24 hours, beside what earlier collections of the same days have landed."""
-        oldest = (desk.now - timedelta(hours=23)).date()
-        seen = tuple(day for day in days if oldest <= day <= desk.now.date())
-        kept = tuple(day for day in days if day < oldest and desk.landing.edition(self.name, day))
+        oldest = (step.now - timedelta(hours=23)).date()
+        seen = tuple(day for day in days if oldest <= day <= step.now.date())
+        kept = tuple(day for day in days if day < oldest and step.landing.edition(self.name, day))
         for zone in zones:
             if seen or kept:
                 yield Unit(
-                    seen + kept, f"{zone} last 24 hours", partial(self._fetch_history, api, zone, seen, kept, desk)
+                    seen + kept, f"{zone} last 24 hours", partial(self._fetch_history, api, zone, seen, kept, step)
                 )
         lost = tuple(day for day in days if day not in seen + kept)
         if lost:
@@ -162,13 +162,13 @@ class ElectricityMaps(Source):
             yield _failing(lost, "days out of reach", error)
 
     def _fetch_history(
-        self, api: Api, zone: str, seen: tuple[date, ...], kept: tuple[date, ...], desk: Desk
+        self, api: Api, zone: str, seen: tuple[date, ...], kept: tuple[date, ...], step: StepContext
     ) -> Iterator[Fetched]:
         answers = [api.last_day(zone, basis) for basis in BASES] if seen else []
         for day in (*kept, *seen):
-            edition = desk.landing.edition(self.name, day)
+            edition = step.landing.edition(self.name, day)
             for landed in edition.objects if edition else ():
-                body = desk.read(landed)
+                body = step.read(landed)
                 if landed.request["params"]["zone"] == zone and body not in [a.body for a in answers]:
                     yield Fetched(body, landed.request, (day,), 200, "application/json")
         yield from _landable(answers, seen)
@@ -230,8 +230,8 @@ def _not_over(today: date) -> TransientError:
     return TransientError(f"{today} is not over yet (UTC), its hours are not all known", "Run it again tomorrow.")
 
 
-def _kept(rows: ir.Table | pa.Table, desk: Desk) -> ir.Table:
-    """The rows as a temporary table on the desk's connection: computed once, however often they are read."""
-    con: Any = desk.con
+def _kept(rows: ir.Table | pa.Table, step: StepContext) -> ir.Table:
+    """The rows as a temporary table on the step's connection: computed once, however often they are read."""
+    con: Any = step.con
     kept: ir.Table = con.create_table(ibis.util.gen_name("intensity"), obj=rows, temp=True)
     return kept

@@ -20,7 +20,7 @@ import ibis.expr.types as ir
 from energy_assets.contracts.raw import Charges
 from energy_assets.landing import Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Desk, Parsed
+from energy_assets.sources.base import Parsed, StepContext
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.focus.bill import Bill, literal, malformed, open_bill, require_whole, sha256_of
 from energy_assets.sources.focus.cells import Cell
@@ -137,14 +137,19 @@ def rewrite(con: Any, path: Path, name: str, wanted: Wanted, sha256: str, to: Pa
 
 
 def charges(
-    bills: Sequence[tuple[Landed, str]], days: DayRange, desk: Desk, wanted: Wanted, *, within_period: bool = False
+    bills: Sequence[tuple[Landed, str]],
+    days: DayRange,
+    step: StepContext,
+    wanted: Wanted,
+    *,
+    within_period: bool = False,
 ) -> Parsed:
     """The charges of `days` in landed bills; equal bytes count once, whatever they are called.
 
     Args:
         bills: Each object and how errors call it.
         days: Days to keep.
-        desk: Where to work.
+        step: Where to work.
         wanted: The layout, or `auto`.
         within_period: Leave out charges that start after the month of their billing period.
 
@@ -153,16 +158,16 @@ def charges(
     """
     files: dict[str, str] = {}
     for landed, name in bills:
-        typed = typed_file(desk.folder, landed.sha256, wanted)
+        typed = typed_file(step.folder, landed.sha256, wanted)
         if not typed.exists():
-            rewrite(desk.con.con, desk.spool(landed), name, wanted, landed.sha256, typed)
+            rewrite(step.con.con, step.spool(landed), name, wanted, landed.sha256, typed)
         files[landed.sha256] = str(typed)
     notes = {"duplicate_files_dropped": len(bills) - len(files)}
     if not files:
-        nothing = desk.con.sql("SELECT 1 AS one WHERE false")
+        nothing = step.con.sql("SELECT 1 AS one WHERE false")
         empty = nothing.select(**{name: ibis.null(kind) for name, kind in SCHEMA.items()})
         return Parsed(empty, {"days_without_charges": len(days)})
-    table: ir.Table = desk.con.read_parquet([files[sha256] for sha256 in sorted(files)])
+    table: ir.Table = step.con.read_parquet([files[sha256] for sha256 in sorted(files)])
     rows = table.filter(table.day.between(days.first, days.last))
     if within_period:
         rows = rows.filter(rows.day.truncate("M") <= rows.billing_period.truncate("M"))

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Desk, Feed, Finding, Parsed, Source, Unit
+from energy_assets.sources.base import Feed, Finding, Parsed, Source, StepContext, Unit
 from energy_assets.sources.errors import PermanentError, SourceError
 from energy_assets.sources.files import SourceFile, list_files
 from energy_assets.sources.focus.bill import open_bill
@@ -53,47 +53,47 @@ class FocusFiles(Source):
     region: str | None = Field(None, description="of the bucket")
     endpoint_url: str | None = Field(None, description="of the store, for S3-compatible stores and tests")
 
-    def plan(self, days: DayRange, desk: Desk) -> Iterable[Unit]:
+    def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit: which file speaks of which day shows only when all have been opened."""
-        yield Unit(tuple(days), self.path, lambda: self._fetch(days, desk))
+        yield Unit(tuple(days), self.path, lambda: self._fetch(days, step))
 
-    def parse(self, objects: Sequence[Landed], days: DayRange, desk: Desk) -> Parsed:
+    def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """See `parse.charges`; manifests are evidence and hold no charges."""
         bills = [(o, str(o.request["path"])) for o in objects if not o.request.get("manifest")]
-        parsed = charges(bills, days, desk, self.layout)
+        parsed = charges(bills, days, step, self.layout)
         passed_over = {text for o in objects for text in o.request.get("incomplete", [])}
         notes = {"incomplete_deliveries_dropped": len(passed_over)} if passed_over else {}
         return Parsed(parsed.rows, {**parsed.notes, **notes}, parsed.stored)
 
-    def check(self, desk: Desk) -> Iterable[Finding]:
+    def check(self, step: StepContext) -> Iterable[Finding]:
         """List the files, choose among deliveries, and read the newest file's header."""
         try:
-            chosen = self._chosen(desk)
+            chosen = self._chosen(step)
             files = [file for delivery in chosen for file in delivery.files]
             newest = max(files, key=lambda file: file.last_modified)
             count = f"{len(files)} file{'s' * (len(files) > 1)}"
             yield Finding(True, f"{self.path}: {count}, newest {newest.name} ({newest.last_modified:%Y-%m-%d})")
             for text in sorted({text for delivery in chosen for text in delivery.incomplete}):
                 yield Finding(True, f"an incomplete delivery is passed over: {text}")
-            bill = open_bill(desk.con.con, newest.fetch(desk.folder), newest.name)
+            bill = open_bill(step.con.con, newest.fetch(step.folder), newest.name)
             yield Finding(True, f"{newest.name}: {layout_of(bill, self.layout)} layout, {len(bill.columns)} columns")
         except SourceError as error:
             yield Finding(False, error.message, error.remedy)
 
-    def _fetch(self, days: DayRange, desk: Desk) -> Iterator[Fetched]:
-        chosen = self._chosen(desk)
+    def _fetch(self, days: DayRange, step: StepContext) -> Iterator[Fetched]:
+        chosen = self._chosen(step)
         opened: list[tuple[Chosen, SourceFile, Opened]] = []
         alone = sum(len(delivery.files) for delivery in chosen) == 1
-        rewrite_in = desk.folder if alone or len(days) >= MOST_OF_A_MONTH else None
+        rewrite_in = step.folder if alone or len(days) >= MOST_OF_A_MONTH else None
         for number, delivery in enumerate(chosen):
             for file in delivery.files:
-                local = file.fetch(desk.folder)
-                shares = tuple(contents(desk.con.con, local, file.name, self.layout, rewrite_in))
+                local = file.fetch(step.folder)
+                shares = tuple(contents(step.con.con, local, file.name, self.layout, rewrite_in))
                 opened.append((delivery, file, Opened(file.name, local, number, shares)))
             for text in delivery.incomplete:
-                desk.log.warning("%s: an incomplete delivery is passed over: %s", self.name, text)
+                step.log.warning("%s: an incomplete delivery is passed over: %s", self.name, text)
         if self.same_lines == "refuse":
-            refuse_same_lines(desk.con.con, [bill for _, _, bill in opened], self.layout, desk.folder)
+            refuse_same_lines(step.con.con, [bill for _, _, bill in opened], self.layout, step.folder)
         for delivery in chosen:
             covered: set[object] = set()
             for owner, file, bill in opened:
@@ -103,7 +103,7 @@ class FocusFiles(Source):
                     yield Fetched(bill.path, self._request(delivery, file), tuple(sorted(told)), None, _media(file))
             if delivery.manifest and covered:
                 request = {**self._request(delivery, delivery.manifest), "manifest": True}
-                body = delivery.manifest.fetch(desk.folder)
+                body = delivery.manifest.fetch(step.folder)
                 yield Fetched(body, request, tuple(day for day in days if day in covered), None, "application/json")
 
     @staticmethod
@@ -115,13 +115,13 @@ class FocusFiles(Source):
             request["incomplete"] = list(delivery.incomplete)
         return request
 
-    def _chosen(self, desk: Desk) -> list[Chosen]:
+    def _chosen(self, step: StepContext) -> list[Chosen]:
         """The deliveries that count.
 
         Raises:
             SourceError: nothing matches, or see `deliveries.choose`.
         """
-        files = [file for file in self._list(self._pattern(desk), desk) if file.name.lower().endswith(DATA_SUFFIXES)]
+        files = [file for file in self._list(self._pattern(step), step) if file.name.lower().endswith(DATA_SUFFIXES)]
         if not files:
             raise PermanentError(
                 f"{self.path}: none of the files is a bill ({', '.join(DATA_SUFFIXES)})", "Correct `path` in site.yaml."
@@ -131,30 +131,30 @@ class FocusFiles(Source):
 
         def manifest_of(delivery: Delivery) -> tuple[SourceFile, bytes] | None:
             try:
-                found = self._list(delivery.manifest, desk)
+                found = self._list(delivery.manifest, step)
             except PermanentError:
                 return None
             newest = max(found, key=lambda file: file.last_modified)
-            return newest, newest.fetch(desk.folder).read_bytes()
+            return newest, newest.fetch(step.folder).read_bytes()
 
-        return choose((Candidate(f, self._where(f, desk), f.last_modified) for f in files), manifest_of)
+        return choose((Candidate(f, self._where(f, step), f.last_modified) for f in files), manifest_of)
 
-    def _list(self, pattern: str, desk: Desk) -> list[SourceFile]:
+    def _list(self, pattern: str, step: StepContext) -> list[SourceFile]:
         options = {"region": self.region, "endpoint": self.endpoint_url}
-        return list_files(pattern, desk.site_folder, {k: v for k, v in options.items() if v})
+        return list_files(pattern, step.site_folder, {k: v for k, v in options.items() if v})
 
-    def _pattern(self, desk: Desk) -> str:
+    def _pattern(self, step: StepContext) -> str:
         """A folder stands for everything below it."""
         if any(mark in self.path for mark in "*?[") or self.path.lower().endswith(DATA_SUFFIXES):
             return self.path
-        if "://" not in self.path and (desk.site_folder / self.path).is_file():
+        if "://" not in self.path and (step.site_folder / self.path).is_file():
             return self.path
         return f"{self.path.rstrip('/')}/**/*"
 
     @staticmethod
-    def _where(file: SourceFile, desk: Desk) -> str:
+    def _where(file: SourceFile, step: StepContext) -> str:
         """Where a file really lies: the name of a local file may leave out the folders that show its layout."""
-        return file.name if "://" in file.name else Path(file.fetch(desk.folder)).resolve().as_posix()
+        return file.name if "://" in file.name else Path(file.fetch(step.folder)).resolve().as_posix()
 
 
 def _media(file: SourceFile) -> str:

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Desk, Feed, Finding, Parsed, Source, Unit
+from energy_assets.sources.base import Feed, Finding, Parsed, Source, StepContext, Unit
 from energy_assets.sources.errors import MalformedError, SourceError
 from energy_assets.sources.files import SourceFile, list_files
 from energy_assets.sources.intensity import HOURS, ROWS, month_means, rows_with_stand_ins, year_means
@@ -40,64 +40,64 @@ class IntensityFiles(Source):
     zone: str | None = Field(None, description="the zone of files that have no column 'Zone id'")
     endpoint_url: str | None = Field(None, description="another S3 endpoint, for example a test server")
 
-    def plan(self, days: DayRange, desk: Desk) -> Iterable[Unit]:
+    def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per file.
 
         A day gets the files that speak of it; where one of its hours is missing, also every file that speaks
         of that zone in that year; and every file that cannot be read, because nobody knows what it holds.
         """
-        paths = {file.name: file.fetch(desk.folder) for file in self._files(desk)}
-        needed = self._needed(paths, days, desk)
+        paths = {file.name: file.fetch(step.folder) for file in self._files(step)}
+        needed = self._needed(paths, days, step)
         for name, path in paths.items():
             if needed[name]:
                 yield self._unit(name, path, tuple(sorted(needed[name])))
 
-    def parse(self, objects: Sequence[Landed], days: DayRange, desk: Desk) -> Parsed:
+    def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """Rows of `days`; hours that two files tell, and lines without sense, are counted in the notes."""
-        files = [(self._read(landed, desk), str(landed.request["path"]), landed.sha256) for landed in objects]
+        files = [(self._read(landed, step), str(landed.request["path"]), landed.sha256) for landed in objects]
         if not files:
-            return Parsed(_kept(ibis.memtable([], schema=ROWS), desk))
-        told = _kept(hours_of(files, days, self.zones), desk)
+            return Parsed(_kept(ibis.memtable([], schema=ROWS), step))
+        told = _kept(hours_of(files, days, self.zones), step)
         hours = told.select(*HOURS.names)
-        rows = _kept(rows_with_stand_ins(hours, month_means(hours), year_means(hours), days), desk)
+        rows = _kept(rows_with_stand_ins(hours, month_means(hours), year_means(hours), days), step)
         return Parsed(rows, _notes(told, [points for points, _, _ in files], days))
 
-    def check(self, desk: Desk) -> Iterable[Finding]:
+    def check(self, step: StepContext) -> Iterable[Finding]:
         """Each file: readable, which zones and days, how many hours without an intensity."""
         try:
-            files = self._files(desk)
+            files = self._files(step)
         except SourceError as error:
             yield Finding(False, error.message, error.remedy)
             return
         for file in files:
             try:
-                path = file.fetch(desk.folder)
-                points = read_points(desk.con, path, _sha256(path), file.name, self.zone)
+                path = file.fetch(step.folder)
+                points = read_points(step.con, path, _sha256(path), file.name, self.zone)
             except SourceError as error:
                 yield Finding(False, error.message, error.remedy)
                 continue
             yield from _look(points, file.name, self.zones)
 
-    def _files(self, desk: Desk) -> list[SourceFile]:
+    def _files(self, step: StepContext) -> list[SourceFile]:
         options = {"endpoint": self.endpoint_url} if self.endpoint_url else None
-        return list_files(self.path, desk.site_folder, options)
+        return list_files(self.path, step.site_folder, options)
 
     def _unit(self, name: str, path: Path, days: tuple[date, ...]) -> Unit:
         request = {"path": name, **({"zone": self.zone} if self.zone else {})}
         media_type = "application/gzip" if name.endswith(".gz") else "text/csv"
         return Unit(days, name, lambda: [Fetched(path, request, days, media_type=media_type)])
 
-    def _read(self, landed: Landed, desk: Desk) -> ir.Table:
+    def _read(self, landed: Landed, step: StepContext) -> ir.Table:
         request = landed.request
-        return read_points(desk.con, desk.spool(landed), landed.sha256, str(request["path"]), request.get("zone"))
+        return read_points(step.con, step.spool(landed), landed.sha256, str(request["path"]), request.get("zone"))
 
-    def _needed(self, paths: Mapping[str, Path], days: DayRange, desk: Desk) -> dict[str, set[date]]:
+    def _needed(self, paths: Mapping[str, Path], days: DayRange, step: StepContext) -> dict[str, set[date]]:
         """The days each file is needed for."""
         needed: dict[str, set[date]] = {name: set() for name in paths}
         parts = []
         for name, path in paths.items():
             try:
-                points = read_points(desk.con, path, _sha256(path), name, self.zone)
+                points = read_points(step.con, path, _sha256(path), name, self.zone)
             except MalformedError:
                 needed[name].update(days)
                 continue
@@ -106,7 +106,7 @@ class IntensityFiles(Source):
             return needed
         points = ibis.union(*parts) if len(parts) > 1 else parts[0]
         points = points.filter(~points.bad_line, points.zone.isin(self.zones) if self.zones else True)
-        points = _kept(points.filter(points.hour.year().between(days.first.year, days.last.year)), desk)
+        points = _kept(points.filter(points.hour.year().between(days.first.year, days.last.year)), step)
         for name, day in _distinct(points.filter(_within(points, days)), lambda p: [p.name, p.hour.date()]):
             needed[name].add(day)
         for name, day in _short_days(points, days):
@@ -172,9 +172,9 @@ def _within(table: ir.Table, days: DayRange) -> ir.BooleanColumn:
     return table.hour.date().between(days.first, days.last)
 
 
-def _kept(table: ir.Table, desk: Desk) -> ir.Table:
-    """The rows as a temporary table on the desk's connection: computed once, however often they are read."""
-    kept: ir.Table = desk.con.create_table(ibis.util.gen_name("intensity"), obj=table, temp=True)
+def _kept(table: ir.Table, step: StepContext) -> ir.Table:
+    """The rows as a temporary table on the step's connection: computed once, however often they are read."""
+    kept: ir.Table = step.con.create_table(ibis.util.gen_name("intensity"), obj=table, temp=True)
     return kept
 
 

@@ -21,7 +21,7 @@ from pydantic import Field, field_validator, model_validator
 from energy_assets.contracts.raw import EnergyReadings
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Desk, Feed, Finding, Parsed, PlacedSource, Strict, Unit
+from energy_assets.sources.base import Feed, Finding, Parsed, PlacedSource, StepContext, Strict, Unit
 from energy_assets.sources.errors import MalformedError, SourceError
 from energy_assets.sources.files import SourceFile, list_files
 from energy_assets.sources.power import GapPolicy, HourlyEnergy, hourly_energy
@@ -80,7 +80,7 @@ class PowerFiles(PlacedSource):
     run: Columns | None = Field(None, description="column of the run that used the machine; becomes workload_id")
     windows: Windows | None = Field(None, description="file of runs' begin and end; what lies outside is idle")
     device_kind: DeviceKind = Field("node", description="what is metered")
-    device_model: str | None = Field(None, description="as the maker names it")
+    device_model: str | None = Field(None, description="as the factory names it")
     confirmed: bool = Field(False, description="true: somebody checked the node meters (quality tier 1)")
     max_gap_s: int = Field(300, ge=1, le=86400, description="longest time between two readings that is integrated")
     gap_policy: GapPolicy = Field("none", description="longer gaps: none, hold the last power, mean of both ends")
@@ -97,25 +97,25 @@ class PowerFiles(PlacedSource):
             raise ValueError("`confirmed` is for meters of whole nodes; remove it or set device_kind: node")
         return self
 
-    def plan(self, days: DayRange, desk: Desk) -> Iterable[Unit]:
+    def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per file; what a file holds decides which days get it.
 
         A day gets the files that have readings in it or so near that the interval across midnight can be
         integrated, the file of windows, and every file that cannot be read, as nobody knows what it holds.
         """
         whole = tuple(days)
-        for file in self._windows_files(desk):
-            yield Unit(whole, file.name, partial(self._fetch_windows, file, whole, desk))
-        for file in self._reading_files(desk):
-            yield Unit(whole, file.name, partial(self._fetch_readings, file, days, desk))
+        for file in self._windows_files(step):
+            yield Unit(whole, file.name, partial(self._fetch_windows, file, whole, step))
+        for file in self._reading_files(step):
+            yield Unit(whole, file.name, partial(self._fetch_readings, file, days, step))
 
-    def parse(self, objects: Sequence[Landed], days: DayRange, desk: Desk) -> Parsed:
+    def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """Energy per hour, device and run; readings that were left out are counted in the notes."""
-        tables = _Tables(desk.con)
+        tables = _Tables(step.con)
         try:
-            notes, windows = self._load(objects, days, desk, tables)
+            notes, windows = self._load(objects, days, step, tables)
             energy = hourly_energy(
-                desk.con.table(tables.readings),
+                step.con.table(tables.readings),
                 max_gap_s=self.max_gap_s,
                 gap_policy=self.gap_policy,
                 max_bridge_s=self.max_bridge_s,
@@ -126,12 +126,12 @@ class PowerFiles(PlacedSource):
             tables.drop()
         return Parsed(self._rows(energy), notes | dict(energy.notes))
 
-    def check(self, desk: Desk) -> Iterable[Finding]:
+    def check(self, step: StepContext) -> Iterable[Finding]:
         """Each file: readable, how many readings of how many nodes, from when to when; do the windows match?"""
-        tables = _Tables(desk.con)
+        tables = _Tables(step.con)
         try:
-            files = self._reading_files(desk)
-            window_files = self._windows_files(desk)
+            files = self._reading_files(step)
+            window_files = self._windows_files(step)
         except SourceError as error:
             yield Finding(False, error.message, error.remedy)
             return
@@ -139,14 +139,14 @@ class PowerFiles(PlacedSource):
             seen: list[str] = []
             for file in files:
                 try:
-                    opened = open_file(desk.con, _plain(file, desk), file.name, self._columns.keys)
+                    opened = open_file(step.con, _plain(file, step), file.name, self._columns.keys)
                     yield tables.look(opened, self._columns)
                 except SourceError as error:
                     yield Finding(False, error.message, error.remedy)
                     continue
                 seen.append(nodes_of_runs(opened, self._columns))
             if self.windows:
-                yield from self._check_windows(self.windows.columns, window_files, seen, tables, desk)
+                yield from self._check_windows(self.windows.columns, window_files, seen, tables, step)
         finally:
             tables.drop()
 
@@ -170,49 +170,49 @@ class PowerFiles(PlacedSource):
     def _options(self) -> dict[str, str] | None:
         return {"endpoint": self.endpoint_url} if self.endpoint_url else None
 
-    def _reading_files(self, desk: Desk) -> list[SourceFile]:
-        return list_files(self.path, desk.site_folder, self._options())
+    def _reading_files(self, step: StepContext) -> list[SourceFile]:
+        return list_files(self.path, step.site_folder, self._options())
 
-    def _windows_files(self, desk: Desk) -> list[SourceFile]:
-        return list_files(self.windows.path, desk.site_folder, self._options()) if self.windows else []
+    def _windows_files(self, step: StepContext) -> list[SourceFile]:
+        return list_files(self.windows.path, step.site_folder, self._options()) if self.windows else []
 
-    def _fetch_windows(self, file: SourceFile, days: tuple[date, ...], desk: Desk) -> list[Fetched]:
-        return [self._answer(file, "windows", days, desk)]
+    def _fetch_windows(self, file: SourceFile, days: tuple[date, ...], step: StepContext) -> list[Fetched]:
+        return [self._answer(file, "windows", days, step)]
 
-    def _fetch_readings(self, file: SourceFile, days: DayRange, desk: Desk) -> Iterator[Fetched]:
+    def _fetch_readings(self, file: SourceFile, days: DayRange, step: StepContext) -> Iterator[Fetched]:
         try:
-            opened = open_file(desk.con, _plain(file, desk), file.name, self._columns.keys)
-            needed = {day for day in days_of(desk.con, opened, self._columns, self._reach) if day in days}
+            opened = open_file(step.con, _plain(file, step), file.name, self._columns.keys)
+            needed = {day for day in days_of(step.con, opened, self._columns, self._reach) if day in days}
         except MalformedError:
             needed = set(days)  # the bytes are landed; parsing them says what is wrong
         if needed:
-            yield self._answer(file, "readings", tuple(sorted(needed)), desk)
+            yield self._answer(file, "readings", tuple(sorted(needed)), step)
 
-    def _answer(self, file: SourceFile, role: str, days: tuple[date, ...], desk: Desk) -> Fetched:
+    def _answer(self, file: SourceFile, role: str, days: tuple[date, ...], step: StepContext) -> Fetched:
         media = next((_MEDIA[end] for end in _MEDIA if file.name.lower().endswith(end)), "application/octet-stream")
-        return Fetched(file.fetch(desk.folder), {"path": file.name, "role": role}, days, media_type=media)
+        return Fetched(file.fetch(step.folder), {"path": file.name, "role": role}, days, media_type=media)
 
-    def _opened(self, role: str, objects: Sequence[Landed], desk: Desk) -> Iterator[tuple[Landed, Opened]]:
+    def _opened(self, role: str, objects: Sequence[Landed], step: StepContext) -> Iterator[tuple[Landed, Opened]]:
         columns = self.windows.columns if self.windows and role == "windows" else self._columns
         for landed in objects:
             if landed.request["role"] == role:
                 name = str(landed.request["path"])
-                yield landed, open_file(desk.con, desk.spool(landed, suffix_of(name)), name, columns.keys)
+                yield landed, open_file(step.con, step.spool(landed, suffix_of(name)), name, columns.keys)
 
     def _load(
-        self, objects: Sequence[Landed], days: DayRange, desk: Desk, tables: _Tables
+        self, objects: Sequence[Landed], days: DayRange, step: StepContext, tables: _Tables
     ) -> tuple[dict[str, int], ibis.Table | None]:
         """Fill the table of readings; return what was dropped, and the windows of each node."""
         span = (days.start - self._reach, days.end + self._reach)
-        create_readings(desk.con, tables.readings)
+        create_readings(step.con, tables.readings)
         seen = []
-        for landed, file in self._opened("readings", objects, desk):
-            add_readings(desk.con, tables.readings, file, self._columns, landed.sha256, span)
+        for landed, file in self._opened("readings", objects, step):
+            add_readings(step.con, tables.readings, file, self._columns, landed.sha256, span)
             seen.append(nodes_of_runs(file, self._columns))
         notes = tables.drop_nameless(days)
         if self.windows is None:
             return notes, None
-        files = [file for _, file in self._opened("windows", objects, desk)]
+        files = [file for _, file in self._opened("windows", objects, step)]
         notes |= tables.add_windows(files, self.windows.columns, days)
         named = seen if self.run is not None else None
         return notes, tables.windows_by_node(by_node=self.windows.node is not None, seen=named)
@@ -242,10 +242,15 @@ class PowerFiles(PlacedSource):
         return rows.select(*EnergyReadings.to_schema().columns)
 
     def _check_windows(
-        self, columns: WindowColumns, files: Sequence[SourceFile], seen: Sequence[str], tables: _Tables, desk: Desk
+        self,
+        columns: WindowColumns,
+        files: Sequence[SourceFile],
+        seen: Sequence[str],
+        tables: _Tables,
+        step: StepContext,
     ) -> Iterator[Finding]:
         try:
-            opened = [open_file(desk.con, _plain(file, desk), file.name, columns.keys) for file in files]
+            opened = [open_file(step.con, _plain(file, step), file.name, columns.keys) for file in files]
             tables.add_windows(opened, columns, None)
         except SourceError as error:
             yield Finding(False, error.message, error.remedy)
@@ -347,12 +352,12 @@ def _several(columns: str | list[str] | None) -> tuple[str, ...]:
     return (columns,) if isinstance(columns, str) else tuple(columns)
 
 
-def _plain(file: SourceFile, desk: Desk) -> Path:
+def _plain(file: SourceFile, step: StepContext) -> Path:
     """The file under a name without wildcards: DuckDB would take `a[1].csv` for a pattern."""
-    path = file.fetch(desk.folder)
+    path = file.fetch(step.folder)
     if not set("*?[") & set(str(path)):
         return path
-    link = desk.folder / f"file-{next(_serial)}{suffix_of(file.name)}"
+    link = step.folder / f"file-{next(_serial)}{suffix_of(file.name)}"
     link.symlink_to(path)
     return link
 

@@ -70,7 +70,7 @@ class Scratch:
         self._tables.remove(name)
 
     @contextmanager
-    def calm(self, answers: Sequence[Answer]) -> Iterator[None]:
+    def single_threaded(self, answers: Sequence[Answer]) -> Iterator[None]:
         """One thread while the block lasts, if the answers are small.
 
         Several threads would only wait for each other over tables this small, and take twice the CPU time.

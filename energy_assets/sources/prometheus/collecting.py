@@ -16,13 +16,13 @@ from datetime import date
 from typing import NamedTuple
 
 from energy_assets.landing import Fetched, Landed
-from energy_assets.sources.base import Desk
+from energy_assets.sources.base import StepContext
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
 from energy_assets.sources.prometheus.client import Api, Query
-from energy_assets.sources.prometheus.queries import DAY, HOUR, TAIL_S, Asker, Window, names, one_of
+from energy_assets.sources.prometheus.queries import DAY, HOUR, TAIL_S, MeterQueries, Window, names, one_of
 
 Asked = Generator[Fetched, None, list[Answer]]
-Askers = Mapping[str, Asker]
+Askers = Mapping[str, MeterQueries]
 """By the name of the meter: who asks for its samples."""
 
 DEVICES_PER_QUERY = 50
@@ -38,12 +38,12 @@ FEW_HOURS = 2
 class Session:
     """Asks queries for one day, hands on the raw answers, and keeps them at hand for the next question."""
 
-    def __init__(self, api: Api, day: date, desk: Desk) -> None:
+    def __init__(self, api: Api, day: date, step: StepContext) -> None:
         self._api = api
         self._day = day
-        self.desk = desk
+        self.step = step
 
-    def present(self, askers: Sequence[Asker], window: Window) -> Generator[Fetched, None, list[Asker]]:
+    def present(self, askers: Sequence[MeterQueries], window: Window) -> Generator[Fetched, None, list[MeterQueries]]:
         """Yields the list of metrics to be landed; returns the askers whose metric is there."""
         query = names(askers, window)
         known, response = self._api.names(query)
@@ -57,7 +57,7 @@ class Session:
             for asked, response in self._api.run(query):
                 body = response.content
                 sha256 = hashlib.sha256(body).hexdigest()
-                path = self.desk.folder / f"{sha256}.json"
+                path = self.step.folder / f"{sha256}.json"
                 path.write_bytes(body)
                 answers.append(Answer(sha256, asked.role, asked.meter, path))
                 yield Fetched(body, asked.request, (self._day,), response.status_code, "application/json")
@@ -66,19 +66,19 @@ class Session:
     @contextmanager
     def loaded(self, answers: Sequence[Answer]) -> Iterator[Scratch]:
         """The answers as tables, for as long as the block lasts."""
-        scratch = Scratch(self.desk.con)
-        with scratch.calm(answers):
+        scratch = Scratch(self.step.con)
+        with scratch.single_threaded(answers):
             try:
-                load(scratch, answers, self.desk.log)
+                load(scratch, answers, self.step.log)
                 yield scratch
             finally:
                 scratch.clear()
 
 
-def landed_answers(objects: Sequence[Landed], desk: Desk) -> list[Answer]:
+def landed_answers(objects: Sequence[Landed], step: StepContext) -> list[Answer]:
     """The landed answers of a day as local files."""
     return [
-        Answer(landed.sha256, landed.request["role"], landed.request["meter"], desk.spool(landed, ".json"))
+        Answer(landed.sha256, landed.request["role"], landed.request["meter"], step.spool(landed, ".json"))
         for landed in objects
         if landed.request["role"] != "names"
     ]
@@ -134,7 +134,7 @@ def suspicious_samples(scratch: Scratch, askers: Askers) -> list[Query]:
     return queries
 
 
-def _by_name(askers: Askers) -> dict[str, Asker]:
+def _by_name(askers: Askers) -> dict[str, MeterQueries]:
     return {asker.meter.name: asker for asker in askers.values()}
 
 

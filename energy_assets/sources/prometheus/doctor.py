@@ -11,13 +11,13 @@ from datetime import datetime
 from energy_assets.sources.base import Finding
 from energy_assets.sources.errors import SourceError
 from energy_assets.sources.prometheus.client import NAMES_PATH, Api
-from energy_assets.sources.prometheus.queries import Asker
+from energy_assets.sources.prometheus.queries import MeterQueries
 
 STALE_S = 900
 """Three lookbacks of Prometheus: a metric this old is no longer scraped."""
 
 
-def examine(api: Api, askers: Sequence[Asker], now: datetime) -> Iterator[Finding]:
+def examine(api: Api, askers: Sequence[MeterQueries], now: datetime) -> Iterator[Finding]:
     """Findings about the server and every metric it could have for us."""
     try:
         version = api.get("api/v1/status/buildinfo").get("version", "of unknown version")
@@ -39,7 +39,7 @@ def examine(api: Api, askers: Sequence[Asker], now: datetime) -> Iterator[Findin
             yield _fresh(api, asker, round(now.timestamp()))
 
 
-def _fresh(api: Api, asker: Asker, now: int) -> Finding:
+def _fresh(api: Api, asker: MeterQueries, now: int) -> Finding:
     every = asker.select()
     try:
         count = api.ask(f"count({every})", now)["result"]

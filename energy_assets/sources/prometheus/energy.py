@@ -17,7 +17,7 @@ from pydantic import Field
 
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Desk, Feed, Finding, Parsed, PlacedSource, Unit
+from energy_assets.sources.base import Feed, Finding, Parsed, PlacedSource, StepContext, Unit
 from energy_assets.sources.power import GapPolicy
 from energy_assets.sources.prometheus.answers import Answer, Scratch
 from energy_assets.sources.prometheus.client import Api, Server
@@ -36,7 +36,7 @@ from energy_assets.sources.prometheus.counters import find_suspicious
 from energy_assets.sources.prometheus.devices import name_devices, observe
 from energy_assets.sources.prometheus.doctor import examine
 from energy_assets.sources.prometheus.meters import CustomMetric, LabelName, Meter, built_in
-from energy_assets.sources.prometheus.queries import Asker, Window
+from energy_assets.sources.prometheus.queries import MeterQueries, Window
 from energy_assets.sources.prometheus.readings import EMPTY, assemble
 from energy_assets.sources.prometheus.sharing import find_uses
 
@@ -68,16 +68,16 @@ class PrometheusEnergy(Server, PlacedSource):
         known = (*built_in(self.rapl_wrap_joules), *(custom.meter() for custom in self.metrics))
         return tuple(sorted(known, key=lambda meter: not meter.counter))
 
-    def plan(self, days: DayRange, desk: Desk) -> Iterable[Unit]:
+    def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per day: all of its queries succeed together or not at all."""
-        return [Unit((day,), f"{self.name} {day}", partial(self._fetch, day, desk)) for day in days]
+        return [Unit((day,), f"{self.name} {day}", partial(self._fetch, day, step)) for day in days]
 
-    def parse(self, objects: Sequence[Landed], days: DayRange, desk: Desk) -> Parsed:
+    def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """Rows of the days; every day has its own objects."""
-        scratch = Scratch(desk.con)
-        answers = landed_answers(objects, desk)
+        scratch = Scratch(step.con)
+        answers = landed_answers(objects, step)
         if not answers:
-            return Parsed(desk.con.table(scratch.make("energy", EMPTY)))
+            return Parsed(step.con.table(scratch.make("energy", EMPTY)))
         table, notes = assemble(
             scratch,
             answers,
@@ -88,18 +88,18 @@ class PrometheusEnergy(Server, PlacedSource):
             max_gap_s=self.max_gap_s,
             gap_policy=self.gap_policy,
         )
-        return Parsed(desk.con.table(table), notes)
+        return Parsed(step.con.table(table), notes)
 
-    def check(self, desk: Desk) -> Iterable[Finding]:
+    def check(self, step: StepContext) -> Iterable[Finding]:
         """Reachable, allowed, which known metrics exist, and how fresh they are."""
-        with Api(self, desk.log, attempts=1) as api:
-            yield from examine(api, [Asker(meter, self.selector) for meter in self.meters], desk.now)
+        with Api(self, step.log, attempts=1) as api:
+            yield from examine(api, [MeterQueries(meter, self.selector) for meter in self.meters], step.now)
 
-    def _fetch(self, day: date, desk: Desk) -> Iterator[Fetched]:
-        window = Window.of(day, desk.now)
-        with Api(self, desk.log) as api:
-            session = Session(api, day, desk)
-            everyone = [Asker(meter, self.selector, self.keep_labels) for meter in self.meters]
+    def _fetch(self, day: date, step: StepContext) -> Iterator[Fetched]:
+        window = Window.of(day, step.now)
+        with Api(self, step.log) as api:
+            session = Session(api, day, step)
+            everyone = [MeterQueries(meter, self.selector, self.keep_labels) for meter in self.meters]
             present = yield from session.present(everyone, window)
             answers = yield from session.ask([query for asker in present for query in asker.hours(window)])
             if answers:

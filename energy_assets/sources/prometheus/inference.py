@@ -15,7 +15,7 @@ from pydantic import Field
 
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Desk, Feed, Finding, Parsed, Source, Strict, Unit
+from energy_assets.sources.base import Feed, Finding, Parsed, Source, StepContext, Strict, Unit
 from energy_assets.sources.prometheus.answers import Scratch
 from energy_assets.sources.prometheus.client import Api, Server
 from energy_assets.sources.prometheus.collecting import (
@@ -30,7 +30,7 @@ from energy_assets.sources.prometheus.counters import find_suspicious
 from energy_assets.sources.prometheus.devices import observe
 from energy_assets.sources.prometheus.doctor import examine
 from energy_assets.sources.prometheus.meters import LabelName, MetricName
-from energy_assets.sources.prometheus.queries import Asker, Window
+from energy_assets.sources.prometheus.queries import MeterQueries, Window
 from energy_assets.sources.prometheus.serving import (
     BUILT_IN,
     EMPTY,
@@ -75,16 +75,16 @@ class PrometheusInference(Server, Source):
         """Every counter asked for."""
         return (*BUILT_IN, *(Counted(custom.metric, custom.counts) for custom in self.metrics))
 
-    def plan(self, days: DayRange, desk: Desk) -> Iterable[Unit]:
+    def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per day: all of its queries succeed together or not at all."""
-        return [Unit((day,), f"{self.name} {day}", partial(self._fetch, day, desk)) for day in days]
+        return [Unit((day,), f"{self.name} {day}", partial(self._fetch, day, step)) for day in days]
 
-    def parse(self, objects: Sequence[Landed], days: DayRange, desk: Desk) -> Parsed:
+    def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """Rows of the days; every day has its own objects."""
-        scratch = Scratch(desk.con)
-        answers = landed_answers(objects, desk)
+        scratch = Scratch(step.con)
+        answers = landed_answers(objects, step)
         if not answers:
-            return Parsed(desk.con.table(scratch.make("activity", EMPTY)))
+            return Parsed(step.con.table(scratch.make("activity", EMPTY)))
         table, notes = assemble(
             scratch,
             answers,
@@ -95,26 +95,28 @@ class PrometheusInference(Server, Source):
             keep_labels=self.keep_labels,
             interval_s=self.scrape_interval_s,
         )
-        return Parsed(desk.con.table(table), notes)
+        return Parsed(step.con.table(table), notes)
 
-    def check(self, desk: Desk) -> Iterable[Finding]:
+    def check(self, step: StepContext) -> Iterable[Finding]:
         """Reachable, allowed, which known metrics exist, and how fresh they are."""
-        with Api(self, desk.log, attempts=1) as api:
-            yield from examine(api, [Asker(one.meter(), self.selector) for one in self.counted], desk.now)
+        with Api(self, step.log, attempts=1) as api:
+            yield from examine(api, [MeterQueries(one.meter(), self.selector) for one in self.counted], step.now)
 
     @property
     def _deployment_labels(self) -> tuple[str, ...]:
         first_choice = (self.deployment_label,) if self.deployment_label else ()
         return (*first_choice, "pod", "instance", "job")
 
-    def _fetch(self, day: date, desk: Desk) -> Iterator[Fetched]:
-        window = Window.of(day, desk.now)
-        with Api(self, desk.log) as api:
-            session = Session(api, day, desk)
-            present = yield from session.present([Asker(one.meter(), self.selector) for one in self.counted], window)
+    def _fetch(self, day: date, step: StepContext) -> Iterator[Fetched]:
+        window = Window.of(day, step.now)
+        with Api(self, step.log) as api:
+            session = Session(api, day, step)
+            present = yield from session.present(
+                [MeterQueries(one.meter(), self.selector) for one in self.counted], window
+            )
             if not present:
                 return
-            together = Asker(all_of([asker.meter for asker in present]), self.selector)
+            together = MeterQueries(all_of([asker.meter for asker in present]), self.selector)
             queries = [*together.boundaries(window), *(q for asker in present for q in asker.details(window))]
             answers = yield from session.ask(queries)
             each = {asker.meter.name: asker for asker in present}

@@ -58,7 +58,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Asker:
+class MeterQueries:
     """Makes the queries of one meter.
 
     Attributes:
@@ -143,7 +143,7 @@ class Asker:
         return Query(role, self.meter.name, f"{self.select(None, matcher)}[{length_s * 1000 - 1}ms]", end, end)
 
 
-def names(askers: Sequence[Asker], window: Window) -> NamesQuery:
+def names(askers: Sequence[MeterQueries], window: Window) -> NamesQuery:
     """Which of the metrics may have samples that matter to the day? The index tells, no sample is read."""
     selects = tuple(dict.fromkeys(asker.select() for asker in askers))
     return NamesQuery(selects, window.start - DAY, window.end)

@@ -55,7 +55,7 @@ def assemble(
     Raises:
         MalformedError: an answer is not what the format promises.
     """
-    with scratch.calm(answers):
+    with scratch.single_threaded(answers):
         load(scratch, answers)
         notes: Counter[str] = Counter(name_devices(scratch, meters))
         observe(scratch)

@@ -20,7 +20,7 @@ from energy_assets.sources.prometheus.client import Query
 from energy_assets.sources.prometheus.counters import FINE, HOUR_MS, HOUR_OF
 from energy_assets.sources.prometheus.devices import first_label, observe
 from energy_assets.sources.prometheus.meters import Meter
-from energy_assets.sources.prometheus.queries import Asker, Window, one_of
+from energy_assets.sources.prometheus.queries import MeterQueries, Window, one_of
 
 FAILED_REASONS = ("abort", "error")
 CHILD_LABELS = ("finished_reason", "err")
@@ -142,7 +142,7 @@ def assemble(
     Raises:
         MalformedError: an answer is not what the format promises.
     """
-    with scratch.calm(answers):
+    with scratch.single_threaded(answers):
         load(scratch, answers)
         name_series(scratch, [one.meter() for one in counted])
         observe(scratch)
@@ -181,7 +181,7 @@ def _deployment(labels: Sequence[str], metric: str) -> str:
     return f"coalesce({first_label(f'[{_texts(labels)}]', metric)}, 'unknown')"
 
 
-def relays(scratch: Scratch, askers: Mapping[str, Asker], deployment_labels: Sequence[str]) -> list[Query]:
+def relays(scratch: Scratch, askers: Mapping[str, MeterQueries], deployment_labels: Sequence[str]) -> list[Query]:
     """Samples of the hours in which the servers of a deployment may have relieved each other.
 
     Such an hour has several scraped targets of one deployment, and none that was seen all the time, as far as

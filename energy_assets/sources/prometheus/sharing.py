@@ -10,7 +10,7 @@ leaves over goes to the last row, so that the rows add up to the board exactly.
 Tables read: `named`, `keys`, `points`, `observed`, `suspicious` (see `devices` and `counters`).
 Tables made:
     uses      key_no, t, user_id ('' for none), weight, activity
-    people    key_no, user_id, idle, workload_id, labels
+    tenants   key_no, user_id, idle, workload_id, labels
     counted   key_no, t, job, samples (of the fullest slice of the device), largest (of one user)
     seen      key_no, t, ppm: observed share of the hour in millionths
 """
@@ -31,7 +31,7 @@ _PPM = 1_000_000
 
 
 def find_uses(scratch: Scratch, keep_labels: Sequence[str]) -> None:
-    """Make `uses`, `people` and `counted` from the answers about usage and activity."""
+    """Make `uses`, `tenants` and `counted` from the answers about usage and activity."""
     kept = [f"k{number}" for number in range(len(keep_labels))]
     scratch.make("users", _users(scratch, keep_labels))
     scratch.make(
@@ -53,7 +53,7 @@ def find_uses(scratch: Scratch, keep_labels: Sequence[str]) -> None:
     values = ["job", "namespace", "pod", "container", "hpc_job", *kept]
     pairs = ", ".join(f"('{name}', max({value}))" for name, value in sorted(zip(names, values, strict=True)))
     scratch.make(
-        "people",
+        "tenants",
         f"""
         SELECT
             key_no, user_id, bool_and(pod IS NULL AND hpc_job IS NULL) AND bool_or(attached) AS idle,
@@ -190,7 +190,7 @@ def divide(scratch: Scratch) -> str:
                 coalesce(bool_and(activity IS NOT NULL) FILTER (NOT unused) {hour}, false) AS complete,
                 row_number() OVER (PARTITION BY key_no, t ORDER BY unused, user_id DESC) = 1 AS takes_rest
             FROM (FROM {scratch["hours"]} SEMI JOIN crowded USING (key_no, t)) AS h
-            JOIN {scratch["uses"]} USING (key_no, t) LEFT JOIN {scratch["people"]} USING (key_no, user_id)
+            JOIN {scratch["uses"]} USING (key_no, t) LEFT JOIN {scratch["tenants"]} USING (key_no, user_id)
         ),
         parts AS (
             SELECT *,
@@ -215,4 +215,4 @@ def divide(scratch: Scratch) -> str:
             FROM parts
         )
         SELECT e.*, coalesce(idle, false) AS idle, workload_id, coalesce(labels, {nobody}) AS labels
-        FROM everyone AS e LEFT JOIN {scratch["people"]} USING (key_no, user_id)"""
+        FROM everyone AS e LEFT JOIN {scratch["tenants"]} USING (key_no, user_id)"""

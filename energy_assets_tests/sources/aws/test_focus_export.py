@@ -13,9 +13,9 @@ import boto3
 import pytest
 
 from energy_assets.periods import DayRange
+from energy_assets.raw.collecting import collect
 from energy_assets.sources.aws.focus_export import AwsFocusExport
-from energy_assets.sources.base import Desk
-from energy_assets.sources.collect import collect
+from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import PermanentError, SourceError, TransientError
 from energy_assets.sources.focus.source import FocusFiles
 from energy_assets_tests.conftest import rows_of
@@ -70,15 +70,15 @@ def deliver(
         s3.put_object(Bucket="bills", Key=key, Body=json.dumps(body).encode())
 
 
-def total(source: AwsFocusExport, desk: Desk, days: DayRange = OCTOBER) -> tuple[Decimal, dict[str, int]]:
-    table, notes = rows_of(source, days, desk)
+def total(source: AwsFocusExport, step: StepContext, days: DayRange = OCTOBER) -> tuple[Decimal, dict[str, int]]:
+    table, notes = rows_of(source, days, step)
     notes.pop("days_without_charges", None)
     return sum(table["billed_cost"].to_pylist(), Decimal(0)), notes
 
 
-def test_a_day_holds_the_files_of_its_period_and_the_manifest(s3: Any, endpoint: str, desk: Desk) -> None:
+def test_a_day_holds_the_files_of_its_period_and_the_manifest(s3: Any, endpoint: str, step: StepContext) -> None:
     deliver(s3, "2026-10", [[on(1), on(2)], [on(2, 5)]])
-    editions = collect(source(endpoint), DayRange(date(2026, 10, 1), date(2026, 10, 3)), desk).editions
+    editions = collect(source(endpoint), DayRange(date(2026, 10, 1), date(2026, 10, 3)), step).editions
     listed = {day.day: [o.request["key"].rsplit("/", 1)[1] for o in e.objects] for day, e in editions.items()}
     assert listed == {
         1: ["focus-00000.csv", "focus-Manifest.json"],
@@ -90,7 +90,7 @@ def test_a_day_holds_the_files_of_its_period_and_the_manifest(s3: Any, endpoint:
         "billing_period": "2026-10",
         "key": f"{ROOT}/data/BILLING_PERIOD=2026-10/focus-00000.csv",
     }
-    assert total(source(endpoint), desk) == (Decimal("4.5"), {})
+    assert total(source(endpoint), step) == (Decimal("4.5"), {})
 
 
 @pytest.mark.parametrize(
@@ -102,125 +102,131 @@ def test_a_day_holds_the_files_of_its_period_and_the_manifest(s3: Any, endpoint:
         lambda key: {"data_files": [key.rsplit("/", 1)[1]]},
     ],
 )
-def test_a_manifest_may_spell_its_list_in_several_ways(s3: Any, endpoint: str, desk: Desk, listing: Any) -> None:
+def test_a_manifest_may_spell_its_list_in_several_ways(s3: Any, endpoint: str, step: StepContext, listing: Any) -> None:
     listed = listing(f"{ROOT}/data/BILLING_PERIOD=2026-10/focus-00000.csv")
     deliver(s3, "2026-10", [[on(1)], [on(2)]], manifest=listed)
-    assert total(source(endpoint), desk) == (Decimal("1.5"), {})
+    assert total(source(endpoint), step) == (Decimal("1.5"), {})
 
 
 def test_files_a_manifest_does_not_list_do_not_count_and_an_unknown_manifest_is_refused(
-    s3: Any, endpoint: str, desk: Desk
+    s3: Any, endpoint: str, step: StepContext
 ) -> None:
     deliver(s3, "2026-10", [[on(1)]], manifest={"parts": []})
     with pytest.raises(PermanentError, match="the manifest has no list of files under dataFiles"):
-        total(source(endpoint), desk)
+        total(source(endpoint), step)
 
 
 def test_a_period_without_a_manifest_fails_its_days_only_and_keeps_the_landed_edition(
-    s3: Any, endpoint: str, desk: Desk
+    s3: Any, endpoint: str, step: StepContext
 ) -> None:
     september = [line(ChargePeriodStart="2026-09-30 01:00:00", BillingPeriodStart="2026-09-01 00:00:00")]
     deliver(s3, "2026-09", [september])
     deliver(s3, "2026-10", [[on(1)]], manifest=False)
     days = DayRange(date(2026, 9, 30), date(2026, 10, 1))
-    collected = collect(source(endpoint), days, desk)
+    collected = collect(source(endpoint), days, step)
     assert list(collected.editions) == [date(2026, 9, 30)]
     error = collected.failures[date(2026, 10, 1)]
     assert isinstance(error, TransientError)
     assert "the billing period 2026-10 is not delivered: it has no manifest" in error.message
     deliver(s3, "2026-10", [[on(1)]])
-    good = collect(source(endpoint), days, desk).editions[date(2026, 10, 1)]
+    good = collect(source(endpoint), days, step).editions[date(2026, 10, 1)]
     s3.delete_object(Bucket="bills", Key=f"{ROOT}/metadata/BILLING_PERIOD=2026-10/focus-Manifest.json")
-    assert date(2026, 10, 1) in collect(source(endpoint), days, desk).failures
-    assert desk.landing.edition("payer", date(2026, 10, 1)) == good
+    assert date(2026, 10, 1) in collect(source(endpoint), days, step).failures
+    assert step.landing.edition("payer", date(2026, 10, 1)) == good
 
 
-def test_a_redelivered_period_replaces_the_old_one_as_a_whole(s3: Any, endpoint: str, desk: Desk) -> None:
+def test_a_redelivered_period_replaces_the_old_one_as_a_whole(s3: Any, endpoint: str, step: StepContext) -> None:
     deliver(s3, "2026-10", [[on(1), on(2)], [on(3)]])
-    assert total(source(endpoint), desk)[0] == Decimal("4.5")
+    assert total(source(endpoint), step)[0] == Decimal("4.5")
     deliver(s3, "2026-10", [[on(1, BilledCost="7"), on(2, BilledCost="1")]])
-    assert total(source(endpoint), desk)[0] == 8
+    assert total(source(endpoint), step)[0] == 8
 
 
-def test_of_executions_that_are_kept_the_newest_counts(s3: Any, endpoint: str, desk: Desk) -> None:
+def test_of_executions_that_are_kept_the_newest_counts(s3: Any, endpoint: str, step: StepContext) -> None:
     deliver(s3, "2026-10", [[on(1, BilledCost="1")]], execution="20261002T0500Z-a/")
     time.sleep(1.1)
     deliver(s3, "2026-10", [[on(1, BilledCost="2")]], execution="20261003T0500Z-b/")
     deliver(s3, "2026-10", [[on(1, BilledCost="4")]], execution="20261004T0500Z-c/", manifest=False)
-    assert total(source(endpoint), desk) == (Decimal(2), {})
+    assert total(source(endpoint), step) == (Decimal(2), {})
 
 
-def test_a_delivery_that_is_under_way_is_not_mixed_with_the_old_one(s3: Any, endpoint: str, desk: Desk) -> None:
+def test_a_delivery_that_is_under_way_is_not_mixed_with_the_old_one(s3: Any, endpoint: str, step: StepContext) -> None:
     deliver(s3, "2026-10", [[on(1)], [on(2)]])
     s3.delete_object(Bucket="bills", Key=f"{ROOT}/data/BILLING_PERIOD=2026-10/focus-00001.csv")
     with pytest.raises(TransientError, match=r"focus-00001\.csv: the manifest of 2026-10 lists it and it is not there"):
-        total(source(endpoint), desk)
+        total(source(endpoint), step)
     time.sleep(1.1)
     deliver(s3, "2026-10", [[on(1, BilledCost="9")], [on(2)]], manifest=False)
     with pytest.raises(TransientError, match=r"focus-00000\.csv is younger than the manifest of 2026-10"):
-        total(source(endpoint), desk)
+        total(source(endpoint), step)
 
 
-def test_late_corrections_count_on_their_charge_day_from_the_later_period(s3: Any, endpoint: str, desk: Desk) -> None:
+def test_late_corrections_count_on_their_charge_day_from_the_later_period(
+    s3: Any, endpoint: str, step: StepContext
+) -> None:
     november = {"BillingPeriodStart": "2026-11-01 00:00:00"}
     correction = on(5, BilledCost="-0.5", **november)
     own = line(**november, ChargePeriodStart="2026-11-01 00:00:00")
     deliver(s3, "2026-10", [[on(5)], [on(6)]])
     deliver(s3, "2026-11", [[own], [correction]])
     day = DayRange(date(2026, 10, 5), date(2026, 10, 5))
-    alone = collect(source(endpoint), day, desk).editions[day.first]
-    together = collect(source(endpoint), DayRange(date(2026, 10, 1), date(2026, 11, 2)), desk).editions
+    alone = collect(source(endpoint), day, step).editions[day.first]
+    together = collect(source(endpoint), DayRange(date(2026, 10, 1), date(2026, 11, 2)), step).editions
     assert alone == together[day.first]
     assert [o.request["billing_period"] for o in alone.objects] == ["2026-10", "2026-10", "2026-11", "2026-11"]
     assert len(together[date(2026, 10, 6)].objects) == 2
-    assert total(source(endpoint), desk, day) == (Decimal(1), {})
-    assert total(source(endpoint), desk, DayRange(date(2026, 10, 1), date(2026, 11, 2)))[0] == Decimal(4)
+    assert total(source(endpoint), step, day) == (Decimal(1), {})
+    assert total(source(endpoint), step, DayRange(date(2026, 10, 1), date(2026, 11, 2)))[0] == Decimal(4)
 
 
-def test_a_charge_after_the_end_of_its_billing_period_is_dropped_and_told(s3: Any, endpoint: str, desk: Desk) -> None:
+def test_a_charge_after_the_end_of_its_billing_period_is_dropped_and_told(
+    s3: Any, endpoint: str, step: StepContext
+) -> None:
     ahead = line(ChargePeriodStart="2026-11-03 00:00:00")
     deliver(s3, "2026-10", [[on(1), ahead]])
     deliver(s3, "2026-11", [[line(ChargePeriodStart="2026-11-04 00:00:00", BillingPeriodStart="2026-11-01 00:00:00")]])
     whole = DayRange(date(2026, 10, 1), date(2026, 11, 5))
-    assert total(source(endpoint), desk, whole) == (Decimal(3), {"charges_after_their_billing_period_dropped": 1})
+    assert total(source(endpoint), step, whole) == (Decimal(3), {"charges_after_their_billing_period_dropped": 1})
 
 
-def test_a_role_is_assumed_with_its_external_id(s3: Any, endpoint: str, desk: Desk) -> None:
+def test_a_role_is_assumed_with_its_external_id(s3: Any, endpoint: str, step: StepContext) -> None:
     deliver(s3, "2026-10", [[on(1)]])
-    assert total(source(endpoint, role_arn=ROLE, external_id="x-1"), desk) == (Decimal("1.5"), {})
-    objects = collect(source(endpoint, role_arn=ROLE), OCTOBER, desk).editions[date(2026, 10, 1)].objects
+    assert total(source(endpoint, role_arn=ROLE, external_id="x-1"), step) == (Decimal("1.5"), {})
+    objects = collect(source(endpoint, role_arn=ROLE), OCTOBER, step).editions[date(2026, 10, 1)].objects
     assert "role" not in json.dumps([dict(o.request) for o in objects])
 
 
-def test_focus_files_reads_the_same_export_from_the_bucket(s3: Any, endpoint: str, desk: Desk) -> None:
+def test_focus_files_reads_the_same_export_from_the_bucket(s3: Any, endpoint: str, step: StepContext) -> None:
     deliver(s3, "2026-10", [[on(1)], [on(2)]], manifest=False)
     keys = {"path": f"s3://bills/{ROOT}/data", "endpoint_url": endpoint, "region": "us-east-1"}
     bills = FocusFiles(name="bills", kind="focus_files", **keys)
     with pytest.raises(TransientError, match=r"s3://bills/.*BILLING_PERIOD=2026-10 has no Manifest\.json"):
-        rows_of(bills, OCTOBER, desk)
+        rows_of(bills, OCTOBER, step)
     deliver(s3, "2026-10", [[on(1)], [on(2)]])
-    assert rows_of(bills, OCTOBER, desk)[0].num_rows == 2
+    assert rows_of(bills, OCTOBER, step)[0].num_rows == 2
 
 
-def test_doctor_names_the_newest_period_or_the_remedy(s3: Any, endpoint: str, desk: Desk) -> None:
-    (nothing,) = source(endpoint).check(desk)
+def test_doctor_names_the_newest_period_or_the_remedy(s3: Any, endpoint: str, step: StepContext) -> None:
+    (nothing,) = source(endpoint).check(step)
     assert (nothing.ok, nothing.what) == (False, "s3://bills/billing/focus: no period is delivered yet")
     deliver(s3, "2026-09", [[on(1)]])
     deliver(s3, "2026-10", [[on(1)], [on(2)]])
-    (found,) = source(endpoint).check(desk)
+    (found,) = source(endpoint).check(step)
     assert found.ok
     assert "2 billing periods, newest 2026-10" in found.what
     assert "with 2 files" in found.what
-    (refused,) = source(endpoint, bucket="nobodys").check(desk)
+    (refused,) = source(endpoint, bucket="nobodys").check(step)
     assert not refused.ok
     assert "s3://nobodys/" in refused.what
 
 
-def test_without_credentials_the_remedy_is_named(endpoint: str, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_credentials_the_remedy_is_named(
+    endpoint: str, step: StepContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     with pytest.raises(SourceError, match="there are no AWS credentials"):
-        collect(source(endpoint), OCTOBER, desk)
+        collect(source(endpoint), OCTOBER, step)

@@ -16,9 +16,9 @@ import pytest
 from energy_assets.contracts.audit import audit, conform
 from energy_assets.contracts.raw import IntensityRows
 from energy_assets.periods import DayRange
+from energy_assets.raw.collecting import Collected, collect, parse
 from energy_assets.sandbox.electricity_maps import ElectricityMapsServer, synthetic_intensity
-from energy_assets.sources.base import Desk
-from energy_assets.sources.collect import Collected, collect, parse
+from energy_assets.sources.base import StepContext
 from energy_assets.sources.electricity_maps import client
 from energy_assets.sources.electricity_maps.source import ElectricityMaps, window_of
 from energy_assets.sources.errors import MalformedError, PermanentError, SourceError, TransientError
@@ -36,7 +36,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ElectricityMapsServer]:
-    """The stand-in at the desk's instant; its client does not wait between attempts."""
+    """The stand-in at the step's instant; its client does not wait between attempts."""
     monkeypatch.setattr(client, "BACKOFF_S", 0.0)
     monkeypatch.setenv("EM_TOKEN", "sandbox")
     with ElectricityMapsServer(now=lambda: NOW) as running:
@@ -60,13 +60,15 @@ def ordered(rows: pa.Table) -> pa.Table:
     return rows.sort_by([("zone", "ascending"), ("hour", "ascending"), ("resolution", "ascending")])
 
 
-def error_of(source: ElectricityMaps, desk: Desk, days: DayRange = ONE) -> SourceError:
-    return collect(source, days, desk).failures[days.first]
+def error_of(source: ElectricityMaps, step: StepContext, days: DayRange = ONE) -> SourceError:
+    return collect(source, days, step).failures[days.first]
 
 
-def test_a_settled_window_is_asked_once_for_each_zone_and_basis(server: ElectricityMapsServer, desk: Desk) -> None:
-    collected = collect(of(server), SETTLED, desk)
-    parsed, _ = parse(of(server), collected.editions, desk)
+def test_a_settled_window_is_asked_once_for_each_zone_and_basis(
+    server: ElectricityMapsServer, step: StepContext
+) -> None:
+    collected = collect(of(server), SETTLED, step)
+    parsed, _ = parse(of(server), collected.editions, step)
     assert parsed
     audit(conform(parsed.rows, IntensityRows), IntensityRows)
     rows = ordered(parsed.rows.to_pyarrow()).to_pylist()
@@ -112,11 +114,11 @@ def test_the_request_of_a_day_lies_on_a_fixed_grid(day: date, window: DayRange) 
     assert window_of(day, TODAY, 14) == window
 
 
-def test_a_day_alone_has_the_rows_it_has_in_a_range(server: ElectricityMapsServer, desk: Desk) -> None:
+def test_a_day_alone_has_the_rows_it_has_in_a_range(server: ElectricityMapsServer, step: StepContext) -> None:
     server.faults.missing = {("DE", at(DAY, 7))}
-    alone = ordered(rows_of(of(server), ONE, desk)[0])
-    again = ordered(rows_of(of(server), ONE, desk)[0])
-    within = ordered(rows_of(of(server), DayRange(date(2026, 10, 1), date(2026, 10, 4)), desk)[0])
+    alone = ordered(rows_of(of(server), ONE, step)[0])
+    again = ordered(rows_of(of(server), ONE, step)[0])
+    within = ordered(rows_of(of(server), DayRange(date(2026, 10, 1), date(2026, 10, 4)), step)[0])
 
     assert alone.num_rows == 24 * 2 + 1
     assert alone.equals(again)
@@ -125,10 +127,10 @@ def test_a_day_alone_has_the_rows_it_has_in_a_range(server: ElectricityMapsServe
 
 @pytest.mark.parametrize("how", ["missing", "unknown"])
 def test_a_missing_hour_gets_the_means_of_its_month_and_year(
-    server: ElectricityMapsServer, desk: Desk, how: str
+    server: ElectricityMapsServer, step: StepContext, how: str
 ) -> None:
     setattr(server.faults, how, {("DE", at(DAY, 7))})
-    rows, notes = rows_of(of(server, zones=["DE"]), ONE, desk)
+    rows, notes = rows_of(of(server, zones=["DE"]), ONE, step)
     seven = {r["resolution"]: r for r in rows.to_pylist() if r["hour"] == at(DAY, 7).replace(tzinfo=None)}
     others = [value("DE", at(date(2026, 10, n), 7), "direct") for n in range(1, 32) if n != DAY.day]
     [year] = [a for a in server.requests if a.params["temporalGranularity"] == "yearly"][1:]
@@ -142,24 +144,24 @@ def test_a_missing_hour_gets_the_means_of_its_month_and_year(
     assert notes == ({"points_without_intensity_dropped": 2} if how == "unknown" else {})
 
 
-def test_a_plan_without_yearly_means_still_gives_the_month(server: ElectricityMapsServer, desk: Desk) -> None:
+def test_a_plan_without_yearly_means_still_gives_the_month(server: ElectricityMapsServer, step: StepContext) -> None:
     server.faults.missing = {("DE", at(DAY, 7))}
     server.faults.forbidden = {"yearly"}
-    rows, _ = rows_of(of(server, zones=["DE"]), ONE, desk)
+    rows, _ = rows_of(of(server, zones=["DE"]), ONE, step)
 
     assert [r["resolution"] for r in rows.to_pylist() if r["hour"].hour == 7] == ["month"]
 
 
-def test_a_clock_hour_missing_all_month_gets_the_year_only(server: ElectricityMapsServer, desk: Desk) -> None:
+def test_a_clock_hour_missing_all_month_gets_the_year_only(server: ElectricityMapsServer, step: StepContext) -> None:
     server.faults.missing = {("DE", at(date(2026, 10, n), 7)) for n in range(1, 32)}
-    rows, _ = rows_of(of(server, zones=["DE"]), ONE, desk)
+    rows, _ = rows_of(of(server, zones=["DE"]), ONE, step)
 
     assert [r["resolution"] for r in rows.to_pylist() if r["hour"].hour == 7] == ["year"]
 
 
-def test_a_zone_that_is_silent_all_month_gets_its_year(server: ElectricityMapsServer, desk: Desk) -> None:
+def test_a_zone_that_is_silent_all_month_gets_its_year(server: ElectricityMapsServer, step: StepContext) -> None:
     server.faults.missing = {("FR", at(date(2026, 9, 20), hour)) for hour in range(24 * 60)}
-    rows, _ = rows_of(of(server), ONE, desk)
+    rows, _ = rows_of(of(server), ONE, step)
     told = {(row["zone"], row["resolution"]) for row in rows.to_pylist()}
 
     assert told == {("DE", "hour"), ("FR", "year")}
@@ -167,10 +169,10 @@ def test_a_zone_that_is_silent_all_month_gets_its_year(server: ElectricityMapsSe
 
 
 def test_estimates_are_flagged_and_the_trailing_window_is_pulled_day_by_day(
-    server: ElectricityMapsServer, desk: Desk
+    server: ElectricityMapsServer, step: StepContext
 ) -> None:
     source = of(server, zones=["DE"])
-    rows, _ = rows_of(source, DayRange(date(2026, 11, 18), date(2026, 11, 19)), desk)
+    rows, _ = rows_of(source, DayRange(date(2026, 11, 18), date(2026, 11, 19)), step)
     estimated = {row["hour"] for row in rows.to_pylist() if row["is_estimated"]}
 
     assert min(estimated) == datetime(2026, 11, 19, 13)
@@ -178,43 +180,43 @@ def test_estimates_are_flagged_and_the_trailing_window_is_pulled_day_by_day(
     assert source.repull(NOW) == DayRange(date(2026, 11, 6), date(2026, 11, 19))
 
 
-def test_days_that_are_not_over_are_not_asked(server: ElectricityMapsServer, desk: Desk) -> None:
-    collected = collect(of(server, zones=["DE"]), DayRange(date(2026, 11, 19), date(2026, 11, 21)), desk)
+def test_days_that_are_not_over_are_not_asked(server: ElectricityMapsServer, step: StepContext) -> None:
+    collected = collect(of(server, zones=["DE"]), DayRange(date(2026, 11, 19), date(2026, 11, 21)), step)
 
     assert set(collected.editions) == {date(2026, 11, 19)}
     assert all(isinstance(error, TransientError) for error in collected.failures.values())
     assert {asked.params["start"][:10] for asked in server.requests} == {"2026-11-19"}
 
 
-def test_a_failing_window_takes_its_own_days_down_only(server: ElectricityMapsServer, desk: Desk) -> None:
+def test_a_failing_window_takes_its_own_days_down_only(server: ElectricityMapsServer, step: StepContext) -> None:
     server.faults.status = [503] * client.ATTEMPTS
-    collected = collect(of(server, zones=["DE"]), DayRange(date(2026, 10, 2), date(2026, 10, 5)), desk)
+    collected = collect(of(server, zones=["DE"]), DayRange(date(2026, 10, 2), date(2026, 10, 5)), step)
 
     assert set(collected.failures) == {date(2026, 10, 2), date(2026, 10, 3)}
     assert set(collected.editions) == {date(2026, 10, 4), date(2026, 10, 5)}
     assert isinstance(collected.failures[date(2026, 10, 2)], TransientError)
 
 
-def test_a_throttled_request_waits_as_long_as_told(server: ElectricityMapsServer, desk: Desk) -> None:
+def test_a_throttled_request_waits_as_long_as_told(server: ElectricityMapsServer, step: StepContext) -> None:
     server.faults.status, server.faults.retry_after_s = [429], 1
     before = datetime.now(UTC)
-    rows, _ = rows_of(of(server, zones=["DE"]), ONE, desk)
+    rows, _ = rows_of(of(server, zones=["DE"]), ONE, step)
 
     assert rows.num_rows == 24
     assert datetime.now(UTC) - before >= timedelta(seconds=1)
 
 
-def test_a_lasting_429_is_transient(server: ElectricityMapsServer, desk: Desk) -> None:
+def test_a_lasting_429_is_transient(server: ElectricityMapsServer, step: StepContext) -> None:
     server.faults.status = [429] * client.ATTEMPTS
 
-    assert isinstance(error_of(of(server), desk), TransientError)
+    assert isinstance(error_of(of(server), step), TransientError)
 
 
 def test_a_wrong_token_names_the_key(
-    server: ElectricityMapsServer, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    server: ElectricityMapsServer, step: StepContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EM_TOKEN", "stolen")
-    error = error_of(of(server), desk)
+    error = error_of(of(server), step)
 
     assert isinstance(error, PermanentError)
     assert "HTTP 401" in str(error)
@@ -223,62 +225,62 @@ def test_a_wrong_token_names_the_key(
 
 
 def test_a_token_that_is_nowhere_names_the_reference(
-    server: ElectricityMapsServer, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    server: ElectricityMapsServer, step: StepContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("EM_TOKEN")
     with pytest.raises(PermanentError, match="env:EM_TOKEN"):
-        collect(of(server), ONE, desk)
+        collect(of(server), ONE, step)
 
 
-def test_an_unknown_zone_is_named_with_the_place_to_look(server: ElectricityMapsServer, desk: Desk) -> None:
-    error = error_of(of(server, zones=["GERMANY"]), desk)
+def test_an_unknown_zone_is_named_with_the_place_to_look(server: ElectricityMapsServer, step: StepContext) -> None:
+    error = error_of(of(server, zones=["GERMANY"]), step)
 
     assert isinstance(error, PermanentError)
     assert "does not know zone GERMANY" in str(error)
     assert f"{server.url}/zones lists the names" in str(error)
 
 
-def test_an_answer_for_another_zone_is_never_used(server: ElectricityMapsServer, desk: Desk) -> None:
+def test_an_answer_for_another_zone_is_never_used(server: ElectricityMapsServer, step: StepContext) -> None:
     server.faults.other_zone = {"DE": "US-NW-PACW"}
-    error = error_of(of(server), desk)
+    error = error_of(of(server), step)
 
     assert isinstance(error, PermanentError)
     assert "asked for zone DE, answered for US-NW-PACW" in str(error)
 
 
-def test_a_cut_answer_stays_landed_and_is_malformed(server: ElectricityMapsServer, desk: Desk) -> None:
+def test_a_cut_answer_stays_landed_and_is_malformed(server: ElectricityMapsServer, step: StepContext) -> None:
     server.faults.truncate = 1
-    collected = collect(of(server, zones=["DE"]), ONE, desk)
-    _, failures = parse(of(server, zones=["DE"]), collected.editions, desk)
+    collected = collect(of(server, zones=["DE"]), ONE, step)
+    _, failures = parse(of(server, zones=["DE"]), collected.editions, step)
     [error] = failures.values()
     landed = collected.editions[DAY].objects[0]
 
     assert isinstance(error, MalformedError)
     assert landed.sha256[:12] in str(error)
-    assert len(desk.read(landed)) == landed.bytes
+    assert len(step.read(landed)) == landed.bytes
 
 
-def test_a_server_that_is_down_is_transient(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_down_is_transient(step: StepContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "BACKOFF_S", 0.0)
     monkeypatch.setenv("EM_TOKEN", "sandbox")
     block = {"name": "grid", "kind": "electricity_maps", "token": "env:EM_TOKEN", "url": "http://127.0.0.1:9/v3"}
 
-    assert isinstance(error_of(ElectricityMaps.model_validate(block), desk), TransientError)
+    assert isinstance(error_of(ElectricityMaps.model_validate(block), step), TransientError)
 
 
-def test_no_zone_at_all_says_where_to_name_one(server: ElectricityMapsServer, desk: Desk) -> None:
+def test_no_zone_at_all_says_where_to_name_one(server: ElectricityMapsServer, step: StepContext) -> None:
     with pytest.raises(PermanentError, match="no grid zone"):
-        collect(of(server), ONE, replace(desk, zones=()))
+        collect(of(server), ONE, replace(step, zones=()))
 
 
 def test_history_adds_up_over_runs_and_makes_no_means(
-    server: ElectricityMapsServer, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    server: ElectricityMapsServer, step: StepContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, day = of(server, zones=["DE"], access="history"), DayRange(date(2026, 11, 19), date(2026, 11, 19))
 
     def hours_at(now: datetime) -> tuple[Collected, list[dict[str, Any]]]:
         monkeypatch.setattr(server, "_now", lambda: now)
-        then = replace(desk, now=now)
+        then = replace(step, now=now)
         rows, _ = rows_of(source, day, then)
         return collect(source, day, then), rows.to_pylist()
 
@@ -289,12 +291,12 @@ def test_history_adds_up_over_runs_and_makes_no_means(
     assert [len(early), len(late), len(kept)] == [16, 24, 24]
     assert {row["resolution"] for row in kept} == {"hour"}
     assert not after.failures
-    lost = error_of(source, replace(desk, now=datetime(2026, 11, 25, tzinfo=UTC)))
+    lost = error_of(source, replace(step, now=datetime(2026, 11, 25, tzinfo=UTC)))
     assert "only the last 24 hours" in str(lost)
 
 
-def test_doctor_tells_zone_by_zone(server: ElectricityMapsServer, desk: Desk) -> None:
-    good, bad = of(server, zones=["DE", "NOWHERE"]).check(desk)
+def test_doctor_tells_zone_by_zone(server: ElectricityMapsServer, step: StepContext) -> None:
+    good, bad = of(server, zones=["DE", "NOWHERE"]).check(step)
 
     assert good.ok
     assert "DE, 24 of 24 hours of 2026-11-19, 11 estimated" in good.what

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Desk
+from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.focus.cells import MONEY, _decimal, _instant
 from energy_assets.sources.focus.parse import SCHEMA
@@ -30,8 +30,10 @@ def source(path: str, **keys: Any) -> FocusFiles:
     return FocusFiles(name="bills", kind="focus_files", path=path, **keys)
 
 
-def read(desk: Desk, path: str = "b.csv", days: DayRange = OCTOBER, **keys: Any) -> tuple[list[dict], dict[str, int]]:
-    table, notes = rows_of(source(path, **keys), days, desk)
+def read(
+    step: StepContext, path: str = "b.csv", days: DayRange = OCTOBER, **keys: Any
+) -> tuple[list[dict], dict[str, int]]:
+    table, notes = rows_of(source(path, **keys), days, step)
     assert table.schema.names == list(SCHEMA)
     notes.pop("days_without_charges", None)
     return sorted(table.to_pylist(), key=lambda row: row["charge_period_start"]), notes
@@ -90,9 +92,9 @@ def test_times_are_utc_whatever_their_spelling_and_the_sessions_zone(text: str, 
     assert found == (datetime.fromisoformat(expected) if expected else None)
 
 
-def test_a_focus_line_becomes_one_charge(desk: Desk, tmp_path: Path) -> None:
+def test_a_focus_line_becomes_one_charge(step: StepContext, tmp_path: Path) -> None:
     write(tmp_path / "b.csv", [line(Id="7", x_Strange="y")])
-    (row,), notes = read(desk)
+    (row,), notes = read(step)
     assert row.pop("raw_sha256")
     assert dict(row.pop("labels")) == {"project": "llm"}
     assert notes == {}
@@ -123,17 +125,17 @@ def test_a_focus_line_becomes_one_charge(desk: Desk, tmp_path: Path) -> None:
     ("name", "provider"),
     [("Microsoft", "azure"), ("Google Cloud", "gcp"), ("Oracle", "oracle"), ("Tail & Sons GmbH", "tail-sons-gmbh")],
 )
-def test_the_provider_is_named_as_everywhere_else(desk: Desk, tmp_path: Path, name: str, provider: str) -> None:
+def test_the_provider_is_named_as_everywhere_else(step: StepContext, tmp_path: Path, name: str, provider: str) -> None:
     write(tmp_path / "b.csv", [line(ProviderName=name)])
-    assert [row["provider"] for row in read(desk)[0]] == [provider]
+    assert [row["provider"] for row in read(step)[0]] == [provider]
 
 
-def test_nothing_is_spelled_in_three_ways_and_absent_columns_are_null(desk: Desk, tmp_path: Path) -> None:
+def test_nothing_is_spelled_in_three_ways_and_absent_columns_are_null(step: StepContext, tmp_path: Path) -> None:
     optional = ["ConsumedQuantity", "ResourceId", "SubAccountId", "Tags", "EffectiveCost"]
     nulls = [dict.fromkeys(optional, null) for null in ("NULL", "", "null")]
     write(tmp_path / "a.csv", [line(**{**null, "SkuId": str(n)}) for n, null in enumerate(nulls)])
     write(tmp_path / "b.csv", [line(SkuId="9")], [column for column in LINE if column not in optional])
-    rows, notes = read(desk, "*.csv")
+    rows, notes = read(step, "*.csv")
     assert len(rows) == 4
     assert notes == {}
     for row in rows:
@@ -142,11 +144,11 @@ def test_nothing_is_spelled_in_three_ways_and_absent_columns_are_null(desk: Desk
         assert row["labels"] == []
 
 
-def test_hostile_tags_arrive_letter_by_letter(desk: Desk, tmp_path: Path) -> None:
+def test_hostile_tags_arrive_letter_by_letter(step: StepContext, tmp_path: Path) -> None:
     import json
 
     write(tmp_path / "b.csv.gz", [line(Tags=json.dumps(HOSTILE)), line(Tags="{broken", SkuId="2")])
-    rows, notes = read(desk, "b.csv.gz")
+    rows, notes = read(step, "b.csv.gz")
     labels = {row["sku_id"]: dict(row["labels"]) for row in rows}
     assert labels == {"SKU1": HOSTILE, "2": {}}
     assert notes == {"unreadable_tags_dropped": 1}
@@ -157,7 +159,9 @@ def _parquet(path: Path, **columns: pa.Array) -> None:
     pq.write_table(pa.table({**arrays, **columns}), path)
 
 
-def test_parquet_keeps_decimals_maps_and_zones_and_reads_doubles_as_they_print(desk: Desk, tmp_path: Path) -> None:
+def test_parquet_keeps_decimals_maps_and_zones_and_reads_doubles_as_they_print(
+    step: StepContext, tmp_path: Path
+) -> None:
     _parquet(
         tmp_path / "b.parquet",
         BilledCost=pa.array([Decimal("0.123456789012345678")], pa.decimal128(38, 18)),
@@ -169,7 +173,7 @@ def test_parquet_keeps_decimals_maps_and_zones_and_reads_doubles_as_they_print(d
         BillingPeriodStart=pa.array([date(2026, 10, 1)]),
         Tags=pa.array([list(HOSTILE.items())], pa.map_(pa.string(), pa.string())),
     )
-    (row,), notes = read(desk, "b.parquet")
+    (row,), notes = read(step, "b.parquet")
     assert row["billed_cost"] == Decimal("0.123456789012345678")
     assert row["effective_cost"] == Decimal("1.81e-8")
     assert row["list_cost"] == 3
@@ -180,17 +184,17 @@ def test_parquet_keeps_decimals_maps_and_zones_and_reads_doubles_as_they_print(d
     assert notes == {}
 
 
-def test_digits_beyond_the_18th_are_rounded_and_told(desk: Desk, tmp_path: Path) -> None:
+def test_digits_beyond_the_18th_are_rounded_and_told(step: StepContext, tmp_path: Path) -> None:
     write(tmp_path / "b.csv", [line(BilledCost="0.1234567890123456785"), line(BilledCost="1.5e-20", SkuId="2")])
-    rows, notes = read(desk)
+    rows, notes = read(step)
     assert {row["billed_cost"] for row in rows} == {Decimal("0.123456789012345679"), Decimal(0)}
     assert notes == {"amounts_rounded_to_18_decimals": 2}
 
 
-def test_a_charge_longer_than_a_day_stays_one_row_on_its_first_day(desk: Desk, tmp_path: Path) -> None:
+def test_a_charge_longer_than_a_day_stays_one_row_on_its_first_day(step: StepContext, tmp_path: Path) -> None:
     tax = line(ChargePeriodStart="2026-10-01 00:00:00", ChargePeriodEnd="2026-11-01 00:00:00", ChargeCategory="tax")
     write(tmp_path / "b.csv", [tax])
-    (row,), _ = read(desk)
+    (row,), _ = read(step)
     assert (row["day"], row["charge_category"], row["billed_cost"]) == (date(2026, 10, 1), "Tax", Decimal("1.5"))
 
 
@@ -210,12 +214,12 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("what", "changed", "without", "said"), MALFORMED)
 def test_a_bill_that_cannot_be_read_in_full_is_refused(
-    desk: Desk, tmp_path: Path, what: str, changed: dict[str, str], without: Sequence[str] | None, said: str
+    step: StepContext, tmp_path: Path, what: str, changed: dict[str, str], without: Sequence[str] | None, said: str
 ) -> None:
     columns = [column for column in LINE if column not in (without or ())]
     write(tmp_path / "b.csv", [line(), line(**changed)], columns)
     with pytest.raises(MalformedError, match=r"b\.csv: ") as error:
-        read(desk)
+        read(step)
     assert said in str(error.value)
     assert str(tmp_path) not in str(error.value)
 
@@ -230,28 +234,30 @@ def test_a_bill_that_cannot_be_read_in_full_is_refused(
     ],
 )
 def test_a_retyped_parquet_column_is_refused(
-    desk: Desk, tmp_path: Path, column: str, values: pa.Array, said: str
+    step: StepContext, tmp_path: Path, column: str, values: pa.Array, said: str
 ) -> None:
     _parquet(tmp_path / "b.parquet", **{column: values})
     with pytest.raises(MalformedError, match=r"b\.parquet: ") as error:
-        read(desk, "b.parquet")
+        read(step, "b.parquet")
     assert said in str(error.value)
 
 
-def test_a_parquet_without_a_mandatory_column_is_refused(desk: Desk, tmp_path: Path) -> None:
+def test_a_parquet_without_a_mandatory_column_is_refused(step: StepContext, tmp_path: Path) -> None:
     pq.write_table(
         pa.table({name: [value] for name, value in LINE.items() if name != "BilledCost"}), tmp_path / "b.parquet"
     )
     with pytest.raises(MalformedError, match="this FOCUS bill has no column BilledCost"):
-        read(desk, "b.parquet")
+        read(step, "b.parquet")
 
 
 @pytest.mark.parametrize("cut", [4, 8, 200, 2_000])
-def test_a_truncated_gzip_is_refused_even_where_the_cut_is_between_lines(desk: Desk, tmp_path: Path, cut: int) -> None:
+def test_a_truncated_gzip_is_refused_even_where_the_cut_is_between_lines(
+    step: StepContext, tmp_path: Path, cut: int
+) -> None:
     whole = write(tmp_path / "b.csv.gz", [line(SkuId=str(n * 7919 % 10007)) for n in range(2_000)]).read_bytes()
     (tmp_path / "b.csv.gz").write_bytes(whole[:-cut])
     with pytest.raises(MalformedError, match=r"b\.csv\.gz: the gzip file is truncated"):
-        read(desk, "b.csv.gz")
+        read(step, "b.csv.gz")
 
 
 @pytest.mark.parametrize(
@@ -264,10 +270,10 @@ def test_a_truncated_gzip_is_refused_even_where_the_cut_is_between_lines(desk: D
         ("b.csv", b"BilledCost,BilledCost\n1,2\n", "the header names BilledCost twice"),
     ],
 )
-def test_foreign_bytes_are_refused(desk: Desk, tmp_path: Path, name: str, body: bytes, said: str) -> None:
+def test_foreign_bytes_are_refused(step: StepContext, tmp_path: Path, name: str, body: bytes, said: str) -> None:
     (tmp_path / name).write_bytes(body)
     with pytest.raises(MalformedError) as error:
-        read(desk, name)
+        read(step, name)
     assert f"{name}: " in str(error.value)
     assert said in str(error.value)
 
@@ -326,10 +332,10 @@ CUR_RULES = [
 
 @pytest.mark.parametrize(("kind", "cells", "category", "effective"), CUR_RULES)
 def test_cost_and_usage_report_lines_follow_the_rules_of_their_type(
-    desk: Desk, tmp_path: Path, kind: str, cells: dict[str, str], category: str, effective: str | None
+    step: StepContext, tmp_path: Path, kind: str, cells: dict[str, str], category: str, effective: str | None
 ) -> None:
     write(tmp_path / "b.csv", [{**CUR, "lineItem/LineItemType": kind, **cells}])
-    (row,), _ = read(desk)
+    (row,), _ = read(step)
     assert row["billed_cost"] == Decimal("1.81e-8")
     assert row["charge_category"] == category
     assert row["effective_cost"] == (None if effective is None else Decimal(effective))
@@ -338,7 +344,7 @@ def test_cost_and_usage_report_lines_follow_the_rules_of_their_type(
     assert (row["service_name"], row["service_category"]) == ("Amazon Elastic Compute Cloud", "Compute")
 
 
-def test_cur_2_names_and_maps_mean_the_same(desk: Desk, tmp_path: Path) -> None:
+def test_cur_2_names_and_maps_mean_the_same(step: StepContext, tmp_path: Path) -> None:
     names = {
         "bill/BillingPeriodStartDate": "bill_billing_period_start_date",
         "bill/PayerAccountId": "bill_payer_account_id",
@@ -360,14 +366,14 @@ def test_cur_2_names_and_maps_mean_the_same(desk: Desk, tmp_path: Path) -> None:
     columns["product"] = pa.array([[("product_name", "Amazon Elastic Compute Cloud")]], text)
     pq.write_table(pa.table(columns), tmp_path / "b.parquet")
     write(tmp_path / "old" / "b.csv", [CUR])
-    (new,), _ = read(desk, "b.parquet")
-    (old,), _ = read(desk, "old/b.csv")
+    (new,), _ = read(step, "b.parquet")
+    (old,), _ = read(step, "old/b.csv")
     assert new.pop("raw_sha256") != old.pop("raw_sha256")
     assert dict(new.pop("labels")) == dict(old.pop("labels"))
     assert new == old
 
 
-def test_a_wanted_layout_is_not_guessed(desk: Desk, tmp_path: Path) -> None:
+def test_a_wanted_layout_is_not_guessed(step: StepContext, tmp_path: Path) -> None:
     write(tmp_path / "b.csv", [line()])
     with pytest.raises(MalformedError, match="this is no AWS Cost and Usage Report"):
-        read(desk, layout="aws_cur")
+        read(step, layout="aws_cur")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Desk
-from energy_assets.sources.collect import collect, parse
+from energy_assets.raw.collecting import collect, parse
+from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import PermanentError, SourceError, TransientError
 from energy_assets.sources.focus.source import FocusFiles
 from energy_assets_tests.conftest import rows_of
@@ -27,8 +27,8 @@ def source(path: str = "bills", **keys: Any) -> FocusFiles:
     return FocusFiles(name="bills", kind="focus_files", path=path, **keys)
 
 
-def total(desk: Desk, days: DayRange = OCTOBER, **keys: Any) -> tuple[Decimal, dict[str, int]]:
-    table, notes = rows_of(source(**keys), days, desk)
+def total(step: StepContext, days: DayRange = OCTOBER, **keys: Any) -> tuple[Decimal, dict[str, int]]:
+    table, notes = rows_of(source(**keys), days, step)
     notes.pop("days_without_charges", None)
     return sum(table["billed_cost"].to_pylist(), Decimal(0)), notes
 
@@ -38,10 +38,10 @@ def month(first: int = 1, last: int = 28, **changed: str) -> list[dict[str, str]
     return [on(day, ResourceId=f"i-{day}", **changed) for day in range(first, last + 1)]
 
 
-def test_each_day_lists_exactly_the_files_that_hold_its_charges(desk: Desk, tmp_path: Path) -> None:
+def test_each_day_lists_exactly_the_files_that_hold_its_charges(step: StepContext, tmp_path: Path) -> None:
     write(tmp_path / "bills" / "a.csv", month(1, 2))
     write(tmp_path / "bills" / "deep" / "b.csv.gz", month(2, 3, SubAccountId="9"))
-    collected = collect(source(), DayRange(date(2026, 10, 1), date(2026, 10, 4)), desk)
+    collected = collect(source(), DayRange(date(2026, 10, 1), date(2026, 10, 4)), step)
     listed = {d.day: [o.request for o in e.objects] for d, e in collected.editions.items()}
     assert listed == {
         1: [{"path": "bills/a.csv"}],
@@ -51,63 +51,63 @@ def test_each_day_lists_exactly_the_files_that_hold_its_charges(desk: Desk, tmp_
     }
 
 
-def test_a_day_alone_and_as_part_of_a_range_has_the_same_edition_and_rows(desk: Desk, tmp_path: Path) -> None:
+def test_a_day_alone_and_as_part_of_a_range_has_the_same_edition_and_rows(step: StepContext, tmp_path: Path) -> None:
     write(tmp_path / "bills" / "a.csv", month(1, 3))
     write(tmp_path / "bills" / "b.csv", month(3, 5, SubAccountId="3"))
     day = date(2026, 10, 3)
-    alone = collect(source(), DayRange(day, day), desk)
-    together = collect(source(), OCTOBER, desk)
+    alone = collect(source(), DayRange(day, day), step)
+    together = collect(source(), OCTOBER, step)
     assert alone.editions[day] == together.editions[day]
-    rows = parse(source(), alone.editions, desk)[0].rows.to_pyarrow()
-    whole = parse(source(), together.editions, desk)[0].rows.to_pyarrow().to_pylist()
+    rows = parse(source(), alone.editions, step)[0].rows.to_pyarrow()
+    whole = parse(source(), together.editions, step)[0].rows.to_pyarrow().to_pylist()
     assert rows.num_rows == 2
     assert rows.to_pylist() == [row for row in whole if row["day"] == day]
 
 
-def test_days_without_charges_are_told(desk: Desk, tmp_path: Path) -> None:
+def test_days_without_charges_are_told(step: StepContext, tmp_path: Path) -> None:
     write(tmp_path / "bills" / "a.csv", month(1, 28))
-    assert rows_of(source(), OCTOBER, desk)[1] == {"days_without_charges": 3}
+    assert rows_of(source(), OCTOBER, step)[1] == {"days_without_charges": 3}
 
 
-def test_equal_lines_of_one_bill_stay(desk: Desk, tmp_path: Path) -> None:
+def test_equal_lines_of_one_bill_stay(step: StepContext, tmp_path: Path) -> None:
     write(tmp_path / "bills" / "a.csv", [line(), line()])
-    assert total(desk) == (Decimal(3), {})
+    assert total(step) == (Decimal(3), {})
 
 
-def test_the_same_file_delivered_twice_counts_once(desk: Desk, tmp_path: Path) -> None:
+def test_the_same_file_delivered_twice_counts_once(step: StepContext, tmp_path: Path) -> None:
     for name in ("a.csv", "copy of a.csv"):
         write(tmp_path / "bills" / name, month())
-    assert total(desk) == (Decimal(42), {"duplicate_files_dropped": 1})
+    assert total(step) == (Decimal(42), {"duplicate_files_dropped": 1})
 
 
-def test_daily_and_split_part_files_of_one_month_add_up(desk: Desk, tmp_path: Path) -> None:
+def test_daily_and_split_part_files_of_one_month_add_up(step: StepContext, tmp_path: Path) -> None:
     for day in range(1, 11):
         write(tmp_path / "bills" / f"{day}.csv", [on(day, hour, SubAccountId="a") for hour in range(24)])
     write(tmp_path / "bills" / "part-1.csv", [on(5, 0, ResourceId=f"i-{n}") for n in range(40)])
     write(tmp_path / "bills" / "part-2.csv", [on(5, 0, ResourceId=f"i-{n}") for n in range(38, 80)])
-    assert total(desk) == (Decimal("1.5") * (240 + 40 + 42), {})
+    assert total(step) == (Decimal("1.5") * (240 + 40 + 42), {})
 
 
-def test_two_exports_of_one_period_are_refused_instead_of_added_up(desk: Desk, tmp_path: Path) -> None:
+def test_two_exports_of_one_period_are_refused_instead_of_added_up(step: StepContext, tmp_path: Path) -> None:
     write(tmp_path / "bills" / "monday.csv", month(1, 10))
     write(tmp_path / "bills" / "tuesday.csv.gz", [*month(1, 10), *month(11, 12)])
     with pytest.raises(PermanentError) as error:
-        total(desk)
+        total(step)
     assert str(error.value) == (
         "bills/monday.csv and bills/tuesday.csv.gz both hold 10 of 10 lines of aws account 111111111111 in the billing "
         "period 2026-10-01: adding them up would count these charges twice. Keep the newer export only, or narrow "
         "`path`; with `same_lines: keep` both are counted as they are."
     )
-    assert total(desk, same_lines="keep")[0] == Decimal(33)
+    assert total(step, same_lines="keep")[0] == Decimal(33)
 
 
 @pytest.mark.parametrize("changed", [{"BillingAccountId": "9"}, {"ProviderName": "Oracle"}, {"BilledCost": "2"}])
 def test_bills_of_other_accounts_providers_or_charges_are_no_second_export(
-    desk: Desk, tmp_path: Path, changed: dict[str, str]
+    step: StepContext, tmp_path: Path, changed: dict[str, str]
 ) -> None:
     write(tmp_path / "bills" / "a.csv", month(1, 10))
     write(tmp_path / "bills" / "b.csv", month(1, 10, **changed))
-    assert total(desk)[0] == 15 + 10 * Decimal(changed.get("BilledCost", "1.5"))
+    assert total(step)[0] == 15 + 10 * Decimal(changed.get("BilledCost", "1.5"))
 
 
 def azure(folder: Path, run: str, parts: Sequence[list[dict[str, str]]], listed: int | None = None) -> Path:
@@ -121,11 +121,11 @@ def azure(folder: Path, run: str, parts: Sequence[list[dict[str, str]]], listed:
     return here
 
 
-def test_of_azure_export_runs_the_newest_whole_one_counts(desk: Desk, tmp_path: Path) -> None:
+def test_of_azure_export_runs_the_newest_whole_one_counts(step: StepContext, tmp_path: Path) -> None:
     azure(tmp_path / "bills", "202610100501", [month(1, 9)], 1)
     newest = azure(tmp_path / "bills", "202610110502", [month(1, 5), month(6, 10)], 2)
-    assert total(desk) == (Decimal(15), {})
-    objects = collect(source(), OCTOBER, desk).editions[date(2026, 10, 3)].objects
+    assert total(step) == (Decimal(15), {})
+    objects = collect(source(), OCTOBER, step).editions[date(2026, 10, 3)].objects
     where = f"bills/focus/20261001-20261031/202610110502/{newest.name}"
     assert [dict(o.request) for o in objects] == [
         {"path": f"{where}/part_0_0001.csv", "delivery": "202610110502"},
@@ -135,70 +135,70 @@ def test_of_azure_export_runs_the_newest_whole_one_counts(desk: Desk, tmp_path: 
 
 @pytest.mark.parametrize(("listed", "said"), [(None, "has no manifest.json"), (3, "lacks part_2_0001.csv")])
 def test_a_half_delivered_export_is_passed_over_for_an_older_whole_one(
-    desk: Desk, tmp_path: Path, listed: int | None, said: str
+    step: StepContext, tmp_path: Path, listed: int | None, said: str
 ) -> None:
     azure(tmp_path / "bills", "202610100501", [month(1, 9)], 1)
     azure(tmp_path / "bills", "202610110502", [month(1, 5), month(6, 10)], listed)
-    assert total(desk) == (Decimal("13.5"), {"incomplete_deliveries_dropped": 1})
-    assert any(said in finding.what for finding in source().check(desk))
+    assert total(step) == (Decimal("13.5"), {"incomplete_deliveries_dropped": 1})
+    assert any(said in finding.what for finding in source().check(step))
 
 
-def test_a_half_delivered_export_without_an_older_one_is_refused(desk: Desk, tmp_path: Path) -> None:
+def test_a_half_delivered_export_without_an_older_one_is_refused(step: StepContext, tmp_path: Path) -> None:
     azure(tmp_path / "bills", "202610110502", [month(1, 5)])
     with pytest.raises(TransientError, match=r"20261001-20261031/202610110502/.* has no manifest\.json"):
-        total(desk)
-    assert total(desk, exports="all") == (Decimal("7.5"), {})
+        total(step)
+    assert total(step, exports="all") == (Decimal("7.5"), {})
 
 
-def test_two_whole_exports_without_a_run_time_are_refused(desk: Desk, tmp_path: Path) -> None:
+def test_two_whole_exports_without_a_run_time_are_refused(step: StepContext, tmp_path: Path) -> None:
     for run in "12":
         here = tmp_path / "bills" / "focus" / "20261001-20261031" / f"{GUID}{run}"
         write(here / "part_0_0001.csv", month(1, 5))
         (here / "manifest.json").write_text(json.dumps({"blobs": [{"blobName": "part_0_0001.csv"}]}))
     with pytest.raises(PermanentError, match="two whole exports of one period"):
-        total(desk)
+        total(step)
 
 
 def test_a_copied_aws_export_needs_its_metadata_and_counts_only_what_the_manifest_lists(
-    desk: Desk, tmp_path: Path
+    step: StepContext, tmp_path: Path
 ) -> None:
     for number in (1, 2):
         lines = month(1, 5, SubAccountId=str(number))
         write(tmp_path / "bills" / "data" / "BILLING_PERIOD=2026-10" / f"e-{number}.csv.gz", lines)
     with pytest.raises(TransientError, match=r"data/BILLING_PERIOD=2026-10 has no Manifest\.json"):
-        total(desk, path="bills/data/**/*.csv.gz")
+        total(step, path="bills/data/**/*.csv.gz")
     manifest = tmp_path / "bills" / "metadata" / "BILLING_PERIOD=2026-10" / "e-Manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text(json.dumps({"dataFiles": ["s3://b/x/data/BILLING_PERIOD=2026-10/e-2.csv.gz"]}))
-    assert total(desk, path="bills/data/**/*.csv.gz") == (Decimal("7.5"), {})
+    assert total(step, path="bills/data/**/*.csv.gz") == (Decimal("7.5"), {})
 
 
-def test_doctor_says_what_it_found_or_what_to_do(desk: Desk, tmp_path: Path) -> None:
-    assert [(f.ok, f.what) for f in source().check(desk)] == [
+def test_doctor_says_what_it_found_or_what_to_do(step: StepContext, tmp_path: Path) -> None:
+    assert [(f.ok, f.what) for f in source().check(step)] == [
         (False, "bills/**/*: no file matches in " + str(tmp_path))
     ]
     write(tmp_path / "bills" / "a.csv", [line()])
-    listed, header = source().check(desk)
+    listed, header = source().check(step)
     assert listed.ok
     assert listed.what.startswith("bills: 1 file, newest bills/a.csv (2")
     assert (header.ok, header.what) == (True, "bills/a.csv: focus layout, 19 columns")
     (tmp_path / "bills" / "b.csv").write_text("x,y\n")
-    assert [finding.ok for finding in source("bills/b.csv").check(desk)] == [True, False]
+    assert [finding.ok for finding in source("bills/b.csv").check(step)] == [True, False]
 
 
-def test_no_bill_leaves_the_error_with_every_day(desk: Desk) -> None:
-    failures = collect(source("nowhere/*.csv"), OCTOBER, desk).failures
+def test_no_bill_leaves_the_error_with_every_day(step: StepContext) -> None:
+    failures = collect(source("nowhere/*.csv"), OCTOBER, step).failures
     assert len(failures) == 31
     assert all(isinstance(error, SourceError) for error in failures.values())
 
 
-def test_a_bill_with_an_unreadable_amount_is_landed_before_it_is_refused(desk: Desk, tmp_path: Path) -> None:
+def test_a_bill_with_an_unreadable_amount_is_landed_before_it_is_refused(step: StepContext, tmp_path: Path) -> None:
     """Text is rewritten while it is collected; what cannot be rewritten must not stay behind in the folder."""
     write(tmp_path / "bills" / "a.csv", month(1, 3, BilledCost="much"))
     only = source()
-    collected = collect(only, OCTOBER, desk)
+    collected = collect(only, OCTOBER, step)
     assert collected.failures == {}
     (landed,) = collected.editions[date(2026, 10, 1)].objects
-    assert desk.read(landed) == (tmp_path / "bills" / "a.csv").read_bytes()
-    _, failures = parse(only, collected.editions, desk)
+    assert step.read(landed) == (tmp_path / "bills" / "a.csv").read_bytes()
+    _, failures = parse(only, collected.editions, step)
     assert "BilledCost" in str(failures[date(2026, 10, 1)])

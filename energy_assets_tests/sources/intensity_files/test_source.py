@@ -14,8 +14,8 @@ import pytest
 from energy_assets.contracts.audit import audit, conform
 from energy_assets.contracts.raw import IntensityRows
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Desk
-from energy_assets.sources.collect import collect, parse
+from energy_assets.raw.collecting import collect, parse
+from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import MalformedError, PermanentError
 from energy_assets.sources.intensity_files.source import IntensityFiles
 from energy_assets_tests.conftest import rows_of
@@ -67,11 +67,11 @@ def of(path: str, **keys: Any) -> IntensityFiles:
     return IntensityFiles(name="grid", kind="intensity_files", path=path, **keys)
 
 
-def failure(source: IntensityFiles, desk: Desk, days: DayRange = ONE) -> str:
+def failure(source: IntensityFiles, step: StepContext, days: DayRange = ONE) -> str:
     """The message of the malformed file; its bytes must have been landed."""
-    collected = collect(source, days, desk)
+    collected = collect(source, days, step)
     assert all(edition.objects for edition in collected.editions.values())
-    parsed, failures = parse(source, collected.editions, desk)
+    parsed, failures = parse(source, collected.editions, step)
     assert parsed is None
     assert all(isinstance(error, MalformedError) for error in failures.values())
     return str(failures[days.first])
@@ -79,10 +79,10 @@ def failure(source: IntensityFiles, desk: Desk, days: DayRange = ONE) -> str:
 
 @pytest.mark.parametrize("header", [V1, V2])
 @pytest.mark.parametrize("name", ["x.csv", "x.csv.gz"])
-def test_both_headers_give_the_same_hours(desk: Desk, tmp_path: Path, header: str, name: str) -> None:
+def test_both_headers_give_the_same_hours(step: StepContext, tmp_path: Path, header: str, name: str) -> None:
     export(tmp_path / name, header=header)
-    collected = collect(of("x.csv*"), ONE, desk)
-    parsed, _ = parse(of("x.csv*"), collected.editions, desk)
+    collected = collect(of("x.csv*"), ONE, step)
+    parsed, _ = parse(of("x.csv*"), collected.editions, step)
     assert parsed
     audit(conform(parsed.rows, IntensityRows), IntensityRows)
     rows = parsed.rows.order_by("hour").to_pyarrow().to_pylist()
@@ -104,17 +104,17 @@ def test_both_headers_give_the_same_hours(desk: Desk, tmp_path: Path, header: st
     }
 
 
-def test_the_last_file_wins_but_never_with_a_gap(desk: Desk, tmp_path: Path) -> None:
+def test_the_last_file_wins_but_never_with_a_gap(step: StepContext, tmp_path: Path) -> None:
     export(tmp_path / "2024-06.csv", point=lambda hour: ("1", "2"))
     export(tmp_path / "2024-07.csv", point=lambda hour: ("", "nan") if hour.hour == 3 else ("3", "4"))
-    rows, notes = rows_of(of("*.csv"), ONE, desk)
+    rows, notes = rows_of(of("*.csv"), ONE, step)
     direct = {row["hour"].hour: row["direct_gco2e_per_kwh"] for row in rows.to_pylist()}
 
     assert direct == {hour: Decimal(1 if hour == 3 else 3) for hour in range(24)}
     assert notes == {"superseded_hours_dropped": 23}
 
 
-def test_a_missing_hour_gets_stand_ins_and_is_not_interpolated(desk: Desk, tmp_path: Path) -> None:
+def test_a_missing_hour_gets_stand_ins_and_is_not_interpolated(step: StepContext, tmp_path: Path) -> None:
     def point(hour: datetime) -> Point | None:
         if (hour.date(), hour.hour) == (DAY, 7):
             return None
@@ -122,7 +122,7 @@ def test_a_missing_hour_gets_stand_ins_and_is_not_interpolated(desk: Desk, tmp_p
 
     export(tmp_path / "may.csv", first=date(2024, 5, 1), days=31, point=point)
     export(tmp_path / "june.csv", first=date(2024, 6, 1), days=1)
-    rows, _ = rows_of(of("*.csv"), ONE, desk)
+    rows, _ = rows_of(of("*.csv"), ONE, step)
     at_seven = {row["resolution"]: row for row in rows.to_pylist() if row["hour"].hour == 7}
 
     assert rows.num_rows == 25
@@ -133,26 +133,26 @@ def test_a_missing_hour_gets_stand_ins_and_is_not_interpolated(desk: Desk, tmp_p
     assert all(row["is_estimated"] for row in at_seven.values())
 
 
-def test_a_clock_hour_the_month_never_has_gets_the_year_only(desk: Desk, tmp_path: Path) -> None:
+def test_a_clock_hour_the_month_never_has_gets_the_year_only(step: StepContext, tmp_path: Path) -> None:
     export(tmp_path / "x.csv", point=lambda hour: None if hour.hour == 7 else ("30", "31"))
-    rows, _ = rows_of(of("x.csv"), ONE, desk)
+    rows, _ = rows_of(of("x.csv"), ONE, step)
 
     assert [r["resolution"] for r in rows.to_pylist() if r["hour"].hour == 7] == ["year"]
 
 
-def test_a_day_no_file_speaks_of_has_the_zones_year_or_nothing(desk: Desk, tmp_path: Path) -> None:
+def test_a_day_no_file_speaks_of_has_the_zones_year_or_nothing(step: StepContext, tmp_path: Path) -> None:
     export(tmp_path / "x.csv")
     later = DayRange(date(2024, 12, 31), date(2025, 1, 1))
-    rows, _ = rows_of(of("x.csv"), later, desk)
+    rows, _ = rows_of(of("x.csv"), later, step)
 
     assert set(zip(rows["day"].to_pylist(), rows["resolution"].to_pylist(), strict=True)) == {
         (date(2024, 12, 31), "year")
     }
 
 
-def test_one_unknown_basis_is_null_and_stood_in_for(desk: Desk, tmp_path: Path) -> None:
+def test_one_unknown_basis_is_null_and_stood_in_for(step: StepContext, tmp_path: Path) -> None:
     export(tmp_path / "x.csv", days=2, point=lambda hour: ("" if hour.day == 9 else "7", "8"))
-    rows, _ = rows_of(of("x.csv"), ONE, desk)
+    rows, _ = rows_of(of("x.csv"), ONE, step)
     noon = {r["resolution"]: r for r in rows.to_pylist() if r["hour"].hour == 12}
 
     assert noon["hour"]["direct_gco2e_per_kwh"] is None
@@ -160,11 +160,11 @@ def test_one_unknown_basis_is_null_and_stood_in_for(desk: Desk, tmp_path: Path) 
     assert noon["month"]["direct_gco2e_per_kwh"] == noon["year"]["direct_gco2e_per_kwh"] == 7
 
 
-def test_senseless_values_are_dropped_and_counted(desk: Desk, tmp_path: Path) -> None:
+def test_senseless_values_are_dropped_and_counted(step: StepContext, tmp_path: Path) -> None:
     bad = {1: ("-5", "1"), 2: ("n/a", "1"), 3: ("1", "99999")}
     path = export(tmp_path / "x.csv", point=lambda hour: bad.get(hour.hour, ("1", "2")), flag="")
     path.write_text(path.read_text() + "yesterday,,,DE,1,2,3,4,x,False,\n2024-05-09 00:00:00,,,,1,2,3,4,x,False,\n")
-    rows, notes = rows_of(of("x.csv"), ONE, desk)
+    rows, notes = rows_of(of("x.csv"), ONE, step)
     hours = {r["hour"].hour: r for r in rows.to_pylist() if r["resolution"] == "hour"}
 
     assert notes == {
@@ -177,30 +177,30 @@ def test_senseless_values_are_dropped_and_counted(desk: Desk, tmp_path: Path) ->
     assert all(row["is_estimated"] for row in hours.values())
 
 
-def test_quarter_hours_are_averaged(desk: Desk, tmp_path: Path) -> None:
+def test_quarter_hours_are_averaged(step: StepContext, tmp_path: Path) -> None:
     export(
         tmp_path / "x.csv",
         point=lambda hour: (str(hour.minute), "1"),
         step=timedelta(minutes=15),
     )
-    rows, notes = rows_of(of("x.csv"), ONE, desk)
+    rows, notes = rows_of(of("x.csv"), ONE, step)
 
     assert set(rows["direct_gco2e_per_kwh"].to_pylist()) == {Decimal("22.5")}
     assert notes == {"repeated_points_averaged": 72}
 
 
-def test_zones_filter_and_the_zone_of_files_without_one(desk: Desk, tmp_path: Path) -> None:
+def test_zones_filter_and_the_zone_of_files_without_one(step: StepContext, tmp_path: Path) -> None:
     export(tmp_path / "de.csv")
     export(tmp_path / "fr.csv", zone="FR")
     path = export(tmp_path / "se.txt")
     cells = [line.split(",") for line in path.read_text().splitlines()]
     path.write_text("\n".join(",".join(row[:3] + row[4:]) for row in cells))
-    filtered, _ = rows_of(of("*.csv", zones=["FR"]), ONE, desk)
-    placed, _ = rows_of(of("se.txt", zone="SE"), ONE, desk)
+    filtered, _ = rows_of(of("*.csv", zones=["FR"]), ONE, step)
+    placed, _ = rows_of(of("se.txt", zone="SE"), ONE, step)
 
     assert set(filtered["zone"].to_pylist()) == {"FR"}
     assert set(placed["zone"].to_pylist()) == {"SE"}
-    assert "zone" in failure(of("se.txt"), desk)
+    assert "zone" in failure(of("se.txt"), step)
 
 
 @pytest.mark.parametrize(
@@ -223,26 +223,26 @@ def test_zones_filter_and_the_zone_of_files_without_one(desk: Desk, tmp_path: Pa
     ids=["truncated", "column", "zone", "ragged", "encoding", "empty", "daily"],
 )
 def test_a_bad_file_is_landed_named_and_explained(
-    desk: Desk, tmp_path: Path, change: Callable[[bytes], bytes], says: str
+    step: StepContext, tmp_path: Path, change: Callable[[bytes], bytes], says: str
 ) -> None:
     path = export(tmp_path / "bad.csv")
     path.write_bytes(change(path.read_bytes()))
 
-    assert says in failure(of("bad.csv"), desk)
-    findings = list(of("bad.csv").check(desk))
+    assert says in failure(of("bad.csv"), step)
+    findings = list(of("bad.csv").check(step))
     assert [finding.ok for finding in findings] == [False]
 
 
-def test_no_file_at_all_names_the_pattern(desk: Desk) -> None:
+def test_no_file_at_all_names_the_pattern(step: StepContext) -> None:
     with pytest.raises(PermanentError, match=r"grid/\*\.csv: no file matches"):
-        list(of("grid/*.csv").plan(ONE, desk))
-    [finding] = of("grid/*.csv").check(desk)
+        list(of("grid/*.csv").plan(ONE, step))
+    [finding] = of("grid/*.csv").check(step)
     assert not finding.ok
 
 
-def test_doctor_tells_what_the_files_hold(desk: Desk, tmp_path: Path) -> None:
+def test_doctor_tells_what_the_files_hold(step: StepContext, tmp_path: Path) -> None:
     export(tmp_path / "x.csv", days=2, point=lambda hour: ("", "") if hour.hour == 0 else ("1", "1"))
-    [finding] = of("x.csv").check(desk)
+    [finding] = of("x.csv").check(step)
 
     assert finding.ok
     assert finding.what == "x.csv: DE, 2024-05-09 to 2024-05-10, 48 hours, 2 without intensity"

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.raw import EnergyReadings
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Desk
-from energy_assets.sources.collect import collect
+from energy_assets.raw.collecting import collect
+from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import MalformedError, PermanentError
 from energy_assets.sources.power_files.source import PowerFiles
 from energy_assets_tests.conftest import rows_of
@@ -50,14 +50,14 @@ def steps(start: datetime, minutes: int, watts: float = 600, node: str = "n1") -
 HEADER = "time,node,power_w\n"
 
 
-def test_rows_fill_the_contract_and_say_how_the_energy_is_known(desk: Desk) -> None:
-    write(desk.site_folder, "meters/a.csv", HEADER + steps(MIDNIGHT, 60))
-    table, notes = rows_of(source(confirmed=True, device_model="DGX H100"), DayRange(DAY, DAY), desk)
+def test_rows_fill_the_contract_and_say_how_the_energy_is_known(step: StepContext) -> None:
+    write(step.site_folder, "meters/a.csv", HEADER + steps(MIDNIGHT, 60))
+    table, notes = rows_of(source(confirmed=True, device_model="DGX H100"), DayRange(DAY, DAY), step)
     (row,) = table.to_pylist()
-    object_ = collect(source(), DayRange(DAY, DAY), desk).editions[DAY].objects[0]
+    object_ = collect(source(), DayRange(DAY, DAY), step).editions[DAY].objects[0]
 
     assert notes == {}
-    assert desk.con.create_table("check_schema", table).schema() == schema_of(EnergyReadings)
+    assert step.con.create_table("check_schema", table).schema() == schema_of(EnergyReadings)
     assert object_.request == {"path": "meters/a.csv", "role": "readings"}
     assert row == {
         "day": DAY,
@@ -87,9 +87,9 @@ def test_rows_fill_the_contract_and_say_how_the_energy_is_known(desk: Desk) -> N
         ({"gap_policy": "hold", "max_gap_s": 30}, "metered_node", 3),
     ],
 )
-def test_method_and_tier_follow_from_what_is_metered(desk: Desk, keys: Any, method: str, tier: int) -> None:
-    write(desk.site_folder, "meters/a.csv", HEADER + steps(MIDNIGHT, 1))
-    (row,) = rows_of(source(**keys), DayRange(DAY, DAY), desk)[0].to_pylist()
+def test_method_and_tier_follow_from_what_is_metered(step: StepContext, keys: Any, method: str, tier: int) -> None:
+    write(step.site_folder, "meters/a.csv", HEADER + steps(MIDNIGHT, 1))
+    (row,) = rows_of(source(**keys), DayRange(DAY, DAY), step)[0].to_pylist()
     assert (row["method"], row["quality_tier"], row["energy_kwh"]) == (method, tier, Decimal("0.01"))
 
 
@@ -114,35 +114,37 @@ TIMES: dict[str, tuple[list[Any], dict[str, str]]] = {
 
 
 @pytest.mark.parametrize(("mark", "newline"), [(",", "\n"), (";", "\r\n"), ("\t", "\n")])
-def test_other_delimiters_line_ends_and_a_byte_order_mark_are_read(desk: Desk, mark: str, newline: str) -> None:
+def test_other_delimiters_line_ends_and_a_byte_order_mark_are_read(step: StepContext, mark: str, newline: str) -> None:
     text = ("\ufeff" + HEADER + steps(MIDNIGHT, 60)).replace(",", mark).replace("\n", newline)
-    write(desk.site_folder, "meters/a.csv", text)
-    assert rows_of(source(), DayRange(DAY, DAY), desk)[0]["energy_kwh"].to_pylist() == [Decimal("0.6")]
+    write(step.site_folder, "meters/a.csv", text)
+    assert rows_of(source(), DayRange(DAY, DAY), step)[0]["energy_kwh"].to_pylist() == [Decimal("0.6")]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "csv.gz", "parquet"])
 @pytest.mark.parametrize("spelling", TIMES)
-def test_every_spelling_of_time_in_every_format_gives_the_same_energy(desk: Desk, spelling: str, suffix: str) -> None:
+def test_every_spelling_of_time_in_every_format_gives_the_same_energy(
+    step: StepContext, spelling: str, suffix: str
+) -> None:
     times, keys = TIMES[spelling]
     if suffix == "parquet":
-        (desk.site_folder / "meters").mkdir()
+        (step.site_folder / "meters").mkdir()
         columns = pa.table({"time": times, "node": ["n1"] * 2, "power_w": [600, 600]})
-        pa.parquet.write_table(columns, desk.site_folder / "meters/a.parquet")
+        pa.parquet.write_table(columns, step.site_folder / "meters/a.parquet")
     else:
-        write(desk.site_folder, f"meters/a.{suffix}", HEADER + "".join(f"{t},n1,600\n" for t in times))
-    (row,) = rows_of(source(**keys), DayRange(DAY, DAY), desk)[0].to_pylist()
+        write(step.site_folder, f"meters/a.{suffix}", HEADER + "".join(f"{t},n1,600\n" for t in times))
+    (row,) = rows_of(source(**keys), DayRange(DAY, DAY), step)[0].to_pylist()
     assert (row["hour"], row["energy_kwh"]) == (MIDNIGHT.replace(tzinfo=None), Decimal("0.01"))
 
 
-def test_a_day_gets_the_files_near_it_and_alone_equals_itself_in_a_range(desk: Desk) -> None:
+def test_a_day_gets_the_files_near_it_and_alone_equals_itself_in_a_range(step: StepContext) -> None:
     """Files of six hours, cut at midnight: the interval across needs the last reading of the day before."""
     start = MIDNIGHT - timedelta(minutes=1) - timedelta(hours=6)
     for number in range(10):
         begin = start + timedelta(hours=6 * number)
-        write(desk.site_folder, f"meters/{number}.csv.gz", HEADER + steps(begin, 358, 500 + number))
-    ranged = rows_of(source(), DayRange(DAY - timedelta(days=1), DAY + timedelta(days=1)), desk)[0]
-    collected = collect(source(), NEXT, desk)
-    alone = collect(source(), DayRange(DAY, DAY), desk)
+        write(step.site_folder, f"meters/{number}.csv.gz", HEADER + steps(begin, 358, 500 + number))
+    ranged = rows_of(source(), DayRange(DAY - timedelta(days=1), DAY + timedelta(days=1)), step)[0]
+    collected = collect(source(), NEXT, step)
+    alone = collect(source(), DayRange(DAY, DAY), step)
 
     assert alone.editions[DAY] == collected.editions[DAY]
     names = [object_.request["path"] for object_ in alone.editions[DAY].objects]
@@ -150,28 +152,28 @@ def test_a_day_gets_the_files_near_it_and_alone_equals_itself_in_a_range(desk: D
     con = duckdb.connect()
     con.register("ranged", ranged)
     of_day = con.sql(f"FROM ranged WHERE day = '{DAY}' ORDER BY hour").to_arrow_table()
-    rows = rows_of(source(), DayRange(DAY, DAY), desk)[0]
+    rows = rows_of(source(), DayRange(DAY, DAY), step)[0]
     assert rows.to_pylist() == of_day.to_pylist()
     assert len(rows) == 24
     assert {row["coverage"] for row in rows.to_pylist()} == {Decimal(1)}
     assert len(set(rows["raw_sha256"].to_pylist())) == 4
 
 
-def test_runs_share_an_hour_with_idle_and_their_sum_is_the_nodes_energy(desk: Desk) -> None:
+def test_runs_share_an_hour_with_idle_and_their_sum_is_the_nodes_energy(step: StepContext) -> None:
     """600 W for an hour on two nodes; a runs on n1 only, b on both, as the readings name them."""
     lines = "".join(
         line.replace("\n", f",{'b' if int(line[14:16]) >= 30 or node == 'n2' else 'a'}\n")
         for node in ("n1", "n2")
         for line in steps(MIDNIGHT, 60, node=node).splitlines(keepends=True)
     )
-    write(desk.site_folder, "meters/a.csv", "time,node,power_w,run\n" + lines)
+    write(step.site_folder, "meters/a.csv", "time,node,power_w,run\n" + lines)
     write(
-        desk.site_folder,
+        step.site_folder,
         "runs.csv",
         "run,start,end\na,2024-05-09T00:05:00Z,2024-05-09T00:20:00Z\nb,2024-05-09T00:30:00Z,2024-05-09T00:45:30Z\n"
         "b,2024-05-09T00:50:00Z,\nc,2024-05-09T00:00:00Z,2024-05-09T01:00:00Z\n",
     )
-    table, notes = rows_of(source(run="run", windows="runs.csv"), DayRange(DAY, DAY), desk)
+    table, notes = rows_of(source(run="run", windows="runs.csv"), DayRange(DAY, DAY), step)
     found = {(r["node_id"], r["share_id"]): (r["energy_kwh"], r["workload_id"], r["idle"]) for r in table.to_pylist()}
     assert found == {
         ("n1", "a"): (Decimal("0.15"), "a", False),
@@ -189,27 +191,27 @@ def test_runs_share_an_hour_with_idle_and_their_sum_is_the_nodes_energy(desk: De
     [("run,start,end", {}, {"n1", "n2"}), ("run,start,end,host", {"node": "host"}, {"n2"})],
 )
 def test_windows_of_readings_without_runs_are_for_every_node_or_the_one_they_name(
-    desk: Desk, header: str, keys: dict[str, str], nodes: set[str]
+    step: StepContext, header: str, keys: dict[str, str], nodes: set[str]
 ) -> None:
-    write(desk.site_folder, "meters/a.csv", HEADER + steps(MIDNIGHT, 60) + steps(MIDNIGHT, 60, node="n2"))
-    write(desk.site_folder, "runs.csv", f"{header}\na,{EPOCH},{EPOCH + 600}{',n2' if keys else ''}\n")
+    write(step.site_folder, "meters/a.csv", HEADER + steps(MIDNIGHT, 60) + steps(MIDNIGHT, 60, node="n2"))
+    write(step.site_folder, "runs.csv", f"{header}\na,{EPOCH},{EPOCH + 600}{',n2' if keys else ''}\n")
     windows = {"path": "runs.csv", "time_unit": "s", **keys}
-    rows = rows_of(source(windows=windows), DayRange(DAY, DAY), desk)[0].to_pylist()
+    rows = rows_of(source(windows=windows), DayRange(DAY, DAY), step)[0].to_pylist()
     assert {row["node_id"] for row in rows if row["share_id"] == "a"} == nodes
     assert {row["energy_kwh"] for row in rows if row["share_id"] == "a"} == {Decimal("0.1")}
 
 
-def test_columns_joined_keep_equal_names_of_different_machines_apart(desk: Desk) -> None:
+def test_columns_joined_keep_equal_names_of_different_machines_apart(step: StepContext) -> None:
     lines = "".join(f"{hall},{line}" for hall in "AB" for line in steps(MIDNIGHT, 60).splitlines(keepends=True))
-    write(desk.site_folder, "meters/a.csv", "hall," + HEADER + lines)
-    rows = rows_of(source(node=["hall", "node"]), DayRange(DAY, DAY), desk)[0].to_pylist()
+    write(step.site_folder, "meters/a.csv", "hall," + HEADER + lines)
+    rows = rows_of(source(node=["hall", "node"]), DayRange(DAY, DAY), step)[0].to_pylist()
     assert [(row["node_id"], row["energy_kwh"]) for row in rows] == [("A/n1", Decimal("0.6")), ("B/n1", Decimal("0.6"))]
 
 
-def test_two_copies_of_a_file_count_once(desk: Desk) -> None:
+def test_two_copies_of_a_file_count_once(step: StepContext) -> None:
     for name in ("a", "b"):
-        write(desk.site_folder, f"meters/{name}.csv", HEADER + steps(MIDNIGHT, 60) + "2024-05-09T00:30:30Z,,600\n")
-    table, notes = rows_of(source(), DayRange(DAY, DAY), desk)
+        write(step.site_folder, f"meters/{name}.csv", HEADER + steps(MIDNIGHT, 60) + "2024-05-09T00:30:30Z,,600\n")
+    table, notes = rows_of(source(), DayRange(DAY, DAY), step)
     assert table["energy_kwh"].to_pylist() == [Decimal("0.6")]
     assert notes == {"duplicate_readings_dropped": 61, "readings_without_node_dropped": 2}
 
@@ -255,48 +257,50 @@ ERRORS: dict[str, tuple[str, bytes, dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("case", ERRORS)
-def test_bytes_that_cannot_be_read_are_landed_and_the_error_names_file_column_and_remedy(desk: Desk, case: str) -> None:
+def test_bytes_that_cannot_be_read_are_landed_and_the_error_names_file_column_and_remedy(
+    step: StepContext, case: str
+) -> None:
     name, body, keys, message = ERRORS[case]
-    (desk.site_folder / "meters").mkdir()
-    (desk.site_folder / "meters" / name).write_bytes(body)
+    (step.site_folder / "meters").mkdir()
+    (step.site_folder / "meters" / name).write_bytes(body)
     with pytest.raises(MalformedError, match=message) as caught:
-        rows_of(source(**keys), DayRange(DAY, DAY), desk)
+        rows_of(source(**keys), DayRange(DAY, DAY), step)
     assert caught.value.remedy
-    assert str(desk.folder) not in str(caught.value)
-    assert collect(source(**keys), DayRange(DAY, DAY), desk).editions[DAY].objects[0].bytes == len(body)
+    assert str(step.folder) not in str(caught.value)
+    assert collect(source(**keys), DayRange(DAY, DAY), step).editions[DAY].objects[0].bytes == len(body)
 
 
-def test_a_glob_that_matches_nothing_is_an_error(desk: Desk) -> None:
+def test_a_glob_that_matches_nothing_is_an_error(step: StepContext) -> None:
     with pytest.raises(PermanentError, match=r"meters/\*: no file matches"):
-        rows_of(source(), DayRange(DAY, DAY), desk)
+        rows_of(source(), DayRange(DAY, DAY), step)
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [("a,then,2024-05-09", "'start' .* 'then'"), (",2024-05-09,2024-05-10", "runs.csv: a window has no run")],
 )
-def test_a_bad_window_is_an_error_that_names_the_file(desk: Desk, line: str, message: str) -> None:
-    write(desk.site_folder, "meters/a.csv", HEADER + GOOD)
-    write(desk.site_folder, "runs.csv", f"run,start,end\n{line}\n")
+def test_a_bad_window_is_an_error_that_names_the_file(step: StepContext, line: str, message: str) -> None:
+    write(step.site_folder, "meters/a.csv", HEADER + GOOD)
+    write(step.site_folder, "runs.csv", f"run,start,end\n{line}\n")
     with pytest.raises(MalformedError, match=message):
-        rows_of(source(windows="runs.csv"), DayRange(DAY, DAY), desk)
+        rows_of(source(windows="runs.csv"), DayRange(DAY, DAY), step)
 
 
-def test_a_day_without_readings_has_no_rows(desk: Desk) -> None:
-    write(desk.site_folder, "meters/a[1].csv", HEADER + GOOD)
+def test_a_day_without_readings_has_no_rows(step: StepContext) -> None:
+    write(step.site_folder, "meters/a[1].csv", HEADER + GOOD)
     empty = DayRange(DAY + timedelta(days=3), DAY + timedelta(days=3))
-    assert collect(source(), empty, desk).editions[empty.first].objects == ()
-    assert rows_of(source(), empty, desk) == (desk.con.table(_empty(desk)).to_pyarrow(), {})
-    assert len(rows_of(source(), DayRange(DAY, DAY), desk)[0]) == 1
+    assert collect(source(), empty, step).editions[empty.first].objects == ()
+    assert rows_of(source(), empty, step) == (step.con.table(_empty(step)).to_pyarrow(), {})
+    assert len(rows_of(source(), DayRange(DAY, DAY), step)[0]) == 1
 
 
-def _empty(desk: Desk) -> str:
-    desk.con.create_table("empty_rows", schema=schema_of(EnergyReadings), temp=True)
+def _empty(step: StepContext) -> str:
+    step.con.create_table("empty_rows", schema=schema_of(EnergyReadings), temp=True)
     return "empty_rows"
 
 
-def test_files_in_a_bucket_give_the_same_rows(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(desk.site_folder, "meters/a.csv.gz", HEADER + GOOD)
+def test_files_in_a_bucket_give_the_same_rows(step: StepContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(step.site_folder, "meters/a.csv.gz", HEADER + GOOD)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
@@ -306,23 +310,23 @@ def test_files_in_a_bucket_give_the_same_rows(desk: Desk, monkeypatch: pytest.Mo
         url = "http://{}:{}".format(*server.get_host_and_port())
         client = boto3.client("s3", endpoint_url=url, region_name="us-east-1")
         client.create_bucket(Bucket="power")
-        client.upload_file(str(desk.site_folder / "meters/a.csv.gz"), "power", "meters/a.csv.gz")
-        remote = rows_of(source(path="s3://power/meters/*", endpoint_url=url), DayRange(DAY, DAY), desk)
+        client.upload_file(str(step.site_folder / "meters/a.csv.gz"), "power", "meters/a.csv.gz")
+        remote = rows_of(source(path="s3://power/meters/*", endpoint_url=url), DayRange(DAY, DAY), step)
     finally:
         server.stop()
-    assert remote == rows_of(source(), DayRange(DAY, DAY), desk)
+    assert remote == rows_of(source(), DayRange(DAY, DAY), step)
 
 
-def test_the_doctor_tells_each_file_and_whether_windows_match(desk: Desk) -> None:
-    write(desk.site_folder, "meters/a.csv", "time,node,power_w,run\n2024-05-09T00:00:00Z,n1,600,a\n")
-    write(desk.site_folder, "meters/b.csv", "time,node,power_w,run\n2024-05-09T00:00:00Z,n1,600 W,a\n")
-    write(desk.site_folder, "runs.csv", "run,start,end\nA,2024-05-09T00:05:00Z,2024-05-09T00:20:00Z\n")
-    found = list(source(run="run", windows="runs.csv").check(desk))
+def test_the_doctor_tells_each_file_and_whether_windows_match(step: StepContext) -> None:
+    write(step.site_folder, "meters/a.csv", "time,node,power_w,run\n2024-05-09T00:00:00Z,n1,600,a\n")
+    write(step.site_folder, "meters/b.csv", "time,node,power_w,run\n2024-05-09T00:00:00Z,n1,600 W,a\n")
+    write(step.site_folder, "runs.csv", "run,start,end\nA,2024-05-09T00:05:00Z,2024-05-09T00:20:00Z\n")
+    found = list(source(run="run", windows="runs.csv").check(step))
     assert [(f.ok, f.what.split(",")[0]) for f in found] == [
         (True, "meters/a.csv: 1 readings of 1 nodes"),
         (False, "meters/b.csv: column 'power_w' has 1 values that are no number"),
         (False, "runs.csv: 1 windows"),
     ]
     assert "same columns" in found[2].remedy
-    (nothing,) = source(path="elsewhere/*").check(desk)
+    (nothing,) = source(path="elsewhere/*").check(step)
     assert (nothing.ok, "no file matches" in nothing.what) == (False, True)

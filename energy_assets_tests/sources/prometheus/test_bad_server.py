@@ -14,9 +14,9 @@ from urllib.parse import parse_qs
 import pytest
 
 from energy_assets.periods import DayRange
+from energy_assets.raw.collecting import collect, parse
 from energy_assets.sources import http
-from energy_assets.sources.base import Desk, Place
-from energy_assets.sources.collect import collect, parse
+from energy_assets.sources.base import Place, StepContext
 from energy_assets.sources.errors import MalformedError, PermanentError, TransientError
 from energy_assets.sources.prometheus.client import NAMES_PATH, Query
 from energy_assets.sources.prometheus.energy import PrometheusEnergy
@@ -79,67 +79,69 @@ def source(url: str, **more: Any) -> PrometheusEnergy:
     )
 
 
-def failure(site: PrometheusEnergy, desk: Desk) -> Exception:
-    return collect(site, DAY, desk).failures[DAY.first]
+def failure(site: PrometheusEnergy, step: StepContext) -> Exception:
+    return collect(site, DAY, step).failures[DAY.first]
 
 
-def test_a_server_that_is_down_is_worth_another_try(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_down_is_worth_another_try(step: StepContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http.client, "__kwdefaults__", {**http.client.__kwdefaults__, "backoff_s": 0.0})
-    error = failure(source(f"http://127.0.0.1:{free_port()}"), desk)
+    error = failure(source(f"http://127.0.0.1:{free_port()}"), step)
     assert isinstance(error, TransientError)
     assert "no answer" in str(error)
     assert "url is right" in str(error)
 
 
-def test_one_503_is_repeated(stub: Stub, desk: Desk) -> None:
+def test_one_503_is_repeated(stub: Stub, step: StepContext) -> None:
     stub.answer = lambda path, form: (503, b"loading") if len(stub.asked) == 1 else NOTHING
-    assert not collect(source(stub.url), DAY, desk).failures
+    assert not collect(source(stub.url), DAY, step).failures
     assert stub.asked[0][0] == stub.asked[1][0]
 
 
-def test_503_for_good_fails_the_day_as_transient(stub: Stub, desk: Desk) -> None:
+def test_503_for_good_fails_the_day_as_transient(stub: Stub, step: StepContext) -> None:
     stub.answer = lambda path, form: (503, b"overloaded")
-    error = failure(source(stub.url), desk)
+    error = failure(source(stub.url), step)
     assert isinstance(error, TransientError)
     assert "overloaded" in str(error)
     assert len(stub.asked) == 4
 
 
-def test_a_400_is_permanent_and_tells_the_servers_words(stub: Stub, desk: Desk) -> None:
+def test_a_400_is_permanent_and_tells_the_servers_words(stub: Stub, step: StepContext) -> None:
     words = "exceeded maximum resolution of 11,000 points per timeseries"
     body = json.dumps({"status": "error", "errorType": "bad_data", "error": words}).encode()
     stub.answer = lambda path, form: (400, body)
-    error = failure(source(stub.url), desk)
+    error = failure(source(stub.url), step)
     assert isinstance(error, PermanentError)
     assert words in str(error)
     assert "selector" in str(error)
     assert len(stub.asked) == 1
 
 
-def test_no_query_of_a_day_comes_near_the_limit_of_points(stub: Stub, desk: Desk) -> None:
-    collect(source(stub.url), DAY, desk)
+def test_no_query_of_a_day_comes_near_the_limit_of_points(stub: Stub, step: StepContext) -> None:
+    collect(source(stub.url), DAY, step)
     ranges = [form for path, form, _ in stub.asked if path.endswith("query_range")]
     assert ranges
     assert {(int(form["end"]) - int(form["start"])) // int(form["step"]) + 1 for form in ranges} == {26}
 
 
-def test_a_query_that_is_too_large_is_asked_in_halves(stub: Stub, desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_query_that_is_too_large_is_asked_in_halves(
+    stub: Stub, step: StepContext, caplog: pytest.LogCaptureFixture
+) -> None:
     def answer(path: str, form: dict[str, str]) -> Reply:
         large = "step" in form and int(form["end"]) - int(form["start"]) > 13 * 3600
         return (422, b'{"status":"error","error":"too many samples"}') if large else NOTHING
 
     stub.answer = answer
     with caplog.at_level(logging.WARNING):
-        assert not collect(source(stub.url), DAY, desk).failures
+        assert not collect(source(stub.url), DAY, step).failures
     assert "asking boundary of DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION in two halves" in caplog.text
     spans = [(int(form["start"]), int(form["end"])) for _, form, _ in stub.asked if "step" in form]
     assert spans[1][1] + 3600 == spans[2][0]
     assert (spans[1][0], spans[2][1]) == spans[0]
 
 
-def test_an_evaluation_that_stays_too_large_is_permanent(stub: Stub, desk: Desk) -> None:
+def test_an_evaluation_that_stays_too_large_is_permanent(stub: Stub, step: StepContext) -> None:
     stub.answer = lambda path, form: (422 if "query" in form else 200, b"too many samples")
-    error = failure(source(stub.url), desk)
+    error = failure(source(stub.url), step)
     assert isinstance(error, PermanentError)
     assert "--query.max-samples" in str(error)
 
@@ -155,63 +157,65 @@ def test_an_evaluation_that_stays_too_large_is_permanent(stub: Stub, desk: Desk)
         (b"[1,2]", "does not have the form of an answer"),
     ],
 )
-def test_an_answer_that_is_no_answer_is_named(stub: Stub, desk: Desk, body: bytes, said: str) -> None:
+def test_an_answer_that_is_no_answer_is_named(stub: Stub, step: StepContext, body: bytes, said: str) -> None:
     stub.answer = lambda path, form: (200, body)
-    error = failure(source(stub.url), desk)
+    error = failure(source(stub.url), step)
     assert isinstance(error, MalformedError)
     assert said in str(error)
     assert "boundary of DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION" in str(error)
 
 
-def test_warnings_of_the_server_are_logged(stub: Stub, desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_warnings_of_the_server_are_logged(stub: Stub, step: StepContext, caplog: pytest.LogCaptureFixture) -> None:
     body = b'{"status":"success","warnings":["store x is down"],"data":{"resultType":"matrix","result":[]}}'
     stub.answer = lambda path, form: (200, body)
     with caplog.at_level(logging.WARNING):
-        collect(source(stub.url), DAY, desk)
+        collect(source(stub.url), DAY, step)
     assert "store x is down" in caplog.text
 
 
-def test_a_prometheus_without_our_metrics_is_asked_once_and_gives_no_rows(stub: Stub, desk: Desk) -> None:
+def test_a_prometheus_without_our_metrics_is_asked_once_and_gives_no_rows(stub: Stub, step: StepContext) -> None:
     stub.names = b'{"status":"success","data":["up"]}'
     site = source(stub.url)
-    parsed, failures = parse(site, collect(site, DAY, desk).editions, desk)
+    parsed, failures = parse(site, collect(site, DAY, step).editions, step)
     assert not failures
     assert parsed is not None
     assert parsed.rows.count().execute() == 0
     assert len(stub.asked) == 1
 
 
-def test_metrics_without_samples_give_no_rows(stub: Stub, desk: Desk) -> None:
+def test_metrics_without_samples_give_no_rows(stub: Stub, step: StepContext) -> None:
     site = source(stub.url)
-    parsed, failures = parse(site, collect(site, DAY, desk).editions, desk)
+    parsed, failures = parse(site, collect(site, DAY, step).editions, step)
     assert not failures
     assert parsed is not None
     assert parsed.rows.count().execute() == 0
 
 
-def test_an_answer_that_lists_no_metrics_is_malformed(stub: Stub, desk: Desk) -> None:
+def test_an_answer_that_lists_no_metrics_is_malformed(stub: Stub, step: StepContext) -> None:
     stub.names = b'{"status":"success","data":{}}'
-    error = failure(source(stub.url), desk)
+    error = failure(source(stub.url), step)
     assert isinstance(error, MalformedError)
     assert "no list of metrics" in str(error)
 
 
 def test_secrets_travel_in_headers_and_stay_out_of_receipts(
-    stub: Stub, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    stub: Stub, step: StepContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROM_TOKEN", "s3cret")
     site = source(f"{stub.url}/prefix", token="env:PROM_TOKEN", headers={"X-Scope-OrgID": "team-a"})
-    collected = collect(site, DAY, desk)
+    collected = collect(site, DAY, step)
     path, _, headers = stub.asked[1]
     assert path == "/prefix/api/v1/query_range"
     assert (headers["authorization"], headers["x-scope-orgid"]) == ("Bearer s3cret", "team-a")
-    receipts = [desk.landing.receipts(landed.sha256) for landed in collected.editions[DAY.first].objects]
+    receipts = [step.landing.receipts(landed.sha256) for landed in collected.editions[DAY.first].objects]
     assert "s3cret" not in json.dumps(receipts)
 
 
-def test_user_and_password_are_basic_authentication(stub: Stub, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_and_password_are_basic_authentication(
+    stub: Stub, step: StepContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PROM_PASSWORD", "pass")
-    collect(source(stub.url, basic_auth={"username": "user", "password": "env:PROM_PASSWORD"}), DAY, desk)
+    collect(source(stub.url, basic_auth={"username": "user", "password": "env:PROM_PASSWORD"}), DAY, step)
     assert stub.asked[0][2]["authorization"] == "Basic dXNlcjpwYXNz"
 
 
@@ -229,19 +233,19 @@ def test_wrong_keys_are_refused_when_the_site_file_is_read(more: dict[str, Any],
         source(**{"url": "http://x", **more})
 
 
-def test_doctor_names_the_remedy_when_the_server_is_down(desk: Desk) -> None:
-    (finding,) = source(f"http://127.0.0.1:{free_port()}").check(desk)
+def test_doctor_names_the_remedy_when_the_server_is_down(step: StepContext) -> None:
+    (finding,) = source(f"http://127.0.0.1:{free_port()}").check(step)
     assert not finding.ok
     assert "url" in finding.remedy
 
 
-def test_doctor_says_when_no_known_metric_exists(stub: Stub, desk: Desk) -> None:
+def test_doctor_says_when_no_known_metric_exists(stub: Stub, step: StepContext) -> None:
     def answer(path: str, form: dict[str, str]) -> Reply:
         build = path.endswith("buildinfo")
         return 200, json.dumps({"status": "success", "data": {"version": "3.1.0"} if build else []}).encode()
 
     stub.answer, stub.names = answer, None
-    version, nothing = source(stub.url).check(desk)
+    version, nothing = source(stub.url).check(step)
     assert version.what == "Prometheus 3.1.0 answers"
     assert not nothing.ok
     assert "dcgm-exporter" in nothing.remedy

@@ -12,7 +12,7 @@ import pytest
 
 from energy_assets.contracts.raw import EnergyReadings
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Desk, Place
+from energy_assets.sources.base import Place, StepContext
 from energy_assets.sources.prometheus.energy import PrometheusEnergy
 from energy_assets.sources.prometheus.meters import CustomMetric
 from energy_assets_tests.conftest import rows_of
@@ -62,14 +62,14 @@ class Readings:
 
 
 @pytest.fixture(scope="module")
-def module_desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    from energy_assets_tests.conftest import desk
+def module_desk(tmp_path_factory: pytest.TempPathFactory) -> StepContext:
+    from energy_assets_tests.conftest import step
 
-    return desk.__wrapped__(tmp_path_factory.mktemp("desk"))
+    return step.__wrapped__(tmp_path_factory.mktemp("step"))
 
 
 @pytest.fixture(scope="module")
-def readings(data_centre: str, module_desk: Desk) -> Readings:
+def readings(data_centre: str, module_desk: StepContext) -> Readings:
     amd = CustomMetric(
         metric="gpu_energy_consumed",
         type="counter",
@@ -278,10 +278,10 @@ def test_a_wrap_while_one_gpu_is_reset_stays_a_wrap(readings: Readings) -> None:
     assert sum(row["energy_kwh"] for row in rows) == Decimal("2.4")
 
 
-def test_counters_that_wrap_all_day_travel_in_one_request(data_centre: str, desk: Desk) -> None:
+def test_counters_that_wrap_all_day_travel_in_one_request(data_centre: str, step: StepContext) -> None:
     site = source(data_centre, selector='instance=~"cpu-host.*"', rapl_wrap_joules=Decimal(RAPL_WRAP))
-    rows_of(site, DayRange(DAY_ONE, DAY_ONE), desk)
-    edition = desk.landing.edition("dc", DAY_ONE)
+    rows_of(site, DayRange(DAY_ONE, DAY_ONE), step)
+    edition = step.landing.edition("dc", DAY_ONE)
     assert edition
     assert [landed.request["role"] for landed in edition.objects].count("raw") == 1
     assert len(edition.objects) < 10
@@ -302,18 +302,18 @@ def test_a_custom_counter_is_read_in_its_unit(readings: Readings) -> None:
     assert {(row["device_id"], row["device_model"]) for row in rows} == {("0", "MI300X")}
 
 
-def test_a_day_is_the_same_alone_and_within_a_range(data_centre: str, desk: Desk) -> None:
+def test_a_day_is_the_same_alone_and_within_a_range(data_centre: str, step: StepContext) -> None:
     site = source(data_centre)
-    both, _ = rows_of(site, BOTH, desk)
-    again, _ = rows_of(site.model_copy(update={"name": "alone"}), DayRange(DAY_TWO, DAY_TWO), desk)
+    both, _ = rows_of(site, BOTH, step)
+    again, _ = rows_of(site.model_copy(update={"name": "alone"}), DayRange(DAY_TWO, DAY_TWO), step)
     order = [(name, "ascending") for name in ("node_id", "device_id", "hour", "share_id")]
     assert both.filter(pc.equal(both["day"], DAY_TWO)).sort_by(order).equals(again.sort_by(order))
 
 
-def test_plain_counters_need_no_samples(data_centre: str, desk: Desk) -> None:
+def test_plain_counters_need_no_samples(data_centre: str, step: StepContext) -> None:
     site = source(data_centre, selector='{Hostname=~"steady|newcomer"}', scrape_interval_s=60)
-    rows_of(site, DayRange(DAY_ONE, DAY_ONE), desk)
-    edition = desk.landing.edition("dc", DAY_ONE)
+    rows_of(site, DayRange(DAY_ONE, DAY_ONE), step)
+    edition = step.landing.edition("dc", DAY_ONE)
     assert edition
     assert {landed.request["role"] for landed in edition.objects} == {
         "names", "boundary", "lookback", "minimum", "usage", "marked", "gauge_hours",
@@ -321,19 +321,19 @@ def test_plain_counters_need_no_samples(data_centre: str, desk: Desk) -> None:
     assert all('Hostname=~"steady|newcomer"' in str(landed.request) for landed in edition.objects)
 
 
-def test_a_day_that_is_not_over_ends_at_its_last_whole_hour(data_centre: str, desk: Desk) -> None:
-    noon = datetime.combine(DAY_ONE, datetime.min.time()).replace(hour=12, minute=20).astimezone(desk.now.tzinfo)
-    early = Desk(**{**desk.__dict__, "now": noon.replace(tzinfo=desk.now.tzinfo)})
+def test_a_day_that_is_not_over_ends_at_its_last_whole_hour(data_centre: str, step: StepContext) -> None:
+    noon = datetime.combine(DAY_ONE, datetime.min.time()).replace(hour=12, minute=20).astimezone(step.now.tzinfo)
+    early = StepContext(**{**step.__dict__, "now": noon.replace(tzinfo=step.now.tzinfo)})
     table, _ = rows_of(source(data_centre, selector='Hostname="steady"'), DayRange(DAY_ONE, DAY_ONE), early)
     assert max(table["hour"].to_pylist()).hour == 11
 
 
-def test_doctor_tells_version_metrics_and_freshness(data_centre: str, desk: Desk) -> None:
-    fresh = Desk(**{**desk.__dict__, "now": datetime.combine(DAY_TWO, datetime.min.time(), desk.now.tzinfo)})
+def test_doctor_tells_version_metrics_and_freshness(data_centre: str, step: StepContext) -> None:
+    fresh = StepContext(**{**step.__dict__, "now": datetime.combine(DAY_TWO, datetime.min.time(), step.now.tzinfo)})
     findings = list(source(data_centre).check(fresh))
     assert findings[0].ok
     assert findings[0].what.startswith("Prometheus 2.")
     assert any(finding.ok and finding.what.startswith("DCGM_FI_DEV_POWER_USAGE: 2 series") for finding in findings)
-    stale = list(source(data_centre).check(desk))
+    stale = list(source(data_centre).check(step))
     assert not any(finding.ok for finding in stale[1:])
     assert all(finding.remedy for finding in stale[1:])

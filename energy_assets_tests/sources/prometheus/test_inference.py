@@ -11,7 +11,7 @@ import pytest
 
 from energy_assets.contracts.raw import InferenceCounts
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Desk
+from energy_assets.sources.base import StepContext
 from energy_assets.sources.prometheus.inference import PrometheusInference
 from energy_assets_tests.conftest import rows_of
 from energy_assets_tests.sources.prometheus.data_centre import DAY_ONE, DAY_TWO
@@ -25,10 +25,10 @@ def source(url: str, **more: Any) -> PrometheusInference:
 
 @pytest.fixture(scope="module")
 def served(data_centre: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[pa.Table, dict[str, int]]:
-    from energy_assets_tests.conftest import desk
+    from energy_assets_tests.conftest import step
 
     site = source(data_centre, models={"tgi": "mistral-7b"})
-    module_desk = desk.__wrapped__(tmp_path_factory.mktemp("desk"))
+    module_desk = step.__wrapped__(tmp_path_factory.mktemp("step"))
     return rows_of(site, DayRange(DAY_ONE, DAY_ONE), module_desk)
 
 
@@ -69,23 +69,23 @@ def test_a_server_without_model_label_takes_the_model_of_the_site_file(served: t
     assert [(row["requests"], row["failed_requests"]) for row in found[3:6]] == [(300, 0), (302, 2), (300, 0)]
 
 
-def test_the_deployment_may_be_another_label(data_centre: str, desk: Desk) -> None:
-    table, _ = rows_of(source(data_centre, deployment_label="job"), DayRange(DAY_TWO, DAY_TWO), desk)
+def test_the_deployment_may_be_another_label(data_centre: str, step: StepContext) -> None:
+    table, _ = rows_of(source(data_centre, deployment_label="job"), DayRange(DAY_TWO, DAY_TWO), step)
     assert set(table["deployment"].to_pylist()) == {"vllm", "tgi", "roll", "twins"}
     assert {row["model_id"] for row in table.to_pylist() if row["deployment"] == "tgi"} == {None}
 
 
-def test_a_deployment_is_observed_while_any_of_its_pods_is(data_centre: str, desk: Desk) -> None:
-    table, _ = rows_of(source(data_centre, deployment_label="job"), DayRange(DAY_ONE, DAY_ONE), desk)
+def test_a_deployment_is_observed_while_any_of_its_pods_is(data_centre: str, step: StepContext) -> None:
+    table, _ = rows_of(source(data_centre, deployment_label="job"), DayRange(DAY_ONE, DAY_ONE), step)
     coverage = {(row["deployment"], row["hour"].hour): row["coverage"] for row in table.to_pylist()}
     assert coverage["roll", 12] == Decimal("0.933333")
     assert coverage["twins", 15] == Decimal("0.8")
     assert {value for key, value in coverage.items() if key not in {("roll", 12), ("twins", 15)}} == {Decimal(1)}
 
 
-def test_metrics_that_are_absent_are_not_asked_for(data_centre: str, desk: Desk) -> None:
-    rows_of(source(data_centre, selector='job="roll"'), DayRange(DAY_ONE, DAY_ONE), desk)
-    edition = desk.landing.edition("serving", DAY_ONE)
+def test_metrics_that_are_absent_are_not_asked_for(data_centre: str, step: StepContext) -> None:
+    rows_of(source(data_centre, selector='job="roll"'), DayRange(DAY_ONE, DAY_ONE), step)
+    edition = step.landing.edition("serving", DAY_ONE)
     assert edition
     asked = [landed.request for landed in edition.objects]
     assert len(asked) == 7

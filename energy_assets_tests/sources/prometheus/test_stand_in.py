@@ -15,7 +15,7 @@ from energy_assets.sandbox.plant import RAPL_WRAP_UJ, Plant
 from energy_assets.sandbox.prometheus import PrometheusServer
 from energy_assets.sandbox.schedule import LOCATIONS
 from energy_assets.sandbox.series import NAME, Matcher, MemoryStore, Series
-from energy_assets.sources.base import Desk, Source
+from energy_assets.sources.base import Source, StepContext
 from energy_assets.sources.prometheus.energy import PrometheusEnergy
 from energy_assets.sources.prometheus.inference import PrometheusInference
 from energy_assets_tests.conftest import rows_of
@@ -72,10 +72,10 @@ def inference(url: str) -> Source:
     return PrometheusInference.model_validate(block)
 
 
-def told(source: Source, desk: Desk) -> tuple[pa.Table, dict[str, int], list[tuple[str, str]]]:
+def told(source: Source, step: StepContext) -> tuple[pa.Table, dict[str, int], list[tuple[str, str]]]:
     """Rows without the hashes of the answers, whose order differs; the notes; what was asked."""
-    table, notes = rows_of(source, DAY, desk)
-    edition = desk.landing.edition(source.name, DAY.first)
+    table, notes = rows_of(source, DAY, step)
+    edition = step.landing.edition(source.name, DAY.first)
     assert edition
     asked = [(landed.request["role"], landed.request.get("query", "")) for landed in edition.objects]
     return table.drop_columns(["raw_sha256"]), notes, asked
@@ -83,12 +83,12 @@ def told(source: Source, desk: Desk) -> tuple[pa.Table, dict[str, int], list[tup
 
 @pytest.mark.parametrize(("make", "least"), [(energy, 700), (inference, 96)])
 def test_both_give_the_same_rows_notes_and_questions(
-    pair: Pair, desk: Desk, tmp_path_factory: pytest.TempPathFactory, make: Any, least: int
+    pair: Pair, step: StepContext, tmp_path_factory: pytest.TempPathFactory, make: Any, least: int
 ) -> None:
-    from energy_assets_tests.conftest import desk as another
+    from energy_assets_tests.conftest import step as another
 
-    real, notes, asked = told(make(pair.real), desk)
-    ours, our_notes, we_asked = told(make(pair.stand_in), another.__wrapped__(tmp_path_factory.mktemp("desk")))
+    real, notes, asked = told(make(pair.real), step)
+    ours, our_notes, we_asked = told(make(pair.stand_in), another.__wrapped__(tmp_path_factory.mktemp("step")))
     assert real.num_rows >= least
     assert ours.to_pylist() == real.to_pylist()
     assert (our_notes, we_asked) == (notes, asked)

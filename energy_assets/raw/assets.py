@@ -21,9 +21,9 @@ from energy_assets.lake import Commit
 from energy_assets.materialize import CHUNK, Warehouse, contract_check, publish, result, table_metadata
 from energy_assets.partitions import OWNERS, SINGLE_RUN, daily, day_range
 from energy_assets.periods import DayRange, contiguous
+from energy_assets.raw.collecting import collect, parse
 from energy_assets.site import Site
-from energy_assets.sources.base import Desk, Source
-from energy_assets.sources.collect import collect, parse
+from energy_assets.sources.base import Source, StepContext
 from energy_assets.sources.errors import SourceError, TransientError
 from energy_assets.tables import raw_table
 
@@ -60,8 +60,8 @@ def raw_asset(source: Source, site: Site) -> dg.AssetsDefinition:
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
         days, outcome = day_range(context), _Outcome()
         for chunk in days.chunks(CHUNK):
-            with _desk(site, warehouse, duckdb, context) as desk:
-                yield from _chunk(context, source, chunk, desk, warehouse, outcome)
+            with _desk(site, warehouse, duckdb, context) as step:
+                yield from _chunk(context, source, chunk, step, warehouse, outcome)
         for day, version in outcome.objects.items():
             context.add_asset_metadata({"landing_objects_sha256": version}, partition_key=day.isoformat())
         if outcome.failures:
@@ -86,7 +86,7 @@ def _chunk(
     context: dg.AssetExecutionContext,
     source: Source,
     days: DayRange,
-    desk: Desk,
+    step: StepContext,
     warehouse: Warehouse,
     outcome: _Outcome,
 ) -> Iterator[dg.AssetCheckResult]:
@@ -94,33 +94,33 @@ def _chunk(
         context.log.info(f"{source.name}: {label} ({number + 1} of {total})")
 
     try:
-        collected = collect(source, days, desk, progress)
+        collected = collect(source, days, step, progress)
     except SourceError as error:
         outcome.failures.update(dict.fromkeys(days, error))
         return
-    parsed, malformed = parse(source, collected.editions, desk)
+    parsed, malformed = parse(source, collected.editions, step)
     outcome.failures.update({**collected.failures, **malformed})
     if parsed is None:
         return
     outcome.notes.update(parsed.notes)
     good = [day for day in collected.editions if day not in malformed]
     table, rows = raw_table(source), parsed.rows
-    for step in publish(context, warehouse.lake, desk.con, table, good, rows, day_by_day=parsed.stored):
-        if isinstance(step, dg.AssetCheckResult):
-            yield step
+    for event in publish(context, warehouse.lake, step.con, table, good, rows, day_by_day=parsed.stored):
+        if isinstance(event, dg.AssetCheckResult):
+            yield event
         else:
-            outcome.commits.append(step)
+            outcome.commits.append(event)
     outcome.objects.update({day: collected.editions[day].data_version for day in good})
 
 
 @contextmanager
 def _desk(
     site: Site, warehouse: Warehouse, duckdb: DuckDBResource, context: dg.AssetExecutionContext
-) -> Iterator[Desk]:
+) -> Iterator[StepContext]:
     scratch = warehouse.spill_folder
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch) as folder, connection(duckdb) as con:
-        yield Desk(
+        yield StepContext(
             con=con,
             landing=warehouse.landing,
             folder=Path(folder),

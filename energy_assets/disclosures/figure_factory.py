@@ -85,7 +85,7 @@ class Member:
         return visible(self.raw)
 
 
-class Maker:
+class FigureFactory:
     """Makes the figures of one report and numbers them in its book."""
 
     def __init__(self, inputs: ReportInputs, maps_to: Mapping[str, Sequence[str]]) -> None:

@@ -16,7 +16,7 @@ import ibis
 
 from energy_assets.landing import Edition, Landed
 from energy_assets.periods import DayRange, contiguous
-from energy_assets.sources.base import Desk, Parsed, Source
+from energy_assets.sources.base import Parsed, Source, StepContext
 from energy_assets.sources.errors import MalformedError, PermanentError, SourceError
 
 Progress = Callable[[str, int, int], None]
@@ -35,7 +35,7 @@ class Collected:
     failures: dict[date, SourceError] = field(default_factory=dict)
 
 
-def collect(source: Source, days: DayRange, desk: Desk, progress: Progress | None = None) -> Collected:
+def collect(source: Source, days: DayRange, step: StepContext, progress: Progress | None = None) -> Collected:
     """Fetch and land `days`; publish an edition for each day of which every unit succeeded.
 
     A permanent error (wrong credentials, say) ends the collection: the days not yet tried fail with it.
@@ -43,7 +43,7 @@ def collect(source: Source, days: DayRange, desk: Desk, progress: Progress | Non
     Raises:
         SourceError: the plan itself could not be made.
     """
-    units = list(source.plan(days, desk))
+    units = list(source.plan(days, step))
     landed: dict[date, list[Landed]] = {day: [] for day in days}
     result = Collected()
     for number, unit in enumerate(units):
@@ -51,7 +51,7 @@ def collect(source: Source, days: DayRange, desk: Desk, progress: Progress | Non
             progress(unit.label, number, len(units))
         try:
             for fetched in unit.fetch():
-                stored = desk.landing.put(source.name, fetched, desk.now)
+                stored = step.landing.put(source.name, fetched, step.now)
                 for day in fetched.days:
                     if day in landed:
                         landed[day].append(stored)
@@ -63,12 +63,12 @@ def collect(source: Source, days: DayRange, desk: Desk, progress: Progress | Non
                 break
     for day in days:
         if day not in result.failures:
-            result.editions[day] = desk.landing.publish(source.name, day, tuple(landed[day]))
+            result.editions[day] = step.landing.publish(source.name, day, tuple(landed[day]))
     return result
 
 
 def parse(
-    source: Source, editions: Mapping[date, Edition], desk: Desk
+    source: Source, editions: Mapping[date, Edition], step: StepContext
 ) -> tuple[Parsed | None, dict[date, SourceError]]:
     """Parse the editions of several days; days whose bytes are malformed are left out and returned with errors.
 
@@ -81,7 +81,7 @@ def parse(
     failures: dict[date, SourceError] = {}
     for stretch, objects in _stretches(editions):
         try:
-            parsed = source.parse(objects, stretch, desk)
+            parsed = source.parse(objects, stretch, step)
         except MalformedError as error:
             failures.update(dict.fromkeys(stretch, error))
             continue

@@ -1,0 +1,84 @@
+"""The closed vocabularies of the lake, each said once: values, and what a reader sees of them.
+
+What belongs here: words that columns, site files, meters and reports share. What does not: rules about them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+
+class Word(StrEnum):
+    """A value of a vocabulary with the label that people read."""
+
+    label: str
+
+    def __new__(cls, value: str, label: str) -> Self:
+        """Make a member of its stored text and its label."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.label = label
+        return member
+
+    @classmethod
+    def values(cls) -> list[str]:
+        """The stored texts, in order."""
+        return [member.value for member in cls]
+
+
+class Feed(StrEnum):
+    """What a source delivers: decides the contract of its rows and the tables it reaches."""
+
+    ENERGY = "energy"
+    COST = "cost"
+    ACTIVITY = "activity"
+    GRID_INTENSITY = "grid_intensity"
+
+
+class DeviceKind(Word):
+    """What was metered."""
+
+    GPU = "gpu", "GPUs"
+    CPU = "cpu", "CPUs"
+    DRAM = "dram", "Memory"
+    NODE = "node", "Whole nodes"
+    REST_OF_NODE = "rest_of_node", "Rest of the nodes"
+    INSTANCE = "instance", "Cloud instances"
+    SERVICE = "service", "Managed services"
+    STORAGE = "storage", "Storage"
+    NETWORK = "network", "Network"
+
+
+class Method(Word):
+    """How energy is known."""
+
+    MEASURED_COUNTER = "measured_counter", "energy counter"
+    MEASURED_POWER = "measured_power", "power readings"
+    METERED_NODE = "metered_node", "node meter"
+    ESTIMATED_UTILIZATION = "estimated_utilization", "estimate from utilization"
+    ESTIMATED_CAPACITY = "estimated_capacity", "estimate from capacity"
+    PROVIDER_REPORTED = "provider_reported", "reported by the provider"
+    SPEND_PROXY = "spend_proxy", "proxy from spend"
+
+
+class WorkloadType(Word):
+    """What a workload does."""
+
+    TRAINING = "training", "Training"
+    FINE_TUNING = "fine_tuning", "Fine-tuning"
+    INFERENCE = "inference", "Inference"
+    BATCH = "batch", "Batch"
+    DEVELOPMENT = "development", "Development"
+    IDLE = "idle", "Idle"
+    OVERHEAD = "overhead", "Overhead"
+    OTHER = "other", "Other"
+    UNKNOWN = "unknown", "Not attributed"
+
+
+class GhgScope(Word):
+    """Which category of the GHG Protocol the electricity of a place belongs to."""
+
+    SCOPE2 = "scope2", "Own machines (Scope 2)"
+    SCOPE31 = "scope3.1", "Bought services (Scope 3.1)"
+    SCOPE38 = "scope3.8", "Leased machines (Scope 3.8)"
