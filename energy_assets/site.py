@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from energy_assets.contracts.vocabulary import GhgScope
 from energy_assets.secrets import known_scheme, revealed
 from energy_assets.sources.base import Place, PlacedSource, Source, Strict
 from energy_assets.sources.registry import KINDS, source_class
@@ -83,6 +84,38 @@ class Engine(Strict):
     threads: int | None = Field(None, ge=1, description="default: all cores")
 
 
+class SitePlace(Strict):
+    """What the site knows of a provider, an account or a region: goes before the table of cloud regions."""
+
+    provider: str = Field(description="aws, gcp, azure, onprem …")
+    account_id: str | None = Field(None, description="only this account; default all")
+    region: str | None = Field(None, description="only this region; default all")
+    zone: str | None = Field(None, description="grid zone as Electricity Maps names it, for example DE or US-CAL-CISO")
+    pue: Decimal | None = Field(
+        None, ge=1, le=5, max_digits=5, decimal_places=3, description="power usage effectiveness of the building"
+    )
+    ghg_scope: GhgScope | None = Field(None, description="scope2 own, scope3.1 bought services, scope3.8 leased")
+    valid_from: date | None = Field(None, description="first day; default always")
+    valid_to: date | None = Field(None, description="the day after the last; default for ever")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> SitePlace:
+        if self.zone is None and self.pue is None and self.ghg_scope is None:
+            raise ValueError("says nothing; give it a zone, a pue or a ghg_scope")
+        if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
+            raise ValueError(f"valid_to ({self.valid_to}) is not after valid_from ({self.valid_from})")
+        return self
+
+    def contradicts(self, other: SitePlace) -> bool:
+        """Whether both speak of the same thing on the same day and say something else."""
+        mine, its = (self.provider, self.account_id, self.region), (other.provider, other.account_id, other.region)
+        apart = (self.valid_to or date.max) <= (other.valid_from or date.min) or (other.valid_to or date.max) <= (
+            self.valid_from or date.min
+        )
+        pairs = [(getattr(self, name), getattr(other, name)) for name in ("zone", "pue", "ghg_scope")]
+        return mine == its and not apart and any(a is not None and b is not None and a != b for a, b in pairs)
+
+
 class Rule(Strict):
     """Maps what a source tells of a workload to project, model and workload type.
 
@@ -129,18 +162,26 @@ class Site(Strict):
     storage: StorageBlock = Field(default_factory=StorageBlock)
     engine: Engine = Field(default_factory=Engine)
     sources: list[Any] = Field(description="where data comes from")
+    places: list[SitePlace] = Field(default_factory=list, description="zone, PUE and scope by provider, account, region")
     attribution: Attribution = Field(default_factory=Attribution)
     factors: Factors = Field(default_factory=Factors)
     targets: list[Target] = Field(default_factory=list)
     folder: Path = Field(Path("."), exclude=True)
 
-    @property
-    def zones(self) -> tuple[str, ...]:
-        """Every grid zone a source of the site stands in."""
-        return tuple(sorted({place.zone for place in self.places.values() if place.zone}))
+    @field_validator("places")
+    @classmethod
+    def _one_voice(cls, places: list[SitePlace]) -> list[SitePlace]:
+        for number, place in enumerate(places):
+            for before, other in enumerate(places[:number]):
+                if place.contradicts(other):
+                    raise ValueError(
+                        f"entries {before + 1} and {number + 1} say different things of the same place on the same "
+                        "days; give them valid_from and valid_to that do not overlap, or remove one"
+                    )
+        return places
 
     @property
-    def places(self) -> dict[str, Place]:
+    def source_places(self) -> dict[str, Place]:
         """The place of every source that has one, by source name."""
         return {source.name: source.place for source in self.sources if isinstance(source, PlacedSource)}
 

@@ -37,6 +37,9 @@ class EnergyReadings(DataFrameModel):
 
     day: t.DAY = Field(description="UTC day, the partition")
     hour: t.HOUR = Field(description="start of the UTC hour")
+    provider: t.TEXT = Field(nullable=True, description="where the source tells it; else the place of its block")
+    account_id: t.TEXT = Field(nullable=True, description="where the source tells it; else the place of its block")
+    region: t.TEXT = Field(nullable=True, description="where the source tells it; else the place of its block")
     node_id: t.TEXT = Field(description="host")
     device_id: t.TEXT = Field(description="device on the host (UUID, RAPL zone), or the host itself")
     device_kind: t.TEXT = Field(isin=DEVICE_KINDS, description="what was metered")
@@ -55,7 +58,7 @@ class EnergyReadings(DataFrameModel):
     class Config:
         """Grain of the table."""
 
-        unique = ["hour", "node_id", "device_id", "share_id"]
+        unique = ["hour", "provider", "account_id", "region", "node_id", "device_id", "share_id"]
 
 
 class Charges(DataFrameModel):

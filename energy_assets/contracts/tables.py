@@ -6,6 +6,7 @@ from pandera.ibis import DataFrameModel, Field
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.raw import DEVICE_KINDS, METHODS
+from energy_assets.contracts.vocabulary import GhgScope
 
 WORKLOAD_TYPES = [
     "training",
@@ -174,18 +175,23 @@ class Emissions(DataFrameModel):
     energy_kwh: t.MEASURED = Field(nullable=True, ge=0, description="IT energy before PUE")
     pue: t.PUE = Field(nullable=True, ge=1, le=5, description="power usage effectiveness applied")
     facility_kwh: t.FACILITY_KWH = Field(nullable=True, ge=0, description="energy_kwh x pue")
-    location_g: t.GRAMS = Field(nullable=True, ge=0, description="Scope 2, location-based: facility_kwh x direct")
-    market_g: t.GRAMS = Field(nullable=True, ge=0, description="Scope 2, market-based")
-    upstream_g: t.GRAMS = Field(nullable=True, description="Scope 3.3: facility_kwh x (life-cycle - direct)")
+    location_g: t.GRAMS = Field(nullable=True, ge=0, description="location-based: facility_kwh x direct intensity")
+    upstream_g: t.GRAMS = Field(nullable=True, description="facility_kwh x (life-cycle - direct intensity)")
     lifecycle_g: t.GRAMS = Field(nullable=True, ge=0, description="facility_kwh x life-cycle")
     embodied_g: t.GRAMS = Field(nullable=True, ge=0, description="share of the hardware's manufacture")
     water_onsite_l: t.LITRES = Field(nullable=True, ge=0, description="cooling water")
     water_offsite_l: t.LITRES = Field(nullable=True, ge=0, description="water of the electricity")
-    ghg_scope: t.TEXT = Field(isin=["scope2", "scope3.1", "scope3.8"], description="where the kWh belongs")
+    ghg_scope: t.TEXT = Field(isin=GhgScope.values(), description="where the kWh belongs")
     factor_id: t.TEXT = Field(nullable=True, description="publisher, zone and edition of the factor")
     factor_basis: t.TEXT = Field(nullable=True, isin=["direct", "lifecycle"], description="basis of location_g")
     factor_tier: t.TIER = Field(nullable=True, isin=[1, 2, 3, 4], description="rung of the ladder")
     factor_resolution: t.TEXT = Field(nullable=True, isin=["hour", "month", "year"], description="its period")
+    factor_uncertainty_pct: t.PERCENT = Field(
+        nullable=True, ge=0, description="of the intensity, 95 % interval, ± per cent; NULL where nobody states one"
+    )
+    grams_uncertainty_pct: t.PERCENT = Field(
+        nullable=True, ge=0, description="of the grams: energy and intensity in squares; NULL where one is unknown"
+    )
     raw_sha256: t.TEXT = Field(str_matches=SHA256, description="raw object of the energy")
 
     class Config:
@@ -193,6 +199,24 @@ class Emissions(DataFrameModel):
 
         unique = ["hour", "source", "node_id", "device_id", "share_id"]
         name = "emissions"
+
+
+class EmissionsMarket(DataFrameModel):
+    """Electricity of a month by zone and scope: what contracts and certificates are matched against."""
+
+    month: t.DAY = Field(description="first day of the month, the partition")
+    zone: t.TEXT = Field(nullable=True, description="grid zone; NULL where the site file names none")
+    ghg_scope: t.TEXT = Field(isin=GhgScope.values(), description="where the kWh belongs")
+    facility_kwh: t.FACILITY_KWH = Field(nullable=True, ge=0, description="to be covered by instruments")
+    location_g: t.GRAMS = Field(nullable=True, ge=0, description="the same electricity, location-based")
+    market_g: t.GRAMS = Field(nullable=True, ge=0, description="market-based; NULL until instruments are known")
+    instruments: t.TEXT = Field(nullable=True, description="contracts, certificates and residual mix that were applied")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["month", "zone", "ghg_scope"]
+        name = "emissions_market"
 
 
 class _Kpis(DataFrameModel):
