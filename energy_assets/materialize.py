@@ -286,7 +286,7 @@ def _record(
                     "content_changed": partition in commit.changed,
                     **((about or {}).get(partition) or {}),
                 },
-                tags=version_tags(commit.fingerprints.get(partition, EMPTY), code_version, inputs),
+                tags=version_tags(context, commit.fingerprints.get(partition, EMPTY), code_version, inputs),
             )
         )
 

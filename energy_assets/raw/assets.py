@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 
 from energy_assets.engine import connection
+from energy_assets.factors.places import site_zones
 from energy_assets.materialize import Published, Reader, Warehouse, check_specs, conclude, publish, table_metadata
 from energy_assets.partitions import OWNERS, SINGLE_RUN, chunks, partition_dates, partitions_of
 from energy_assets.raw.collecting import collect, parse
@@ -123,7 +124,7 @@ def _step_context(site: Site, source: Source, context: dg.AssetExecutionContext)
             landing=warehouse.landing,
             folder=Path(folder),
             site_folder=site.folder,
-            zones=site.zones,
+            zones=site_zones(site),
             now=datetime.now(UTC),
             log=context.log,
             resources={name: getattr(context.resources, name) for name in source.resources},
