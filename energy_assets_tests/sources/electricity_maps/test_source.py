@@ -177,7 +177,8 @@ def test_estimates_are_flagged_and_the_trailing_window_is_pulled_day_by_day(
 
     assert min(estimated) == datetime(2026, 11, 19, 13)
     assert [asked.params["start"][:10] for asked in server.requests] == ["2026-11-18"] * 2 + ["2026-11-19"] * 2
-    assert source.repull(NOW) == DayRange(date(2026, 11, 6), date(2026, 11, 19))
+    assert source.trailing_days == 14
+    assert of(server, access="history").trailing_days == 0
 
 
 def test_days_that_are_not_over_are_not_asked(server: ElectricityMapsServer, step: StepContext) -> None:
