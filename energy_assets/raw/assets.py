@@ -6,13 +6,15 @@ the step fails if one failed. What belongs here: the order of these. What does n
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import ibis
+import ibis.expr.types as ir
 
 from energy_assets.engine import connection
 from energy_assets.factors.places import site_zones
@@ -22,15 +24,21 @@ from energy_assets.raw.collecting import collect, parse
 from energy_assets.site import Site
 from energy_assets.sources.base import Source, StepContext
 from energy_assets.sources.errors import DeniedError, SourceError, TransientError
-from energy_assets.tables import raw_table
+from energy_assets.tables import Table, raw_table
 
 RETRIES, RETRY_WAIT_S = 1, 10
 """How often what time may heal is tried again within the step, beyond the retries of single requests."""
 
 
-def raw_asset(source: Source, site: Site) -> dg.AssetsDefinition:
-    """The asset `raw/<source name>`: landing objects of each partition, and the rows parsed from them."""
-    table = raw_table(source)
+def raw_asset(source: Source, site: Site, supplied: Collection[str] = ()) -> dg.AssetsDefinition:
+    """The asset `raw/<source name>`: landing objects of each partition, and the rows parsed from them.
+
+    Args:
+        source: Its block in site.yaml.
+        site: The site.
+        supplied: Names of the Dagster resources there are; the source gets those it can use.
+    """
+    table, resources = raw_table(source), source.resources & set(supplied)
 
     @dg.asset(
         key=dg.AssetKey(table.asset),
@@ -41,7 +49,7 @@ def raw_asset(source: Source, site: Site) -> dg.AssetsDefinition:
         owners=OWNERS,
         code_version=source.parser_version,
         check_specs=check_specs(table),
-        required_resource_keys={"warehouse", "duckdb", *source.resources},
+        required_resource_keys={"warehouse", "duckdb", *resources},
         tags={"feed": source.feeds, "kind": source.kind},
         metadata=table_metadata(table, site.disk().path("lake", table.name)),
         description=f"{source.title} `{source.name}`: raw bytes as they came, and the {source.feeds} rows in them.",
@@ -53,7 +61,7 @@ def raw_asset(source: Source, site: Site) -> dg.AssetsDefinition:
             if attempt:
                 context.log.warning(f"{source.name}: trying again what failed, in {RETRY_WAIT_S} s")
                 time.sleep(RETRY_WAIT_S)
-            _collect_all(context, source, site, pending, published)
+            _collect_all(context, source, site, pending, published, resources)
             pending = [day for day in partitions if isinstance(published.failures.get(day), TransientError)]
             if not pending:
                 break
@@ -63,12 +71,17 @@ def raw_asset(source: Source, site: Site) -> dg.AssetsDefinition:
 
 
 def _collect_all(
-    context: dg.AssetExecutionContext, source: Source, site: Site, partitions: Sequence[date], published: Published
+    context: dg.AssetExecutionContext,
+    source: Source,
+    site: Site,
+    partitions: Sequence[date],
+    published: Published,
+    resources: Collection[str],
 ) -> None:
     """Collect and publish, a month of days at a time; refused access ends it, for it would be refused again."""
     left = list(partitions)
     for chunk in chunks(partitions):
-        with _step_context(site, source, context) as step:
+        with _step_context(site, resources, context) as step:
             _collect_chunk(context, source, chunk, step, published)
         left = left[len(chunk) :]
         denied = [error for error in published.failures.values() if isinstance(error, DeniedError)]
@@ -99,7 +112,7 @@ def _collect_chunk(
         Reader(context.resources.warehouse.lake, step.con),
         raw_table(source),
         good,
-        parsed.rows,
+        _complete(parsed.rows, raw_table(source)),
         code_version=source.parser_version,
         describe=lambda rows: _left_out(parsed.notes),
         about={day: {"landing_objects_sha256": collected.editions[day].data_version} for day in good},
@@ -108,13 +121,20 @@ def _collect_chunk(
     published.add(good, commit)
 
 
+def _complete(rows: ir.Table, table: Table) -> ir.Table:
+    """Rows with NULL in the columns that a source cannot tell and the contract lets it leave out."""
+    columns = table.model.to_schema().columns
+    absent = [name for name, column in columns.items() if column.nullable and name not in rows.columns]
+    return rows.mutate(**{name: ibis.null(columns[name].dtype.type) for name in absent})
+
+
 def _left_out(notes: Mapping[str, int]) -> dict[str, Any]:
     """What was left out or replaced while parsing, as numbers the UI draws over time."""
     return {name: dg.MetadataValue.int(count) for name, count in sorted(notes.items())}
 
 
 @contextmanager
-def _step_context(site: Site, source: Source, context: dg.AssetExecutionContext) -> Iterator[StepContext]:
+def _step_context(site: Site, resources: Collection[str], context: dg.AssetExecutionContext) -> Iterator[StepContext]:
     warehouse: Warehouse = context.resources.warehouse
     scratch = warehouse.spill_folder
     scratch.mkdir(parents=True, exist_ok=True)
@@ -127,5 +147,5 @@ def _step_context(site: Site, source: Source, context: dg.AssetExecutionContext)
             zones=site_zones(site),
             now=datetime.now(UTC),
             log=context.log,
-            resources={name: getattr(context.resources, name) for name in source.resources},
+            resources={name: getattr(context.resources, name) for name in resources},
         )

@@ -7,7 +7,7 @@ days down and no others; only refused access ends the collection. Landed bytes s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
@@ -15,7 +15,7 @@ from itertools import groupby
 import ibis
 
 from energy_assets.landing import Edition, Landed
-from energy_assets.periods import DayRange, contiguous
+from energy_assets.periods import DayRange, Month, contiguous
 from energy_assets.secrets import SecretError
 from energy_assets.sources.base import Incomplete, Parsed, Source, StepContext, Unit
 from energy_assets.sources.errors import DeniedError, SourceError
@@ -36,28 +36,31 @@ class Collected:
     failures: dict[date, SourceError] = field(default_factory=dict)
 
 
-def collect(source: Source, days: DayRange, step: StepContext, progress: Progress | None = None) -> Collected:
-    """Fetch and land `days`; publish an edition for each day of which every unit succeeded.
+def collect(
+    source: Source, partitions: Iterable[date], step: StepContext, progress: Progress | None = None
+) -> Collected:
+    """Fetch and land partitions; publish an edition for each of which every unit succeeded.
 
-    Refused access (wrong credentials, say) ends the collection: the days not yet tried fail with it.
+    Refused access (wrong credentials, say) ends the collection: what was not yet tried fails with it.
 
     Args:
         source: What to collect.
-        days: The days wanted.
+        partitions: The days wanted, or the first days of the months.
         step: Where to work.
         progress: Called before each unit with its label, its number from 0 and how many there are.
 
     Returns:
-        Each day is in exactly one of `editions` and `failures`.
+        Each partition is in exactly one of `editions` and `failures`.
 
     Raises:
         SourceError: the plan itself could not be made.
     """
+    landed: dict[date, list[Landed]] = {day: [] for day in sorted(partitions)}
     try:
-        units = list(source.plan(days, step))
+        planned = source.plan(_span(source, min(landed), max(landed)), step)
+        units = [unit for unit in planned if not landed.keys().isdisjoint(unit.days)]
     except SecretError as error:
         raise _denied(source, error) from error
-    landed: dict[date, list[Landed]] = {day: [] for day in days}
     result = Collected()
     for number, unit in enumerate(units):
         if progress:
@@ -71,7 +74,7 @@ def collect(source: Source, days: DayRange, step: StepContext, progress: Progres
             result.failures.update({day: failure for day in sorted(hit) if day in landed})
             if denied:
                 break
-    for day in days:
+    for day in landed:
         if day not in result.failures:
             result.editions[day] = step.landing.publish(source.name, day, tuple(landed[day]))
     return result
@@ -116,16 +119,21 @@ def parse(
     failures: dict[date, SourceError] = {}
     for stretch, objects in _stretches(editions):
         try:
-            parsed = source.parse(objects, stretch, step)
+            parsed = source.parse(objects, _span(source, stretch.first, stretch.last), step)
         except SourceError as error:
             failures.update(dict.fromkeys(stretch, error))
             continue
-        tables.append(parsed.rows.filter(parsed.rows.day.between(stretch.first, stretch.last)))
+        tables.append(parsed.rows.filter(parsed.rows[source.grain].between(stretch.first, stretch.last)))
         notes.update(parsed.notes)
         stored = stored and parsed.stored
     if not tables:
         return None, failures
     return Parsed(ibis.union(*tables) if len(tables) > 1 else tables[0], dict(notes), stored), failures
+
+
+def _span(source: Source, first: date, last: date) -> DayRange:
+    """All days of the partitions from `first` to `last`."""
+    return DayRange(first, last if source.grain == "day" else Month.of(last).days.last)
 
 
 def _stretches(editions: Mapping[date, Edition]) -> Iterator[tuple[DayRange, tuple[Landed, ...]]]:

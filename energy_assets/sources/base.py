@@ -157,6 +157,8 @@ class Source(Strict, ABC):
     title: ClassVar[str]
     engine_kind: ClassVar[str] = "http"
     """Shown as the asset's kind in the Dagster UI, for example `prometheus` or `csv`."""
+    grain: ClassVar[Literal["day", "month"]] = "day"
+    """What one partition of its raw table holds. A monthly source names months by their first days."""
     resources: ClassVar[frozenset[str]] = frozenset()
     """Names of the Dagster resources this kind can use, for example `boto3`. They are handed over in
     `StepContext.resources`; where the composition root supplies none of a name, the source makes its own."""

@@ -239,7 +239,7 @@ class PowerFiles(PlacedSource):
             ),
             raw_sha256=t.origin,
         )
-        return rows.select(*EnergyReadings.to_schema().columns)
+        return rows.select(*(name for name in EnergyReadings.to_schema().columns if name in rows.columns))
 
     def _check_windows(
         self,
