@@ -94,7 +94,7 @@ class Reader:
 
     def __call__(self, table: Table, partitions: Sequence[date]) -> ir.Table:
         """The given partitions of a table."""
-        return self.lake.read(self.con, table.name, table.model, partitions)
+        return self.lake.read(self.con, table, partitions)
 
     def keep(self, rows: ir.Table) -> ir.Table:
         """Compute `rows` once, for a transform that uses them many times."""
@@ -188,12 +188,16 @@ def publish(
     """Replace `days` of a table; yields the failed check and raises, or yields the commit.
 
     Raises:
-        dagster.Failure: the rows break the contract; nothing was committed.
+        dagster.Failure: the rows break the contract; the partitions that do were not committed.
     """
     try:
-        commit = lake.replace(con, table.name, table.model, days, rows, context.run_id, day_by_day=day_by_day)
-    except ContractError as found:
-        error = ContractError(table.name, found.violations, found.examples)
+        commit = lake.replace(con, table, days, rows, context.run_id, day_by_day=day_by_day)
+        for day, count in commit.rows.items():
+            context.add_asset_metadata({"dagster/partition_row_count": count}, partition_key=day.isoformat())
+        yield commit
+        if commit.rejected:
+            raise ContractError.together(table.name, commit.rejected.values())
+    except ContractError as error:
         rules = "; ".join(f"{rule}: {count:,} rows" for rule, count in error.violations.items())
         examples = dg.MetadataValue.md(markdown(error.examples)) if error.examples else "none"
         metadata: dict[str, Any] = {"violations": sum(error.violations.values()), "rules": rules, "examples": examples}
@@ -209,10 +213,7 @@ def publish(
             "days again.",
             metadata=metadata,
             allow_retries=False,
-        ) from found
-    for day, count in commit.rows.items():
-        context.add_asset_metadata({"dagster/partition_row_count": count}, partition_key=day.isoformat())
-    yield commit
+        ) from error
 
 
 def table_asset(

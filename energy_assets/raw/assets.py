@@ -72,7 +72,7 @@ def raw_asset(source: Source, site: Site) -> dg.AssetsDefinition:
             raise failure
         with connection(duckdb) as con:
             lake = warehouse.lake
-            rows = lake.read(con, table.name, table.model, [days.last])
+            rows = lake.read(con, table, [days.last])
             more = {name: dg.MetadataValue.int(count) for name, count in sorted(outcome.notes.items())}
             shown = rows.drop("labels") if "labels" in rows.columns else rows
             done = result(table, lake, outcome.commits, shown, more)
