@@ -21,6 +21,7 @@ from pydantic import Field, PrivateAttr
 
 from energy_assets import __version__
 from energy_assets.contracts.audit import EXAMPLES, ContractError, schema_of
+from energy_assets.contracts.proof import Breaches
 from energy_assets.dagster_internals import version_tags, without_automatic_events
 from energy_assets.engine import connection
 from energy_assets.lake import Commit, Lake
@@ -127,12 +128,12 @@ class Published:
     Attributes:
         rows: Rows of each published partition.
         failures: Why a partition was not published.
-        breaches: Rows that speak against each proof, and how many there are.
+        breaches: What each proof found, commit by commit.
     """
 
     rows: dict[date, int] = field(default_factory=dict)
     failures: dict[date, Exception] = field(default_factory=dict)
-    breaches: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    breaches: dict[str, list[Breaches]] = field(default_factory=dict)
 
     def add(self, partitions: Sequence[date], commit: Commit) -> None:
         """Take in what became of some partitions; an earlier failure of one that is published now is healed."""
@@ -143,7 +144,7 @@ class Published:
                 self.failures.pop(partition, None)
                 self.rows[partition] = commit.rows.get(partition, 0)
         for name, found in commit.breaches.items():
-            self.breaches.setdefault(name, []).extend(found)
+            self.breaches.setdefault(name, []).append(found)
 
 
 def column_schema(model: Any) -> dg.TableSchema:
@@ -358,13 +359,15 @@ def _contract_result(table: Table, failures: Mapping[date, Exception]) -> dg.Ass
 def _proof_results(table: Table, published: Published) -> Iterator[dg.AssetCheckResult]:
     for proof in table.proofs:
         found = published.breaches.get(proof.name, [])
-        examples = {"examples": dg.MetadataValue.md(markdown(found[:EXAMPLES]))} if found else {}
+        count = sum(breaches.count for breaches in found)
+        rows = [row for breaches in found for examples in breaches.examples.values() for row in examples]
+        examples = {"examples": dg.MetadataValue.md(markdown(rows[:EXAMPLES]))} if rows else {}
         yield dg.AssetCheckResult(
-            passed=not found,
+            passed=not count,
             check_name=proof.name,
             asset_key=dg.AssetKey(table.asset),
             severity=dg.AssetCheckSeverity.ERROR if proof.blocking else dg.AssetCheckSeverity.WARN,
-            metadata={"breaches": len(found), **examples},
+            metadata={"breaches": count, **examples},
         )
 
 

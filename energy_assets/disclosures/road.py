@@ -51,8 +51,7 @@ def road(site: Site, report: Path, figure_id: str) -> Tree:
     tables = {
         table.name: lake.read(
             con,
-            table.name,
-            table.model,
+            table,
             [stored.month.first] if table is KPIS_MONTHLY else days,
             stored.versions.get(table.name),
         )
