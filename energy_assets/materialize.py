@@ -1,4 +1,4 @@
-"""From rows to a published table, as every table asset does it: stage, audit, prove, commit, and tell Dagster the truth.
+"""From rows to a published table, as every asset does it: stage, audit, prove, commit, and tell Dagster the truth.
 
 What belongs here: how partitions are published and recorded, each with its own data version, and what is said of
 those that were not. What does not: how rows are made. A bad partition takes no neighbour with it.
@@ -241,7 +241,9 @@ def publish(
         return Commit(None, {}, {}, (), rejected=dict.fromkeys(partitions, error))
     good = [partition for partition in partitions if partition not in commit.rejected]
     if good:
-        _record(context, read.lake, table, good, commit, code_version, upstream, _shown(read, table, good, describe), about)
+        _record(
+            context, read.lake, table, good, commit, code_version, upstream, _shown(read, table, good, describe), about
+        )
     return commit
 
 

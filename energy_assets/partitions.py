@@ -9,7 +9,7 @@ from datetime import date
 import dagster as dg
 
 from energy_assets.site import Site
-from energy_assets.tables import Table
+from energy_assets.tables import SHARED, Grain, Table, raw_table
 
 # Single-run backfills and owners are what this package stands on; the pinned version has them, marked beta.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
@@ -35,6 +35,13 @@ def monthly(site: Site) -> dg.MonthlyPartitionsDefinition:
 def partitions_of(site: Site, table: Table) -> dg.TimeWindowPartitionsDefinition:
     """The partitions of a table, as its grain says."""
     return daily(site) if table.grain == "day" else monthly(site)
+
+
+def tables_of(site: Site, grain: Grain | None = None) -> list[Table]:
+    """Every table that a site has, sources' own first, or those of one grain."""
+    shared = [table for table in SHARED if table.feed is None or site.feeding(table.feed)]
+    every = [*map(raw_table, site.sources), *shared]
+    return [table for table in every if grain in (None, table.grain)]
 
 
 def dependency(table: Table, upstream: Table) -> dg.AssetDep:

@@ -203,7 +203,11 @@ def _execute(
     dagster.add_event_listener(run_id, follow)
     try:
         result = definition.execute_in_process(
-            instance=dagster, run_id=run_id, tags=tags, raise_on_error=False, run_config=QUIET,
+            instance=dagster,
+            run_id=run_id,
+            tags=tags,
+            raise_on_error=False,
+            run_config=QUIET,
             asset_selection=assets,
         )
     except DagsterExecutionInterruptedError as error:
@@ -226,7 +230,7 @@ def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
         materialization = event.step_materialization_data.materialization
         rows = materialization.metadata.get(PARTITION_ROWS)
         if rows is not None:
-            outcome.rows[asset] = outcome.rows.get(asset, 0) + int(rows.value)  # type: ignore[call-overload]
+            outcome.rows[asset] = outcome.rows.get(asset, 0) + int(str(rows.value))
     elif event.event_type_value == "STEP_FAILURE" and _interrupted(event):
         outcome.interrupted = True
     elif event.event_type_value == "STEP_FAILURE":
@@ -243,7 +247,7 @@ def _failed_partitions(event: dg.DagsterEvent) -> frozenset[date]:
     """Which partitions a failed step could not publish; none where it failed as a whole."""
     data = event.step_failure_data.user_failure_data
     named = data.metadata.get(FAILED_PARTITIONS) if data else None
-    return frozenset(map(date.fromisoformat, named.value)) if named else frozenset()  # type: ignore[arg-type]
+    return frozenset(date.fromisoformat(str(day)) for day in named.value) if named else frozenset()  # type: ignore[union-attr]
 
 
 def _interrupted(event: dg.DagsterEvent) -> bool:

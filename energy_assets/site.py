@@ -162,7 +162,9 @@ class Site(Strict):
     storage: StorageBlock = Field(default_factory=StorageBlock)
     engine: Engine = Field(default_factory=Engine)
     sources: list[Any] = Field(description="where data comes from")
-    places: list[SitePlace] = Field(default_factory=list, description="zone, PUE and scope by provider, account, region")
+    places: list[SitePlace] = Field(
+        default_factory=list, description="zone, PUE and scope by provider, account, region"
+    )
     attribution: Attribution = Field(default_factory=Attribution)
     factors: Factors = Field(default_factory=Factors)
     targets: list[Target] = Field(default_factory=list)

@@ -1,8 +1,7 @@
-"""Publishing tells the truth: one materialization and one data version per partition, and no neighbour is taken along."""
+"""Publishing tells the truth: one materialization and one data version per partition; no neighbour is taken along."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -83,7 +82,7 @@ def test_every_partition_has_a_version_of_its_own_and_an_equal_one_when_nothing_
 
 
 @pytest.fixture
-def doubled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def doubled(monkeypatch: pytest.MonkeyPatch) -> None:
     """A transform that counts every kWh of energy twice."""
     right = unified_assets.energy
 
@@ -92,7 +91,6 @@ def doubled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return rows.mutate(energy_kwh=(rows.energy_kwh * 2).cast("decimal(18, 9)"))
 
     monkeypatch.setattr(unified_assets, "energy", wrong)
-    yield
 
 
 @pytest.mark.usefixtures("doubled")

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import ibis
@@ -121,14 +122,12 @@ def filled(rows: ir.Table, places: Mapping[str, Place], ranks: Mapping[str, int]
         *([getattr(place, key) if place else None for _, _, place in blocks] for key in MEMBER[1:]),
     ]
     text = pa.string()
-    schema = pa.schema(
-        [("source", text), ("source_rank", pa.int32()), *((f"block_{key}", text) for key in MEMBER[1:])]
-    )
+    schema = pa.schema([("source", text), ("source_rank", pa.int32()), *((f"block_{key}", text) for key in MEMBER[1:])])
     table = ibis.memtable(pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema))
     joined = rows.inner_join(table, "source")
-    return joined.mutate(
-        **{key: ibis.coalesce(joined[key], joined[f"block_{key}"]) for key in MEMBER[1:]}
-    ).drop(*(f"block_{key}" for key in MEMBER[1:]))
+    return joined.mutate(**{key: ibis.coalesce(joined[key], joined[f"block_{key}"]) for key in MEMBER[1:]}).drop(
+        *(f"block_{key}" for key in MEMBER[1:])
+    )
 
 
 def with_place(rows: ir.Table, places: ir.Table, columns: Sequence[str] = ("pue", "ghg_scope")) -> ir.Table:
@@ -178,7 +177,7 @@ def _stretches(member: Member, block: Place | None, stated: Sequence[SitePlace])
     bounds = {BEGINNING, END} | {day for p in mine for day in (p.valid_from, p.valid_to) if day}
     days = sorted(bounds)
     last: Resolved | None = None
-    for first, after in zip(days, days[1:], strict=False):
+    for first, after in pairwise(days):
         valid = [p for p in mine if (p.valid_from or BEGINNING) <= first and after <= (p.valid_to or END)]
         entry = _resolved(member, block, valid, first, after)
         if last and _values(last) == _values(entry):
@@ -248,5 +247,3 @@ def _named(place: SitePlace) -> str:
 def resolved_for(site: Site, rows: ir.Table) -> pa.Table:
     """The places of all members that occur in rows, as a table for `with_place`."""
     return as_table(resolve(members_of(rows), site.source_places, site.places))
-
-

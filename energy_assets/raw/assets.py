@@ -59,7 +59,7 @@ def raw_asset(source: Source, site: Site, supplied: Collection[str] = ()) -> dg.
         pending = partitions
         for attempt in range(1 + RETRIES):
             if attempt:
-                context.log.warning(f"{source.name}: trying again what failed, in {RETRY_WAIT_S} s")
+                context.log.info(f"{source.name}: trying again what failed, in {RETRY_WAIT_S} s")
                 time.sleep(RETRY_WAIT_S)
             _collect_all(context, source, site, pending, published, resources)
             pending = [day for day in partitions if isinstance(published.failures.get(day), TransientError)]

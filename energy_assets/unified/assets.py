@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable, Mapping
 
 import dagster as dg
 import ibis.expr.types as ir
 
 from energy_assets.factors.tables import uncertainty_pct
-from energy_assets.materialize import Proof, Reader, table_asset
-from energy_assets.partitions import daily
+from energy_assets.materialize import table_asset
 from energy_assets.site import Site
 from energy_assets.sources.base import Feed
 from energy_assets.tables import ACTIVITY, COST, ENERGY, Table, raw_table
 from energy_assets.unified.activity import activity
 from energy_assets.unified.cost import cost
-from energy_assets.unified.energy import energy, joined, overdrawn, unbalanced
+from energy_assets.unified.energy import energy
 
 Transform = Callable[[Mapping[str, ir.Table]], ir.Table]
 """Raw rows by source name to rows of the table."""
@@ -32,8 +30,7 @@ def unified_assets(site: Site) -> list[dg.AssetsDefinition]:
             "measured (`method`), how good that is (`quality_tier`), how much of the hour was observed (`coverage`) "
             "and how uncertain it is. What was not observed is NULL, never 0."
         )
-        proofs = _energy_proofs(site)
-        made.append(_asset(site, ENERGY, "energy", about, lambda raw: _energy(site, raw), _energy_summary, proofs))
+        made.append(_asset(site, ENERGY, "energy", about, lambda raw: _energy(site, raw), _energy_summary))
     if site.feeding("cost"):
         about = (
             "Every charge of every bill once, amounts as printed, by hour, service and owner; FOCUS names in snake "
@@ -53,7 +50,6 @@ def _asset(
     about: str,
     transform: Transform,
     summary: Callable[[ir.Table], ir.Table],
-    proofs: Sequence[Proof] = (),
     *,
     day_by_day: bool = False,
 ) -> dg.AssetsDefinition:
@@ -62,38 +58,15 @@ def _asset(
         site,
         table,
         list(raw.values()),
-        daily(site),
         about,
         lambda read, days: transform({name: read(rows, days) for name, rows in raw.items()}),
         summary,
-        proofs,
         day_by_day=day_by_day,
     )
 
 
-def _energy_proofs(site: Site) -> list[Proof]:
-    raw = {source.name: raw_table(source) for source in site.feeding("energy")}
-
-    def readings(read: Reader, days: Sequence[date]) -> ir.Table:
-        return read.keep(joined({name: read(table, days) for name, table in raw.items()}, site.places))
-
-    return [
-        Proof(
-            "conservation",
-            "For every node and hour, workloads + idle + overhead = the node: nothing is lost or counted twice.",
-            lambda read, days: unbalanced(readings(read, days), read(ENERGY, days)),
-        ),
-        Proof(
-            "meters_hold_devices",
-            "No node's devices report more energy than its own meter; where they do, the meter is not trusted.",
-            lambda read, days: overdrawn(readings(read, days)),
-            dg.AssetCheckSeverity.WARN,
-        ),
-    ]
-
-
 def _energy(site: Site, raw: Mapping[str, ir.Table]) -> ir.Table:
-    return energy(raw, site.places, site.attribution.rules, uncertainty_pct())
+    return energy(raw, site.source_places, site.attribution.rules, uncertainty_pct())
 
 
 def _energy_summary(rows: ir.Table) -> ir.Table:
