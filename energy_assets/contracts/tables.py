@@ -6,18 +6,9 @@ from pandera.ibis import DataFrameModel, Field
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.raw import DEVICE_KINDS, METHODS
+from energy_assets.contracts.vocabulary import WorkloadType
 
-WORKLOAD_TYPES = [
-    "training",
-    "fine_tuning",
-    "inference",
-    "batch",
-    "development",
-    "idle",
-    "overhead",
-    "other",
-    "unknown",
-]
+WORKLOAD_TYPES = WorkloadType.values()
 KPI_DIMENSIONS = ["source", "zone", "project", "model_id", "workload_type"]
 KPI_GRAINS = ["total", *KPI_DIMENSIONS]
 SHA256 = "^[0-9a-f]{64}$"
