@@ -357,3 +357,11 @@ def test_no_energy_is_lost_or_made(readings: dict[tuple[str, tuple[str, str], st
 def total(rows: list[Row], name: str, *kinds: str) -> Decimal:
     mine = (r["energy_kwh"] for r in rows if r["node_id"] == name and r["device_kind"] in kinds)
     return sum((kwh for kwh in mine if kwh is not None), Decimal(0))
+
+
+def test_rows_without_a_region_are_kept_and_meet_each_other() -> None:
+    """Unknown is a value of the key: a plain join would lose the rows or leave the pair apart."""
+    readings = together({"a": [node(10), device("gpu", 6)], "b": [device("gpu", 6)]})
+    nowhere = readings.mutate(region=ibis.null("string"))
+    made = rows_of(CON, energy(nowhere, [], UNCERTAINTY, node_names(nowhere)))
+    assert sorted((r["device_kind"], r["energy_kwh"]) for r in made) == [("gpu", 6), ("rest_of_node", 4)]
