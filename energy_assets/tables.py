@@ -12,6 +12,8 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from energy_assets.contracts import raw, tables
+from energy_assets.contracts.conservation import energy_not_conserved
+from energy_assets.contracts.meters import METERS_COVER_DEVICES, METERS_HOLD_DEVICES
 from energy_assets.contracts.proof import Proof
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.sources.base import Source
@@ -70,12 +72,19 @@ class Table:
         return self.freshness or FRESHNESS[self.grain]
 
 
+CONSERVATION = Proof(
+    "conservation",
+    "For every node and hour, workloads + idle + overhead = the node, as the raw tables tell it: nothing is lost, "
+    "counted twice or moved to another node. Proven before the commit: a day that breaks it is not published.",
+    energy_not_conserved,
+)
 ENERGY = Table(
     "energy",
     tables.Energy,
     ("unified", "energy"),
     feed=Feed.ENERGY,
     identity=("provider", "region", "node_id", "device_id", "hour"),
+    proofs=(CONSERVATION, METERS_HOLD_DEVICES, METERS_COVER_DEVICES),
 )
 COST = Table(
     "cost",

@@ -9,27 +9,10 @@ from __future__ import annotations
 from pandera.ibis import DataFrameModel, Field
 
 from energy_assets.contracts import types as t
+from energy_assets.contracts.vocabulary import DeviceKind, Method
 
-DEVICE_KINDS = [
-    "gpu",
-    "cpu",
-    "dram",
-    "node",
-    "rest_of_node",
-    "instance",
-    "service",
-    "storage",
-    "network",
-]
-METHODS = [
-    "measured_counter",
-    "measured_power",
-    "metered_node",
-    "estimated_utilization",
-    "estimated_capacity",
-    "provider_reported",
-    "spend_proxy",
-]
+DEVICE_KINDS = DeviceKind.values()
+METHODS = Method.values()
 
 
 class EnergyReadings(DataFrameModel):

@@ -6,19 +6,9 @@ from pandera.ibis import DataFrameModel, Field
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.raw import DEVICE_KINDS, METHODS
-from energy_assets.contracts.vocabulary import GhgScope
+from energy_assets.contracts.vocabulary import GhgScope, WorkloadType
 
-WORKLOAD_TYPES = [
-    "training",
-    "fine_tuning",
-    "inference",
-    "batch",
-    "development",
-    "idle",
-    "overhead",
-    "other",
-    "unknown",
-]
+WORKLOAD_TYPES = WorkloadType.values()
 KPI_DIMENSIONS = ["source", "zone", "project", "model_id", "workload_type"]
 KPI_GRAINS = ["total", *KPI_DIMENSIONS]
 SHA256 = "^[0-9a-f]{64}$"
@@ -54,7 +44,7 @@ class Energy(DataFrameModel):
     class Config:
         """Grain and partition of the table."""
 
-        unique = ["hour", "source", "node_id", "device_id", "share_id"]
+        unique = ["hour", "source", "provider", "region", "node_id", "device_id", "share_id"]
         name = "energy"
 
 
@@ -197,7 +187,7 @@ class Emissions(DataFrameModel):
     class Config:
         """Grain of the table."""
 
-        unique = ["hour", "source", "node_id", "device_id", "share_id"]
+        unique = ["hour", "source", "provider", "region", "node_id", "device_id", "share_id"]
         name = "emissions"
 
 
