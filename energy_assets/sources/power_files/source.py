@@ -9,6 +9,7 @@ integral (`energy_assets.sources.power`). Serves `raw/<source>`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import count
@@ -106,7 +107,7 @@ class PowerFiles(PlacedSource):
         return self
 
     def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
-        """One unit per file of windows, and one for all files of readings: what they hold decides who needs them.
+        """One unit per file; what a file holds decides which days get it.
 
         A day gets the files that have readings in it or so near that the interval across midnight can be
         integrated, the files of windows, and every file that cannot be read and may concern it
@@ -117,9 +118,8 @@ class PowerFiles(PlacedSource):
         for file in self._windows_files(step):
             yield Unit(whole, file.name, partial(self._fetch_windows, file, whole, memory))
         files = self._reading_files(step)
-        yield Unit(
-            whole, f"{len(files)} files of {self.path}", partial(self._fetch_readings, files, days, memory, step)
-        )
+        for file in files:
+            yield Unit(whole, file.name, partial(self._fetch_readings, file, files, days, memory, step))
 
     def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """Energy per hour, device and run; readings that were left out are counted in the notes."""
@@ -199,43 +199,45 @@ class PowerFiles(PlacedSource):
         return [self._answer(file, "windows", days, memory.body(file, known))]
 
     def _fetch_readings(
-        self, files: Sequence[SourceFile], days: DayRange, memory: Memory, step: StepContext
+        self, file: SourceFile, files: Sequence[SourceFile], days: DayRange, memory: Memory, step: StepContext
     ) -> Iterator[Fetched | Incomplete]:
-        known, broken = self._looked_into(files, memory, step)
-        memory.save()
-        readable = {name: _days(found.facts) for name, found in known.items()}
-        for file in files:
-            if file.name in broken:
-                last = memory.last(file.name)
-                spoken = (_days(last[0]), last[1]) if last else None
-                concerned = days_concerned(file.name, days, spoken, readable)
-                yield self._unreadable(file, concerned, broken[file.name], step)
-            elif needed := tuple(sorted(day for day in readable[file.name] if day in days)):
-                yield self._landable(file, known[file.name], needed, memory)
+        try:
+            known = memory.know(file, partial(self._days_held, file, step))
+        except DeniedError:
+            raise
+        except SourceError as error:
+            yield self._unreadable(file, files, error, days, memory, step)
+        else:
+            if needed := tuple(sorted(day for day in _days(known.facts) if day in days)):
+                yield self._landable(file, known, needed, memory)
+        if file is files[-1]:
+            memory.save()
 
-    def _looked_into(
-        self, files: Sequence[SourceFile], memory: Memory, step: StepContext
-    ) -> tuple[dict[str, Known], dict[str, SourceError]]:
-        """The days each file matters for, or why it cannot be read, by name."""
-        known: dict[str, Known] = {}
-        broken: dict[str, SourceError] = {}
+    def _readable(self, files: Sequence[SourceFile], memory: Memory, step: StepContext) -> dict[str, set[date]]:
+        """The days of every file that can be read, by name."""
+        readable: dict[str, set[date]] = {}
         for file in files:
-            try:
-                known[file.name] = memory.know(file, partial(self._days_held, file, step))
-            except DeniedError:
-                raise
-            except SourceError as error:
-                broken[file.name] = error
-        return known, broken
+            with suppress(SourceError):
+                readable[file.name] = _days(memory.know(file, partial(self._days_held, file, step)).facts)
+        return readable
 
     def _days_held(self, file: SourceFile, step: StepContext, path: Path, sha256: str) -> list[str]:
         opened = open_file(step.con, _plain(file, step), file.name, self._columns.keys)
         return [day.isoformat() for day in sorted(days_of(step.con, opened, self._columns, self._reach))]
 
     def _unreadable(
-        self, file: SourceFile, concerned: frozenset[date], error: SourceError, step: StepContext
+        self,
+        file: SourceFile,
+        files: Sequence[SourceFile],
+        error: SourceError,
+        days: DayRange,
+        memory: Memory,
+        step: StepContext,
     ) -> Fetched | Incomplete:
         """Bytes that arrived are landed for the days they may concern, so that parsing says what is wrong."""
+        last = memory.last(file.name)
+        spoken = (_days(last[0]), last[1]) if last else None
+        concerned = days_concerned(file.name, days, spoken, self._readable(files, memory, step))
         if not isinstance(error, MalformedError):
             return Incomplete(concerned, error)
         return self._answer(file, "readings", tuple(sorted(concerned)), file.fetch(step.folder))
