@@ -134,7 +134,9 @@ class Cells:
             return "NULL::VARCHAR"
         if self._bill.columns[column].startswith("MAP"):
             return f"{quoted(column)}[{literal(key)}]::VARCHAR"
-        return f"TRY(json_extract_string({self.text(column)}, {literal('$.' + key)}))"
+        nested = self._bill.columns[column].startswith("STRUCT")
+        as_json = f"to_json({quoted(column)})" if nested else self.text(column)
+        return f"TRY(json_extract_string({as_json}, {literal('$.' + key)}))"
 
     def tags_in_columns(self, columns: dict[str, str]) -> str:
         """Labels as a map, from one column per tag key."""
