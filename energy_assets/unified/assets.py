@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import dagster as dg
 import ibis
 import ibis.expr.types as ir
 
+from energy_assets.contracts.bills import CROSS_CHECK
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.factors.places import filled, resolved_for, with_place
 from energy_assets.factors.tables import uncertainty_pct
@@ -16,7 +17,7 @@ from energy_assets.materialize import Reader, table_asset
 from energy_assets.site import Site
 from energy_assets.tables import ACTIVITY, COST, ENERGY, raw_table
 from energy_assets.unified.activity import activity
-from energy_assets.unified.cost import cost
+from energy_assets.unified.cost import bills_held, cost, cross_check, deciding_days, owners
 from energy_assets.unified.energy import energy
 from energy_assets.unified.nodes import node_names
 
@@ -65,9 +66,30 @@ def _cost_asset(site: Site) -> dg.AssetsDefinition:
 
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
         charges = {source.name: read(raw_table(source), days) for source in site.feeding(Feed.COST)}
-        return cost(charges, site.attribution.rules)
+        return cost(
+            charges, site.attribution.rules, _owned(site, read, days, charges), lambda rows: _zoned(site, read, rows)
+        )
 
     return table_asset(site, COST, upstream, about, make, _cost_summary, day_by_day=True)
+
+
+def _owned(site: Site, read: Reader, days: Sequence[date], charges: Mapping[str, ir.Table]) -> ir.Table | None:
+    """Which source counts for each bill, decided over its whole period; what is withheld is shown to the proofs."""
+    if len(charges) < 2:
+        return None
+    periods = ibis.union(*(rows.select("billing_period") for rows in charges.values()), distinct=True)
+    deciding = deciding_days(periods.to_pyarrow()["billing_period"].to_pylist())
+    wider = sorted({*days, *(day for stretch in deciding for day in stretch)})
+    tables = {source.name: raw_table(source) for source in site.feeding(Feed.COST)}
+    held = bills_held({name: read.lake.read(read.con, table, wider) for name, table in tables.items()})
+    owned = read.keep(owners(read.keep(held)))
+    read.note(CROSS_CHECK, read.keep(cross_check(charges, owned)))
+    return owned
+
+
+def _zoned(site: Site, read: Reader, rows: ir.Table) -> ir.Table:
+    """Charges with the grid zone of their region."""
+    return with_place(rows, read.keep(ibis.memtable(resolved_for(site, rows))), ("zone",))
 
 
 def _activity_asset(site: Site) -> dg.AssetsDefinition:
