@@ -33,7 +33,7 @@ import ibis.expr.types as ir
 import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 from obstore.exceptions import BaseError
@@ -53,6 +53,8 @@ from energy_assets.staging import stage, stage_day_by_day
 from energy_assets.storage import Storage
 
 COMMIT_ATTEMPTS = 50
+KEEP_LOGS = PostCommitHookProperties(cleanup_expired_logs=False)
+"""Old versions stay readable: reports pin them, and Delta's default would forget them after 30 days."""
 STALE_STAGING_S = 86_400
 PLACED_FOR_S = AGE.total_seconds() / 2
 """How long placed files may wait for their commit: well before another run takes them for orphans."""
@@ -258,6 +260,7 @@ class Lake:
                 partition_by=[table.partition],
                 storage_options=self._storage.object_options,
                 commit_properties=properties,
+                post_commithook_properties=KEEP_LOGS,
             )
             return 0
         delta.create_write_transaction(
@@ -267,6 +270,7 @@ class Lake:
             partition_by=[table.partition],
             partition_filters=[(table.partition, "in", [day.isoformat() for day in changed])],
             commit_properties=properties,
+            post_commithook_properties=KEEP_LOGS,
         )
         return delta.version() + 1
 
