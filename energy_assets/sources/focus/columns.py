@@ -13,7 +13,7 @@ from typing import Literal
 
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.focus.bill import Bill, literal
-from energy_assets.sources.focus.cells import MONEY, Cell, Cells, RetypedError
+from energy_assets.sources.focus.cells import MONEY, NO_TAGS, Cell, Cells, RetypedError
 
 Layout = Literal["focus", "aws_cur"]
 
@@ -98,6 +98,8 @@ class Charge:
         bad_labels: True where tags are there and cannot be read.
         allocation: `allocated` for a share of a charge that was split, `split` for a line that repeats a part of
             another line, NULL for all others; see `allocation`.
+        tags: JSON text the labels are yet to be made from; a map is dear to write and read, and this one is only
+            needed for the days that are wanted.
     """
 
     cells: dict[str, Cell]
@@ -105,6 +107,7 @@ class Charge:
     labels: str
     bad_labels: str
     allocation: str = "NULL::VARCHAR"
+    tags: str = "NULL::VARCHAR"
 
 
 def layout_of(bill: Bill, wanted: Literal["auto", "focus", "aws_cur"]) -> Layout:
@@ -184,7 +187,8 @@ def _focus(bill: Bill) -> Charge:
         return cells.text(column(name))
 
     named = next(name for name in PROVIDER_COLUMNS if column(name))
-    labels, bad_labels = _focus_labels(cells, column)
+    tags = None if cells.has(column("AllocatedTags")) else cells.json_text(column("Tags"))
+    labels, bad_labels = (NO_TAGS, "false") if tags else _focus_labels(cells, column)
     billing_account, allocated = text("BillingAccountId"), text("AllocatedMethodId")
     return Charge(
         cells={
@@ -225,6 +229,7 @@ def _focus(bill: Bill) -> Charge:
         labels=labels,
         bad_labels=bad_labels,
         allocation=f"CASE WHEN {allocated} IS NOT NULL THEN 'allocated' END",
+        tags=tags or "NULL::VARCHAR",
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 import ibis
 import ibis.expr.types as ir
@@ -24,7 +25,7 @@ from energy_assets.sources.base import Parsed, StepContext
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.focus.allocation import ALLOCATED, SPLIT, repeats_its_shares
 from energy_assets.sources.focus.bill import Bill, literal, malformed, open_bill, require_whole, sha256_of, unpacked
-from energy_assets.sources.focus.cells import Cell
+from energy_assets.sources.focus.cells import Cell, json_tags
 from energy_assets.sources.focus.columns import Charge, charge_of, layout_of
 
 Wanted = Literal["auto", "focus", "aws_cur"]
@@ -95,7 +96,7 @@ def _shares_of_text(con: Any, bill: Bill, wanted: Wanted, folder: Path) -> list[
 
 
 def rewrite(con: Any, path: Path, name: str, wanted: Wanted, sha256: str, to: Path) -> None:
-    """Write the charges of a bill as Parquet: the contract's columns, `allocation` (see `Charge`) and two flags.
+    """Write the charges of a bill as Parquet: the contract's columns, what `Charge` adds, two flags.
 
     The flags are `rounded` (an amount has more than 18 decimals) and `bad_labels` (tags are no JSON object).
 
@@ -124,11 +125,11 @@ def rewrite(con: Any, path: Path, name: str, wanted: Wanted, sha256: str, to: Pa
     with unpacked(bill, to.parent) as plain:
         query = f"""
             COPY (
-                SELECT {columns}, allocation, coalesce({rounded or "false"}, false) AS rounded, bad_labels,
+                SELECT {columns}, tags, allocation, coalesce({rounded or "false"}, false) AS rounded, bad_labels,
                     {_wrong(charge.cells)} AS wrong
                 FROM (
                     SELECT {_named(charge.cells)}, {texts}, {charge.labels} AS labels,
-                        {charge.bad_labels} AS bad_labels, {charge.allocation} AS allocation
+                        {charge.bad_labels} AS bad_labels, {charge.allocation} AS allocation, {charge.tags} AS tags
                     FROM {plain.scan})
             ) TO {literal(str(partial))} (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})"""  # noqa: S608
         with malformed(name, plain.path):
@@ -170,7 +171,7 @@ def charges(
         nothing = step.con.sql("SELECT 1 AS one WHERE false")
         empty = nothing.select(**{name: ibis.null(kind) for name, kind in SCHEMA.items()})
         return Parsed(empty, {"days_without_charges": len(days)})
-    table: ir.Table = step.con.read_parquet([files[sha256] for sha256 in sorted(files)])
+    table = _typed(step.con, [files[sha256] for sha256 in sorted(files)])
     rows = table.filter(table.day.between(days.first, days.last))
     if within_period:
         rows = rows.filter(rows.day.truncate("M") <= rows.billing_period.truncate("M"))
@@ -193,6 +194,20 @@ def charges(
     notes["amounts_rounded_to_18_decimals"] = int(counts["rounded"] or 0)
     notes["unreadable_tags_dropped"] = int(counts["bad"] or 0)
     return Parsed(rows.select(*SCHEMA), {note: count for note, count in notes.items() if count}, stored=True)
+
+
+def _typed(con: Any, files: Sequence[str]) -> ir.Table:
+    """Rewritten bills, with the labels their tags mean."""
+    labels, bad = json_tags("tags")
+    view = f"bills_{uuid4().hex[:12]}"
+    con.con.execute(
+        f"""CREATE TEMP VIEW {view} AS
+        SELECT * REPLACE (CASE WHEN tags IS NULL THEN labels ELSE {labels} END AS labels,
+            bad_labels OR {bad} AS bad_labels)
+        FROM read_parquet([{", ".join(literal(file) for file in files)}])"""  # noqa: S608
+    )
+    rows: ir.Table = con.table(view)
+    return rows
 
 
 def _read(con: Any, path: Path, name: str, wanted: Wanted) -> tuple[Bill, Charge]:
