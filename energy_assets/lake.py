@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import shutil
 import socket
@@ -22,7 +23,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -32,9 +33,10 @@ import ibis.expr.types as ir
 import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, create_table_with_add_actions
+from obstore.exceptions import BaseError
 
 from energy_assets.contracts.audit import (
     Audited,
@@ -46,11 +48,18 @@ from energy_assets.contracts.audit import (
 )
 from energy_assets.contracts.proof import Breaches, StagedProof
 from energy_assets.contracts.statistics import proven
+from energy_assets.orphans import AGE, sweep
 from energy_assets.staging import stage, stage_day_by_day
 from energy_assets.storage import Storage
 
 COMMIT_ATTEMPTS = 50
+KEEP_LOGS = PostCommitHookProperties(cleanup_expired_logs=False)
+"""Old versions stay readable: reports pin them, and Delta's default would forget them after 30 days."""
 STALE_STAGING_S = 86_400
+PLACED_FOR_S = AGE.total_seconds() / 2
+"""How long placed files may wait for their commit: well before another run takes them for orphans."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -204,6 +213,7 @@ class Lake:
         self, table: StoredTable, partitions: list[date], staged: list[Path], audited: Audited, run_id: str
     ) -> Commit:
         adds: dict[date, list[AddAction]] = {}
+        began = time.time()
         for _ in range(COMMIT_ATTEMPTS):
             # Every attempt starts from the newest version: another run may have published the same partitions.
             delta = self._delta(table.name)
@@ -215,6 +225,8 @@ class Lake:
             for part in changed:
                 if part not in adds:
                     adds[part] = list(self._place(table, part, staged, audited))
+            if time.time() - began > PLACED_FOR_S:
+                raise RuntimeError(f"{table.name}: files have waited too long for their commit; run it again")
             try:
                 version = self._commit(table, delta, changed, adds, run_id)
             except (CommitFailedError, DeltaError) as error:
@@ -222,6 +234,7 @@ class Lake:
                     raise
                 time.sleep(0.02)
                 continue
+            self._sweep_orphans(table.name)
             return Commit(version, audited.rows, audited.fingerprints, tuple(changed))
         raise RuntimeError(f"{table.name}: {COMMIT_ATTEMPTS} other commits came first; run the same partitions again")
 
@@ -247,6 +260,7 @@ class Lake:
                 partition_by=[table.partition],
                 storage_options=self._storage.object_options,
                 commit_properties=properties,
+                post_commithook_properties=KEEP_LOGS,
             )
             return 0
         delta.create_write_transaction(
@@ -256,6 +270,7 @@ class Lake:
             partition_by=[table.partition],
             partition_filters=[(table.partition, "in", [day.isoformat() for day in changed])],
             commit_properties=properties,
+            post_commithook_properties=KEEP_LOGS,
         )
         return delta.version() + 1
 
@@ -273,6 +288,7 @@ class Lake:
             if self._storage.is_local:
                 target = Path(self.path(table.name)) / name
                 target.parent.mkdir(parents=True, exist_ok=True)
+                os.utime(path)  # its age counts from now: staging may have taken long
                 path.rename(target)
             else:
                 obstore.put(self._storage.store(), f"lake/{table.name}/{name}", path)
@@ -284,6 +300,22 @@ class Lake:
                 True,
                 json.dumps({"numRecords": records}),
             )
+
+    def _sweep_orphans(self, table: str) -> None:
+        """Remove what failed commits have left, once a day. The run has published: trouble here is not its failure."""
+        path, options = self.path(table), self._storage.object_options
+        try:
+            removed = sweep(
+                self._storage.store(),
+                f"lake/{table}",
+                lambda version: DeltaTable(path, version=version, storage_options=options),
+                datetime.now(UTC),
+            )
+        except (BaseError, DeltaError, OSError) as error:
+            _log.warning("%s: files of failed commits could not be looked for or removed: %s", table, error)
+            return
+        if removed:
+            _log.warning("%s: removed %s files of failed commits: %s …", table, len(removed), removed[0])
 
     @contextmanager
     def _staging(self, table: str) -> Iterator[str]:

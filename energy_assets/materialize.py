@@ -369,6 +369,7 @@ def _proof_results(table: Table, published: Published) -> Iterator[dg.AssetCheck
             check_name=proof.name,
             asset_key=dg.AssetKey(table.asset),
             severity=dg.AssetCheckSeverity.ERROR if proof.blocking else dg.AssetCheckSeverity.WARN,
+            description=f"{count:,} times, for example {_one_line(rows[0])}" if rows else None,
             metadata={"breaches": count, **examples},
         )
 
@@ -453,6 +454,11 @@ def vertical_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     return markdown(
         [{"column": name, **{f"row {number}": row[name] for number, row in enumerate(rows, 1)}} for name in names]
     )
+
+
+def _one_line(row: Mapping[str, Any]) -> str:
+    """A row as a person reads it in a sentence."""
+    return ", ".join(f"{name} {_cell(value)}" for name, value in row.items() if value is not None)
 
 
 def _cell(value: Any) -> str:

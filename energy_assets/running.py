@@ -71,6 +71,7 @@ class Outcome:
         success: Whether every asset was materialized for every partition.
         rows: Rows published by asset.
         failures: Message by asset, for those that failed.
+        warnings: What checks that withhold nothing have found, one line each.
         failed: The partitions of a failed asset that were not published; empty where it failed as a whole.
         done: Assets that were materialized.
         run_ids: The Dagster runs.
@@ -80,6 +81,7 @@ class Outcome:
     success: bool = True
     rows: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
     failed: dict[str, frozenset[date]] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     run_ids: list[str] = field(default_factory=list)
@@ -231,6 +233,8 @@ def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
         rows = materialization.metadata.get(PARTITION_ROWS)
         if rows is not None:
             outcome.rows[asset] = outcome.rows.get(asset, 0) + int(str(rows.value))
+    elif event.event_type_value == "ASSET_CHECK_EVALUATION":
+        outcome.warnings += _warning(event)
     elif event.event_type_value == "STEP_FAILURE" and _interrupted(event):
         outcome.interrupted = True
     elif event.event_type_value == "STEP_FAILURE":
@@ -241,6 +245,14 @@ def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
         if event.event_type_value == "STEP_SUCCESS":
             outcome.done = [*(name for name in outcome.done if name != asset), asset]
         yield Step(asset, kinds[event.event_type_value], "trying again" if "RETRY" in event.event_type_value else "")
+
+
+def _warning(event: dg.DagsterEvent) -> list[str]:
+    """What a check has found that withheld nothing; a check that did is in the message of the failure."""
+    found = event.asset_check_evaluation_data
+    if found.passed or found.severity == dg.AssetCheckSeverity.ERROR:
+        return []
+    return [f"{found.asset_key.to_user_string()}: {found.check_name}: {found.description}"]
 
 
 def _failed_partitions(event: dg.DagsterEvent) -> frozenset[date]:

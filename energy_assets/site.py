@@ -12,14 +12,17 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from energy_assets.contracts.node_names import plain_name
 from energy_assets.contracts.regions import region_key
 from energy_assets.contracts.vocabulary import GhgScope
+from energy_assets.contracts.vocabulary import WorkloadType as WorkloadWord
 from energy_assets.secrets import known_scheme, revealed
 from energy_assets.sources.base import Place, PlacedSource, Source, Strict
 from energy_assets.sources.registry import KINDS, source_class
@@ -27,6 +30,8 @@ from energy_assets.storage import Storage
 
 T = TypeVar("T", bound=BaseModel)
 SITE_VARIABLE = "ENERGY_ASSETS_SITE"
+RESERVED = (WorkloadWord.IDLE.value, WorkloadWord.UNKNOWN.value)
+"""No project and no model may be called so."""
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Named = Annotated[str, StringConstraints(pattern=r"^([^{}]+|\{label:[^{}]+\})$")]
 WorkloadType = Literal["training", "fine_tuning", "inference", "batch", "development", "overhead", "other"]
@@ -148,6 +153,46 @@ class Rule(Strict):
     model_id: Named | None = Field(None, description="a name, or {label:model_name} to take a label's value")
     workload_type: WorkloadType | None = Field(None, description="what the workload does")
 
+    @field_validator("project", "model_id")
+    @classmethod
+    def _not_ours(cls, name: str | None) -> str | None:
+        if name is not None and name.strip().casefold() in RESERVED:
+            raise ValueError(f"{' and '.join(RESERVED)} are what we call energy without an owner; use another name")
+        return name
+
+
+class NodeRule(Strict):
+    """One host and its names: `{name: gpu-a, also: ["10.0.0.7"]}`, or a pattern for many hosts.
+
+    Names are compared without capitals, port and trailing dot, with and without their domain. Exact lines come
+    first, then patterns in the order of the file.
+    """
+
+    name: str = Field(min_length=1, description="the host's one name; with `match`, its groups in braces: '{node}'")
+    also: tuple[str, ...] = Field((), description="other names or addresses of the same host")
+    match: str | None = Field(None, description="regular expression for whole names, such as '(?P<node>gpu-.+)-bmc'")
+    region: str | None = Field(None, description="only hosts of this region; default: of all")
+    metered: bool = Field(True, description="false: the host has no meter, and no check shall ask for one")
+
+    @model_validator(mode="after")
+    def _pattern_fits(self) -> NodeRule:
+        if self.match is None:
+            if set(self.name) & set("{}"):
+                raise ValueError("`name` has braces but there is no `match` whose groups could fill them")
+            return self
+        if self.also:
+            raise ValueError("`also` is for exact names; give the pattern in `match` a line of its own")
+        if re.search(r"\(\?(=|!|<=|<!)|\\[1-9]", self.match):
+            raise ValueError("`match` uses a look-around or back-reference; RE2 has none, write it without")
+        try:
+            groups = set(re.compile(self.match).groupindex)
+        except re.error as error:
+            raise ValueError(f"`match` is no regular expression: {error}") from None
+        absent = sorted(set(re.findall(r"\{([^{}]*)\}", self.name)) - groups)
+        if absent:
+            raise ValueError(f"`name` wants the group {absent[0]!r}; write it in `match` as (?P<{absent[0]}>…)")
+        return self
+
 
 class Attribution(Strict):
     """Who used what."""
@@ -186,6 +231,7 @@ class Site(Strict):
         default_factory=list, description="zone, PUE and scope by provider, account, region"
     )
     attribution: Attribution = Field(default_factory=Attribution)
+    nodes: list[NodeRule] = Field(default_factory=list, description="which names mean the same host")
     factors: Factors = Field(default_factory=Factors)
     targets: list[Target] = Field(default_factory=list)
     folder: Path = Field(Path("."), exclude=True)
@@ -201,6 +247,17 @@ class Site(Strict):
                         f"days ({said}); give them valid_from and valid_to that do not overlap, or remove one"
                     )
         return places
+
+    @field_validator("nodes")
+    @classmethod
+    def _one_name_each(cls, nodes: list[NodeRule]) -> list[NodeRule]:
+        exact = [rule for rule in nodes if rule.match is None]
+        named = [(plain_name(text), rule) for rule in exact for text in (rule.name, *rule.also)]
+        for (text, one), (other_text, other) in combinations(named, 2):
+            overlap = one.region == other.region or None in (one.region, other.region)
+            if text == other_text and overlap and plain_name(one.name) != plain_name(other.name):
+                raise ValueError(f"'{text}' is a name of both '{one.name}' and '{other.name}'; leave it in one of them")
+        return nodes
 
     @property
     def source_places(self) -> dict[str, Place]:

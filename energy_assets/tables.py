@@ -12,6 +12,9 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from energy_assets.contracts import raw, tables
+from energy_assets.contracts.bills import BILLS_ARE_WHOLE, BILLS_COUNT_ONCE, BILLS_CROSS_CHECK
+from energy_assets.contracts.conservation import energy_not_conserved
+from energy_assets.contracts.meters import METERS_COVER_DEVICES, METERS_HOLD_DEVICES
 from energy_assets.contracts.proof import Proof
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.sources.base import Source
@@ -70,12 +73,19 @@ class Table:
         return self.freshness or FRESHNESS[self.grain]
 
 
+CONSERVATION = Proof(
+    "conservation",
+    "For every node and hour, workloads + idle + overhead = the node, as the raw tables tell it: nothing is lost, "
+    "counted twice or moved to another node. Proven before the commit: a day that breaks it is not published.",
+    energy_not_conserved,
+)
 ENERGY = Table(
     "energy",
     tables.Energy,
     ("unified", "energy"),
     feed=Feed.ENERGY,
     identity=("provider", "region", "node_id", "device_id", "hour"),
+    proofs=(CONSERVATION, METERS_HOLD_DEVICES, METERS_COVER_DEVICES),
 )
 COST = Table(
     "cost",
@@ -83,6 +93,7 @@ COST = Table(
     ("unified", "cost"),
     feed=Feed.COST,
     identity=("provider", "billing_account_id", "billing_period"),
+    proofs=(BILLS_COUNT_ONCE, BILLS_CROSS_CHECK, BILLS_ARE_WHOLE),
 )
 ACTIVITY = Table("activity", tables.Activity, ("unified", "activity"), feed=Feed.ACTIVITY)
 GRID_INTENSITY = Table(

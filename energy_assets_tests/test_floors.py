@@ -16,7 +16,7 @@ FLOORS = (
     ("landing",),
     ("storage",),
     ("contracts",),
-    ("staging",),
+    ("staging", "orphans"),
     ("lake",),
     ("sources",),
     ("tables",),

@@ -6,19 +6,9 @@ from pandera.ibis import DataFrameModel, Field
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.raw import DEVICE_KINDS, METHODS
-from energy_assets.contracts.vocabulary import GhgScope
+from energy_assets.contracts.vocabulary import GhgScope, WorkloadType
 
-WORKLOAD_TYPES = [
-    "training",
-    "fine_tuning",
-    "inference",
-    "batch",
-    "development",
-    "idle",
-    "overhead",
-    "other",
-    "unknown",
-]
+WORKLOAD_TYPES = WorkloadType.values()
 KPI_DIMENSIONS = ["source", "zone", "project", "model_id", "workload_type"]
 KPI_GRAINS = ["total", *KPI_DIMENSIONS]
 SHA256 = "^[0-9a-f]{64}$"
@@ -54,7 +44,7 @@ class Energy(DataFrameModel):
     class Config:
         """Grain and partition of the table."""
 
-        unique = ["hour", "source", "node_id", "device_id", "share_id"]
+        unique = ["hour", "source", "provider", "region", "node_id", "device_id", "share_id"]
         name = "energy"
 
 
@@ -66,8 +56,12 @@ class Cost(DataFrameModel):
     charge_period_start: t.HOUR = Field(description="ChargePeriodStart, UTC")
     charge_period_end: t.HOUR = Field(description="ChargePeriodEnd, UTC, exclusive")
     source: t.TEXT = Field(description="name of the source in site.yaml")
-    provider: t.TEXT = Field(description="aws, gcp, azure, oracle …")
+    billing_period: t.DAY = Field(description="first day of the billing period")
+    provider: t.TEXT = Field(description="aws, gcp, azure, oracle …: whose account the charge is billed to")
+    publisher: t.TEXT = Field(nullable=True, description="PublisherName, else ServiceProviderName: who made or sold it")
+    billing_account_id: t.TEXT = Field(nullable=True, description="BillingAccountId")
     account_id: t.TEXT = Field(nullable=True, description="SubAccountId, else BillingAccountId")
+    invoice_id: t.TEXT = Field(nullable=True, description="InvoiceId; NULL until the charge is invoiced")
     region: t.TEXT = Field(nullable=True, description="RegionId")
     zone: t.TEXT = Field(nullable=True, description="grid zone of the region; NULL until it is mapped")
     project: t.TEXT = Field(description="from the attribution rules; 'unknown' where none matched")
@@ -75,14 +69,25 @@ class Cost(DataFrameModel):
     workload_type: t.TEXT = Field(isin=WORKLOAD_TYPES, description="from the attribution rules")
     workload_id: t.TEXT = Field(nullable=True, description="job, run or endpoint, where a rule names it")
     resource_id: t.TEXT = Field(nullable=True, description="ResourceId")
+    resource_type: t.TEXT = Field(nullable=True, description="ResourceType")
+    instance_type: t.TEXT = Field(nullable=True, description="machine type, as the provider spells it")
     service_name: t.TEXT = Field(nullable=True, description="ServiceName")
     service_category: t.TEXT = Field(nullable=True, description="ServiceCategory")
     sku_id: t.TEXT = Field(nullable=True, description="SkuId")
+    sku_meter: t.TEXT = Field(nullable=True, description="SkuMeter: what is metered")
+    sku_price_id: t.TEXT = Field(nullable=True, description="SkuPriceId")
     charge_category: t.TEXT = Field(
         isin=["Usage", "Purchase", "Tax", "Credit", "Adjustment"], description="ChargeCategory"
     )
+    charge_class: t.TEXT = Field(nullable=True, description="ChargeClass: Correction, or NULL")
+    charge_description: t.TEXT = Field(nullable=True, description="ChargeDescription")
+    commitment_discount_id: t.TEXT = Field(nullable=True, description="CommitmentDiscountId")
+    commitment_discount_status: t.TEXT = Field(nullable=True, description="CommitmentDiscountStatus: Used, Unused")
     consumed_quantity: t.MONEY = Field(nullable=True, description="ConsumedQuantity, as printed")
     consumed_unit: t.TEXT = Field(nullable=True, description="ConsumedUnit")
+    pricing_quantity: t.MONEY = Field(nullable=True, description="PricingQuantity, as printed")
+    pricing_unit: t.TEXT = Field(nullable=True, description="PricingUnit")
+    list_unit_price: t.MONEY = Field(nullable=True, description="ListUnitPrice, as printed")
     billed_cost: t.MONEY = Field(description="BilledCost, as printed")
     effective_cost: t.MONEY = Field(nullable=True, description="EffectiveCost, as printed")
     list_cost: t.MONEY = Field(nullable=True, description="ListCost, as printed")
@@ -197,7 +202,7 @@ class Emissions(DataFrameModel):
     class Config:
         """Grain of the table."""
 
-        unique = ["hour", "source", "node_id", "device_id", "share_id"]
+        unique = ["hour", "source", "provider", "region", "node_id", "device_id", "share_id"]
         name = "emissions"
 
 

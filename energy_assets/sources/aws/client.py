@@ -18,7 +18,7 @@ from obstore.store import S3Store
 from energy_assets.periods import Month
 from energy_assets.sources.aws.session import DEFAULT_REGION, open_session
 from energy_assets.sources.buckets import STORE_ERRORS, classified, settings
-from energy_assets.sources.errors import SourceError, TransientError
+from energy_assets.sources.errors import DeniedError, SourceError, TransientError
 from energy_assets.sources.files import SourceFile
 from energy_assets.sources.focus.deliveries import listed_files
 
@@ -75,14 +75,17 @@ class ExportBucket:
         return found
 
     def data_files(self) -> dict[str, SourceFile]:
-        """Every data file there is, by key.
+        """Every data file there is, by key; none where the role may not list them (`delivered` asks one by one).
 
         List them after the manifests: a delivery that begins in between then shows files younger than its manifest.
 
         Raises:
             SourceError: see `manifests`.
         """
-        return self._list(f"{self._root}/data/")
+        try:
+            return self._list(f"{self._root}/data/")
+        except DeniedError:
+            return {}
 
     def data_keys(self, manifest: Manifest, body: bytes) -> list[str]:
         """The keys of the data files a manifest lists, whether it spells them as urls, keys or names.
