@@ -20,6 +20,7 @@ import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from energy_assets.contracts.node_names import plain_name
+from energy_assets.contracts.regions import region_key
 from energy_assets.contracts.vocabulary import GhgScope
 from energy_assets.contracts.vocabulary import WorkloadType as WorkloadWord
 from energy_assets.secrets import known_scheme, revealed
@@ -37,6 +38,10 @@ WorkloadType = Literal["training", "fine_tuning", "inference", "batch", "develop
 
 _SECRETIVE = re.compile(r"secret|token|password|sas_|_key$")
 """Keys whose values are secrets: never in the clear, never repeated in a message."""
+
+
+STATED_OF_A_PLACE = ("zone", "pue", "ghg_scope")
+"""What a place decides; each is taken from the most specific that states it."""
 
 
 class SiteError(Exception):
@@ -90,11 +95,14 @@ class Engine(Strict):
 
 
 class SitePlace(Strict):
-    """What the site knows of a provider, an account or a region: goes before the table of cloud regions."""
+    """What the site knows of a provider, an account or a region: goes before the table of cloud regions.
 
-    provider: str = Field(description="aws, gcp, azure, onprem …")
-    account_id: str | None = Field(None, description="only this account; default all")
-    region: str | None = Field(None, description="only this region; default all")
+    One that names a region and nothing else says that there are machines; the table of cloud regions says the rest.
+    """
+
+    provider: str = Field(min_length=1, description="aws, gcp, azure, onprem …")
+    account_id: str | None = Field(None, min_length=1, description="only this account; default all")
+    region: str | None = Field(None, min_length=1, description="only this region; default all")
     zone: str | None = Field(None, description="grid zone as Electricity Maps names it, for example DE or US-CAL-CISO")
     pue: Decimal | None = Field(
         None, ge=1, le=5, max_digits=5, decimal_places=3, description="power usage effectiveness of the building"
@@ -105,20 +113,32 @@ class SitePlace(Strict):
 
     @model_validator(mode="after")
     def _says_something(self) -> SitePlace:
-        if self.zone is None and self.pue is None and self.ghg_scope is None:
-            raise ValueError("says nothing; give it a zone, a pue or a ghg_scope")
+        if self.region is None and all(getattr(self, name) is None for name in STATED_OF_A_PLACE):
+            raise ValueError("says nothing; give it a zone, a pue or a ghg_scope, or at least a region")
         if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
             raise ValueError(f"valid_to ({self.valid_to}) is not after valid_from ({self.valid_from})")
         return self
 
-    def contradicts(self, other: SitePlace) -> bool:
-        """Whether both speak of the same thing on the same day and say something else."""
-        mine, its = (self.provider, self.account_id, self.region), (other.provider, other.account_id, other.region)
-        apart = (self.valid_to or date.max) <= (other.valid_from or date.min) or (other.valid_to or date.max) <= (
-            self.valid_from or date.min
-        )
-        pairs = [(getattr(self, name), getattr(other, name)) for name in ("zone", "pue", "ghg_scope")]
-        return mine == its and not apart and any(a is not None and b is not None and a != b for a, b in pairs)
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Provider, region and account it speaks of, in one spelling; empty for all of them."""
+        return (*region_key(self.provider, self.region or ""), (self.account_id or "").strip())
+
+    def holds(self, first: date, after: date) -> bool:
+        """Whether it is valid on every day from `first` to before `after`."""
+        return (self.valid_from or date.min) <= first and after <= (self.valid_to or date.max)
+
+    def contradiction(self, other: SitePlace) -> str | None:
+        """What both say differently of the same place on the same day, as `zone DE and FR`; None if nothing."""
+        start = max(self.valid_from or date.min, other.valid_from or date.min)
+        end = min(self.valid_to or date.max, other.valid_to or date.max)
+        if self.key != other.key or start >= end:
+            return None
+        for name in STATED_OF_A_PLACE:
+            mine, its = getattr(self, name), getattr(other, name)
+            if mine is not None and its is not None and mine != its:
+                return f"{name} {mine} and {its}"
+        return None
 
 
 class Rule(Strict):
@@ -221,10 +241,10 @@ class Site(Strict):
     def _one_voice(cls, places: list[SitePlace]) -> list[SitePlace]:
         for number, place in enumerate(places):
             for before, other in enumerate(places[:number]):
-                if place.contradicts(other):
+                if said := other.contradiction(place):
                     raise ValueError(
-                        f"entries {before + 1} and {number + 1} say different things of the same place on the same "
-                        "days; give them valid_from and valid_to that do not overlap, or remove one"
+                        f"places[{before}] and places[{number}] say different things of the same place on the same "
+                        f"days ({said}); give them valid_from and valid_to that do not overlap, or remove one"
                     )
         return places
 

@@ -12,9 +12,9 @@ the source's own `place` block, then `places` of site.yaml (account and region, 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
@@ -24,13 +24,15 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from energy_assets.contracts.regions import region_key
 from energy_assets.contracts.vocabulary import GhgScope
-from energy_assets.factors.tables import CloudRegion, cloud_regions
+from energy_assets.factors.tables import cloud_regions
 from energy_assets.site import Site, SitePlace
 from energy_assets.sources.base import Place
 
 MEMBER = ("source", "provider", "account_id", "region")
 BEGINNING, END = date.min, date.max
+ON_PREMISES = "onprem"
 _SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in MEMBER),
@@ -42,8 +44,6 @@ _SCHEMA = pa.schema(
         *((name, pa.string()) for name in ("zone_from", "pue_from", "scope_from")),
     ]
 )
-_AWS_ZONE = re.compile(r"^([a-z]{2}(?:-[a-z]+)+-\d)[a-z]$")
-_GCP_ZONE = re.compile(r"^([a-z]+-[a-z]+\d+)-[a-z]$")
 
 
 @dataclass(frozen=True)
@@ -80,14 +80,21 @@ class Resolved:
 
 
 def resolve(members: Iterable[Member], places: Mapping[str, Place], stated: Sequence[SitePlace]) -> list[Resolved]:
-    """The place of each member, one entry per stretch of days with the same values.
+    """The place of each member, one entry per longest stretch of days with the same values from the same tellers.
 
     Args:
         members: Distinct combinations that rows have.
         places: The `place` block of each source that has one.
         stated: `places` of site.yaml.
     """
-    return [entry for member in members for entry in _stretches(member, places.get(member.source), stated)]
+    by_key: dict[tuple[str, str, str], list[tuple[str, SitePlace]]] = defaultdict(list)
+    for number, place in enumerate(stated):
+        by_key[place.key].append((f"site.yaml places[{number}]", place))
+    return [
+        entry
+        for member in dict.fromkeys(members)
+        for entry in _stretches(member, places.get(member.source), _speaking_of(member, by_key))
+    ]
 
 
 def as_table(resolved: Sequence[Resolved]) -> pa.Table:
@@ -102,13 +109,16 @@ def as_table(resolved: Sequence[Resolved]) -> pa.Table:
 
 
 def members_of(rows: ir.Table) -> list[Member]:
-    """The distinct members of rows with source, provider, account_id and region."""
-    found = rows.select(*MEMBER).distinct().order_by(*MEMBER).to_pyarrow().to_pylist()
+    """The distinct members of rows with source, provider, account_id and region; none for rows without a provider."""
+    known = rows.filter(rows.provider.notnull())
+    found = known.select(*MEMBER).distinct().order_by(*MEMBER).to_pyarrow().to_pylist()
     return [Member(**row) for row in found]
 
 
 def filled(rows: ir.Table, places: Mapping[str, Place], ranks: Mapping[str, int]) -> ir.Table:
     """Readings of all sources with the place of their source's block where they name none, and their source's rank.
+
+    A row of another provider than the block's keeps its account and region NULL: the block does not speak of it.
 
     Args:
         rows: With `source` and, nullable, provider, account_id and region.
@@ -125,13 +135,16 @@ def filled(rows: ir.Table, places: Mapping[str, Place], ranks: Mapping[str, int]
     schema = pa.schema([("source", text), ("source_rank", pa.int32()), *((f"block_{key}", text) for key in MEMBER[1:])])
     table = ibis.memtable(pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema))
     joined = rows.inner_join(table, "source")
-    return joined.mutate(**{key: ibis.coalesce(joined[key], joined[f"block_{key}"]) for key in MEMBER[1:]}).drop(
-        *(f"block_{key}" for key in MEMBER[1:])
-    )
+    meant = joined.provider.isnull() | (joined.provider == joined.block_provider)
+    own = {key: ibis.coalesce(joined[key], ibis.ifelse(meant, joined[f"block_{key}"], None)) for key in MEMBER[1:]}
+    return joined.mutate(**own).drop(*(f"block_{key}" for key in MEMBER[1:]))
 
 
 def with_place(rows: ir.Table, places: ir.Table, columns: Sequence[str] = ("pue", "ghg_scope")) -> ir.Table:
     """Rows with `columns` of their place on their day; NULL where the member has none.
+
+    One hash join, whatever the number of sources, accounts and regions. What a row says already stays: only its NULLs
+    are filled.
 
     Args:
         rows: With day and the columns of a member.
@@ -146,7 +159,21 @@ def with_place(rows: ir.Table, places: ir.Table, columns: Sequence[str] = ("pue"
     )
     same = [rows[key].identical_to(named[f"place_{key}"]) for key in MEMBER]
     joined = rows.left_join(named, [*same, rows.day >= named.valid_from, rows.day < named.valid_to])
-    return joined.select(*(rows[name] for name in rows.columns), **{c: joined[f"place_{c}"] for c in columns})
+    placed = {
+        name: ibis.coalesce(joined[name], joined[f"place_{name}"]) if name in rows.columns else joined[f"place_{name}"]
+        for name in columns
+    }
+    return joined.select(**{name: joined[name] for name in rows.columns} | placed)
+
+
+def resolved_for(site: Site, rows: ir.Table) -> pa.Table:
+    """The places of all members that occur in rows, as a table for `with_place`.
+
+    Args:
+        site: The site file.
+        rows: With the columns of a member, on a connection.
+    """
+    return as_table(resolve(members_of(rows), site.source_places, site.places))
 
 
 def site_zones(site: Site) -> tuple[str, ...]:
@@ -155,59 +182,64 @@ def site_zones(site: Site) -> tuple[str, ...]:
         Member(name, place.provider, place.account_id, place.region) for name, place in site.source_places.items()
     ]
     members += [Member("", place.provider, place.account_id, place.region) for place in site.places]
-    found = {entry.zone for entry in resolve(members, site.source_places, site.places)}
-    return tuple(sorted(zone for zone in found if zone))
+    return zones_of(resolve(members, site.source_places, site.places))
 
 
-def same_region(provider: str, region: str) -> str:
-    """A region as the table of regions writes it: `us-east-1` for `US-East-1` and for its zone `us-east-1a`.
+def zones_of(resolved: Iterable[Resolved]) -> tuple[str, ...]:
+    """Every grid zone of resolved members, sorted."""
+    return tuple(sorted({entry.zone for entry in resolved if entry.zone}))
 
-    Azure writes both `East US` and `eastus`.
+
+def unknown_regions(resolved: Iterable[Resolved]) -> list[tuple[str, str]]:
+    """Provider and region, as rows spell it ('' for none), of members whose grid zone nobody states on some day.
+
+    Their emissions are NULL and count as not covered, until `places` of site.yaml says where they stand.
     """
-    text = region.strip().lower()
-    if provider == "azure":
-        return text.replace(" ", "")
-    pattern = {"aws": _AWS_ZONE, "gcp": _GCP_ZONE}.get(provider)
-    zone = pattern.match(text) if pattern else None
-    return zone.group(1) if zone else text
+    return sorted({(r.member.provider, r.member.region or "") for r in resolved if r.zone is None})
 
 
-def _stretches(member: Member, block: Place | None, stated: Sequence[SitePlace]) -> Iterator[Resolved]:
-    mine = sorted((p for p in stated if _speaks_of(p, member)), key=_specificity, reverse=True)
-    bounds = {BEGINNING, END} | {day for p in mine for day in (p.valid_from, p.valid_to) if day}
-    days = sorted(bounds)
-    last: Resolved | None = None
-    for first, after in pairwise(days):
-        valid = [p for p in mine if (p.valid_from or BEGINNING) <= first and after <= (p.valid_to or END)]
+def _speaking_of(
+    member: Member, by_key: Mapping[tuple[str, str, str], list[tuple[str, SitePlace]]]
+) -> list[tuple[str, SitePlace]]:
+    """What site.yaml states of a member, the most specific first."""
+    provider, region = region_key(member.provider, member.region or "")
+    account = (member.account_id or "").strip()
+    keys = dict.fromkeys(
+        [(provider, region, account), (provider, region, ""), (provider, "", account), (provider, "", "")]
+    )
+    return [stated for key in keys for stated in by_key.get(key, ())]
+
+
+def _stretches(member: Member, block: Place | None, stated: Sequence[tuple[str, SitePlace]]) -> list[Resolved]:
+    bounds = {BEGINNING, END} | {day for _, place in stated for day in (place.valid_from, place.valid_to) if day}
+    found: list[Resolved] = []
+    for first, after in pairwise(sorted(bounds)):
+        valid = [(teller, place) for teller, place in stated if place.holds(first, after)]
         entry = _resolved(member, block, valid, first, after)
-        if last and _values(last) == _values(entry):
-            last = Resolved(member, last.valid_from, after, *_values(last))
-            continue
-        if last:
-            yield last
-        last = entry
-    if last:
-        yield last
+        if found and replace(found[-1], valid_from=first, valid_to=after) == entry:
+            found[-1] = replace(found[-1], valid_to=after)
+        else:
+            found.append(entry)
+    return found
 
 
-def _values(entry: Resolved) -> Any:
-    return (entry.zone, entry.pue, entry.ghg_scope, entry.said_by)
-
-
-def _resolved(member: Member, block: Place | None, stated: Sequence[SitePlace], first: date, after: date) -> Resolved:
-    layers: list[tuple[str, Place | SitePlace | CloudRegion]] = []
-    if block and _is_at(block, member):
+def _resolved(
+    member: Member, block: Place | None, stated: Sequence[tuple[str, SitePlace]], first: date, after: date
+) -> Resolved:
+    here = region_key(member.provider, member.region or "")
+    layers: list[tuple[str, Any]] = []
+    if block and region_key(block.provider, block.region if member.region else "") == here:
         layers.append((f"place of the source {member.source}", block))
-    layers += [(f"places of site.yaml ({_named(place)})", place) for place in stated]
-    region = member.region and cloud_regions().get((member.provider, same_region(member.provider, member.region)))
-    if region:
+    layers += stated
+    if region := cloud_regions().get(here):
         layers.append(("", region))
     zone, zone_from = _first(layers, "zone")
     pue, pue_from = _first(layers, "pue")
     scope, scope_from = _first(layers, "ghg_scope")
     if scope is None:
-        scope = GhgScope.SCOPE2 if member.provider == "onprem" else GhgScope.SCOPE31
-        scope_from = "on premises" if member.provider == "onprem" else "a bought service"
+        own = here[0] == ON_PREMISES
+        scope = GhgScope.SCOPE2 if own else GhgScope.SCOPE31
+        scope_from = "on premises" if own else "a bought service"
     return Resolved(member, first, after, zone, pue, str(scope), (zone_from, pue_from, scope_from))
 
 
@@ -215,35 +247,5 @@ def _first(layers: Sequence[tuple[str, Any]], name: str) -> tuple[Any, str]:
     for said_by, layer in layers:
         value = getattr(layer, name, None)
         if value is not None:
-            return value, said_by or getattr(layer, f"{name}_source")
+            return value, said_by or layer.teller(name)
     return None, ""
-
-
-def _is_at(block: Place, member: Member) -> bool:
-    same = block.provider == member.provider
-    return same and (
-        member.region is None
-        or same_region(block.provider, block.region) == same_region(member.provider, member.region)
-    )
-
-
-def _speaks_of(place: SitePlace, member: Member) -> bool:
-    if place.provider != member.provider or (place.account_id and place.account_id != member.account_id):
-        return False
-    if place.region is None:
-        return True
-    here = member.region and same_region(member.provider, member.region)
-    return here == same_region(place.provider, place.region)
-
-
-def _specificity(place: SitePlace) -> tuple[bool, bool]:
-    return (place.region is not None, place.account_id is not None)
-
-
-def _named(place: SitePlace) -> str:
-    return ", ".join(part for part in (place.provider, place.account_id, place.region) if part)
-
-
-def resolved_for(site: Site, rows: ir.Table) -> pa.Table:
-    """The places of all members that occur in rows, as a table for `with_place`."""
-    return as_table(resolve(members_of(rows), site.source_places, site.places))

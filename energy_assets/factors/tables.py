@@ -17,22 +17,38 @@ def uncertainty_pct() -> dict[tuple[str, str], Decimal]:
 
 @dataclass(frozen=True)
 class CloudRegion:
-    """A region of a public cloud: its grid zone and PUE, each with who says so; None where nobody does."""
+    """A region of a public cloud: its grid zone and PUE, each with who says so; None where nobody does.
+
+    Attributes:
+        zone: Grid zone as Electricity Maps names it.
+        zone_source: Where the provider says the region stands, and whose grid serves that place.
+        pue: Power usage effectiveness as the provider publishes it.
+        pue_year: Year the PUE is of.
+        pue_source: Publication, and whether the value is of the region or of its whole geography.
+    """
 
     zone: str | None
     zone_source: str
     pue: Decimal | None
+    pue_year: int | None
     pue_source: str
+
+    def teller(self, name: str) -> str:
+        """Who states its `zone` or its `pue`."""
+        if name == "zone":
+            return f"cloud_regions.csv: {self.zone_source}"
+        return f"cloud_regions.csv: {self.pue_source} ({self.pue_year})"
 
 
 @cache
 def cloud_regions() -> dict[tuple[str, str], CloudRegion]:
-    """The public regions of AWS, Google Cloud and Azure by (provider, region)."""
+    """The public regions of AWS, Google Cloud and Azure by (provider, region), spelled as `region_key` does."""
     return {
         (row["provider"], row["region"]): CloudRegion(
             row["zone"] or None,
             row["zone_source"],
             Decimal(row["pue"]) if row["pue"] else None,
+            int(row["pue_year"]) if row["pue_year"] else None,
             row["pue_source"],
         )
         for row in _rows("cloud_regions.csv")
