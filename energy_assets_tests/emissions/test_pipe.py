@@ -6,6 +6,7 @@ from decimal import Decimal, localcontext
 from typing import Any
 
 import ibis
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -120,8 +121,8 @@ def test_grams_have_the_interval_of_energy_and_factor_together_or_none(
 
 def test_market_based_electricity_is_summed_by_month_zone_and_scope() -> None:
     rows = made([{"device_id": "a"}, {"device_id": "b", "zone": None}, {"device_id": "c"}], [{}])
-    schema = {name: dtype for name, dtype in schema_of(Emissions).items()}
-    kept = CON.create_table("all_emissions", ibis.memtable(rows, schema=schema), overwrite=True, temp=True)
+    content = pa.Table.from_pylist(rows, schema=schema_of(Emissions).to_pyarrow())
+    kept = CON.create_table("all_emissions", content, overwrite=True, temp=True)
     found = sorted(rows_of(CON, market(kept)), key=lambda row: row["zone"] or "")
     assert [(r["month"], r["zone"], r["ghg_scope"], r["market_g"]) for r in found] == [
         (DAY.replace(day=1), None, "scope2", None), (DAY.replace(day=1), "DE", "scope2", None),
