@@ -1,7 +1,7 @@
 """Collecting a source: run its plan, land what comes, publish the days that are whole, parse them.
 
 What belongs here: the rules that hold for every source, whatever it speaks. A unit that fails takes its own
-days down and no others; landed bytes stay in any case.
+days down and no others; only refused access ends the collection. Landed bytes stay in any case.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import ibis
 
 from energy_assets.landing import Edition, Landed
 from energy_assets.periods import DayRange, contiguous
-from energy_assets.sources.base import Parsed, Source, StepContext
-from energy_assets.sources.errors import MalformedError, PermanentError, SourceError
+from energy_assets.secrets import SecretError
+from energy_assets.sources.base import Incomplete, Parsed, Source, StepContext, Unit
+from energy_assets.sources.errors import DeniedError, SourceError
 
 Progress = Callable[[str, int, int], None]
 
@@ -38,28 +39,37 @@ class Collected:
 def collect(source: Source, days: DayRange, step: StepContext, progress: Progress | None = None) -> Collected:
     """Fetch and land `days`; publish an edition for each day of which every unit succeeded.
 
-    A permanent error (wrong credentials, say) ends the collection: the days not yet tried fail with it.
+    Refused access (wrong credentials, say) ends the collection: the days not yet tried fail with it.
+
+    Args:
+        source: What to collect.
+        days: The days wanted.
+        step: Where to work.
+        progress: Called before each unit with its label, its number from 0 and how many there are.
+
+    Returns:
+        Each day is in exactly one of `editions` and `failures`.
 
     Raises:
         SourceError: the plan itself could not be made.
     """
-    units = list(source.plan(days, step))
+    try:
+        units = list(source.plan(days, step))
+    except SecretError as error:
+        raise _denied(source, error) from error
     landed: dict[date, list[Landed]] = {day: [] for day in days}
     result = Collected()
     for number, unit in enumerate(units):
         if progress:
             progress(unit.label, number, len(units))
         try:
-            for fetched in unit.fetch():
-                stored = step.landing.put(source.name, fetched, step.now)
-                for day in fetched.days:
-                    if day in landed:
-                        landed[day].append(stored)
-        except SourceError as error:
-            stopped = isinstance(error, PermanentError)
-            hit = {day for later in units[number:] for day in later.days} if stopped else set(unit.days)
-            result.failures.update({day: error for day in sorted(hit) if day in landed})
-            if stopped:
+            result.failures.update(_land(source, unit, landed, step))
+        except (SourceError, SecretError) as caught:
+            failure = caught if isinstance(caught, SourceError) else _denied(source, caught)
+            denied = isinstance(failure, DeniedError)
+            hit = {day for later in units[number:] for day in later.days} if denied else set(unit.days)
+            result.failures.update({day: failure for day in sorted(hit) if day in landed})
+            if denied:
                 break
     for day in days:
         if day not in result.failures:
@@ -67,13 +77,38 @@ def collect(source: Source, days: DayRange, step: StepContext, progress: Progres
     return result
 
 
+def _land(
+    source: Source, unit: Unit, landed: Mapping[date, list[Landed]], step: StepContext
+) -> dict[date, SourceError]:
+    """Land what a unit brings, day by day into `landed`; returns the days it could not deliver whole."""
+    incomplete: dict[date, SourceError] = {}
+    for brought in unit.fetch():
+        if isinstance(brought, Incomplete):
+            incomplete.update({day: brought.error for day in sorted(brought.days) if day in landed})
+            continue
+        stored = step.landing.put(source.name, brought, step.now)
+        for day in brought.days:
+            if day in landed:
+                landed[day].append(stored)
+    return incomplete
+
+
+def _denied(source: Source, error: SecretError) -> DeniedError:
+    return DeniedError(f"source '{source.name}': {error}", "It is named in this source's block of site.yaml.")
+
+
 def parse(
     source: Source, editions: Mapping[date, Edition], step: StepContext
 ) -> tuple[Parsed | None, dict[date, SourceError]]:
-    """Parse the editions of several days; days whose bytes are malformed are left out and returned with errors.
+    """Parse the editions of several days; days whose bytes cannot be parsed are left out and returned with errors.
 
     Days that share the same objects are parsed together; the rows of a day depend on its own edition alone. No parsed
     day at all gives None.
+
+    Args:
+        source: Whose objects they are.
+        editions: By day, as `collect` published them.
+        step: Where to work.
     """
     tables: list[ibis.Table] = []
     stored = True
@@ -82,7 +117,7 @@ def parse(
     for stretch, objects in _stretches(editions):
         try:
             parsed = source.parse(objects, stretch, step)
-        except MalformedError as error:
+        except SourceError as error:
             failures.update(dict.fromkeys(stretch, error))
             continue
         tables.append(parsed.rows.filter(parsed.rows.day.between(stretch.first, stretch.last)))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from energy_assets.sources.errors import PermanentError
 from energy_assets.sources.focus.bill import literal, sha256_of
@@ -32,12 +32,26 @@ class Opened:
         path: The local file.
         delivery: Files of one delivery are never compared.
         shares: What it holds.
+        sha256: Of its bytes, where it is known already.
     """
 
     name: str
     path: Path
     delivery: int
     shares: tuple[Share, ...]
+    sha256: str = ""
+
+
+class Holds(Protocol):
+    """What `suspects` must know of a bill."""
+
+    @property
+    def delivery(self) -> int:
+        """Files of one delivery are never compared."""
+
+    @property
+    def shares(self) -> tuple[Share, ...]:
+        """What it holds."""
 
 
 def refuse_same_lines(con: Any, bills: Sequence[Opened], wanted: Wanted, folder: Path) -> None:
@@ -54,25 +68,25 @@ def refuse_same_lines(con: Any, bills: Sequence[Opened], wanted: Wanted, folder:
     Raises:
         PermanentError: names both files, the account, the period and how many lines are the same.
     """
-    suspects = _suspects(bills)
-    if not suspects:
+    pairs = suspects(bills)
+    if not pairs:
         return
     typed: dict[int, str] = {}
     hashes: dict[int, str] = {}
-    for number in sorted({n for pair in suspects for n in pair}):
+    for number in sorted({n for pair in pairs for n in pair}):
         bill = bills[number]
-        hashes[number] = sha256_of(bill.path)
+        hashes[number] = bill.sha256 or sha256_of(bill.path)
         target = typed_file(folder, hashes[number], wanted)
         if not target.exists():
             rewrite(con, bill.path, bill.name, wanted, hashes[number], target)
         typed[number] = str(target)
-    for one, other in sorted(suspects):
+    for one, other in sorted(pairs):
         if hashes[one] != hashes[other]:
             _compare(con, bills[one], bills[other], typed[one], typed[other])
 
 
-def _suspects(bills: Sequence[Opened]) -> set[tuple[int, int]]:
-    """Pairs of files of different deliveries that speak of the same account, period and day."""
+def suspects(bills: Sequence[Holds]) -> set[tuple[int, int]]:
+    """Pairs of files of different deliveries that speak of the same account, period and day, by their position."""
     holders: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for number, bill in enumerate(bills):
         for share in bill.shares:
