@@ -16,6 +16,7 @@ from energy_assets.site import Site, SiteError
 
 MADE_BY_SOURCES = frozenset({"boto3"})
 """What a source makes for itself from its own block where nobody passes one; it finds None and knows."""
+NONE = dg.ResourceDefinition.none_resource()
 
 
 def site_resources(site: Site, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def site_resources(site: Site, given: Mapping[str, Any] | None = None) -> dict[s
     for source in site.sources:
         for name in sorted(source.resources - resources.keys()):
             if name in MADE_BY_SOURCES:
-                resources[name] = dg.ResourceDefinition.none_resource()
+                resources[name] = NONE
                 continue
             raise SiteError(
                 f"source {source.name} ({source.kind}) needs the Dagster resource {name!r}, which is not there. "
