@@ -18,6 +18,7 @@ from energy_assets.partitions import OWNERS
 from energy_assets.running import instance
 from energy_assets.site import Site, SiteError, load_site
 from energy_assets.sources.intensity_files.source import IntensityFiles
+from energy_assets.tables import FRESHNESS
 from energy_assets_tests.small_site import DAYS, SmallRun, write_site
 
 EVERY_FEED = """
@@ -84,7 +85,8 @@ def test_a_site_without_a_feed_has_none_of_its_assets(tmp_path: Path) -> None:
     defs = build_defs(site)
     dg.Definitions.validate_loadable(defs)
     assert set(nodes(defs)) == {
-        "raw/meters", "unified/energy", "emissions/hourly", "emissions/market", "kpi/daily", "kpi/monthly", "disclosure/ml_sustainability",
+        "raw/meters", "unified/energy", "emissions/hourly", "emissions/market",
+        "kpi/daily", "kpi/monthly", "disclosure/ml_sustainability",
     }  # fmt: skip
 
 
