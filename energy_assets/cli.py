@@ -194,10 +194,10 @@ def demo(folder: Path, days: int) -> None:
 
 def _run(site: Site, days: DayRange, command: str) -> bool:
     with _resumable(command):
-        from energy_assets.running import daily_assets, run_days
+        from energy_assets.running import run_assets, run_days
 
         out.print(f"Materializing {len(days)} {'day' if len(days) == 1 else 'days'} ({days}).")
-        with _progress_bar(len(daily_assets(site)) + 1) as listen:
+        with _progress_bar(len(run_assets(site))) as listen:
             outcome = run_days(site, days, listen)
     for warning in outcome.warnings:
         err.print(f"[yellow]! {escape(warning)}[/]", soft_wrap=True)

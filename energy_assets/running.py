@@ -29,7 +29,7 @@ from energy_assets.operations.schedules import (
     daily_selection,
     range_tags,
 )
-from energy_assets.partitions import daily
+from energy_assets.partitions import daily, tables_of
 from energy_assets.periods import DayRange, Month, contiguous
 from energy_assets.site import Site
 
@@ -121,6 +121,11 @@ def instance(site: Site) -> Iterator[dg.DagsterInstance]:
 def daily_assets(site: Site) -> list[str]:
     """Every asset a run of days materializes, in order of the road."""
     return _names(build_defs(site), daily_selection(site))
+
+
+def run_assets(site: Site) -> list[str]:
+    """Every asset that `run_days` materializes, in order of the road."""
+    return [*daily_assets(site), *("/".join(table.asset) for table in tables_of(site, "month"))]
 
 
 def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
