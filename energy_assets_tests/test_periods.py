@@ -81,7 +81,8 @@ def test_a_period_is_read_printed_and_knows_its_days(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "26", "2026-Q5", "2026-Q0", "2026-q3", "2026-13", "2026-00", "2026-9", "Q3", "0000", "2026-09-01", "٢٠٢٦"]
+    "text",
+    ["", "26", "2026-Q5", "2026-Q0", "2026-q3", "2026-13", "2026-00", "2026-9", "Q3", "0000", "2026-09-01", "٢٠٢٦"],
 )
 def test_what_is_no_period_is_answered_with_all_that_is_allowed(text: str) -> None:
     with pytest.raises(ValueError, match=r"a month as 2026-09, a quarter as 2026-Q3 \(Q1 to Q4\), a year as 2026$"):

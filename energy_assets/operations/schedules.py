@@ -9,8 +9,9 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from energy_assets.disclosures.asset import disclosure_keys
 from energy_assets.operations.checks import arrival_keys
-from energy_assets.periods import DayRange, Month
+from energy_assets.periods import DayRange, Grain, Month
 from energy_assets.site import Site
 from energy_assets.sources.base import Source
 from energy_assets.tables import raw_table
@@ -36,7 +37,7 @@ def _arrivals(site: Site) -> dg.AssetSelection:
 
 def monthly_selection(site: Site) -> dg.AssetSelection:
     """Everything partitioned by month: indicators and disclosures."""
-    return dg.AssetSelection.assets(dg.AssetKey(["kpi", "monthly"])) | dg.AssetSelection.groups("disclosure")
+    return dg.AssetSelection.assets(dg.AssetKey(["kpi", "monthly"]), *disclosure_keys("month"))
 
 
 def jobs(site: Site) -> list[UnresolvedAssetJobDefinition]:
@@ -47,6 +48,21 @@ def jobs(site: Site) -> list[UnresolvedAssetJobDefinition]:
         dg.define_asset_job("arrivals", _arrivals(site), description="Has every source's last complete day come?"),
         dg.define_asset_job("monthly_indicators", indicators, description="The indicators of one or more months."),
         dg.define_asset_job("monthly", monthly_selection(site), description="Indicators and reports of a month."),
+        *_longer_jobs(),
+    ]
+
+
+def _longer_jobs() -> list[UnresolvedAssetJobDefinition]:
+    """`quarterly` and `yearly`: the reports of longer periods, from the indicators of their months."""
+    grains: tuple[Grain, ...] = ("quarter", "year")
+    return [
+        dg.define_asset_job(
+            f"{grain}ly",
+            dg.AssetSelection.assets(*disclosure_keys(grain)),
+            description=f"Reports of a {grain}, from the indicators of its months.",
+        )
+        for grain in grains
+        if disclosure_keys(grain)
     ]
 
 

@@ -16,7 +16,8 @@ import ibis
 import pyarrow as pa
 
 from energy_assets.disclosures.inputs import Organisation, ReportInputs, Target
-from energy_assets.periods import Month
+from energy_assets.disclosures.profile import read_profile
+from energy_assets.periods import Period
 
 SUMS = {
     "energy_kwh": ("kWh", "sum(energy_kwh)", "emissions"),
@@ -29,7 +30,7 @@ SUMS = {
     "generated_tokens": ("tokens", "sum(generated_tokens)", "activity"),
     "billed_cost": ("EUR", "sum(billed_cost)", "cost"),
 }
-NAMES = ("kpis_daily", "kpis_monthly", "emissions", "energy", "cost", "activity", "grid_intensity")
+NAMES = ("kpis_daily", "kpis_monthly", "emissions", "cost", "activity", "grid_intensity")
 GRAINS = ("source", "zone", "project", "model_id", "workload_type")
 IT, FACILITY = "sum(energy_kwh)", "sum(facility_kwh)"
 RATIOS = {
@@ -240,7 +241,8 @@ def inputs(company: Company | None = None, *, previous: Company | None = None, *
     settings: dict[str, Any] = {
         "con": con,
         "tables": {name: con.table(name) for name in NAMES},
-        "month": Month.parse(company.first[:7]),
+        "period": Period.parse(company.first[:7]),
+        "profile": read_profile("ml_sustainability"),
         "organisation": Organisation(name="Example AI", currency="EUR", base_year=2025, synthetic=True, lei=None),
         "targets": (
             Target("wh_per_1k_inferences", "Wh per 1,000 requests", 2025, Decimal(45), 2030, Decimal(25)),

@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
+from energy_assets.disclosures.building import build
 from energy_assets.disclosures.inputs import Organisation
-from energy_assets.disclosures.ml_sustainability import build
 from energy_assets.disclosures.render import render
 from energy_assets.disclosures.trace import rows_reader, to_tree, trace, write_page
 from energy_assets_tests.disclosures import company

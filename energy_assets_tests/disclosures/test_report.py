@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from energy_assets.disclosures.building import build
 from energy_assets.disclosures.document import Document, runs_of
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.inputs import Organisation, ReportInputs, Target
-from energy_assets.disclosures.ml_sustainability import build
 from energy_assets.disclosures.trace import Read, rows_reader
 from energy_assets_tests.disclosures import company
 from energy_assets_tests.disclosures.company import Company
@@ -73,7 +73,7 @@ def test_every_figure_that_is_mentioned_exists(document: Document) -> None:
     ("metric", "query"),
     [
         ("facility_kwh", "select sum(facility_kwh) from emissions"),
-        ("energy_kwh", "select sum(energy_kwh) from energy"),
+        ("energy_kwh", "select sum(energy_kwh) from emissions"),
         ("location_g", "select sum(location_g) from emissions"),
         ("upstream_g", "select sum(upstream_g) from emissions"),
         ("requests", "select sum(requests) from activity"),
@@ -110,11 +110,11 @@ def test_an_incomplete_month_is_said_plainly_and_not_extrapolated(document: Docu
     assert note["title"] == "The month is not complete"
     assert [run["figure"] for run in note["runs"] if isinstance(run, dict)] == [
         figure(document, "days_with_data").id,
-        figure(document, "days_in_month").id,
+        figure(document, "days_in_period").id,
     ]
     assert "nothing is extrapolated" in text_of(document)
     assert figure(document, "days_with_data").value == "7"
-    assert figure(document, "days_in_month").value == "30"
+    assert figure(document, "days_in_period").value == "30"
 
 
 def test_tables_add_up_as_printed(document: Document) -> None:

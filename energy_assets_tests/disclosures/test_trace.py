@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from energy_assets.disclosures.building import build
 from energy_assets.disclosures.document import Document
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.inputs import ReportInputs
-from energy_assets.disclosures.ml_sustainability import build
 from energy_assets.disclosures.trace import DIFFERS, EQUAL, Node, rows_reader, trace, write_page
 from energy_assets_tests.disclosures import company
 

@@ -1,10 +1,9 @@
-"""Energy and emissions: the charts of the month and its tables by workload, model, project, zone and boundary."""
+"""Energy and emissions: the charts of the period and its tables by workload, model, project, zone and boundary."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -14,10 +13,21 @@ from energy_assets.disclosures.figure_factory import QUOTIENT, FigureFactory, Me
 from energy_assets.disclosures.figures import Figure, Filter, Selection
 from energy_assets.disclosures.methods import WORKLOADS
 from energy_assets.disclosures.rounding import EXACT, Scale
-from energy_assets.disclosures.sections.charting import by_day_alt, day_names, labelled, plot, totals
-from energy_assets.disclosures.sections.common import Context, largest, smallest, span_words
+from energy_assets.disclosures.sections.charting import (
+    cell,
+    labelled,
+    plot,
+    step_names,
+    step_table,
+    steps_alt,
+    totals,
+)
+from energy_assets.disclosures.sections.common import Context, largest, smallest, steps_words
 from energy_assets.disclosures.text import printable, visible
+from energy_assets.periods import DayRange
 
+#: Name of the figures of this section among what sections share.
+BREAKDOWN = "breakdown"
 #: Rows of a table or bars of a chart; what is left is one row "All others".
 SHOWN = 10
 NO_NAME = {"model_id": "No model named", "project": "Not attributed", "zone": "No zone known"}
@@ -46,11 +56,11 @@ class Breakdown:
         models: IT energy by model, the largest ones.
         projects: IT energy by project, the largest ones.
         per_request: Energy per 1,000 requests by model.
-        energy_by_day: IT energy by day.
-        parts_by_day: IT energy by day and workload type.
-        location_by_day: Location-based emissions by day.
-        upstream_by_day: Upstream emissions by day.
-        lifecycle_by_day: Life-cycle emissions by day.
+        energy_by_step: IT energy by step of the period (day or month).
+        parts_by_step: IT energy by step and workload type.
+        location_by_step: Location-based emissions by step.
+        upstream_by_step: Upstream emissions by step.
+        lifecycle_by_step: Life-cycle emissions by step.
         hours: Mean grid intensity by zone and hour of day.
         main_zone: The zone that supplied most of the energy.
         foots: Which groups add up as printed.
@@ -60,37 +70,44 @@ class Breakdown:
     models: Mapping[str, Figure]
     projects: Mapping[str, Figure]
     per_request: Mapping[str, Figure]
-    energy_by_day: Mapping[date, Figure]
-    parts_by_day: Mapping[date, Mapping[str, Figure]]
-    location_by_day: Mapping[date, Figure]
-    upstream_by_day: Mapping[date, Figure]
-    lifecycle_by_day: Mapping[date, Figure]
+    energy_by_step: Mapping[DayRange, Figure]
+    parts_by_step: Mapping[DayRange, Mapping[str, Figure]]
+    location_by_step: Mapping[DayRange, Figure]
+    upstream_by_step: Mapping[DayRange, Figure]
+    lifecycle_by_step: Mapping[DayRange, Figure]
     hours: Mapping[str, Mapping[int, Figure]]
     main_zone: str | None
     foots: Mapping[str, bool]
 
 
 def breakdown(context: Context) -> Breakdown:
-    """Make the figures, and make them add up where rounding would not."""
-    factory, h = context.factory, context.headline
-    days = factory.days_with_data
+    """The figures, made once for the report, and made to add up where rounding would not."""
+    if BREAKDOWN not in context.shared:
+        context.shared[BREAKDOWN] = _breakdown(context)
+    found: Breakdown = context.shared[BREAKDOWN]
+    return found
+
+
+def _breakdown(context: Context) -> Breakdown:
+    factory = context.factory
+    steps = factory.steps
     kinds = factory.members("workload_type", "energy_kwh")
     workloads = {m.raw: factory.kpi("energy_kwh", m) for m in kinds}
     models, projects = _top(factory, "model_id"), _top(factory, "project")
-    energy_by_day = {day: factory.kpi("energy_kwh", day=day) for day in days}
-    location_by_day = {day: factory.kpi("location_g", day=day) for day in days}
-    upstream_by_day = {day: factory.kpi("upstream_g", day=day) for day in days}
-    lifecycle_by_day = {day: factory.kpi("lifecycle_g", day=day) for day in days}
+    energy_by_step = {step: factory.kpi("energy_kwh", step=step) for step in steps}
+    location_by_step = {step: factory.kpi("location_g", step=step) for step in steps}
+    upstream_by_step = {step: factory.kpi("upstream_g", step=step) for step in steps}
+    lifecycle_by_step = {step: factory.kpi("lifecycle_g", step=step) for step in steps}
     foots = {
-        "workloads": factory.foot(h.it, list(workloads.values())),
-        "models": factory.foot(h.it, list(models.values())),
-        "projects": factory.foot(h.it, list(projects.values())),
-        "energy_by_day": factory.foot(h.it, list(energy_by_day.values())),
-        "location_by_day": factory.foot(h.location, list(location_by_day.values())),
-        "lifecycle_by_day": factory.foot(h.lifecycle, list(lifecycle_by_day.values())),
-        "upstream_by_day": factory.foot(h.upstream, list(upstream_by_day.values())),
+        "workloads": factory.foot(context.figure("energy_kwh"), list(workloads.values())),
+        "models": factory.foot(context.figure("energy_kwh"), list(models.values())),
+        "projects": factory.foot(context.figure("energy_kwh"), list(projects.values())),
+        "energy_by_step": factory.foot(context.figure("energy_kwh"), list(energy_by_step.values())),
+        "location_by_step": factory.foot(context.figure("location_g"), list(location_by_step.values())),
+        "lifecycle_by_step": factory.foot(context.figure("lifecycle_g"), list(lifecycle_by_step.values())),
+        "upstream_by_step": factory.foot(context.figure("upstream_g"), list(upstream_by_step.values())),
     }
-    zones = [row for row in reading.zones(factory.emissions) if row["zone"] != reading.UNKNOWN]
+    zones = [row for row in reading.zones(factory.condensed) if row["zone"] != reading.UNKNOWN]
     by_use = sorted(zones, key=lambda row: -(row["facility_kwh"] or Decimal(0)))
     return Breakdown(
         workloads=workloads,
@@ -99,11 +116,11 @@ def breakdown(context: Context) -> Breakdown:
         per_request={
             m.raw: factory.kpi("wh_per_1k_inferences", m) for m in factory.members("model_id", "requests")[:SHOWN]
         },
-        energy_by_day=energy_by_day,
-        parts_by_day={day: {m.raw: factory.kpi("energy_kwh", m, day=day) for m in kinds} for day in days},
-        location_by_day=location_by_day,
-        upstream_by_day=upstream_by_day,
-        lifecycle_by_day=lifecycle_by_day,
+        energy_by_step=energy_by_step,
+        parts_by_step={step: {m.raw: factory.kpi("energy_kwh", m, step=step) for m in kinds} for step in steps},
+        location_by_step=location_by_step,
+        upstream_by_step=upstream_by_step,
+        lifecycle_by_step=lifecycle_by_step,
         hours=_hours(context, [row["zone"] for row in by_use[: len(ZONE_COLOURS)]]),
         main_zone=by_use[0]["zone"] if by_use else None,
         foots=foots,
@@ -163,10 +180,11 @@ def _hours(context: Context, used: Sequence[str]) -> dict[str, dict[int, Figure]
     return result
 
 
-def energy(context: Context, found: Breakdown) -> Section:
-    """The section."""
+def energy(context: Context) -> Section:
+    """Charts over time, by model and project, and the grid; tables by workload, model, project, zone, boundary."""
+    found = breakdown(context)
     blocks: list[Block] = []
-    if found.energy_by_day:
+    if found.energy_by_step:
         blocks.append(charts(_emissions_chart(context, found)))
     pair = [c for c in (_bars(context, found.models, "model"), _bars(context, found.projects, "project")) if c]
     if pair:
@@ -185,30 +203,35 @@ def energy(context: Context, found: Breakdown) -> Section:
     return Section("energy", "Energy and emissions", blocks)
 
 
-def energy_chart(context: Context, found: Breakdown) -> Chart:
-    """IT energy by day, stacked by workload type."""
-    days = list(found.energy_by_day)
-    names = day_names(days)
+def energy_chart(context: Context) -> Chart:
+    """IT energy over time, stacked by workload type; its data go to the section `figures`."""
+    found, noun = breakdown(context), context.step_noun
+    names = step_names(list(found.energy_by_step))
     kinds = [kind for kind in WORKLOADS if kind in found.workloads]
     rows: list[dict[str, Any]] = []
-    for day, parts in found.parts_by_day.items():
+    for step, parts in found.parts_by_step.items():
         for order, kind in enumerate(kinds):
             if parts[kind].number is not None:
                 rows.append(
-                    {"layer": "part", "day": names[day], "series": WORKLOADS[kind], "order": order}
+                    {"layer": "part", "time": names[step], "series": WORKLOADS[kind], "order": order}
                     | plot(parts[kind], context)
                 )
-    rows += totals(context, found.energy_by_day, names)
-    unit = context.headline.it.display.unit
+    rows += totals(context, found.energy_by_step, names)
+    unit = context.figure("energy_kwh").display.unit
+    series = {
+        **{WORKLOADS[kind]: {step: parts[kind] for step, parts in found.parts_by_step.items()} for kind in kinds},
+        "All IT energy": found.energy_by_step,
+    }
+    step_table(context, "data-energy", f"IT energy by {noun}, {unit}", series)
     return Chart(
-        spec="energy_by_day",
-        title="IT energy by day and workload",
-        caption=[f"IT energy by day in {unit}, {span_words(days[0], days[-1])}; {labelled(names)}."],
-        alt=by_day_alt(context, "Stacked bars of IT energy by day and workload type", found.energy_by_day)
+        spec="energy_by_time",
+        title=f"IT energy by {noun} and workload",
+        caption=[f"IT energy by {noun} in {unit}, {steps_words(list(names))}; {labelled(context, names)}."],
+        alt=steps_alt(context, f"Stacked bars of IT energy by {noun} and workload type", found.energy_by_step)
         + f" Workload types, bottom to top: {', '.join(WORKLOADS[kind] for kind in kinds)}.",
         rows=rows,
         names={
-            "days": list(names.values()),
+            "times": list(names.values()),
             "unit": unit,
             "series": [WORKLOADS[kind] for kind in kinds],
             "colours": [COLOURS[kind] for kind in kinds],
@@ -217,32 +240,35 @@ def energy_chart(context: Context, found: Breakdown) -> Chart:
 
 
 def _emissions_chart(context: Context, found: Breakdown) -> Chart:
-    days = list(found.location_by_day)
-    names = day_names(days)
+    noun, names = context.step_noun, step_names(list(found.location_by_step))
     location, upstream = "Scope 2, location-based", "Scope 3.3, upstream"
-    series = {location: found.location_by_day}
-    if context.direct and any(figure.number is not None for figure in found.upstream_by_day.values()):
-        series[upstream] = found.upstream_by_day
+    series = {location: found.location_by_step}
+    if context.direct and any(figure.number is not None for figure in found.upstream_by_step.values()):
+        series[upstream] = found.upstream_by_step
     rows = [
-        {"layer": "part", "day": names[day], "series": name, "order": order} | plot(figures[day], context)
+        {"layer": "part", "time": names[step], "series": name, "order": order} | plot(figure, context)
         for order, (name, figures) in enumerate(series.items())
-        for day in days
-        if figures[day].number is not None
+        for step, figure in figures.items()
+        if figure.number is not None
     ]
-    whole = found.lifecycle_by_day if upstream in series else found.location_by_day
+    whole = found.lifecycle_by_step if upstream in series else found.location_by_step
     rows += totals(context, whole, names)
-    unit = context.headline.location.display.unit
-    alt = by_day_alt(context, "Bars of location-based emissions by day", found.location_by_day)
+    unit = context.figure("location_g").display.unit
+    alt = steps_alt(context, f"Bars of location-based emissions by {noun}", found.location_by_step)
     if upstream in series:
         alt += " Upstream emissions (Scope 3, category 3) are stacked on top."
+    data = {location: found.location_by_step, upstream: found.upstream_by_step, "Life-cycle": found.lifecycle_by_step}
+    step_table(context, "data-emissions", f"Emissions by {noun}, {unit}", data)
     return Chart(
-        spec="emissions_by_day",
-        title="Emissions by day",
-        caption=[f"Emissions by day in {unit}, each hour with the intensity of its own zone; {labelled(names)}."],
+        spec="emissions_by_time",
+        title=f"Emissions by {noun}",
+        caption=[
+            f"Emissions by {noun} in {unit}, each hour with the intensity of its own zone; {labelled(context, names)}."
+        ],
         alt=alt,
         rows=rows,
         names={
-            "days": list(names.values()),
+            "times": list(names.values()),
             "unit": unit,
             "series": list(series),
             "colours": EMISSION_COLOURS[: len(series)],
@@ -259,7 +285,7 @@ def _bars(context: Context, figures: Mapping[str, Figure], what: str) -> Chart |
         {"name": labels[raw], "colour": "#9aa8b2" if raw in {"unknown", ""} else "#0b5d4b"} | plot(figure, context)
         for raw, figure in known.items()
     ]
-    unit = context.headline.it.display.unit
+    unit = context.figure("energy_kwh").display.unit
     listed = "; ".join(f"{labels[raw]} {context.shown(figure)}" for raw, figure in known.items())
     return Chart(
         spec="energy_by_member",
@@ -297,6 +323,12 @@ def _intensity_chart(context: Context, found: Breakdown) -> Chart:
                 f"{context.shown(high)} at {when[high.id]}"
             )
     basis = "Direct (combustion)" if context.direct else "Life-cycle"
+    hourly: list[list[Runs]] = [
+        [[f"{hour:02d}:00"], *([cell(found.hours[zone].get(hour))] for zone in zones)] for hour in range(24)
+    ]
+    columns = [Column("Hour, UTC", width=1), *(Column(visible(zone), "right", 1) for zone in zones)]
+    caption = f"Mean grid intensity by hour of day, {INTENSITY.unit}"
+    context.chart_data.append(table("data-intensity", caption, columns, hourly, dense=True))
     return Chart(
         spec="intensity_by_hour",
         title="Grid intensity by hour of day",
@@ -318,11 +350,11 @@ def _footing(foots: bool) -> Runs:
 
 
 def _workload_table(context: Context, found: Breakdown) -> Block:
-    factory, h = context.factory, context.headline
+    factory = context.factory
     rows: list[list[Runs]] = []
     for raw, figure in found.workloads.items():
         member = Member("workload_type", raw)
-        share = factory.share(figure, h.it, f"{figure.label}, share of IT energy")
+        share = factory.share(figure, context.figure("energy_kwh"), f"{figure.label}, share of IT energy")
         emitted = factory.kpi("location_g", member)
         rows.append(
             [[WORKLOADS.get(raw, visible(raw))], *_cells(figure, share, factory.kpi("facility_kwh", member), emitted)]
@@ -330,28 +362,35 @@ def _workload_table(context: Context, found: Breakdown) -> Block:
     rows.append(
         [
             ["Total"],
-            [number(h.it, unit=False)],
+            [number(context.figure("energy_kwh"), unit=False)],
             [""],
-            [number(h.facility, unit=False)],
-            [number(h.location, unit=False)],
+            [number(context.figure("facility_kwh"), unit=False)],
+            [number(context.figure("location_g"), unit=False)],
         ]
     )
     parts = [factory.kpi("facility_kwh", Member("workload_type", raw)) for raw in found.workloads]
     grams = [factory.kpi("location_g", Member("workload_type", raw)) for raw in found.workloads]
-    good = found.foots["workloads"] and factory.foot(h.facility, parts) and factory.foot(h.location, grams)
+    good = (
+        found.foots["workloads"]
+        and factory.foot(context.figure("facility_kwh"), parts)
+        and factory.foot(context.figure("location_g"), grams)
+    )
     return table(
         "by-workload", "By type of workload", _columns(context, "Workload"), rows, total=True, note=_footing(good)
     )
 
 
 def _columns(context: Context, first: str) -> list[Column]:
-    h = context.headline
     return [
         Column(first, width=1.9),
-        Column(f"IT energy, {h.it.display.unit}", "right", 1.3),
+        Column(f"IT energy, {context.figure('energy_kwh').display.unit}", "right", 1.3),
         Column("Share", "right", 1.25),
-        Column(f"Facility, {h.facility.display.unit or h.it.display.unit}", "right", 1.3),
-        Column(f"Scope 2, {h.location.display.unit}", "right", 1.4),
+        Column(
+            f"Facility, {context.figure('facility_kwh').display.unit or context.figure('energy_kwh').display.unit}",
+            "right",
+            1.3,
+        ),
+        Column(f"Scope 2, {context.figure('location_g').display.unit}", "right", 1.4),
     ]
 
 
@@ -360,13 +399,13 @@ def _cells(*figures: Figure) -> list[Runs]:
 
 
 def _member_table(context: Context, figures: Mapping[str, Figure], grain: str, title: str, foots: bool) -> Block:
-    factory, h = context.factory, context.headline
+    factory = context.factory
     columns = [*_columns(context, title)]
     if grain == "model_id":
         columns += [Column("Wh per 1,000 requests", "right", 1.4), Column("Wh per million tokens", "right", 1.4)]
     rows: list[list[Runs]] = []
     for raw, figure in figures.items():
-        share = factory.share(figure, h.it, f"{figure.label}, share of IT energy")
+        share = factory.share(figure, context.figure("energy_kwh"), f"{figure.label}, share of IT energy")
         member = Member(grain, raw)
         cells = _cells(figure, share)
         if raw:
@@ -378,14 +417,14 @@ def _member_table(context: Context, figures: Mapping[str, Figure], grain: str, t
         rows.append([[_row_name(member)], *cells])
     empty: list[Runs] = [[""], [""]] if grain == "model_id" else []
     if grain == "model_id":
-        empty = _cells(h.wh_request, h.wh_token)
+        empty = _cells(context.figure("wh_per_1k_inferences"), context.figure("wh_per_1m_tokens"))
     rows.append(
         [
             ["Total"],
-            [number(h.it, unit=False)],
+            [number(context.figure("energy_kwh"), unit=False)],
             [""],
-            [number(h.facility, unit=False)],
-            [number(h.location, unit=False)],
+            [number(context.figure("facility_kwh"), unit=False)],
+            [number(context.figure("location_g"), unit=False)],
             *empty,
         ]
     )
@@ -405,12 +444,12 @@ def _row_name(member: Member) -> str:
 
 def _optional(factory: FigureFactory, kpi: str, member: Member) -> Runs:
     """A member's indicator, or a dash where it has none: training serves no requests."""
-    has_row = ("", kpi, member.grain, member.raw) in factory.monthly
+    has_row = ("", kpi, member.grain, member.raw) in factory.rows
     return [number(factory.kpi(kpi, member), unit=False)] if has_row and member.raw else ["–"]
 
 
 def _zone_table(context: Context) -> list[Block]:
-    factory, h = context.factory, context.headline
+    factory = context.factory
     members = factory.members("zone", "facility_kwh")
     if not members:
         return []
@@ -420,23 +459,32 @@ def _zone_table(context: Context) -> list[Block]:
     for member, facility, location in zip(members, kwh, grams, strict=True):
         intensity = factory.kpi("carbon_intensity_location", member)
         rows.append([[_row_name(member)], *_cells(facility, location, intensity)])
-    rows.append([["Total"], *_cells(h.facility, h.location, h.intensity)])
-    good = factory.foot(h.facility, kwh) and factory.foot(h.location, grams)
+    rows.append(
+        [
+            ["Total"],
+            *_cells(
+                context.figure("facility_kwh"),
+                context.figure("location_g"),
+                context.figure("carbon_intensity_location"),
+            ),
+        ]
+    )
+    good = factory.foot(context.figure("facility_kwh"), kwh) and factory.foot(context.figure("location_g"), grams)
     columns = [
         Column("Grid zone", width=2),
-        Column(f"Facility, {h.facility.display.unit}", "right", 1.3),
-        Column(f"Scope 2 location-based, {h.location.display.unit}", "right", 1.7),
+        Column(f"Facility, {context.figure('facility_kwh').display.unit}", "right", 1.3),
+        Column(f"Scope 2 location-based, {context.figure('location_g').display.unit}", "right", 1.7),
         Column(f"Intensity, {INTENSITY.unit}", "right", 1.5),
     ]
     return [table("by-zone", "By grid zone", columns, rows, total=True, note=_footing(good))]
 
 
 def _boundary_table(context: Context) -> list[Block]:
-    """The same month at three boundaries: what the choice of boundary does to the number."""
-    factory, h = context.factory, context.headline
+    """The same period at three boundaries: what the choice of boundary does to the number."""
+    factory = context.factory
     rows: list[list[Runs]] = []
     scale = factory.scale("energy_kwh", "kWh")
-    for row in reading.by_kind(factory.emissions):
+    for row in reading.by_kind(factory.condensed):
         if row["device_kind"] != "gpu" or row["kwh"] is None:
             continue
         selection = Selection(
@@ -444,14 +492,27 @@ def _boundary_table(context: Context) -> list[Block]:
         )
         gpu = factory.query("gpu_kwh", "Electricity, accelerators only", row["kwh"], selection, scale, "kWh")
         rows.append(
-            [["Accelerators only"], *_cells(gpu, factory.share(gpu, h.facility, "Accelerators, share of facility"))]
+            [
+                ["Accelerators only"],
+                *_cells(gpu, factory.share(gpu, context.figure("facility_kwh"), "Accelerators, share of facility")),
+            ]
         )
-    rows.append([["IT equipment"], *_cells(h.it, factory.share(h.it, h.facility, "IT equipment, share of facility"))])
-    rows.append([["Facility, with cooling and power supply"], *_cells(h.facility), [""]])
+    rows.append(
+        [
+            ["IT equipment"],
+            *_cells(
+                context.figure("energy_kwh"),
+                factory.share(
+                    context.figure("energy_kwh"), context.figure("facility_kwh"), "IT equipment, share of facility"
+                ),
+            ),
+        ]
+    )
+    rows.append([["Facility, with cooling and power supply"], *_cells(context.figure("facility_kwh")), [""]])
     columns = [
         Column("Boundary", width=2),
-        Column(f"Energy, {h.it.display.unit}", "right", 1.3),
+        Column(f"Energy, {context.figure('energy_kwh').display.unit}", "right", 1.3),
         Column("Share of facility", "right", 1.3),
     ]
     note = ["Figures of different boundaries must not be compared with each other."]
-    return [table("boundary", "The same month at different boundaries", columns, rows, note=note)]
+    return [table("boundary", "The same period at different boundaries", columns, rows, note=note)]

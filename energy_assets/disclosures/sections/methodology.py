@@ -15,7 +15,7 @@ CONSOLIDATION = {
 
 
 def methodology(context: Context) -> Section:
-    """The section."""
+    """Boundary, rules, the choice of factors, and the factors applied."""
     organisation = context.factory.inputs.organisation
     approach = CONSOLIDATION.get(organisation.consolidation, visible(organisation.consolidation))
     basis = (
@@ -46,7 +46,7 @@ def methodology(context: Context) -> Section:
 
 
 def _factors(context: Context) -> list[Block]:
-    ids = context.headline.location.factor_ids
+    ids = context.figure("location_g").factor_ids
     if not ids:
         return [paragraph("No grid factor was applied.")]
     listed: list[Runs] = [[code(visible(factor))] for factor in ids[:30]]
