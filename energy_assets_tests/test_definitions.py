@@ -41,10 +41,20 @@ GRAPH = {
     "emissions/hourly": ("emissions", ["factors/grid_intensity", "unified/energy"]),
     "kpi/daily": ("kpi", ["emissions/hourly", "unified/activity", "unified/cost"]),
     "kpi/monthly": ("kpi", ["kpi/daily"]),
-    "disclosure/ml_sustainability": (
-        "disclosure",
-        ["emissions/hourly", "factors/grid_intensity", "kpi/daily", "kpi/monthly", "unified/activity", "unified/cost"],
-    ),
+    **{
+        f"disclosure/ml_sustainability{grain}": (
+            "disclosure",
+            [
+                "emissions/hourly",
+                "factors/grid_intensity",
+                "kpi/daily",
+                "kpi/monthly",
+                "unified/activity",
+                "unified/cost",
+            ],
+        )
+        for grain in ("", "_quarterly", "_yearly")
+    },
 }
 
 
@@ -80,6 +90,7 @@ def test_a_site_without_a_feed_has_none_of_its_assets(tmp_path: Path) -> None:
     dg.Definitions.validate_loadable(defs)
     assert set(nodes(defs)) == {
         "raw/meters", "unified/energy", "emissions/hourly", "kpi/daily", "kpi/monthly", "disclosure/ml_sustainability",
+        "disclosure/ml_sustainability_quarterly", "disclosure/ml_sustainability_yearly",
     }  # fmt: skip
 
 
@@ -88,8 +99,10 @@ def test_every_asset_is_described_owned_and_typed(defs: dg.Definitions) -> None:
         assert node.description, name
         assert node.owners == set(OWNERS) or list(node.owners) == OWNERS, name
         assert node.kinds, name
-        monthly = name.startswith("disclosure/") or name == "kpi/monthly"
+        monthly = name in {"disclosure/ml_sustainability", "kpi/monthly"}
         wanted = dg.MonthlyPartitionsDefinition if monthly else dg.DailyPartitionsDefinition
+        if name.endswith(("_quarterly", "_yearly")):
+            wanted = dg.TimeWindowPartitionsDefinition
         assert isinstance(node.partitions_def, wanted), name
         assert node.backfill_policy == dg.BackfillPolicy.single_run(), name
 
@@ -111,8 +124,8 @@ def test_every_table_shows_its_columns_and_checks_its_contract(defs: dg.Definiti
 
 def test_every_asset_ages_in_the_rhythm_of_its_partitions(defs: dg.Definitions) -> None:
     for name, node in nodes(defs).items():
-        monthly = isinstance(node.partitions_def, dg.MonthlyPartitionsDefinition)
-        assert node.freshness_policy == (MONTHLY if monthly else DAILY), name
+        policies = {dg.DailyPartitionsDefinition: DAILY, dg.MonthlyPartitionsDefinition: MONTHLY}
+        assert node.freshness_policy == policies.get(type(node.partitions_def)), name
 
 
 def test_nothing_starts_by_itself_in_a_fresh_installation(defs: dg.Definitions) -> None:

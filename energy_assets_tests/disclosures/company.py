@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -175,9 +176,10 @@ def build(con: Any, company: Company) -> None:
       sha256('bill'||source) as raw_sha256 from fleet, hours where provider='aws';
     """
     con.raw_sql(statements)
-    month = f"date '{company.first[:7]}-01' as month, count(distinct day)::bigint as days"
+    first = "date_trunc('month', day)::date"
+    month = f"{first} as month, count(distinct day)::bigint as days"
     con.raw_sql(f"create or replace table kpis_daily as {_kpis(con, 'day', 'day')}")
-    con.raw_sql(f"create or replace table kpis_monthly as {_kpis(con, month, '')}")
+    con.raw_sql(f"create or replace table kpis_monthly as {_kpis(con, month, first)}")
     con.raw_sql("drop table shares; drop table hours; drop table fleet")
 
 
@@ -236,8 +238,8 @@ def inputs(company: Company | None = None, *, previous: Company | None = None, *
         con.create_table(name, rows)
     if previous:
         con.create_table("kpis_previous", tables(previous)["kpis_monthly"])
-    first = int(company.first[8:])
-    days = [f"{company.first[:8]}{first + n:02d}" for n in range(company.days)]
+    first = date.fromisoformat(company.first)
+    days = [(first + timedelta(days=n)).isoformat() for n in range(company.days)]
     settings: dict[str, Any] = {
         "con": con,
         "tables": {name: con.table(name) for name in NAMES},
