@@ -12,8 +12,8 @@ from energy_assets.disclosures.document import Document, Runs, number
 from energy_assets.disclosures.figure_factory import FigureFactory
 from energy_assets.disclosures.inputs import ReportInputs
 from energy_assets.disclosures.named import named
+from energy_assets.disclosures.sections.breakdown import BREAKDOWN
 from energy_assets.disclosures.sections.common import Context, span_words
-from energy_assets.disclosures.sections.energy import BREAKDOWN
 from energy_assets.disclosures.sections.registry import sections
 from energy_assets.disclosures.text import visible
 

@@ -19,6 +19,8 @@ from ibis.util import gen_name
 
 from energy_assets.disclosures import reading
 from energy_assets.disclosures.figures import (
+    NONE,
+    NOT_MEASURED,
     Figure,
     FigureBook,
     Filter,
@@ -41,6 +43,15 @@ QUOTIENT = Decimal("1e-12")
 STEP_GRAINS = ("total", "workload_type")
 KpiKey = tuple[str, str, str, str]
 NO_ROW = "no row of this indicator for the period: nothing was measured that it could be made of"
+
+
+#: Whose machines the rows of a GHG scope are of, and what a cut without such rows lacks.
+WHOSE = {
+    "scope2": "own machines (Scope 2)",
+    "scope3.1": "bought services (Scope 3.1)",
+    "scope3.8": "leased machines (Scope 3.8)",
+}
+NO_SCOPE = {"scope2": "no own machines", "scope3.1": "no bought services", "scope3.8": "no leased machines"}
 
 
 @dataclass(frozen=True)
@@ -127,7 +138,8 @@ class FigureFactory:
         before = [] if inputs.previous is None else reading.rows(reading.over_months(inputs.previous))
         self.previous = _index(before, lambda row: "", currency)
         self._footed: set[str] = set()
-        self._basis: dict[str | None, Mapping[str, reading.Basis]] = {}
+        self._scopes: dict[str | None, Mapping[str, set[str]]] = {}
+        self._basis: dict[tuple[str | None, str | None], Mapping[str, reading.Basis]] = {}
 
     @cached_property
     def _step_rows(self) -> Mapping[KpiKey, Mapping[str, Any]]:
@@ -200,7 +212,7 @@ class FigureFactory:
         else:
             row, cut = self.rows.get(("", name, grain, raw)), Cut(grain, raw, self.period)
         codes = self.profile.maps_to.get(name, ()) if cut.is_total and not step else ()
-        return self._from_row(name, row, cut, self._basis_of(cut), "", tuple(codes))
+        return self._from_row(name, row, cut, self._basis_of(cut, _scope_of(QUANTITIES[name])), "", tuple(codes))
 
     def previous_kpi(self, name: str) -> Figure:
         """The same KPI of the period before."""
@@ -225,6 +237,7 @@ class FigureFactory:
         coverage: Decimal | None = row["coverage"] if row else None
         inputs = _inputs(name, quantity, row, cut, unit)
         basis = basis if quantity.kind in {"energy", "mass"} else None
+        none = self._no_such_scope(quantity, cut) if value is None else None
         return self.book.add(
             Figure(
                 id="",
@@ -234,7 +247,13 @@ class FigureFactory:
                 dimensions={} if cut.is_total else {cut.grain: cut.raw},
                 value=None if value is None else plain(value),
                 unit=unit,
-                display=display_of(value, self.scale(name, unit), uncertainty_pct=uncertainty, coverage=coverage),
+                display=display_of(
+                    value,
+                    self.scale(name, unit),
+                    uncertainty_pct=uncertainty,
+                    coverage=coverage,
+                    missing=NONE if none else NOT_MEASURED,
+                ),
                 method=quantity.method,
                 operation="row" if row is None or row["denominator"] is None else "ratio",
                 inputs=inputs,
@@ -244,10 +263,23 @@ class FigureFactory:
                 interval=None if value is None or uncertainty is None else _interval(value, uncertainty),
                 coverage=None if coverage is None else plain(coverage),
                 pins=self.pins(inputs, cut.period),
-                reason=None if value is not None else NO_ROW,
+                reason=None if value is not None else none or NO_ROW,
                 maps_to=maps_to,
             )
         )
+
+    def _no_such_scope(self, quantity: Quantity, cut: Cut) -> str | None:
+        """Why a quantity of one GHG scope does not exist in a cut, where nothing in the cut is of that scope."""
+        wanted = _scope_of(quantity)
+        if wanted is None or cut.period[0] < self.period[0] or (cut.step and not cut.is_total):
+            return None
+        column = "step" if cut.step else None if cut.is_total else cut.grain
+        if column not in self._scopes:
+            self._scopes[column] = reading.scopes_by(self.condensed, column)
+        found = self._scopes[column].get(cut.period[0] if cut.step else cut.raw, set())
+        if not found or wanted in found:
+            return None
+        return f"{NO_SCOPE[wanted]}: what there is, is {' and '.join(WHOSE[scope] for scope in sorted(found))}"
 
     def scale(self, name: str, unit: str) -> Scale:
         """How values of a KPI are printed; the same everywhere in the report."""
@@ -370,7 +402,13 @@ class FigureFactory:
         )  # fmt: skip
 
     def foot(self, total: Figure, parts: Sequence[Figure]) -> bool:
-        """Print `parts` so that they add up to `total` as printed; False where they do not."""
+        """Print `parts` so that they add up to `total` as printed; False where they do not.
+
+        Parts that do not exist (printed as none) add nothing.
+        """
+        parts = [part for part in parts if part.display.text != NONE]
+        if not parts and total.display.text == NONE:
+            return True
         known = [part for part in parts if part.number is not None]
         whole = total.number
         if whole is None or len(known) < len(parts) or sum(p.number or 0 for p in known) != whole:
@@ -412,14 +450,21 @@ class FigureFactory:
             if days
         }
 
-    def _basis_of(self, cut: Cut) -> reading.Basis | None:
-        """Factors and tiers behind a cut; not worked out for one member of a dimension in one step."""
+    def _basis_of(self, cut: Cut, scope: str | None) -> reading.Basis | None:
+        """Factors and tiers behind a cut, of one scope or of all; not for one member of a dimension in one step."""
         if cut.step and not cut.is_total:
             return None
         column = "step" if cut.step else None if cut.is_total else cut.grain
-        if column not in self._basis:
-            self._basis[column] = reading.basis_by(self.condensed, column)
-        return self._basis[column].get(cut.period[0] if cut.step else cut.raw)
+        if (column, scope) not in self._basis:
+            rows = self.condensed if scope is None else self.condensed.filter(self.condensed.ghg_scope == scope)
+            self._basis[column, scope] = reading.basis_by(rows, column)
+        return self._basis[column, scope].get(cut.period[0] if cut.step else cut.raw)
+
+
+def _scope_of(quantity: Quantity) -> str | None:
+    """The GHG scope that a quantity is restricted to."""
+    rows = quantity.numerator.rows if quantity.numerator else None
+    return next((str(f.value) for f in rows.filters if f.column == "ghg_scope"), None) if rows else None
 
 
 def _label(quantity: Quantity, cut: Cut) -> str:

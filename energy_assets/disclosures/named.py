@@ -43,6 +43,20 @@ def _overhead(factory: FigureFactory) -> Figure:
     return factory.derived("overhead_kwh", label, parents, "difference", refused=refused, dimensions={})
 
 
+def _unattributed(factory: FigureFactory) -> Figure:
+    """IT energy in use that belongs to no known project."""
+    filters = (
+        Filter("day", "between", factory.period),
+        Filter("project", "unknown"),
+        Filter("workload_type", "!=", "idle"),
+    )
+    return factory.query(
+        "unattributed_kwh", "IT energy: rows in use belong to no known project", factory.gaps["unattributed_kwh"],
+        Selection("emissions", "energy_kwh", filters), factory.scale("energy_kwh", "kWh"), "kWh",
+        reason="every row in use belongs to a project",
+    )  # fmt: skip
+
+
 def _days_with_data(factory: FigureFactory) -> Figure:
     """Days of the period that have at least one KPI row."""
     rows = Selection("kpis_daily", "day", (Filter("day", "between", factory.period),), "distinct")
@@ -61,6 +75,7 @@ def _days_in_period(factory: FigureFactory) -> Figure:
 
 DERIVED: dict[str, Callable[[FigureFactory], Figure]] = {
     "overhead_kwh": _overhead,
+    "unattributed_kwh": _unattributed,
     "days_with_data": _days_with_data,
     "days_in_period": _days_in_period,
 }

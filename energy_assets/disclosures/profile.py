@@ -49,6 +49,23 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Emission:
+    """Emissions of one GHG Protocol scope or category, printed apart from all others.
+
+    Attributes:
+        figure: Name of the KPI, in grams.
+        label: Short name, for columns and legends.
+        words: What they are, after their number in a sentence.
+        colour: Its colour in charts, `#rrggbb`.
+    """
+
+    figure: str
+    label: str
+    words: str
+    colour: str
+
+
+@dataclass(frozen=True)
 class Taxonomy:
     """The XBRL taxonomy a profile's figures are tagged with.
 
@@ -87,6 +104,7 @@ class Profile:
         headline: Names of the figures that are made first, printed on the terminal and traced on trace.xhtml.
         cards: The summary's cards.
         compared: KPIs that the progress section compares with the period before.
+        emissions: The scopes and categories of emissions, in the order in which they are printed.
         totals: Names of the parts of a total, by name of the total: they are printed so that they add up, and a
             total whose parts are not all known is not tagged.
         scales: KPIs whose size decides the unit that all quantities of a kind are printed in, by kind.
@@ -106,6 +124,7 @@ class Profile:
     headline: tuple[str, ...]
     cards: tuple[Card, ...]
     compared: tuple[str, ...]
+    emissions: tuple[Emission, ...]
     totals: Mapping[str, Sequence[str]]
     scales: Mapping[str, Sequence[str]]
     maps_to: Mapping[str, Sequence[str]]
@@ -173,6 +192,7 @@ def _profile(name: str, content: Mapping[str, Any]) -> Profile:
         headline=tuple(content["headline"]),
         cards=tuple(Card(**card) for card in content.get("cards", ())),
         compared=tuple(content.get("compared", ())),
+        emissions=tuple(Emission(**scope) for scope in content.get("emissions", ())),
         totals=content.get("totals", {}),
         scales=content.get("scales", {}),
         maps_to=content.get("maps_to", {}),

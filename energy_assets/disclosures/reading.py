@@ -152,6 +152,21 @@ def basis_by(emissions: ir.Table, grain: str | None) -> dict[str, Basis]:
     return result
 
 
+def scopes_by(emissions: ir.Table, grain: str | None) -> dict[str, set[str]]:
+    """The GHG scopes that rows with energy have, per value of a column ('' for the total).
+
+    Args:
+        emissions: From `condensed`.
+        grain: The column, or None for the total.
+    """
+    known = emissions.filter(emissions.ghg_scope.notnull())
+    value = ibis.literal("") if grain is None else known[grain].cast("string").fill_null(UNKNOWN)
+    found: dict[str, set[str]] = {}
+    for row in rows(known.select(cut=value, scope="ghg_scope").distinct()):
+        found.setdefault(row["cut"], set()).add(row["scope"])
+    return found
+
+
 def hours_of_day(grid: ir.Table, column: str) -> list[dict[str, Any]]:
     """Sum and number of the known intensities per zone and hour of day (UTC)."""
     known = grid.filter(grid[column].notnull())

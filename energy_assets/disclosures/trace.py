@@ -177,7 +177,7 @@ class _Walk:
             facts.append(("expected", item.value))
         elif item.value is not None:
             facts.append(("sum of these rows", "no rows" if total is None else plain(total)))
-            facts.append(("note", "the KPI adds their share of idle energy, so it is more than this sum"))
+            facts.append(("note", "the KPI is more than this sum; its method says what it adds"))
         title = f"Rows of {base.table}" + (f", {base.column}" if base.column else "")
         children = [_group(columns, row, base) for row in groups[:LISTED]]
         children += _more(len(groups) - LISTED, "groups")

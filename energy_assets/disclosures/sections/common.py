@@ -12,7 +12,7 @@ from energy_assets.disclosures.document import Block, Run, number
 from energy_assets.disclosures.figure_factory import FigureFactory
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.named import named
-from energy_assets.disclosures.profile import Profile
+from energy_assets.disclosures.profile import Emission, Profile
 from energy_assets.periods import MONTH_NAMES, DayRange, Period
 
 
@@ -44,6 +44,17 @@ class Context:
     def direct(self) -> bool:
         """Location-based emissions rest on direct factors, so that upstream comes on top."""
         return self.factory.inputs.factor_basis == "direct"
+
+    @property
+    def emissions(self) -> tuple[Emission, ...]:
+        """The scopes and categories to print; life-cycle factors contain the upstream, which then is none apart."""
+        scopes = self.profile.emissions
+        return scopes if self.direct else tuple(scope for scope in scopes if not scope.figure.endswith("upstream_g"))
+
+    def is_printed(self, name: str) -> bool:
+        """Whether a figure is stated, or contained in another one."""
+        contained = {scope.figure for scope in self.profile.emissions} - {scope.figure for scope in self.emissions}
+        return name not in contained
 
     @property
     def partial(self) -> bool:

@@ -29,7 +29,7 @@ def progress(context: Context) -> Section:
     )
     whole = before_days == len(context.period.previous.days) and not context.partial
     comparable = whole or days.number == context.figure("days_with_data").number
-    rows: list[list[Runs]] = [_compared(context, name, comparable) for name in context.profile.compared]
+    rows: list[list[Runs]] = [_compared(context, name, comparable) for name in _names(context)]
     columns = [
         Column("Indicator", width=2.3),
         Column("Unit", width=1.2),
@@ -48,14 +48,30 @@ def progress(context: Context) -> Section:
         ]
         words += [number(days), ". Sums over unequal numbers of days say nothing of progress; ratios are compared."]
         blocks.append(callout("note", "Totals are not compared", *words))
-    blocks.append(table("progress-table", f"This {noun} and the {noun} before", columns, rows))
+    blocks.append(table("progress-table", f"This {noun} and the {noun} before", columns, rows, note=_matched(context)))
     return Section("progress", "KPI progress", blocks)
+
+
+def _names(context: Context) -> list[str]:
+    return [name for name in context.profile.compared if context.is_printed(name)]
+
+
+def _matched(context: Context) -> list[Run]:
+    """Of each ratio the share of its measurements that it rests on; nothing where all is known and matched."""
+    figures = [context.factory.kpi(name) for name in _names(context) if QUANTITIES[name].kind == "ratio"]
+    partly = [figure for figure in figures if figure.coverage is not None and Decimal(figure.coverage) < 1]
+    if not partly:
+        return []
+    runs: list[Run] = ["A ratio holds only what both its sides are known of. Observed and matched: "]
+    for position, figure in enumerate(partly):
+        runs += ["; " if position else "", f"{figure.label} ", number(figure, part="coverage", ref=False)]
+    return [*runs, "."]
 
 
 def _now_only(context: Context) -> Block:
     factory = context.factory
     rows: list[list[Runs]] = []
-    for name in context.profile.compared:
+    for name in _names(context):
         now = factory.kpi(name)
         rows.append([*_named(name, now), [number(now, unit=False)], _interval(now), _part(now, "coverage")])
     columns = [
@@ -65,7 +81,7 @@ def _now_only(context: Context) -> Block:
         Column("95 % interval", "right", 1.1),
         Column("Observed", "right", 1),
     ]
-    return table("progress-table", f"Indicators of the {context.period.grain}", columns, rows)
+    return table("progress-table", f"Indicators of the {context.period.grain}", columns, rows, note=_matched(context))
 
 
 def _part(figure: Figure, part: str) -> Runs:

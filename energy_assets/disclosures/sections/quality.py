@@ -299,7 +299,8 @@ def _gap(
 def _omissions(context: Context, found: Mapping[str, Any]) -> list[Block]:
     factory, omissions = context.factory, context.profile.omissions
     empty = [column for column in reading.NOT_FILLED if not found[f"{column}_rows"]]
-    filled = [column for column in reading.NOT_FILLED if found[f"{column}_rows"]]
+    # Grams that are filled are printed by scope.
+    filled = [column for column in reading.NOT_FILLED if found[f"{column}_rows"] and not column.endswith("_g")]
     blocks: list[Block] = []
     if empty:
         rows: list[list[Runs]] = [
@@ -314,11 +315,9 @@ def _omissions(context: Context, found: Mapping[str, Any]) -> list[Block]:
         ]
         blocks.append(table("omissions", "Not covered by this report", columns, rows))
     for column in filled:
-        grams = column.endswith("_g")
         figure = factory.query(
             column, omissions[column]["label"], found[column],
-            Selection("emissions", column, (Filter("day", "between", factory.period),)),
-            factory.scale("location_g", "gCO2e") if grams else Scale("l", 0, 0), "gCO2e" if grams else "l",
+            Selection("emissions", column, (Filter("day", "between", factory.period),)), Scale("l", 0, 0), "l",
         )  # fmt: skip
         blocks.append(paragraph(f"{omissions[column]['label']}: ", number(figure), "."))
     return blocks

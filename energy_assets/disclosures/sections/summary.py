@@ -19,7 +19,7 @@ from energy_assets.disclosures.document import (
 from energy_assets.disclosures.figure_factory import Member
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.methods import WORKLOADS
-from energy_assets.disclosures.reading import UNKNOWN
+from energy_assets.disclosures.sections.breakdown import Breakdown, breakdown
 from energy_assets.disclosures.sections.common import (
     Context,
     certainty,
@@ -29,7 +29,8 @@ from energy_assets.disclosures.sections.common import (
     span_words,
     step_words,
 )
-from energy_assets.disclosures.sections.energy import Breakdown, breakdown, energy_chart
+from energy_assets.disclosures.sections.energy import energy_chart
+from energy_assets.disclosures.sections.scopes import exists
 from energy_assets.disclosures.text import visible
 
 
@@ -40,7 +41,7 @@ def summary(context: Context) -> Section:
     if context.partial:
         blocks.append(_incomplete(context))
     if context.profile.cards:
-        blocks.append(cards(_card(context, card) for card in context.profile.cards))
+        blocks.append(cards(_card(context, card) for card in context.profile.cards if context.is_printed(card.figure)))
     findings = _findings(context, found)
     if findings:
         blocks += [heading("What stands out"), bullets(findings)]
@@ -70,17 +71,19 @@ def _used(context: Context) -> list[Run]:
             " of electricity: ",
         ]
         runs += [number(context.figure("energy_kwh")), " in the equipment itself, the rest to cool and power it."]
-    if context.figure("location_g").number is None:
+    caused = breakdown(context).emissions
+    if not caused:
         return [*runs, " Its emissions could not be computed; see what could not be measured."]
-    runs += [" With the grid intensity of each hour and place, that caused ", number(context.figure("location_g"))]
-    runs.append(" (Scope 2, location-based" + (")" if context.direct else ", life-cycle factors)"))
-    if context.direct and context.figure("upstream_g").number is not None:
-        runs += [
-            ", and ",
-            number(context.figure("upstream_g")),
-            " more in the supply of fuel and power (Scope 3, category 3)",
-        ]
-    return [*runs, "."]
+    runs.append(" With the grid intensity of each hour and place, ")
+    runs.append("that caused " if context.direct else "taken over the life cycle, that caused ")
+    for position, scope in enumerate(caused):
+        runs += [", and " if position and position == len(caused) - 1 else ", " if position else ""]
+        runs += [number(context.figure(scope.figure)), f" {scope.words}"]
+    runs.append(".")
+    own = context.figure("scope2_location_g")
+    if not exists(own):
+        runs.append(f" Scope 2 is none: {own.reason}.")
+    return runs
 
 
 def _incomplete(context: Context) -> Block:
@@ -136,14 +139,17 @@ def _largest_model(context: Context, found: Breakdown) -> list[Run]:
 
 
 def _peak(context: Context, found: Breakdown) -> list[Run]:
-    figures = found.location_by_step
+    if not found.emissions:
+        return []
+    first = found.emissions[0]
+    figures = found.emissions_by_step[first.figure]
     high, low = largest(list(figures.values())), smallest(list(figures.values()))
     if high is None or low is None:
         return []
     when = {figure.id: step_words(step) for step, figure in figures.items()}
     on = "on" if context.factory.by_day else "in"
     return [
-        f"Location-based emissions were highest {on} {when[high.id]} with ", number(high),
+        f"{context.figure(first.figure).label} were highest {on} {when[high.id]} with ", number(high),
         f" and lowest {on} {when[low.id]} with ", number(low), ".",
     ]  # fmt: skip
 
@@ -168,8 +174,11 @@ def _attribution(context: Context) -> list[Run]:
         return []
     if figure.number == 1:
         return ["All of the IT energy is attributed to a project: ", number(figure), "."]
-    rest = context.factory.kpi("energy_kwh", Member("project", UNKNOWN))
-    return [
-        number(figure), " of the IT energy is attributed to a project; the rest, ", number(rest),
-        ", is printed as not attributed.",
-    ]  # fmt: skip
+    runs: list[Run] = [number(figure), " of the IT energy is attributed to a project"]
+    idle = context.factory.kpi("energy_kwh", Member("workload_type", "idle"))
+    if idle.number:
+        runs += ["; ", number(idle), " was used by idle devices"]
+    nobody = context.figure("unattributed_kwh")
+    if nobody.number:
+        runs += ["; ", number(nobody), " belongs to no known project and is printed as not attributed"]
+    return [*runs, "."]
