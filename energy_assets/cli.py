@@ -203,6 +203,8 @@ def _run(site: Site, days: DayRange, command: str) -> bool:
         out.print(f"Materializing {len(days)} {'day' if len(days) == 1 else 'days'} ({days}).")
         with _progress_bar(len(daily_assets(site)) + 1) as listen:
             outcome = run_days(site, days, listen)
+    for warning in outcome.warnings:
+        err.print(f"[yellow]! {escape(warning)}[/]", soft_wrap=True)
     for asset, message in outcome.failures.items():
         err.print(f"[red]✗ {asset}[/]\n{escape(message)}", soft_wrap=True)
     if not outcome.success:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import ibis
 
+from energy_assets.factors.places import site_zones
 from energy_assets.secrets import SecretError
 from energy_assets.site import Site
 from energy_assets.sources.base import Finding, Source, StepContext
@@ -25,7 +26,7 @@ def examine(site: Site) -> Iterator[tuple[Source, list[Finding]]]:
             landing=site.disk().landing(),
             folder=Path(folder),
             site_folder=site.folder,
-            zones=site.zones,
+            zones=site_zones(site),
             now=datetime.now(UTC),
         )
         for source in site.sources:

@@ -1,25 +1,29 @@
-"""The lake: Delta tables by day. Reads any version; writes by stage, audit, publish.
+"""The lake: Delta tables by day or month. Reads any version; writes by stage, audit, prove, publish.
 
 What belongs here: files, commits and versions. What does not: what a table means. Serves every asset that
-holds a table. A day is replaced as a whole or not at all; a day whose content did not change is not written
-again, so that running a day twice leaves the same version.
+holds a table. A partition is replaced as a whole or not at all, whatever is wrong with its neighbours; one whose
+content did not change is not written again, so that running a day twice leaves the same version.
 
-Files are named by the fingerprint of their day's content: `day=2024-05-09/<fingerprint>-<n>.parquet`.
+Files are named by the fingerprint of their partition's content, which begins with the algorithm that made it:
+`day=2024-05-09/<algorithm>-<hash>-<random>-<n>.parquet`. Files of older stores, named without an algorithm, are
+read as before; their partitions count as changed the next time they are replaced, once.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import logging
 import os
 import shutil
 import socket
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,17 +33,33 @@ import ibis.expr.types as ir
 import obstore
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, create_table_with_add_actions
+from obstore.exceptions import BaseError
 
-from energy_assets.contracts.audit import Audited, ContractError, audit, conform, partition_of, schema_of
+from energy_assets.contracts.audit import (
+    Audited,
+    ContractError,
+    StoredTable,
+    audit_partitions,
+    conform,
+    schema_of,
+)
+from energy_assets.contracts.proof import Breaches, StagedProof
 from energy_assets.contracts.statistics import proven
+from energy_assets.orphans import AGE, sweep
 from energy_assets.staging import stage, stage_day_by_day
 from energy_assets.storage import Storage
 
 COMMIT_ATTEMPTS = 50
+KEEP_LOGS = PostCommitHookProperties(cleanup_expired_logs=False)
+"""Old versions stay readable: reports pin them, and Delta's default would forget them after 30 days."""
 STALE_STAGING_S = 86_400
+PLACED_FOR_S = AGE.total_seconds() / 2
+"""How long placed files may wait for their commit: well before another run takes them for orphans."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,15 +68,20 @@ class Commit:
 
     Attributes:
         version: Version of the table afterwards; None when the table does not exist yet.
-        rows: Rows per partition that was given.
-        fingerprints: Content fingerprint per partition that has rows.
+        rows: Rows per partition that has some and was not rejected.
+        fingerprints: Content fingerprint of each of these partitions.
         changed: Partitions whose content differs from what was there.
+        rejected: Partitions that were not published and stay as they were, with what is wrong with each: rules of
+            the contract and names of blocking proofs, how many rows break them, up to 20 of these rows.
+        breaches: What each proof found, blocking or not, by its name; empty where it holds.
     """
 
     version: int | None
     rows: Mapping[date, int]
     fingerprints: Mapping[date, str]
     changed: tuple[date, ...]
+    rejected: Mapping[date, ContractError] = field(default_factory=dict)
+    breaches: Mapping[str, Breaches] = field(default_factory=dict)
 
 
 class Lake:
@@ -94,126 +119,128 @@ class Lake:
     def read(
         self,
         con: Any,
-        table: str,
-        model: Any,
-        days: Collection[date] | None = None,
+        table: StoredTable,
+        partitions: Collection[date] | None = None,
         version: int | None = None,
     ) -> ir.Table:
-        """The table, restricted to the partitions `days` if given, in the contract's columns.
+        """The table, restricted to `partitions` if given, in the contract's columns.
 
         Args:
             con: An Ibis DuckDB connection.
-            table: Name of the table.
-            model: Its contract.
-            days: Partitions to read; None reads all.
+            table: Its name, contract and partition column.
+            partitions: Partitions to read, each by its date (a month by its first day); None reads all.
             version: An older version to read instead of the newest.
 
         Returns:
-            An Ibis table; an empty one when the table or the days do not exist.
+            An Ibis table; an empty one when the table or the partitions do not exist.
         """
-        delta = self._delta(table, version)
-        schema = schema_of(model)
+        delta = self._delta(table.name, version)
+        schema = schema_of(table.model)
         files = _files(delta) if delta else {}
-        wanted = [name for day, names in sorted(files.items()) if days is None or day in days for name in names]
-        if delta is None or not wanted:
+        kept = sorted(part for part in files if partitions is None or part in partitions)
+        if delta is None or not kept:
             nothing = con.sql("SELECT 1 AS one WHERE false")
             return nothing.select(**{column: ibis.null(dtype) for column, dtype in schema.items()})
-        partition = partition_of(model)
         if self._storage.is_local:
-            paths = [f"{self.path(table)}/{name}" for name in wanted]
+            paths = [f"{self.path(table.name)}/{name}" for part in kept for name in files[part]]
             read = con.read_parquet(paths, union_by_name=True)
         else:
-            kept = sorted(day.isoformat() for day in files if days is None or day in days)
-            name = f"{table}_{uuid4().hex[:12]}"
-            con.con.register(name, delta.to_pyarrow_dataset(partitions=[(partition, "in", kept)]))
+            name = f"{table.name}_{uuid4().hex[:12]}"
+            wanted = [(table.partition, "in", [part.isoformat() for part in kept])]
+            con.con.register(name, delta.to_pyarrow_dataset(partitions=wanted))
             read = con.table(name)
-        # Days written before a column was added to the contract have NULL in it.
+        # Partitions written before a column was added to the contract have NULL in it.
         there = read.columns
         return read.select(**{c: read[c].cast(d) if c in there else ibis.null(d) for c, d in schema.items()})
 
     def replace(
         self,
         con: Any,
-        table: str,
-        model: Any,
-        days: Collection[date],
+        table: StoredTable,
+        partitions: Collection[date],
         rows: ir.Table,
         run_id: str,
         *,
+        proofs: Sequence[StagedProof] = (),
         day_by_day: bool = False,
     ) -> Commit:
-        """Replace the partitions `days` of a table by `rows`: stage, audit, publish as one commit.
+        """Replace partitions of a table by `rows`: stage, audit, prove, publish those that are good as one commit.
 
         Args:
             con: An Ibis DuckDB connection.
-            table: Name of the table.
-            model: Its contract.
-            days: The partitions.
+            table: Its name, contract and partition column.
+            partitions: Partitions to replace, each by its date (a month by its first day). One without rows becomes
+                empty.
             rows: All rows of these partitions.
             run_id: Kept in the commit.
+            proofs: What must hold beyond the contract; tried on the staged rows, after the audit.
             day_by_day: See `staging.stage_day_by_day`; the same result at another cost.
 
-        Raises:
-            ContractError: a rule is broken or a row lies outside `days`; the table stays as it was.
-        """
-        partition = partition_of(model)
-        with self._staging(table) as folder:
-            if day_by_day:
-                stage_day_by_day(con, conform(rows, model), partition, sorted(days), folder)
-            else:
-                stage(con, conform(rows, model), partition, folder)
-            staged = sorted(Path(folder).glob(f"{partition}=*/*.parquet"))
-            audited = self._audit(con, model, staged, partition)
-            if strays := sorted(set(audited.rows) - set(days)):
-                raise ContractError(table, {f"{partition}.outside the run: {strays[0]}": len(strays)}, [])
-            return self._publish(table, model, partition, sorted(days), staged, audited, run_id)
+        Returns:
+            What was published, and which partitions were rejected. Where all are, the version stays.
 
-    def _audit(self, con: Any, model: Any, staged: list[Path], partition: str) -> Audited:
+        Raises:
+            ContractError: columns or types are not the contract's, or a row or a breach lies outside `partitions`;
+                the table stays as it was.
+        """
+        wanted, conforming = sorted(partitions), conform(rows, table.model, table.name)
+        with self._staging(table.name) as folder:
+            if day_by_day:
+                stage_day_by_day(con, conforming, table.partition, wanted, folder)
+            else:
+                stage(con, conforming, table.partition, folder)
+            staged = sorted(Path(folder).glob(f"{table.partition}=*/*.parquet"))
+            audited = self._audit(con, table, staged)
+            _refuse_strays(table, "rows", audited.rows, wanted)
+            breaches = _prove(con, table, staged, proofs, wanted)
+            rejected = _rejected(table.name, audited, breaches, proofs)
+            good = Audited(
+                {part: count for part, count in audited.rows.items() if part not in rejected},
+                {part: text for part, text in audited.fingerprints.items() if part not in rejected},
+            )
+            kept = [part for part in wanted if part not in rejected]
+            commit = self._publish(table, kept, staged, good, run_id)
+            return dataclasses.replace(commit, rejected=rejected, breaches=breaches)
+
+    def _audit(self, con: Any, table: StoredTable, staged: list[Path]) -> Audited:
         if not staged:
             return Audited()
-        paths = [str(path) for path in staged]
-        read = con.read_parquet(paths)
-        schema = schema_of(model)
-        rows = read.select(**{column: read[column].cast(dtype) for column, dtype in schema.items()})
-        return audit(rows, model, proven(con, paths, model))
+        return audit_partitions(
+            _rows(con, table.model, staged), table, proven(con, [str(path) for path in staged], table.model)
+        )
 
     def _publish(
-        self,
-        table: str,
-        model: Any,
-        partition: str,
-        days: list[date],
-        staged: list[Path],
-        audited: Audited,
-        run_id: str,
+        self, table: StoredTable, partitions: list[date], staged: list[Path], audited: Audited, run_id: str
     ) -> Commit:
         adds: dict[date, list[AddAction]] = {}
+        began = time.time()
         for _ in range(COMMIT_ATTEMPTS):
-            # Every attempt starts from the newest version: another run may have published the same days.
-            delta = self._delta(table)
+            # Every attempt starts from the newest version: another run may have published the same partitions.
+            delta = self._delta(table.name)
             before = _fingerprints(delta) if delta else {}
-            changed = [day for day in days if before.get(day) != audited.fingerprints.get(day)]
+            changed = [part for part in partitions if before.get(part) != audited.fingerprints.get(part)]
             if not changed:
                 version = delta.version() if delta else None
                 return Commit(version, audited.rows, audited.fingerprints, ())
-            for day in changed:
-                if day not in adds:
-                    adds[day] = list(self._place(table, partition, day, staged, audited))
+            for part in changed:
+                if part not in adds:
+                    adds[part] = list(self._place(table, part, staged, audited))
+            if time.time() - began > PLACED_FOR_S:
+                raise RuntimeError(f"{table.name}: files have waited too long for their commit; run it again")
             try:
-                version = self._commit(table, model, partition, delta, changed, adds, run_id)
+                version = self._commit(table, delta, changed, adds, run_id)
             except (CommitFailedError, DeltaError) as error:
                 if not _is_conflict(error):
                     raise
                 time.sleep(0.02)
                 continue
+            self._sweep_orphans(table.name)
             return Commit(version, audited.rows, audited.fingerprints, tuple(changed))
-        raise RuntimeError(f"{table}: {COMMIT_ATTEMPTS} other commits came first; run the same days again")
+        raise RuntimeError(f"{table.name}: {COMMIT_ATTEMPTS} other commits came first; run the same partitions again")
 
     def _commit(
         self,
-        table: str,
-        model: Any,
-        partition: str,
+        table: StoredTable,
         delta: DeltaTable | None,
         changed: list[date],
         adds: Mapping[date, list[AddAction]],
@@ -223,52 +250,72 @@ class Lake:
         # automatic retries a commit succeeds only on the very version it was prepared on.
         properties = CommitProperties(custom_metadata={"dagster_run_id": run_id}, max_commit_retries=0)
         actions = [action for day in changed for action in adds[day]]
-        schema = Schema.from_arrow(schema_of(model).to_pyarrow())
+        schema = Schema.from_arrow(schema_of(table.model).to_pyarrow())
         if delta is None:
             create_table_with_add_actions(
-                self.path(table),
+                self.path(table.name),
                 schema,
                 actions,
                 mode="error",
-                partition_by=[partition],
+                partition_by=[table.partition],
                 storage_options=self._storage.object_options,
                 commit_properties=properties,
+                post_commithook_properties=KEEP_LOGS,
             )
             return 0
         delta.create_write_transaction(
             list(actions),
             "overwrite",
             schema,
-            partition_by=[partition],
-            partition_filters=[(partition, "in", [day.isoformat() for day in changed])],
+            partition_by=[table.partition],
+            partition_filters=[(table.partition, "in", [day.isoformat() for day in changed])],
             commit_properties=properties,
+            post_commithook_properties=KEEP_LOGS,
         )
         return delta.version() + 1
 
-    def _place(
-        self, table: str, partition: str, day: date, staged: list[Path], audited: Audited
-    ) -> Iterator[AddAction]:
-        """Move the staged files of one day to where the commit will point to."""
-        mine = [path for path in staged if path.parent.name == f"{partition}={day}"]
-        if not mine and day in audited.rows:
-            raise RuntimeError(f"{table}: {audited.rows[day]} rows of {day} were staged in a folder of another name")
+    def _place(self, table: StoredTable, part: date, staged: list[Path], audited: Audited) -> Iterator[AddAction]:
+        """Move the staged files of one partition to where the commit will point to."""
+        folder = f"{table.partition}={part}"
+        mine = [path for path in staged if path.parent.name == folder]
+        if not mine and part in audited.rows:
+            raise RuntimeError(
+                f"{table.name}: {audited.rows[part]} rows of {part} were staged in a folder of another name"
+            )
         for number, path in enumerate(mine):
-            name = f"{partition}={day}/{audited.fingerprints[day]}-{uuid4().hex[:12]}-{number}.parquet"
+            name = f"{folder}/{audited.fingerprints[part]}-{uuid4().hex[:12]}-{number}.parquet"
             size, records = path.stat().st_size, pq.read_metadata(path).num_rows
             if self._storage.is_local:
-                target = Path(self.path(table)) / name
+                target = Path(self.path(table.name)) / name
                 target.parent.mkdir(parents=True, exist_ok=True)
+                os.utime(path)  # its age counts from now: staging may have taken long
                 path.rename(target)
             else:
-                obstore.put(self._storage.store(), f"lake/{table}/{name}", path)
+                obstore.put(self._storage.store(), f"lake/{table.name}/{name}", path)
             yield AddAction(
                 name,
                 size,
-                {partition: day.isoformat()},
+                {table.partition: part.isoformat()},
                 int(time.time() * 1000),
                 True,
                 json.dumps({"numRecords": records}),
             )
+
+    def _sweep_orphans(self, table: str) -> None:
+        """Remove what failed commits have left, once a day. The run has published: trouble here is not its failure."""
+        path, options = self.path(table), self._storage.object_options
+        try:
+            removed = sweep(
+                self._storage.store(),
+                f"lake/{table}",
+                lambda version: DeltaTable(path, version=version, storage_options=options),
+                datetime.now(UTC),
+            )
+        except (BaseError, DeltaError, OSError) as error:
+            _log.warning("%s: files of failed commits could not be looked for or removed: %s", table, error)
+            return
+        if removed:
+            _log.warning("%s: removed %s files of failed commits: %s …", table, len(removed), removed[0])
 
     @contextmanager
     def _staging(self, table: str) -> Iterator[str]:
@@ -303,8 +350,53 @@ def _files(delta: DeltaTable) -> dict[date, list[str]]:
 
 
 def _fingerprints(delta: DeltaTable) -> dict[date, str]:
-    """Content fingerprint of every partition, as its file names tell it."""
-    return {day: Path(names[0]).name.partition("-")[0] for day, names in _files(delta).items()}
+    """Content fingerprint of every partition, as its file names tell it: all before the random and the number."""
+    return {day: Path(names[0]).name.rsplit("-", 2)[0] for day, names in _files(delta).items()}
+
+
+def _rows(con: Any, model: Any, staged: list[Path]) -> ir.Table:
+    """Staged files as rows of a contract."""
+    schema = schema_of(model)
+    if not staged:
+        empty = con.sql("SELECT 1 AS one WHERE false")
+        return empty.select(**{column: ibis.null(dtype) for column, dtype in schema.items()})
+    read = con.read_parquet([str(path) for path in staged])
+    return read.select(**{column: read[column].cast(dtype) for column, dtype in schema.items()})
+
+
+def _prove(
+    con: Any, table: StoredTable, staged: list[Path], proofs: Sequence[StagedProof], wanted: Collection[date]
+) -> dict[str, Breaches]:
+    """What each proof finds in the staged rows; also where there are none, for then what is missing is the breach."""
+    found = {}
+    for proof in proofs:
+        breaches = proof.breaches(con, _rows(con, table.model, staged), table.partition)
+        _refuse_strays(table, f"breaches of {proof.proof.name}", breaches.rows, wanted)
+        found[proof.proof.name] = breaches
+    return found
+
+
+def _rejected(
+    name: str, audited: Audited, breaches: Mapping[str, Breaches], proofs: Sequence[StagedProof]
+) -> dict[date, ContractError]:
+    """The partitions that break the contract or a blocking proof."""
+    rejected = dict(audited.rejected)
+    for blocking in (staged.proof.name for staged in proofs if staged.proof.blocking):
+        for part, count in breaches[blocking].rows.items():
+            before = rejected.get(part)
+            violations = {**(before.violations if before else {}), blocking: count}
+            examples = before.examples if before else breaches[blocking].examples[part]
+            rejected[part] = ContractError(name, violations, examples)
+    return dict(sorted(rejected.items()))
+
+
+def _refuse_strays(table: StoredTable, what: str, counts: Mapping[date, int], wanted: Collection[date]) -> None:
+    strays = {part: count for part, count in counts.items() if part not in wanted}
+    if strays:
+        first = min(map(str, strays))
+        raise ContractError(
+            table.name, {f"{table.partition}: {what} outside the run, as of {first}": sum(strays.values())}, []
+        )
 
 
 def _is_conflict(error: Exception) -> bool:

@@ -7,6 +7,10 @@ Layout below the storage root:
     landing/objects/ab/abcd….zst                    the bytes, compressed, named by the sha256 of the raw bytes
     landing/receipts/ab/abcd…/<source>-<request>.json   how these bytes were obtained
     landing/editions/<source>/<day>/000001.json         the objects of one day, newest number last
+    landing/seen/<source>.json.zst                      what the source's files were found to hold; may be deleted
+
+Everything but `seen` is written once and never again. `seen` saves work and decides nothing: without it the same
+objects and editions come out, only later.
 """
 
 from __future__ import annotations
@@ -29,18 +33,26 @@ CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
+class Held:
+    """Bytes that lie in the landing zone already, in place of the bytes themselves."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Fetched:
     """One answer of a source, before it is landed.
 
     Attributes:
-        body: The raw bytes, or the path of a local file that holds them.
+        body: The raw bytes, or the path of a local file that holds them, or bytes that were landed before.
         request: What was asked, without secrets; together with the bytes all that a parser may know.
         days: The days the bytes speak of.
         status: The HTTP status, or None where there was no HTTP.
         media_type: For the reader of the receipt.
     """
 
-    body: bytes | Path
+    body: bytes | Path | Held
     request: Mapping[str, Any]
     days: tuple[date, ...]
     status: int | None = None
@@ -72,16 +84,25 @@ class Edition:
 
 
 class Landing:
-    """The landing zone in one object store; every write is create-only."""
+    """The landing zone in one object store; every write but that of `remember` is create-only."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
     def put(self, source: str, fetched: Fetched, at: datetime) -> Landed:
-        """Store the bytes and the receipt of one answer; storing the same again changes nothing."""
-        sha256, size = _hash(fetched.body)
+        """Store the bytes and the receipt of one answer; storing the same again changes nothing.
+
+        Args:
+            source: Name of the source.
+            fetched: The answer.
+            at: When it was fetched, UTC; for the receipt alone.
+
+        Raises:
+            FileNotFoundError: the answer refers to bytes that are not there.
+        """
+        sha256, size = self._identity(fetched.body)
         key = self._object_key(sha256)
-        if not self._exists(key):
+        if not isinstance(fetched.body, Held) and not self._exists(key):
             with tempfile.TemporaryFile() as compressed:
                 writer = zstandard.ZstdCompressor(level=3).stream_writer(compressed, closefd=False)
                 with writer:
@@ -103,7 +124,13 @@ class Landing:
         return Landed(sha256, size, request)
 
     def publish(self, source: str, day: date, objects: tuple[Landed, ...]) -> Edition:
-        """Record which objects make up a day; unchanged objects make no new edition."""
+        """Record which objects make up a day; unchanged objects make no new edition.
+
+        Args:
+            source: Name of the source.
+            day: The day.
+            objects: In the order in which they were fetched.
+        """
         while True:
             last = self.edition(source, day)
             edition = Edition(source, day, last.number + 1 if last else 1, objects)
@@ -148,11 +175,48 @@ class Landing:
             partial.rename(target)
         return target
 
+    def holds(self, sha256: str) -> bool:
+        """Whether these bytes were landed, by any source."""
+        return self._exists(self._object_key(sha256))
+
+    def seen(self, source: str) -> dict[str, Any]:
+        """What `remember` was told of a source; empty where there is nothing, or nothing that can be read."""
+        try:
+            packed = self._get(self._seen_key(source))
+            found = json.loads(zstandard.ZstdDecompressor().decompressobj().decompress(packed))
+        except (FileNotFoundError, ValueError, zstandard.ZstdError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def remember(self, source: str, entries: Mapping[str, Any]) -> None:
+        """Add entries to what is remembered of a source; an entry of the same name is replaced.
+
+        One object for each source, swapped as a whole: a reader sees the old or the new one. Of two runs that
+        remember at the same moment one may lose its entries; its files are then looked into once more.
+
+        Args:
+            source: Name of the source.
+            entries: JSON by name.
+        """
+        body = json.dumps({**self.seen(source), **entries}, sort_keys=True, separators=(",", ":")).encode()
+        obstore.put(self._store, self._seen_key(source), zstandard.ZstdCompressor(level=3).compress(body))
+
     def receipts(self, sha256: str) -> list[dict[str, Any]]:
         """Every receipt of one object, oldest first."""
         prefix = f"landing/receipts/{sha256[:2]}/{sha256}/"
         keys = [meta["path"] for batch in obstore.list(self._store, prefix) for meta in batch]
         return sorted((json.loads(self._get(key)) for key in keys), key=lambda r: str(r["fetched_at"]))
+
+    def _identity(self, body: bytes | Path | Held) -> tuple[str, int]:
+        if not isinstance(body, Held):
+            return _hash(body)
+        if not self.holds(body.sha256):
+            raise FileNotFoundError(f"the landing zone has no object {body.sha256}")
+        return body.sha256, body.bytes
+
+    @staticmethod
+    def _seen_key(source: str) -> str:
+        return f"landing/seen/{source}.json.zst"
 
     @staticmethod
     def _object_key(sha256: str) -> str:

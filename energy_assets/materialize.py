@@ -1,12 +1,13 @@
-"""From rows to a published table, as every table asset does it: audit, commit, and tell Dagster what happened.
+"""From rows to a published table, as every asset does it: stage, audit, prove, commit, and tell Dagster the truth.
 
-What belongs here: the metadata and checks all tables share. What does not: how rows are made.
+What belongs here: how partitions are published and recorded, each with its own data version, and what is said of
+those that were not. What does not: how rows are made. A bad partition takes no neighbour with it.
 """
 
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -20,23 +21,27 @@ from pydantic import Field, PrivateAttr
 
 from energy_assets import __version__
 from energy_assets.contracts.audit import EXAMPLES, ContractError, schema_of
+from energy_assets.contracts.proof import Breaches
+from energy_assets.dagster_internals import version_tags, without_automatic_events
 from energy_assets.engine import connection
 from energy_assets.lake import Commit, Lake
 from energy_assets.landing import Landing
-from energy_assets.partitions import OWNERS, SINGLE_RUN
+from energy_assets.partitions import OWNERS, SINGLE_RUN, chunks, dependency, partition_dates, partitions_of
+from energy_assets.periods import contiguous
 from energy_assets.secrets import revealed
 from energy_assets.site import Site
 from energy_assets.storage import Storage
 from energy_assets.tables import Table
 
 CONTRACT = "contract"
-ROWS_PUBLISHED = "rows_published"
-"""Metadata: rows of the partitions of a run; Dagster's own `row_count` is of the whole table."""
+PARTITION_ROWS = "dagster/partition_row_count"
+"""Metadata: rows of one partition; Dagster's own `row_count` is of the whole table."""
+FAILED_PARTITIONS = "failed_partitions"
+"""Metadata of a failed step: what of it was not published."""
+EMPTY = "empty"
+"""Data version of a partition without rows."""
 PREVIEW_ROWS = 3
 SUMMARY_ROWS = 40
-CHUNK = 31
-"""Partitions published in one commit: a month of days keeps memory bounded over long ranges."""
-
 
 WORDINGS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "greater_than": lambda s: f"> {s['min_value']}",
@@ -87,14 +92,28 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 @dataclass(frozen=True)
 class Reader:
-    """What a transform reads with: the lake through one connection."""
+    """What a transform reads with: the lake through one connection.
+
+    Attributes:
+        lake: The tables.
+        con: An Ibis DuckDB connection.
+        used: Every table that was read, by name: what proofs may compare the result with.
+    """
 
     lake: Lake
     con: Any
+    used: dict[str, ir.Table] = field(default_factory=dict)
 
     def __call__(self, table: Table, partitions: Sequence[date]) -> ir.Table:
         """The given partitions of a table."""
-        return self.lake.read(self.con, table.name, table.model, partitions)
+        rows = self.lake.read(self.con, table, partitions)
+        self.used[table.name] = rows
+        return rows
+
+    def note(self, name: str, rows: ir.Table) -> ir.Table:
+        """Show a small table that is not of the lake (places, names of nodes) to the proofs as well."""
+        self.used[name] = rows
+        return rows
 
     def keep(self, rows: ir.Table) -> ir.Table:
         """Compute `rows` once, for a transform that uses them many times."""
@@ -102,32 +121,30 @@ class Reader:
         return kept
 
 
-@dataclass(frozen=True)
-class Proof:
-    """A statement about a published table that is proven after every run and shown as an asset check.
+@dataclass
+class Published:
+    """What a step has done so far.
 
     Attributes:
-        name: Of the check.
-        about: What holds.
-        breaches: The rows for which it does not, from a reader and the partitions of a chunk.
-        severity: How bad a breach is.
+        rows: Rows of each published partition.
+        failures: Why a partition was not published.
+        breaches: What each proof found, commit by commit.
     """
 
-    name: str
-    about: str
-    breaches: Callable[[Reader, Sequence[date]], ir.Table]
-    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+    rows: dict[date, int] = field(default_factory=dict)
+    failures: dict[date, Exception] = field(default_factory=dict)
+    breaches: dict[str, list[Breaches]] = field(default_factory=dict)
 
-    def result(self, found: Sequence[Mapping[str, Any]], asset_key: dg.AssetKey) -> dg.AssetCheckResult:
-        """The check's result for the breaches found."""
-        examples = {"examples": dg.MetadataValue.md(markdown(found[:EXAMPLES]))} if found else {}
-        return dg.AssetCheckResult(
-            passed=not found,
-            check_name=self.name,
-            asset_key=asset_key,
-            severity=self.severity,
-            metadata={"breaches": len(found), **examples},
-        )
+    def add(self, partitions: Sequence[date], commit: Commit) -> None:
+        """Take in what became of some partitions; an earlier failure of one that is published now is healed."""
+        for partition in partitions:
+            if partition in commit.rejected:
+                self.failures[partition] = commit.rejected[partition]
+            else:
+                self.failures.pop(partition, None)
+                self.rows[partition] = commit.rows.get(partition, 0)
+        for name, found in commit.breaches.items():
+            self.breaches.setdefault(name, []).append(found)
 
 
 def column_schema(model: Any) -> dg.TableSchema:
@@ -162,7 +179,13 @@ def table_metadata(table: Table, uri: str) -> dict[str, Any]:
     }
 
 
-def contract_check(table: Table) -> dg.AssetCheckSpec:
+def check_specs(table: Table) -> list[dg.AssetCheckSpec]:
+    """The checks of a table asset: its contract, and its proofs."""
+    proofs = [dg.AssetCheckSpec(p.name, asset=dg.AssetKey(table.asset), description=p.about) for p in table.proofs]
+    return [_contract_check(table), *proofs]
+
+
+def _contract_check(table: Table) -> dg.AssetCheckSpec:
     """The check that shows whether the rows kept their contract."""
     key = table.model.to_schema().unique
     grain = f" There is one row per {', '.join(key)}." if key else ""
@@ -177,53 +200,187 @@ def contract_check(table: Table) -> dg.AssetCheckSpec:
 
 def publish(
     context: dg.AssetExecutionContext,
-    lake: Lake,
-    con: Any,
+    read: Reader,
     table: Table,
-    days: Sequence[date],
+    partitions: Sequence[date],
     rows: ir.Table,
     *,
+    code_version: str,
+    upstream: Sequence[Table] = (),
+    describe: Callable[[ir.Table], Mapping[str, Any]] = lambda rows: {},
+    about: Mapping[date, Mapping[str, Any]] | None = None,
     day_by_day: bool = False,
-) -> Iterator[dg.AssetCheckResult | Commit]:
-    """Replace `days` of a table; yields the failed check and raises, or yields the commit.
+) -> Commit:
+    """Replace partitions of a table by `rows` and record each that was published as one materialization.
+
+    Each partition has its own data version, the fingerprint of its content: a day has the same one whether it was
+    run alone or within a range, and a day whose content did not change tells nobody downstream to run again.
+
+    Args:
+        context: Of the step.
+        read: What the rows were read with; the proofs see the tables it has read.
+        table: What is written.
+        partitions: What is replaced; rows of other partitions fail all of them.
+        rows: In the columns of the contract.
+        code_version: Of what made the rows.
+        upstream: The tables the rows were made of; their data versions are recorded as inputs.
+        describe: Metadata made of the published rows, shown in the UI.
+        about: Further metadata of single partitions.
+        day_by_day: See `Lake.replace`.
+
+    Returns:
+        What was published, and what was rejected and why.
+    """
+    proofs = [proof.bind(read.used) for proof in table.proofs]
+    try:
+        commit = read.lake.replace(
+            read.con, table, partitions, rows, context.run_id, proofs=proofs, day_by_day=day_by_day
+        )
+    except ContractError as error:
+        # Not the fault of one partition: a column is missing, or a row belongs to no partition that was asked for.
+        return Commit(None, {}, {}, (), rejected=dict.fromkeys(partitions, error))
+    good = [partition for partition in partitions if partition not in commit.rejected]
+    if good:
+        _record(
+            context, read.lake, table, good, commit, code_version, upstream, _shown(read, table, good, describe), about
+        )
+    return commit
+
+
+def _shown(
+    read: Reader, table: Table, good: Sequence[date], describe: Callable[[ir.Table], Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Metadata that all partitions of one commit share."""
+    published = read.lake.read(read.con, table, good)
+    # Labels and tags are maps of any size, and a preview is read at a glance.
+    plain = published.drop(*(name for name, dtype in published.schema().items() if dtype.is_map()))
+    preview = vertical_markdown(plain.limit(PREVIEW_ROWS).to_pyarrow().to_pylist())
+    return {
+        "dagster/row_count": read.lake.row_count(table.name),
+        "preview": dg.MetadataValue.md(preview),
+        **describe(published),
+    }
+
+
+def _record(
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    table: Table,
+    good: Sequence[date],
+    commit: Commit,
+    code_version: str,
+    upstream: Sequence[Table],
+    shared: Mapping[str, Any],
+    about: Mapping[date, Mapping[str, Any]] | None,
+) -> None:
+    known = [(before, lake.fingerprints(before.name)) for before in upstream]
+    for partition in good:
+        inputs = {
+            dg.AssetKey(before.asset): _input_version(table, before, versions, partition) for before, versions in known
+        }
+        context.log_event(
+            dg.AssetMaterialization(
+                dg.AssetKey(table.asset),
+                partition=partition.isoformat(),
+                metadata={
+                    **shared,
+                    PARTITION_ROWS: commit.rows.get(partition, 0),
+                    "delta_version": -1 if commit.version is None else commit.version,
+                    "content_changed": partition in commit.changed,
+                    **((about or {}).get(partition) or {}),
+                },
+                tags=version_tags(context, commit.fingerprints.get(partition, EMPTY), code_version, inputs),
+            )
+        )
+
+
+def _input_version(table: Table, before: Table, versions: Mapping[date, str], partition: date) -> str:
+    """Data version of what one partition was made of: the same partition upstream, or the days of the month."""
+    if before.grain == table.grain:
+        return versions.get(partition, EMPTY)
+    days = {day: version for day, version in versions.items() if day.replace(day=1) == partition}
+    return hashlib.sha256("".join(f"{day}{days[day]}" for day in sorted(days)).encode()).hexdigest()[:32]
+
+
+def conclude(table: Table, partitions: Sequence[date], published: Published) -> Iterator[Any]:
+    """The end of a step: its checks, then its result, or a failure where a partition was not published.
 
     Raises:
-        dagster.Failure: the rows break the contract; nothing was committed.
+        dagster.Failure: a partition was not published; the others are, and the UI shows them.
     """
-    try:
-        commit = lake.replace(con, table.name, table.model, days, rows, context.run_id, day_by_day=day_by_day)
-    except ContractError as found:
-        error = ContractError(table.name, found.violations, found.examples)
-        rules = "; ".join(f"{rule}: {count:,} rows" for rule, count in error.violations.items())
-        examples = dg.MetadataValue.md(markdown(error.examples)) if error.examples else "none"
-        metadata: dict[str, Any] = {"violations": sum(error.violations.values()), "rules": rules, "examples": examples}
+    results = [_contract_result(table, published.failures), *_proof_results(table, published)]
+    if published.failures:
+        yield from results
+        raise failure(table, partitions, published.failures)
+    result = dg.MaterializeResult[None](asset_key=dg.AssetKey(table.asset), check_results=results)
+    yield without_automatic_events(result)
+
+
+def failure(table: Table, partitions: Sequence[date], failures: Mapping[date, Exception]) -> dg.Failure:
+    """What a person is told of partitions that were not published: which, why, and that the others are."""
+    causes: dict[str, list[date]] = {}
+    for partition, error in sorted(failures.items()):
+        causes.setdefault(_cause(error), []).append(partition)
+    lines = [f"{', '.join(map(str, contiguous(hit)))}: {cause}" for cause, hit in causes.items()]
+    good = len(partitions) - len(failures)
+    counted = f"{len(failures)} of {len(partitions)} {table.grain}s failed, {good} are published."
+    text = f"{'/'.join(table.asset)}: {counted}\n" + "\n".join(lines)
+    metadata: dict[str, Any] = {FAILED_PARTITIONS: [day.isoformat() for day in sorted(failures)], "causes": lines}
+    return dg.Failure(text, metadata=metadata, allow_retries=False)
+
+
+def _cause(error: Exception) -> str:
+    if not isinstance(error, ContractError):
+        return str(error)
+    return f"{error}. The last good version stays readable. Mend the source or the contract, then run it again"
+
+
+def _contract_result(table: Table, failures: Mapping[date, Exception]) -> dg.AssetCheckResult:
+    broken = [error for error in failures.values() if isinstance(error, ContractError)]
+    key = dg.AssetKey(table.asset)
+    if not broken:
+        return dg.AssetCheckResult(passed=True, check_name=CONTRACT, asset_key=key)
+    counts: dict[str, int] = {}
+    for error in {id(error): error for error in broken}.values():
+        for rule, count in error.violations.items():
+            counts[rule] = counts.get(rule, 0) + count
+    examples = broken[0].examples[:EXAMPLES]
+    return dg.AssetCheckResult(
+        passed=False,
+        check_name=CONTRACT,
+        asset_key=key,
+        description=str(broken[0]),
+        metadata={
+            "violations": sum(counts.values()),
+            "rules": "; ".join(f"{rule}: {count:,} rows" for rule, count in counts.items()),
+            "examples": dg.MetadataValue.md(markdown(examples)) if examples else "none",
+        },
+    )
+
+
+def _proof_results(table: Table, published: Published) -> Iterator[dg.AssetCheckResult]:
+    for proof in table.proofs:
+        found = published.breaches.get(proof.name, [])
+        count = sum(breaches.count for breaches in found)
+        rows = [row for breaches in found for examples in breaches.examples.values() for row in examples]
+        examples = {"examples": dg.MetadataValue.md(markdown(rows[:EXAMPLES]))} if rows else {}
         yield dg.AssetCheckResult(
-            passed=False,
-            check_name=CONTRACT,
+            passed=not count,
+            check_name=proof.name,
             asset_key=dg.AssetKey(table.asset),
-            description=str(error),
-            metadata=metadata,
+            severity=dg.AssetCheckSeverity.ERROR if proof.blocking else dg.AssetCheckSeverity.WARN,
+            description=f"{count:,} times, for example {_one_line(rows[0])}" if rows else None,
+            metadata={"breaches": count, **examples},
         )
-        raise dg.Failure(
-            f"{error}. The last good version stays readable. Mend the source or the contract, then run the same "
-            "days again.",
-            metadata=metadata,
-            allow_retries=False,
-        ) from found
-    for day, count in commit.rows.items():
-        context.add_asset_metadata({"dagster/partition_row_count": count}, partition_key=day.isoformat())
-    yield commit
 
 
 def table_asset(
     site: Site,
     table: Table,
     upstream: Sequence[Table],
-    partitions: dg.TimeWindowPartitionsDefinition,
     about: str,
     make: Callable[[Reader, Sequence[date]], ir.Table],
     summary: Callable[[ir.Table], ir.Table],
-    proofs: Sequence[Proof] = (),
     *,
     day_by_day: bool = False,
 ) -> dg.AssetsDefinition:
@@ -231,86 +388,54 @@ def table_asset(
 
     Args:
         site: The site.
-        table: What it fills.
+        table: What it fills; its grain gives the partitions, its proofs the checks.
         upstream: The tables it reads.
-        partitions: Days or months.
         about: The asset's description.
         make: Rows from a reader of upstream tables and the partition keys of a chunk, as dates.
         summary: A few rows that tell a person what the run made, shown in the UI.
-        proofs: What must hold for the published table beyond its contract.
         day_by_day: Each row is made of one row of its own day, so that days can be written one after the other.
     """
     key = dg.AssetKey(table.asset)
 
+    def describe(published: ir.Table) -> dict[str, Any]:
+        rows = summary(published).limit(SUMMARY_ROWS).to_pyarrow().to_pylist()
+        return {"summary": dg.MetadataValue.md(markdown(rows))}
+
     @dg.asset(
         key=key,
-        deps=[dg.AssetKey(before.asset) for before in upstream],
-        partitions_def=partitions,
+        deps=[dependency(table, before) for before in upstream],
+        partitions_def=partitions_of(site, table),
         backfill_policy=SINGLE_RUN,
         group_name=table.asset[0],
         kinds={"ibis", "duckdb", "deltalake"},
         owners=OWNERS,
         code_version=__version__,
-        check_specs=[contract_check(table)]
-        + [dg.AssetCheckSpec(proof.name, asset=key, description=proof.about) for proof in proofs],
+        check_specs=check_specs(table),
         metadata=table_metadata(table, site.disk().path("lake", table.name)),
         description=about,
     )
     def materialize(
         context: dg.AssetExecutionContext, warehouse: Warehouse, duckdb: DuckDBResource
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
-        keys = sorted(date.fromisoformat(key) for key in context.partition_keys)
-        lake, commits = warehouse.lake, []
-        breaches: dict[str, list[dict[str, Any]]] = {proof.name: [] for proof in proofs}
-        for start in range(0, len(keys), CHUNK):
-            chunk = keys[start : start + CHUNK]
+        partitions, published = partition_dates(context), Published()
+        for chunk in chunks(partitions):
             with connection(duckdb) as con:
-                rows = make(Reader(lake, con), chunk)
-                for step in publish(context, lake, con, table, chunk, rows, day_by_day=day_by_day):
-                    if isinstance(step, Commit):
-                        commits.append(step)
-                    else:
-                        yield step
-                for proof in proofs:
-                    breaches[proof.name] += proof.breaches(Reader(lake, con), chunk).to_pyarrow().to_pylist()
-        with connection(duckdb) as con:
-            published = Reader(lake, con)(table, keys)
-            told = dg.MetadataValue.md(markdown(summary(published).limit(SUMMARY_ROWS).to_pyarrow().to_pylist()))
-            done = result(table, lake, commits, published, {"summary": told})
-        proven = [proof.result(breaches[proof.name], key) for proof in proofs]
-        yield done._replace(check_results=[*(done.check_results or []), *proven])
+                read = Reader(warehouse.lake, con)
+                commit = publish(
+                    context,
+                    read,
+                    table,
+                    chunk,
+                    make(read, chunk),
+                    code_version=__version__,
+                    upstream=upstream,
+                    describe=describe,
+                    day_by_day=day_by_day,
+                )
+                published.add(chunk, commit)
+        yield from conclude(table, partitions, published)
 
     return materialize
-
-
-def result(
-    table: Table, lake: Lake, commits: Sequence[Commit], published: ir.Table, more: Mapping[str, Any] | None = None
-) -> dg.MaterializeResult[None]:
-    """What Dagster records of a finished table: rows, version, fingerprint, preview, the passed check.
-
-    Args:
-        table: The table.
-        lake: Where it lies.
-        commits: What the run published.
-        published: Rows to show a few of.
-        more: Further metadata.
-    """
-    fingerprints = {day: text for commit in commits for day, text in commit.fingerprints.items()}
-    joined = "".join(f"{day}{fingerprints[day]}" for day in sorted(fingerprints))
-    changed = sum(len(commit.changed) for commit in commits)
-    return dg.MaterializeResult(
-        asset_key=dg.AssetKey(table.asset),
-        data_version=dg.DataVersion(hashlib.sha256(joined.encode()).hexdigest()[:32]),
-        metadata={
-            "dagster/row_count": lake.row_count(table.name),
-            ROWS_PUBLISHED: sum(sum(commit.rows.values()) for commit in commits),
-            "delta_version": next((c.version for c in reversed(commits) if c.version is not None), -1),
-            "partitions_changed": changed,
-            "preview": dg.MetadataValue.md(vertical_markdown(published.limit(PREVIEW_ROWS).to_pyarrow().to_pylist())),
-            **(more or {}),
-        },
-        check_results=[dg.AssetCheckResult(passed=True, check_name=CONTRACT, asset_key=dg.AssetKey(table.asset))],
-    )
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -329,6 +454,11 @@ def vertical_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     return markdown(
         [{"column": name, **{f"row {number}": row[name] for number, row in enumerate(rows, 1)}} for name in names]
     )
+
+
+def _one_line(row: Mapping[str, Any]) -> str:
+    """A row as a person reads it in a sentence."""
+    return ", ".join(f"{name} {_cell(value)}" for name, value in row.items() if value is not None)
 
 
 def _cell(value: Any) -> str:

@@ -27,7 +27,7 @@ def ask(site: Site, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     there = set(lake.tables())
     tables = [table for table in (*SHARED, *map(raw_table, site.sources)) if table.name in there]
     for table in tables:
-        con.create_view(table.name, lake.read(con, table.name, table.model))
+        con.create_view(table.name, lake.read(con, table))
     try:
         answer = con.raw_sql(query)
         return [column[0] for column in answer.description or []], answer.fetchall()

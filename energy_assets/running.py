@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +21,7 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from filelock import FileLock
 
 from energy_assets.definitions import build_defs
-from energy_assets.materialize import ROWS_PUBLISHED
+from energy_assets.materialize import FAILED_PARTITIONS, PARTITION_ROWS
 from energy_assets.operations.checks import arrival, arrival_keys
 from energy_assets.operations.schedules import (
     RANGE_END,
@@ -29,7 +30,7 @@ from energy_assets.operations.schedules import (
     range_tags,
 )
 from energy_assets.partitions import daily, monthly
-from energy_assets.periods import DayRange, Month, Period
+from energy_assets.periods import DayRange, Month, Period, contiguous
 from energy_assets.site import Site
 
 INSTANCE = """\
@@ -67,9 +68,11 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        success: Whether every asset was materialized.
+        success: Whether every asset was materialized for every partition.
         rows: Rows published by asset.
         failures: Message by asset, for those that failed.
+        warnings: What checks that withhold nothing have found, one line each.
+        failed: The partitions of a failed asset that were not published; empty where it failed as a whole.
         done: Assets that were materialized.
         run_ids: The Dagster runs.
         interrupted: Whether somebody pressed Ctrl-C.
@@ -78,6 +81,8 @@ class Outcome:
     success: bool = True
     rows: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    failed: dict[str, frozenset[date]] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     run_ids: list[str] = field(default_factory=list)
     interrupted: bool = False
@@ -119,7 +124,15 @@ def daily_assets(site: Site) -> list[str]:
 
 
 def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
-    """Materialize every daily asset for `days` in one run, then the indicators of the months they touch.
+    """Materialize every daily asset for `days` in one run, then what is made of the months they touch.
+
+    Where an asset could not publish some of the days, what depends on it is run again for the days that are good, so
+    that one bad day keeps no other from the report.
+
+    Args:
+        site: The site.
+        days: What to run.
+        listen: Told of every step.
 
     Raises:
         KeyboardInterrupt: somebody pressed Ctrl-C; what was published is whole.
@@ -127,6 +140,7 @@ def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
     outcome = Outcome()
     with instance(site) as dagster:
         _execute(site, dagster, "daily", range_tags(days), listen, outcome)
+        _go_on_with_good_days(site, dagster, days, listen, outcome)
         if "kpi/daily" in outcome.done:
             months = sorted({Month.of(day) for day in days})
             keys = {RANGE_START: months[0].first.isoformat(), RANGE_END: months[-1].first.isoformat()}
@@ -136,6 +150,30 @@ def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
             for check in arrival_keys(site):
                 dagster.report_runless_asset_event(arrival(dagster, site, check.asset_key))
     return outcome
+
+
+def _go_on_with_good_days(
+    site: Site, dagster: dg.DagsterInstance, days: DayRange, listen: Listener, outcome: Outcome
+) -> None:
+    """Run what was skipped below assets that failed for some days only, for the days on which nothing failed."""
+    every, tried = daily_assets(site), set[str]()
+    while skipped := [name for name in every if name not in {*outcome.done, *outcome.failures, *tried}]:
+        whole = [name for name in outcome.failures if not outcome.failed.get(name)]
+        bad = frozenset[date]().union(*outcome.failed.values())
+        good = contiguous([day for day in days if day not in bad])
+        held = _below(site, whole)
+        able = [dg.AssetKey(name.split("/")) for name in skipped if name not in held]
+        if not bad or not good or not able:
+            return
+        tried.update(skipped)
+        for stretch in good:
+            _execute(site, dagster, "daily", range_tags(stretch), listen, outcome, able)
+
+
+def _below(site: Site, names: Sequence[str]) -> set[str]:
+    """The assets that depend on any of `names`."""
+    roots = dg.AssetSelection.assets(*(dg.AssetKey(name.split("/")) for name in names))
+    return set(_names(build_defs(site), roots.downstream())) if names else set()
 
 
 def run_report(site: Site, period: Period, listen: Listener) -> Outcome:
@@ -162,7 +200,13 @@ def run_report(site: Site, period: Period, listen: Listener) -> Outcome:
 
 
 def _execute(
-    site: Site, dagster: dg.DagsterInstance, job: str, tags: dict[str, str], listen: Listener, outcome: Outcome
+    site: Site,
+    dagster: dg.DagsterInstance,
+    job: str,
+    tags: dict[str, str],
+    listen: Listener,
+    outcome: Outcome,
+    assets: Sequence[dg.AssetKey] | None = None,
 ) -> None:
     definition = build_defs(site).resolve_job_def(job)
     run_id = str(uuid4())
@@ -175,7 +219,12 @@ def _execute(
     dagster.add_event_listener(run_id, follow)
     try:
         result = definition.execute_in_process(
-            instance=dagster, run_id=run_id, tags=tags, raise_on_error=False, run_config=QUIET
+            instance=dagster,
+            run_id=run_id,
+            tags=tags,
+            raise_on_error=False,
+            run_config=QUIET,
+            asset_selection=assets,
         )
     except DagsterExecutionInterruptedError as error:
         raise KeyboardInterrupt from error
@@ -195,18 +244,36 @@ def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
     kinds = {"STEP_START": "start", "STEP_SUCCESS": "done", "STEP_UP_FOR_RETRY": "note"}
     if event.event_type_value == "ASSET_MATERIALIZATION":
         materialization = event.step_materialization_data.materialization
-        rows = materialization.metadata.get(ROWS_PUBLISHED)
+        rows = materialization.metadata.get(PARTITION_ROWS)
         if rows is not None:
-            outcome.rows[asset] = int(rows.value)  # type: ignore[arg-type]
+            outcome.rows[asset] = outcome.rows.get(asset, 0) + int(str(rows.value))
+    elif event.event_type_value == "ASSET_CHECK_EVALUATION":
+        outcome.warnings += _warning(event)
     elif event.event_type_value == "STEP_FAILURE" and _interrupted(event):
         outcome.interrupted = True
     elif event.event_type_value == "STEP_FAILURE":
         outcome.failures[asset] = _reason(event)
+        outcome.failed[asset] = _failed_partitions(event)
         yield Step(asset, "failed", outcome.failures[asset])
     elif event.event_type_value in kinds:
         if event.event_type_value == "STEP_SUCCESS":
-            outcome.done.append(asset)
+            outcome.done = [*(name for name in outcome.done if name != asset), asset]
         yield Step(asset, kinds[event.event_type_value], "trying again" if "RETRY" in event.event_type_value else "")
+
+
+def _warning(event: dg.DagsterEvent) -> list[str]:
+    """What a check has found that withheld nothing; a check that did is in the message of the failure."""
+    found = event.asset_check_evaluation_data
+    if found.passed or found.severity == dg.AssetCheckSeverity.ERROR:
+        return []
+    return [f"{found.asset_key.to_user_string()}: {found.check_name}: {found.description}"]
+
+
+def _failed_partitions(event: dg.DagsterEvent) -> frozenset[date]:
+    """Which partitions a failed step could not publish; none where it failed as a whole."""
+    data = event.step_failure_data.user_failure_data
+    named = data.metadata.get(FAILED_PARTITIONS) if data else None
+    return frozenset(date.fromisoformat(str(day)) for day in named.value) if named else frozenset()  # type: ignore[union-attr]
 
 
 def _interrupted(event: dg.DagsterEvent) -> bool:

@@ -12,12 +12,17 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from energy_assets.contracts.node_names import plain_name
+from energy_assets.contracts.regions import region_key
+from energy_assets.contracts.vocabulary import GhgScope
+from energy_assets.contracts.vocabulary import WorkloadType as WorkloadWord
 from energy_assets.secrets import known_scheme, revealed
 from energy_assets.sources.base import Place, PlacedSource, Source, Strict
 from energy_assets.sources.registry import KINDS, source_class
@@ -25,12 +30,18 @@ from energy_assets.storage import Storage
 
 T = TypeVar("T", bound=BaseModel)
 SITE_VARIABLE = "ENERGY_ASSETS_SITE"
+RESERVED = (WorkloadWord.IDLE.value, WorkloadWord.UNKNOWN.value)
+"""No project and no model may be called so."""
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Named = Annotated[str, StringConstraints(pattern=r"^([^{}]+|\{label:[^{}]+\})$")]
 WorkloadType = Literal["training", "fine_tuning", "inference", "batch", "development", "overhead", "other"]
 
 _SECRETIVE = re.compile(r"secret|token|password|sas_|_key$")
 """Keys whose values are secrets: never in the clear, never repeated in a message."""
+
+
+STATED_OF_A_PLACE = ("zone", "pue", "ghg_scope")
+"""What a place decides; each is taken from the most specific that states it."""
 
 
 class SiteError(Exception):
@@ -83,6 +94,53 @@ class Engine(Strict):
     threads: int | None = Field(None, ge=1, description="default: all cores")
 
 
+class SitePlace(Strict):
+    """What the site knows of a provider, an account or a region: goes before the table of cloud regions.
+
+    One that names a region and nothing else says that there are machines; the table of cloud regions says the rest.
+    """
+
+    provider: str = Field(min_length=1, description="aws, gcp, azure, onprem …")
+    account_id: str | None = Field(None, min_length=1, description="only this account; default all")
+    region: str | None = Field(None, min_length=1, description="only this region; default all")
+    zone: str | None = Field(None, description="grid zone as Electricity Maps names it, for example DE or US-CAL-CISO")
+    pue: Decimal | None = Field(
+        None, ge=1, le=5, max_digits=5, decimal_places=3, description="power usage effectiveness of the building"
+    )
+    ghg_scope: GhgScope | None = Field(None, description="scope2 own, scope3.1 bought services, scope3.8 leased")
+    valid_from: date | None = Field(None, description="first day; default always")
+    valid_to: date | None = Field(None, description="the day after the last; default for ever")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> SitePlace:
+        if self.region is None and all(getattr(self, name) is None for name in STATED_OF_A_PLACE):
+            raise ValueError("says nothing; give it a zone, a pue or a ghg_scope, or at least a region")
+        if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
+            raise ValueError(f"valid_to ({self.valid_to}) is not after valid_from ({self.valid_from})")
+        return self
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Provider, region and account it speaks of, in one spelling; empty for all of them."""
+        return (*region_key(self.provider, self.region or ""), (self.account_id or "").strip())
+
+    def holds(self, first: date, after: date) -> bool:
+        """Whether it is valid on every day from `first` to before `after`."""
+        return (self.valid_from or date.min) <= first and after <= (self.valid_to or date.max)
+
+    def contradiction(self, other: SitePlace) -> str | None:
+        """What both say differently of the same place on the same day, as `zone DE and FR`; None if nothing."""
+        start = max(self.valid_from or date.min, other.valid_from or date.min)
+        end = min(self.valid_to or date.max, other.valid_to or date.max)
+        if self.key != other.key or start >= end:
+            return None
+        for name in STATED_OF_A_PLACE:
+            mine, its = getattr(self, name), getattr(other, name)
+            if mine is not None and its is not None and mine != its:
+                return f"{name} {mine} and {its}"
+        return None
+
+
 class Rule(Strict):
     """Maps what a source tells of a workload to project, model and workload type.
 
@@ -94,6 +152,46 @@ class Rule(Strict):
     project: Named | None = Field(None, description="a name, or {label:team} to take a label's value")
     model_id: Named | None = Field(None, description="a name, or {label:model_name} to take a label's value")
     workload_type: WorkloadType | None = Field(None, description="what the workload does")
+
+    @field_validator("project", "model_id")
+    @classmethod
+    def _not_ours(cls, name: str | None) -> str | None:
+        if name is not None and name.strip().casefold() in RESERVED:
+            raise ValueError(f"{' and '.join(RESERVED)} are what we call energy without an owner; use another name")
+        return name
+
+
+class NodeRule(Strict):
+    """One host and its names: `{name: gpu-a, also: ["10.0.0.7"]}`, or a pattern for many hosts.
+
+    Names are compared without capitals, port and trailing dot, with and without their domain. Exact lines come
+    first, then patterns in the order of the file.
+    """
+
+    name: str = Field(min_length=1, description="the host's one name; with `match`, its groups in braces: '{node}'")
+    also: tuple[str, ...] = Field((), description="other names or addresses of the same host")
+    match: str | None = Field(None, description="regular expression for whole names, such as '(?P<node>gpu-.+)-bmc'")
+    region: str | None = Field(None, description="only hosts of this region; default: of all")
+    metered: bool = Field(True, description="false: the host has no meter, and no check shall ask for one")
+
+    @model_validator(mode="after")
+    def _pattern_fits(self) -> NodeRule:
+        if self.match is None:
+            if set(self.name) & set("{}"):
+                raise ValueError("`name` has braces but there is no `match` whose groups could fill them")
+            return self
+        if self.also:
+            raise ValueError("`also` is for exact names; give the pattern in `match` a line of its own")
+        if re.search(r"\(\?(=|!|<=|<!)|\\[1-9]", self.match):
+            raise ValueError("`match` uses a look-around or back-reference; RE2 has none, write it without")
+        try:
+            groups = set(re.compile(self.match).groupindex)
+        except re.error as error:
+            raise ValueError(f"`match` is no regular expression: {error}") from None
+        absent = sorted(set(re.findall(r"\{([^{}]*)\}", self.name)) - groups)
+        if absent:
+            raise ValueError(f"`name` wants the group {absent[0]!r}; write it in `match` as (?P<{absent[0]}>…)")
+        return self
 
 
 class Attribution(Strict):
@@ -129,18 +227,40 @@ class Site(Strict):
     storage: StorageBlock = Field(default_factory=StorageBlock)
     engine: Engine = Field(default_factory=Engine)
     sources: list[Any] = Field(description="where data comes from")
+    places: list[SitePlace] = Field(
+        default_factory=list, description="zone, PUE and scope by provider, account, region"
+    )
     attribution: Attribution = Field(default_factory=Attribution)
+    nodes: list[NodeRule] = Field(default_factory=list, description="which names mean the same host")
     factors: Factors = Field(default_factory=Factors)
     targets: list[Target] = Field(default_factory=list)
     folder: Path = Field(Path("."), exclude=True)
 
-    @property
-    def zones(self) -> tuple[str, ...]:
-        """Every grid zone a source of the site stands in."""
-        return tuple(sorted({place.zone for place in self.places.values() if place.zone}))
+    @field_validator("places")
+    @classmethod
+    def _one_voice(cls, places: list[SitePlace]) -> list[SitePlace]:
+        for number, place in enumerate(places):
+            for before, other in enumerate(places[:number]):
+                if said := other.contradiction(place):
+                    raise ValueError(
+                        f"places[{before}] and places[{number}] say different things of the same place on the same "
+                        f"days ({said}); give them valid_from and valid_to that do not overlap, or remove one"
+                    )
+        return places
+
+    @field_validator("nodes")
+    @classmethod
+    def _one_name_each(cls, nodes: list[NodeRule]) -> list[NodeRule]:
+        exact = [rule for rule in nodes if rule.match is None]
+        named = [(plain_name(text), rule) for rule in exact for text in (rule.name, *rule.also)]
+        for (text, one), (other_text, other) in combinations(named, 2):
+            overlap = one.region == other.region or None in (one.region, other.region)
+            if text == other_text and overlap and plain_name(one.name) != plain_name(other.name):
+                raise ValueError(f"'{text}' is a name of both '{one.name}' and '{other.name}'; leave it in one of them")
+        return nodes
 
     @property
-    def places(self) -> dict[str, Place]:
+    def source_places(self) -> dict[str, Place]:
         """The place of every source that has one, by source name."""
         return {source.name: source.place for source in self.sources if isinstance(source, PlacedSource)}
 

@@ -1,12 +1,40 @@
-"""The lake's tables by name: contract and asset of each. What a new table adds a line to."""
+"""The lake's tables: one description each, from which everything that treats tables alike is derived.
+
+What belongs here: what a table is (contract, asset, grain, who feeds it, who wins, what must hold, how old it may
+get). What does not: how its rows are made (the floors above). A new table is one `Table` here, one transform, and
+one line in `definitions.py`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, Literal
 
 from energy_assets.contracts import raw, tables
-from energy_assets.sources.base import Feed, Source
+from energy_assets.contracts.bills import BILLS_ARE_WHOLE, BILLS_COUNT_ONCE, BILLS_CROSS_CHECK
+from energy_assets.contracts.conservation import energy_not_conserved
+from energy_assets.contracts.meters import METERS_COVER_DEVICES, METERS_HOLD_DEVICES
+from energy_assets.contracts.proof import Proof
+from energy_assets.contracts.vocabulary import Feed
+from energy_assets.sources.base import Source
+
+Grain = Literal["day", "month"]
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """How long ago a table may have been materialized before the UI says so."""
+
+    warn: timedelta
+    fail: timedelta
+
+
+FRESHNESS: dict[Grain, Freshness] = {
+    "day": Freshness(warn=timedelta(hours=30), fail=timedelta(hours=48)),
+    "month": Freshness(warn=timedelta(days=34), fail=timedelta(days=40)),
+}
+"""By grain, for tables that say nothing else: a day and a night, a month and some days."""
 
 
 @dataclass(frozen=True)
@@ -17,30 +45,83 @@ class Table:
         name: As people query it.
         model: Its contract.
         asset: Path of the asset that fills it.
+        grain: What one partition holds, and the name of the date column it is partitioned by.
+        feed: The kind of sources without which a site has no such table; None where every site has it.
+        identity: Columns that say which rows of different contributors speak of the same thing. Where two do, one
+            wins as the table's transform says, and the other is kept apart; empty where contributors never overlap.
+        proofs: What must hold of its rows beyond the contract, proven on staged rows before they are published.
+        freshness: How old it may get; by its grain unless given.
     """
 
     name: str
     model: Any
     asset: tuple[str, str]
+    grain: Grain = "day"
+    feed: Feed | None = None
+    identity: tuple[str, ...] = ()
+    proofs: tuple[Proof, ...] = ()
+    freshness: Freshness | None = None
+
+    @property
+    def partition(self) -> str:
+        """The date column of the partitions: `day`, or `month` holding the month's first day."""
+        return self.grain
+
+    @property
+    def ages(self) -> Freshness:
+        """How old the table may get."""
+        return self.freshness or FRESHNESS[self.grain]
 
 
-ENERGY = Table("energy", tables.Energy, ("unified", "energy"))
-COST = Table("cost", tables.Cost, ("unified", "cost"))
-ACTIVITY = Table("activity", tables.Activity, ("unified", "activity"))
-GRID_INTENSITY = Table("grid_intensity", tables.GridIntensity, ("factors", "grid_intensity"))
-EMISSIONS = Table("emissions", tables.Emissions, ("emissions", "hourly"))
+CONSERVATION = Proof(
+    "conservation",
+    "For every node and hour, workloads + idle + overhead = the node, as the raw tables tell it: nothing is lost, "
+    "counted twice or moved to another node. Proven before the commit: a day that breaks it is not published.",
+    energy_not_conserved,
+)
+ENERGY = Table(
+    "energy",
+    tables.Energy,
+    ("unified", "energy"),
+    feed=Feed.ENERGY,
+    identity=("provider", "region", "node_id", "device_id", "hour"),
+    proofs=(CONSERVATION, METERS_HOLD_DEVICES, METERS_COVER_DEVICES),
+)
+COST = Table(
+    "cost",
+    tables.Cost,
+    ("unified", "cost"),
+    feed=Feed.COST,
+    identity=("provider", "billing_account_id", "billing_period"),
+    proofs=(BILLS_COUNT_ONCE, BILLS_CROSS_CHECK, BILLS_ARE_WHOLE),
+)
+ACTIVITY = Table("activity", tables.Activity, ("unified", "activity"), feed=Feed.ACTIVITY)
+GRID_INTENSITY = Table(
+    "grid_intensity",
+    tables.GridIntensity,
+    ("factors", "grid_intensity"),
+    feed=Feed.GRID_INTENSITY,
+    identity=("zone", "hour"),
+)
+EMISSIONS = Table("emissions", tables.Emissions, ("emissions", "hourly"), feed=Feed.ENERGY)
+EMISSIONS_MARKET = Table(
+    "emissions_market", tables.EmissionsMarket, ("emissions", "market"), grain="month", feed=Feed.ENERGY
+)
 KPIS_DAILY = Table("kpis_daily", tables.KpisDaily, ("kpi", "daily"))
-KPIS_MONTHLY = Table("kpis_monthly", tables.KpisMonthly, ("kpi", "monthly"))
-SHARED = (ENERGY, COST, ACTIVITY, GRID_INTENSITY, EMISSIONS, KPIS_DAILY, KPIS_MONTHLY)
+KPIS_MONTHLY = Table("kpis_monthly", tables.KpisMonthly, ("kpi", "monthly"), grain="month")
+SHARED = (ENERGY, COST, ACTIVITY, GRID_INTENSITY, EMISSIONS, EMISSIONS_MARKET, KPIS_DAILY, KPIS_MONTHLY)
+"""Every table that is no source's own, from the bottom of the road to its top."""
 
-_RAW: dict[Feed, Any] = {
-    "energy": raw.EnergyReadings,
-    "cost": raw.Charges,
-    "activity": raw.InferenceCounts,
-    "grid_intensity": raw.IntensityRows,
+RAW: dict[Feed, Any] = {
+    Feed.ENERGY: raw.EnergyReadings,
+    Feed.COST: raw.Charges,
+    Feed.ACTIVITY: raw.InferenceCounts,
+    Feed.GRID_INTENSITY: raw.IntensityRows,
 }
+"""Contract of the rows that sources of a feed deliver."""
 
 
 def raw_table(source: Source) -> Table:
     """The table of rows parsed from one source."""
-    return Table(f"raw_{source.name.replace('-', '_')}", _RAW[source.feeds], ("raw", source.name))
+    feed = Feed(source.feeds)
+    return Table(f"raw_{source.name.replace('-', '_')}", RAW[feed], ("raw", source.name), source.grain, feed)

@@ -15,9 +15,11 @@ from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.raw import EnergyReadings
 from energy_assets.lake import Commit, Lake
 from energy_assets.storage import Storage
+from energy_assets.tables import Table
 from energy_assets_tests.rows import READING, SHA
 
 TABLE = "raw_meters"
+STORED = Table(TABLE, EnergyReadings, ("raw", "meters"))
 SCHEMA = schema_of(EnergyReadings)  # the first contract costs a second; what the server has made, its children have
 
 
@@ -52,7 +54,7 @@ def readings(con: Any, days: Sequence[date], count: int, node: str) -> Any:
 def write(root: str, days: Sequence[date], count: int, node: str, options: Mapping[str, str] | None = None) -> Commit:
     """Replace `days` by rows of `node`."""
     con, lake = connect(), Lake(Storage(root, options or {}))
-    return lake.replace(con, TABLE, EnergyReadings, days, readings(con, days, count, node), node)
+    return lake.replace(con, STORED, days, readings(con, days, count, node), node)
 
 
 def write_at_once(root: str, days: Sequence[date], count: int, node: str, start: Any, errors: Any) -> None:
@@ -81,5 +83,5 @@ def write_slowly(root: str, days: Sequence[date], count: int, node: str, started
     con, lake = connect(), Lake(Storage(root))
     rows = readings(con, days, count, node)
     started.put(time.monotonic())
-    lake.replace(con, TABLE, EnergyReadings, days, rows, node)
+    lake.replace(con, STORED, days, rows, node)
     started.put("done")

@@ -44,7 +44,7 @@ CHARGE = {
     "day": DAY, "provider": "aws", "charge_category": "Usage", "billed_cost": Decimal(1), "billing_currency": "EUR",
     "billing_period": date(2024, 5, 1), "labels": {}, "raw_sha256": SHA,
 }  # fmt: skip
-COST = {key: value for key, value in CHARGE.items() if key not in ("labels", "billing_period")} | {
+COST = {key: value for key, value in CHARGE.items() if key != "labels"} | {
     "source": "bills", "project": "unknown", "workload_type": "unknown",
 }  # fmt: skip
 DEFAULTS: dict[Any, Mapping[str, Any]] = {

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from energy_assets.landing import Fetched, Landing
+from energy_assets.landing import Fetched, Held, Landing
 from energy_assets.storage import Storage
 from energy_assets_tests.azure_server import azure_container
 from energy_assets_tests.gcs_server import gcs_bucket
@@ -23,7 +23,7 @@ LATER = datetime(2024, 5, 11, 12, tzinfo=UTC)
 DAY = date(2024, 5, 9)
 
 
-def answer(body: bytes | Path = b"hello", **request: Any) -> Fetched:
+def answer(body: bytes | Path | Held = b"hello", **request: Any) -> Fetched:
     return Fetched(body, {"path": "a.csv", **request}, (DAY,), 200, "text/csv")
 
 
@@ -133,6 +133,34 @@ def test_a_new_edition_comes_only_when_the_bytes_or_requests_change(folder: tupl
     assert [first.number, swapped.number, fewer.number, back.number] == [1, 1, 2, 3]
     assert first.data_version == back.data_version != fewer.data_version
     assert landing.edition("meters", DAY) == back
+
+
+def test_the_same_bytes_of_another_request_make_another_edition(folder: tuple[Landing, Path]) -> None:
+    landing, _ = folder
+    first = landing.publish("meters", DAY, (landing.put("meters", answer(page=1), NOON),))
+    second = landing.publish("meters", DAY, (landing.put("meters", answer(page=2), NOON),))
+    assert [first.number, second.number] == [1, 2]
+    assert first.data_version != second.data_version
+
+
+def test_bytes_that_are_landed_are_referred_to_and_others_are_not(folder: tuple[Landing, Path]) -> None:
+    landing, root = folder
+    landed = landing.put("meters", answer(), NOON)
+    before = files(root)
+    assert landing.put("meters", answer(Held(landed.sha256, landed.bytes)), LATER) == landed
+    assert files(root) == before
+    assert (landing.holds(landed.sha256), landing.holds("00" * 32)) == (True, False)
+    with pytest.raises(FileNotFoundError, match="no object 0000"):
+        landing.put("meters", answer(Held("00" * 32, 5)), NOON)
+
+
+def test_what_was_seen_comes_back_and_grows(storage: Storage) -> None:
+    landing = storage.landing()
+    assert landing.seen("meters") == {}
+    landing.remember("meters", {"a.csv": {"days": ["2024-05-09"]}})
+    landing.remember("meters", {"b.csv": 1})
+    assert landing.seen("meters") == {"a.csv": {"days": ["2024-05-09"]}, "b.csv": 1}
+    assert landing.seen("bills") == {}
 
 
 def test_equal_bytes_have_equal_data_versions_in_any_landing_zone(tmp_path: Path) -> None:

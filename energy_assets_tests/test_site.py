@@ -209,3 +209,36 @@ def test_the_example_file_is_a_valid_site(tmp_path: Path) -> None:
     example = files("energy_assets").joinpath("site_example.yaml").read_text(encoding="utf-8")
     site = load(tmp_path, example)
     assert len({source.kind for source in site.sources}) == len(site.sources) == 7
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        ("{name: a, also: [b]}\n  - {name: c, also: ['B:9100']}", "'b' is a name of both 'a' and 'c'"),
+        ("{name: a, also: [b]}\n  - {name: b}", "'b' is a name of both 'a' and 'b'"),
+        ("{name: a, match: 'x(?=y)'}", "RE2 has none"),
+        ("{name: a, match: '('}", "is no regular expression"),
+        ("{name: '{node}', match: 'x-(.+)'}", "wants the group 'node'; write it in `match` as (?P<node>…)"),
+        ("{name: '{node}'}", "there is no `match`"),
+        ("{name: a, match: x, also: [b]}", "`also` is for exact names"),
+        ("{nam: a}", "unknown key; did you mean 'name'?"),
+    ],
+)
+def test_names_of_nodes_that_contradict_are_refused(tmp_path: Path, nodes: str, said: str) -> None:
+    found = "\n".join(faults(tmp_path, f"{GOOD}nodes:\n  - {nodes}\n"))
+    assert said in found, found
+    assert "nodes" in found
+
+
+def test_one_address_may_be_two_hosts_in_two_regions(tmp_path: Path) -> None:
+    lines = [
+        f"  - {{name: {name}, also: [10.0.0.7], region: {region}}}\n" for name, region in (("a", "r1"), ("b", "r2"))
+    ]
+    assert [rule.region for rule in load(tmp_path, f"{GOOD}nodes:\n{''.join(lines)}").nodes] == ["r1", "r2"]
+
+
+@pytest.mark.parametrize("key", ["project", "model_id"])
+@pytest.mark.parametrize("name", ["idle", "Unknown"])
+def test_our_words_for_no_owner_are_no_names_of_owners(tmp_path: Path, key: str, name: str) -> None:
+    (said,) = faults(tmp_path, GOOD.replace("project: lab", f"{key}: {name}"))
+    assert f"attribution.rules[0].{key}: idle and unknown are what we call energy without an owner" in said

@@ -2,8 +2,9 @@
 
 A pandera model is the one description of a table. Here it becomes one Ibis aggregate over all rows (rows, distinct
 keys and content fingerprint per partition, and whether a row breaks a rule) and one over the distinct values of
-the columns with a list or a pattern. Only of a breach are the violations of every rule counted. Validating through
-pandera itself would pull one boolean per row out of the engine as soon as a single row fails.
+the columns with a list or a pattern. Only of a breach are the violations of every rule counted, partition by
+partition, so that a bad partition is told from its good neighbours. Validating through pandera itself would pull one
+boolean per row out of the engine as soon as a single row fails.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -35,6 +37,32 @@ BY_VALUE = frozenset({"isin", "str_matches"})
 
 EXAMPLES = 20
 
+ALGORITHM = "d1"
+"""Names how fingerprints are made: per partition the exclusive or of DuckDB's `hash` of every row, and the sum of its
+lower 32 bits. A fingerprint begins with it, so that one made in another way is never taken for equal content."""
+
+
+class StoredTable(Protocol):
+    """What the lake needs to know of a table.
+
+    Attributes:
+        name: As people query it.
+        model: Its contract, a pandera model.
+        partition: The date column it is partitioned by.
+    """
+
+    @property
+    def name(self) -> str:
+        """As people query it."""
+
+    @property
+    def model(self) -> Any:
+        """Its contract."""
+
+    @property
+    def partition(self) -> str:
+        """The date column it is partitioned by."""
+
 
 class ContractError(Exception):
     """A table breaks its contract; nothing of it was published.
@@ -52,36 +80,62 @@ class ContractError(Exception):
         self.violations = dict(violations)
         self.examples = examples
 
+    @classmethod
+    def together(cls, table: str, errors: Iterable[ContractError]) -> ContractError:
+        """One error that counts what several partitions of a table break, with the first examples.
+
+        Args:
+            table: Name of the table.
+            errors: One per partition.
+        """
+        counts: Counter[str] = Counter()
+        examples: list[dict[str, Any]] = []
+        for error in errors:
+            counts.update(error.violations)
+            # Examples of one shape only: rows of a proof have other columns than those of the table.
+            alike = [row for row in error.examples if not examples or row.keys() == examples[0].keys()]
+            examples += alike[: EXAMPLES - len(examples)]
+        return cls(table, counts, examples)
+
 
 @dataclass(frozen=True)
 class Audited:
-    """A table that keeps its contract: rows and fingerprint of each partition.
+    """What an audit found, partition by partition.
 
-    The fingerprint depends on the set of rows alone, not on their order or the files they lie in.
+    A fingerprint depends on the set of rows alone, not on their order or the files they lie in.
+
+    Attributes:
+        rows: Rows of each partition, also of those that break the contract.
+        fingerprints: Content fingerprint of each partition, which begins with `ALGORITHM`.
+        rejected: What is wrong with each partition that breaks the contract.
     """
 
     rows: Mapping[date, int] = field(default_factory=dict)
     fingerprints: Mapping[date, str] = field(default_factory=dict)
+    rejected: Mapping[date, ContractError] = field(default_factory=dict)
 
 
 def schema_of(model: Any) -> ibis.Schema:
-    """The Ibis schema of a contract, all columns nullable as engines return them."""
+    """The Ibis schema of a contract, all columns nullable as engines return them.
+
+    Args:
+        model: A pandera model.
+    """
     return ibis.schema({name: _dtype(column) for name, column in model.to_schema().columns.items()})
 
 
-def partition_of(model: Any) -> str:
-    """The date column a table is partitioned by: `day`, or `month` for monthly tables."""
-    return "month" if "month" in model.to_schema().columns else "day"
-
-
-def conform(table: ir.Table, model: Any) -> ir.Table:
+def conform(table: ir.Table, model: Any, name: str | None = None) -> ir.Table:
     """The table with exactly the contract's columns, in its order and types.
+
+    Args:
+        table: Rows.
+        model: Their contract.
+        name: Of the table, for the error; None takes the contract's.
 
     Raises:
         ContractError: a column is missing, not in the contract, or of another kind of type.
     """
     wanted, found = schema_of(model), table.schema()
-    name = model.to_schema().name
     faults = {f"{column}.missing": 1 for column in wanted if column not in found}
     faults |= {f"{column}.not_in_contract": 1 for column in found if column not in wanted}
     faults |= {
@@ -90,37 +144,68 @@ def conform(table: ir.Table, model: Any) -> ir.Table:
         if column in found and not _castable(found[column], wanted[column])
     }
     if faults:
-        raise ContractError(name, faults, [])
+        raise ContractError(name or model.to_schema().name, faults, [])
     return table.select(**{column: table[column].cast(dtype) for column, dtype in wanted.items()})
 
 
-def audit(table: ir.Table, model: Any, proven: Collection[str] = ()) -> Audited:
-    """Count the violations of every rule of `model` and fingerprint each partition of `table`.
+def audit(table: ir.Table, model: Any, partition: str = "day") -> Audited:
+    """Count the violations of every rule of `model` and fingerprint each partition; all of it must be good.
 
     Args:
-        table: Rows that are cheap to scan more than once, as staged files are.
+        table: Rows that are cheap to scan more than once.
         model: Their contract.
-        proven: Names of rules that are known to be kept (see `statistics.proven`) and need not be tried.
+        partition: The date column the table is partitioned by.
 
     Raises:
         ContractError: a rule is broken.
     """
-    partition, rules = partition_of(model), {name: rule for name, rule in _rules(model).items() if name not in proven}
-    key = list(model.to_schema().unique or [])
+    audited = audit_partitions(table, _Named(model.to_schema().name, model, partition))
+    if audited.rejected:
+        raise ContractError.together(model.to_schema().name, audited.rejected.values())
+    return audited
+
+
+def audit_partitions(rows: ir.Table, table: StoredTable, proven: Collection[str] = ()) -> Audited:
+    """Count the violations of every rule of a table's contract, and fingerprint each of its partitions.
+
+    Args:
+        rows: In the contract's columns; cheap to scan more than once, as staged files are.
+        table: What they are rows of.
+        proven: Names of rules that are known to be kept (see `statistics.proven`) and need not be tried.
+
+    Raises:
+        ContractError: rows that lie in no partition, as their date is NULL.
+    """
+    partition, rules = table.partition, {n: rule for n, rule in _rules(table.model).items() if n not in proven}
+    key = list(table.model.to_schema().unique or [])
     by_row, by_value = _split(rules)
-    parts = _contents(table, partition, key, by_row.values()).to_pyarrow().to_pylist()
-    broken = _offenders(_times(table, by_value), by_value)
-    if any(part["offended"] for part in parts):
-        broken = _offenders(table.mutate(times=1), by_row) | broken
+    parts = _contents(rows, partition, key, by_row.values()).to_pyarrow().to_pylist()
+    suspected = _broken(rows, by_value) | (by_row if any(part["offended"] for part in parts) else {})
+    violations = _violations(rows, partition, {name: rule for name, rule in rules.items() if name in suspected})
     # Two different keys may share a 64-bit hash: a suspicion is settled by grouping on the key itself.
-    if any(part["rows"] != part["keys"] for part in parts if key) and (doubles := _doubles(table, key)):
-        broken[f"unique({', '.join(key)})"] = doubles
-    if broken:
-        raise ContractError(model.to_schema().name, broken, _examples(table, rules, key, broken))
+    doubtful = [part[partition] for part in parts if key and part["rows"] != part["keys"]]
+    for day, doubles in _doubles(rows, partition, key, doubtful).items():
+        violations[day][f"unique({', '.join(key)})"] = doubles
+    rejected = {
+        day: ContractError(table.name, broken, _examples(rows, partition, day, rules, key, broken))
+        for day, broken in violations.items()
+    }
+    if None in rejected:
+        raise rejected[None]
     return Audited(
         {part[partition]: part["rows"] for part in parts},
-        {part[partition]: f"{part['content_xor']:016x}{part['content_sum']:016x}" for part in parts},
+        {part[partition]: f"{ALGORITHM}-{part['content_xor']:016x}{part['content_sum']:016x}" for part in parts},
+        {day: error for day, error in rejected.items() if day is not None},
     )
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A contract's rows that are not stored in the lake."""
+
+    name: str
+    model: Any
+    partition: str
 
 
 def _contents(table: ir.Table, partition: str, key: list[str], rules: Iterable[_Rule]) -> ir.Table:
@@ -184,37 +269,67 @@ def _split(rules: Mapping[str, _Rule]) -> tuple[dict[str, _Rule], dict[str, _Rul
     return by_row, {name: rule for name, rule in rules.items() if rule.by_value}
 
 
-def _times(table: ir.Table, rules: Mapping[str, _Rule]) -> ir.Table:
-    """The values of the rules' columns that occur together, and how many `times` they do."""
-    columns = list(dict.fromkeys(rule.column for rule in rules.values()))
-    return table.group_by(columns).aggregate(times=table.count()) if columns else table.mutate(times=1)
-
-
-def _offenders(table: ir.Table, rules: Mapping[str, _Rule]) -> dict[str, int]:
-    """How many rows break each rule that is broken, of a table whose rows stand for `times` rows each."""
+def _broken(rows: ir.Table, rules: Mapping[str, _Rule]) -> dict[str, _Rule]:
+    """Which of the rules some row breaks; each tried once on the values of their columns that occur together."""
     if not rules:
         return {}
-    bad = {name: table.times.sum(where=rule.offends(table[rule.column])) for name, rule in rules.items()}
-    (counts,) = table.aggregate(**bad).to_pyarrow().to_pylist()
-    return {name: int(count) for name, count in counts.items() if count}
+    values = rows.select(*dict.fromkeys(rule.column for rule in rules.values())).distinct()
+    (found,) = (
+        values.aggregate(**{name: rule.offends(values[rule.column]).any() for name, rule in rules.items()})
+        .to_pyarrow()
+        .to_pylist()
+    )
+    return {name: rules[name] for name, offended in found.items() if offended}
 
 
-def _doubles(table: ir.Table, key: list[str]) -> int:
-    repeated = table.group_by(key).aggregate(n=table.count()).filter(lambda t: t.n > 1)
-    return int(repeated.aggregate(doubles=(repeated.n - 1).sum()).to_pyarrow()["doubles"][0].as_py() or 0)
+def _violations(rows: ir.Table, partition: str, rules: Mapping[str, _Rule]) -> defaultdict[date | None, dict[str, int]]:
+    """How many rows of each partition break each rule, of those that are broken."""
+    found: defaultdict[date | None, dict[str, int]] = defaultdict(dict)
+    if not rules:
+        return found
+    counts = {name: rule.offends(rows[rule.column]).sum() for name, rule in rules.items()}
+    for part in rows.group_by(partition).aggregate(**counts).to_pyarrow().to_pylist():
+        if broken := {name: int(part[name]) for name in rules if part[name]}:
+            found[part[partition]] = broken
+    return found
+
+
+def _repeated(rows: ir.Table, key: list[str]) -> ir.Table:
+    return rows.group_by(key).aggregate(n=rows.count()).filter(lambda t: t.n > 1)
+
+
+def _doubles(rows: ir.Table, partition: str, key: list[str], days: Collection[date | None]) -> dict[date | None, int]:
+    """Rows beyond the first of their key, in those of the partitions `days` that have some."""
+    known = [day for day in days if day is not None]
+    if not known:
+        return {}
+    repeated = _repeated(rows.filter(rows[partition].isin(known)), _within(partition, key))
+    found = repeated.group_by(partition).aggregate(doubles=(repeated.n - 1).sum()).to_pyarrow().to_pylist()
+    return {part[partition]: int(part["doubles"]) for part in found}
+
+
+def _within(partition: str, key: list[str]) -> list[str]:
+    """A key that holds within a partition."""
+    return list(dict.fromkeys([partition, *key]))
 
 
 def _examples(
-    table: ir.Table, rules: Mapping[str, _Rule], key: list[str], broken: Mapping[str, int]
+    rows: ir.Table,
+    partition: str,
+    day: date | None,
+    rules: Mapping[str, _Rule],
+    key: list[str],
+    broken: Mapping[str, int],
 ) -> list[dict[str, Any]]:
-    bad = [rules[name].offends(table[rules[name].column]) for name in broken if name in rules]
+    mine = rows.filter(rows[partition].isnull() if day is None else rows[partition] == day)
+    bad = [rules[name].offends(mine[rules[name].column]) for name in broken if name in rules]
     if bad:
-        found = table.filter(functools.reduce(lambda a, b: a | b, bad))
+        found = mine.filter(functools.reduce(lambda a, b: a | b, bad))
     else:
-        repeated = table.group_by(key).aggregate(n=table.count()).filter(lambda t: t.n > 1).drop("n")
-        found = table.semi_join(repeated, [table[c].identical_to(repeated[c]) for c in key])
-    rows: list[dict[str, Any]] = found.limit(EXAMPLES).to_pyarrow().to_pylist()
-    return rows
+        repeated = _repeated(mine, _within(partition, key)).drop("n")
+        found = mine.semi_join(repeated, [mine[c].identical_to(repeated[c]) for c in _within(partition, key)])
+    examples: list[dict[str, Any]] = found.limit(EXAMPLES).to_pyarrow().to_pylist()
+    return examples
 
 
 def _row_hash(table: ir.Table, columns: list[str]) -> ir.IntegerValue:

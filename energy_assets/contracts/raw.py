@@ -9,27 +9,10 @@ from __future__ import annotations
 from pandera.ibis import DataFrameModel, Field
 
 from energy_assets.contracts import types as t
+from energy_assets.contracts.vocabulary import DeviceKind, Method
 
-DEVICE_KINDS = [
-    "gpu",
-    "cpu",
-    "dram",
-    "node",
-    "rest_of_node",
-    "instance",
-    "service",
-    "storage",
-    "network",
-]
-METHODS = [
-    "measured_counter",
-    "measured_power",
-    "metered_node",
-    "estimated_utilization",
-    "estimated_capacity",
-    "provider_reported",
-    "spend_proxy",
-]
+DEVICE_KINDS = DeviceKind.values()
+METHODS = Method.values()
 
 
 class EnergyReadings(DataFrameModel):
@@ -37,6 +20,9 @@ class EnergyReadings(DataFrameModel):
 
     day: t.DAY = Field(description="UTC day, the partition")
     hour: t.HOUR = Field(description="start of the UTC hour")
+    provider: t.TEXT = Field(nullable=True, description="where the source tells it; else the place of its block")
+    account_id: t.TEXT = Field(nullable=True, description="where the source tells it; else the place of its block")
+    region: t.TEXT = Field(nullable=True, description="where the source tells it; else the place of its block")
     node_id: t.TEXT = Field(description="host")
     device_id: t.TEXT = Field(description="device on the host (UUID, RAPL zone), or the host itself")
     device_kind: t.TEXT = Field(isin=DEVICE_KINDS, description="what was metered")
@@ -55,29 +41,43 @@ class EnergyReadings(DataFrameModel):
     class Config:
         """Grain of the table."""
 
-        unique = ["hour", "node_id", "device_id", "share_id"]
+        unique = ["hour", "provider", "account_id", "region", "node_id", "device_id", "share_id"]
 
 
 class Charges(DataFrameModel):
-    """One charge of a bill on one day, FOCUS columns in snake case."""
+    """One charge of a bill on one day, FOCUS columns in snake case; a column no bill of the provider has is NULL."""
 
     day: t.DAY = Field(description="UTC day the charge period starts, the partition")
     hour: t.HOUR = Field(description="start of the UTC hour the charge period starts in")
     charge_period_start: t.HOUR = Field(description="ChargePeriodStart, UTC")
     charge_period_end: t.HOUR = Field(description="ChargePeriodEnd, UTC, exclusive")
     billing_period: t.DAY = Field(description="first day of the billing period")
-    provider: t.TEXT = Field(description="aws, gcp, azure, oracle …, from ProviderName")
+    provider: t.TEXT = Field(description="aws, gcp, azure, oracle …: whose account the charge is billed to")
+    publisher: t.TEXT = Field(nullable=True, description="PublisherName, else ServiceProviderName: who made or sold it")
+    billing_account_id: t.TEXT = Field(nullable=True, description="BillingAccountId")
     account_id: t.TEXT = Field(nullable=True, description="SubAccountId, else BillingAccountId")
+    invoice_id: t.TEXT = Field(nullable=True, description="InvoiceId; NULL until the charge is invoiced")
     region: t.TEXT = Field(nullable=True, description="RegionId")
     resource_id: t.TEXT = Field(nullable=True, description="ResourceId")
+    resource_type: t.TEXT = Field(nullable=True, description="ResourceType")
+    instance_type: t.TEXT = Field(nullable=True, description="machine type, as the provider spells it")
     service_name: t.TEXT = Field(nullable=True, description="ServiceName")
     service_category: t.TEXT = Field(nullable=True, description="ServiceCategory")
     sku_id: t.TEXT = Field(nullable=True, description="SkuId")
+    sku_meter: t.TEXT = Field(nullable=True, description="SkuMeter: what is metered")
+    sku_price_id: t.TEXT = Field(nullable=True, description="SkuPriceId")
     charge_category: t.TEXT = Field(
         isin=["Usage", "Purchase", "Tax", "Credit", "Adjustment"], description="ChargeCategory"
     )
+    charge_class: t.TEXT = Field(nullable=True, description="ChargeClass: Correction, or NULL")
+    charge_description: t.TEXT = Field(nullable=True, description="ChargeDescription")
+    commitment_discount_id: t.TEXT = Field(nullable=True, description="CommitmentDiscountId")
+    commitment_discount_status: t.TEXT = Field(nullable=True, description="CommitmentDiscountStatus: Used, Unused")
     consumed_quantity: t.MONEY = Field(nullable=True, description="ConsumedQuantity, as printed")
     consumed_unit: t.TEXT = Field(nullable=True, description="ConsumedUnit")
+    pricing_quantity: t.MONEY = Field(nullable=True, description="PricingQuantity, as printed")
+    pricing_unit: t.TEXT = Field(nullable=True, description="PricingUnit")
+    list_unit_price: t.MONEY = Field(nullable=True, description="ListUnitPrice, as printed")
     billed_cost: t.MONEY = Field(description="BilledCost, as printed")
     effective_cost: t.MONEY = Field(nullable=True, description="EffectiveCost, as printed")
     list_cost: t.MONEY = Field(nullable=True, description="ListCost, as printed")

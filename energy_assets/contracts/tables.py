@@ -6,18 +6,9 @@ from pandera.ibis import DataFrameModel, Field
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.raw import DEVICE_KINDS, METHODS
+from energy_assets.contracts.vocabulary import GhgScope, WorkloadType
 
-WORKLOAD_TYPES = [
-    "training",
-    "fine_tuning",
-    "inference",
-    "batch",
-    "development",
-    "idle",
-    "overhead",
-    "other",
-    "unknown",
-]
+WORKLOAD_TYPES = WorkloadType.values()
 KPI_DIMENSIONS = ["source", "zone", "project", "model_id", "workload_type"]
 KPI_GRAINS = ["total", *KPI_DIMENSIONS]
 SHA256 = "^[0-9a-f]{64}$"
@@ -53,7 +44,7 @@ class Energy(DataFrameModel):
     class Config:
         """Grain and partition of the table."""
 
-        unique = ["hour", "source", "node_id", "device_id", "share_id"]
+        unique = ["hour", "source", "provider", "region", "node_id", "device_id", "share_id"]
         name = "energy"
 
 
@@ -65,8 +56,12 @@ class Cost(DataFrameModel):
     charge_period_start: t.HOUR = Field(description="ChargePeriodStart, UTC")
     charge_period_end: t.HOUR = Field(description="ChargePeriodEnd, UTC, exclusive")
     source: t.TEXT = Field(description="name of the source in site.yaml")
-    provider: t.TEXT = Field(description="aws, gcp, azure, oracle …")
+    billing_period: t.DAY = Field(description="first day of the billing period")
+    provider: t.TEXT = Field(description="aws, gcp, azure, oracle …: whose account the charge is billed to")
+    publisher: t.TEXT = Field(nullable=True, description="PublisherName, else ServiceProviderName: who made or sold it")
+    billing_account_id: t.TEXT = Field(nullable=True, description="BillingAccountId")
     account_id: t.TEXT = Field(nullable=True, description="SubAccountId, else BillingAccountId")
+    invoice_id: t.TEXT = Field(nullable=True, description="InvoiceId; NULL until the charge is invoiced")
     region: t.TEXT = Field(nullable=True, description="RegionId")
     zone: t.TEXT = Field(nullable=True, description="grid zone of the region; NULL until it is mapped")
     project: t.TEXT = Field(description="from the attribution rules; 'unknown' where none matched")
@@ -74,14 +69,25 @@ class Cost(DataFrameModel):
     workload_type: t.TEXT = Field(isin=WORKLOAD_TYPES, description="from the attribution rules")
     workload_id: t.TEXT = Field(nullable=True, description="job, run or endpoint, where a rule names it")
     resource_id: t.TEXT = Field(nullable=True, description="ResourceId")
+    resource_type: t.TEXT = Field(nullable=True, description="ResourceType")
+    instance_type: t.TEXT = Field(nullable=True, description="machine type, as the provider spells it")
     service_name: t.TEXT = Field(nullable=True, description="ServiceName")
     service_category: t.TEXT = Field(nullable=True, description="ServiceCategory")
     sku_id: t.TEXT = Field(nullable=True, description="SkuId")
+    sku_meter: t.TEXT = Field(nullable=True, description="SkuMeter: what is metered")
+    sku_price_id: t.TEXT = Field(nullable=True, description="SkuPriceId")
     charge_category: t.TEXT = Field(
         isin=["Usage", "Purchase", "Tax", "Credit", "Adjustment"], description="ChargeCategory"
     )
+    charge_class: t.TEXT = Field(nullable=True, description="ChargeClass: Correction, or NULL")
+    charge_description: t.TEXT = Field(nullable=True, description="ChargeDescription")
+    commitment_discount_id: t.TEXT = Field(nullable=True, description="CommitmentDiscountId")
+    commitment_discount_status: t.TEXT = Field(nullable=True, description="CommitmentDiscountStatus: Used, Unused")
     consumed_quantity: t.MONEY = Field(nullable=True, description="ConsumedQuantity, as printed")
     consumed_unit: t.TEXT = Field(nullable=True, description="ConsumedUnit")
+    pricing_quantity: t.MONEY = Field(nullable=True, description="PricingQuantity, as printed")
+    pricing_unit: t.TEXT = Field(nullable=True, description="PricingUnit")
+    list_unit_price: t.MONEY = Field(nullable=True, description="ListUnitPrice, as printed")
     billed_cost: t.MONEY = Field(description="BilledCost, as printed")
     effective_cost: t.MONEY = Field(nullable=True, description="EffectiveCost, as printed")
     list_cost: t.MONEY = Field(nullable=True, description="ListCost, as printed")
@@ -174,25 +180,48 @@ class Emissions(DataFrameModel):
     energy_kwh: t.MEASURED = Field(nullable=True, ge=0, description="IT energy before PUE")
     pue: t.PUE = Field(nullable=True, ge=1, le=5, description="power usage effectiveness applied")
     facility_kwh: t.FACILITY_KWH = Field(nullable=True, ge=0, description="energy_kwh x pue")
-    location_g: t.GRAMS = Field(nullable=True, ge=0, description="Scope 2, location-based: facility_kwh x direct")
-    market_g: t.GRAMS = Field(nullable=True, ge=0, description="Scope 2, market-based")
-    upstream_g: t.GRAMS = Field(nullable=True, description="Scope 3.3: facility_kwh x (life-cycle - direct)")
+    location_g: t.GRAMS = Field(nullable=True, ge=0, description="location-based: facility_kwh x direct intensity")
+    upstream_g: t.GRAMS = Field(nullable=True, description="facility_kwh x (life-cycle - direct intensity)")
     lifecycle_g: t.GRAMS = Field(nullable=True, ge=0, description="facility_kwh x life-cycle")
     embodied_g: t.GRAMS = Field(nullable=True, ge=0, description="share of the hardware's manufacture")
     water_onsite_l: t.LITRES = Field(nullable=True, ge=0, description="cooling water")
     water_offsite_l: t.LITRES = Field(nullable=True, ge=0, description="water of the electricity")
-    ghg_scope: t.TEXT = Field(isin=["scope2", "scope3.1", "scope3.8"], description="where the kWh belongs")
+    ghg_scope: t.TEXT = Field(isin=GhgScope.values(), description="where the kWh belongs")
     factor_id: t.TEXT = Field(nullable=True, description="publisher, zone and edition of the factor")
     factor_basis: t.TEXT = Field(nullable=True, isin=["direct", "lifecycle"], description="basis of location_g")
     factor_tier: t.TIER = Field(nullable=True, isin=[1, 2, 3, 4], description="rung of the ladder")
     factor_resolution: t.TEXT = Field(nullable=True, isin=["hour", "month", "year"], description="its period")
+    factor_uncertainty_pct: t.PERCENT = Field(
+        nullable=True, ge=0, description="of the intensity, 95 % interval, ± per cent; NULL where nobody states one"
+    )
+    grams_uncertainty_pct: t.PERCENT = Field(
+        nullable=True, ge=0, description="of the grams: energy and intensity in squares; NULL where one is unknown"
+    )
     raw_sha256: t.TEXT = Field(str_matches=SHA256, description="raw object of the energy")
 
     class Config:
         """Grain of the table."""
 
-        unique = ["hour", "source", "node_id", "device_id", "share_id"]
+        unique = ["hour", "source", "provider", "region", "node_id", "device_id", "share_id"]
         name = "emissions"
+
+
+class EmissionsMarket(DataFrameModel):
+    """Electricity of a month by zone and scope: what contracts and certificates are matched against."""
+
+    month: t.DAY = Field(description="first day of the month, the partition")
+    zone: t.TEXT = Field(nullable=True, description="grid zone; NULL where the site file names none")
+    ghg_scope: t.TEXT = Field(isin=GhgScope.values(), description="where the kWh belongs")
+    facility_kwh: t.FACILITY_KWH = Field(nullable=True, ge=0, description="to be covered by instruments")
+    location_g: t.GRAMS = Field(nullable=True, ge=0, description="the same electricity, location-based")
+    market_g: t.GRAMS = Field(nullable=True, ge=0, description="market-based; NULL until instruments are known")
+    instruments: t.TEXT = Field(nullable=True, description="contracts, certificates and residual mix that were applied")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["month", "zone", "ghg_scope"]
+        name = "emissions_market"
 
 
 class _Kpis(DataFrameModel):

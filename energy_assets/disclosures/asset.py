@@ -22,7 +22,7 @@ from energy_assets.disclosures.shelf import BUILD, replacing, upload
 from energy_assets.engine import connection
 from energy_assets.lake import Lake
 from energy_assets.materialize import Reader, Warehouse
-from energy_assets.partitions import OWNERS, SINGLE_RUN, monthly
+from energy_assets.partitions import OWNERS, SINGLE_RUN, monthly, tables_of
 from energy_assets.periods import ONE_DAY, Grain, Period
 from energy_assets.site import Site
 from energy_assets.tables import KPIS_MONTHLY, SHARED
@@ -77,7 +77,7 @@ def headline(folder: Path) -> list[tuple[str, str, str]]:
 
 
 def _disclosure(site: Site, profile: Profile, grain: Grain) -> dg.AssetsDefinition:
-    upstream = [table for table in SHARED if table.name in TABLES and _is_fed(site, table.name)]
+    upstream = [table for table in tables_of(site) if table.name in TABLES]
     # A period holds days before the site's start and days to come, which have no partition upstream.
     mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
 
@@ -193,10 +193,3 @@ def _write_build(folder: Path, lake: Lake, run_id: str) -> None:
     versions = {table.name: lake.version(table.name) for table in SHARED}
     build = {"dagster_run_id": run_id, "delta_versions": versions, "code_version": __version__}
     (folder / BUILD).write_text(json.dumps(build, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _is_fed(site: Site, table: str) -> bool:
-    """Whether the site has a source for the table, so that it has an asset."""
-    feeds = {"emissions": "energy", "cost": "cost", "activity": "activity"}
-    feeds["grid_intensity"] = "grid_intensity"
-    return table not in feeds or bool(site.feeding(feeds[table]))

@@ -53,8 +53,7 @@ def trace_stored(site: Site, report: Path, figure_id: str) -> Tree:
     tables = {
         table.name: lake.read(
             con,
-            table.name,
-            table.model,
+            table,
             months if table is KPIS_MONTHLY else days,
             stored.versions.get(table.name),
         )

@@ -1,4 +1,4 @@
-"""The asset `emissions/hourly`: energy with the factors of its own hour and place."""
+"""The assets `emissions/hourly` and `emissions/market`: energy with the factors of its own hour and place."""
 
 from __future__ import annotations
 
@@ -6,39 +6,70 @@ from collections.abc import Sequence
 from datetime import date
 
 import dagster as dg
+import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
-from energy_assets.emissions.location import emissions
+from energy_assets.emissions.appliers import HOURLY
+from energy_assets.emissions.market import market
+from energy_assets.emissions.pipe import Factors, run_pipe
+from energy_assets.factors.places import resolved_for
+from energy_assets.factors.tables import factor_uncertainty_pct
 from energy_assets.materialize import Reader, table_asset
-from energy_assets.partitions import daily
+from energy_assets.periods import Month
 from energy_assets.site import Site
-from energy_assets.tables import EMISSIONS, ENERGY, GRID_INTENSITY
+from energy_assets.tables import EMISSIONS, EMISSIONS_MARKET, ENERGY, GRID_INTENSITY
 
 
 def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
-    """The emissions asset; none for a site without energy."""
+    """The emissions assets; none for a site without energy."""
     if not site.feeding("energy"):
         return []
 
-    def make(read: Reader, days: Sequence[date]) -> ir.Table:
-        return emissions(read(ENERGY, days), read(GRID_INTENSITY, days), site.places, site.factors.scope2_basis)
+    def hourly(read: Reader, days: Sequence[date]) -> ir.Table:
+        energy = read(ENERGY, days)
+        places = read.keep(ibis.memtable(resolved_for(site, energy)))
+        factors = Factors(places, read(GRID_INTENSITY, days), factor_uncertainty(), site.factors.scope2_basis)
+        return run_pipe(energy, factors, HOURLY)
+
+    def months(read: Reader, firsts: Sequence[date]) -> ir.Table:
+        return market(read(EMISSIONS, [day for first in firsts for day in Month.of(first).days]))
 
     upstream = [ENERGY, *([GRID_INTENSITY] if site.feeding("grid_intensity") else [])]
     about = (
-        "Each kWh times the intensity of its own UTC hour and grid zone: `location_g` (Scope 2), `upstream_g` "
-        "(Scope 3.3) and `lifecycle_g`. Without a factor they are NULL, and count as not covered."
+        "Each kWh times the intensity of its own UTC hour and grid zone: `location_g`, `upstream_g` and `lifecycle_g`. "
+        "`ghg_scope` says which category of the GHG Protocol they belong to: Scope 2 and 3.3 for own machines, all of "
+        "it Scope 3.1 for bought services, Scope 3.8 for leased ones. Without a factor grams are NULL, and count as "
+        "not covered."
     )
-    return [table_asset(site, EMISSIONS, upstream, daily(site), about, make, _summary)]
+    about_market = (
+        "Electricity of each month by zone and scope, location-based, and what is to be covered by contracts and "
+        "certificates: they are matched over a month against the sum, not hour by hour."
+    )
+    return [
+        table_asset(site, EMISSIONS, upstream, about, hourly, _summary),
+        table_asset(site, EMISSIONS_MARKET, [EMISSIONS], about_market, months, lambda rows: rows.order_by("zone")),
+    ]
+
+
+def factor_uncertainty() -> ir.Table:
+    """The 95 % interval of an intensity by rung of the ladder: factor_tier, resolution, uncertainty_pct."""
+    found = factor_uncertainty_pct()
+    schema = pa.schema(
+        [("factor_tier", pa.int16()), ("resolution", pa.string()), ("uncertainty_pct", pa.decimal128(6, 3))]
+    )
+    columns = [[tier for tier, _ in found], [resolution for _, resolution in found], list(found.values())]
+    return ibis.memtable(pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema))
 
 
 def _summary(rows: ir.Table) -> ir.Table:
     return (
-        rows.group_by("zone", "workload_type", "factor_tier")
+        rows.group_by("ghg_scope", "zone", "workload_type", "factor_tier")
         .aggregate(
             facility_kwh=rows.facility_kwh.sum().cast("float64").round(3),
             location_kg=(rows.location_g.sum().cast("float64") / 1000).round(3),
             lifecycle_kg=(rows.lifecycle_g.sum().cast("float64") / 1000).round(3),
             rows_without_factor=rows.location_g.isnull().sum(),
         )
-        .order_by("zone", "workload_type")
+        .order_by("ghg_scope", "zone", "workload_type")
     )

@@ -12,8 +12,8 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from energy_assets.factors.grid_intensity import grid_intensity
+from energy_assets.factors.places import site_zones
 from energy_assets.materialize import Reader, table_asset
-from energy_assets.partitions import daily
 from energy_assets.site import Site
 from energy_assets.tables import GRID_INTENSITY, raw_table
 
@@ -25,13 +25,13 @@ def factor_assets(site: Site) -> list[dg.AssetsDefinition]:
         return []
 
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
-        return grid_intensity({name: read(table, days) for name, table in raw.items()}, needed(days, site.zones))
+        return grid_intensity({name: read(table, days) for name, table in raw.items()}, needed(days, site_zones(site)))
 
     about = (
         "Carbon intensity by zone and hour: the hour, else the month's mean of the hour of day, else the zone's "
         "year, else NULL. Each rung is recorded."
     )
-    return [table_asset(site, GRID_INTENSITY, list(raw.values()), daily(site), about, make, _summary)]
+    return [table_asset(site, GRID_INTENSITY, list(raw.values()), about, make, _summary)]
 
 
 def needed(days: Sequence[date], zones: Sequence[str]) -> ir.Table:

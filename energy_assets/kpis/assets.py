@@ -12,7 +12,6 @@ from energy_assets.kpis.daily import by_member, costs, indicators
 from energy_assets.kpis.facts import facts
 from energy_assets.kpis.monthly import monthly as monthly_kpis
 from energy_assets.materialize import Reader, table_asset
-from energy_assets.partitions import daily, monthly
 from energy_assets.periods import Month
 from energy_assets.site import Site
 from energy_assets.tables import ACTIVITY, COST, EMISSIONS, KPIS_DAILY, KPIS_MONTHLY
@@ -36,8 +35,8 @@ def kpi_assets(site: Site) -> list[dg.AssetsDefinition]:
     )
     monthly_about = "Indicators by month: the days' numerators and denominators summed, divided last."
     return [
-        table_asset(site, KPIS_DAILY, upstream, daily(site), about, days_rows, _headline),
-        table_asset(site, KPIS_MONTHLY, [KPIS_DAILY], monthly(site), monthly_about, months_rows, _headline),
+        table_asset(site, KPIS_DAILY, upstream, about, days_rows, _headline),
+        table_asset(site, KPIS_MONTHLY, [KPIS_DAILY], monthly_about, months_rows, _headline),
     ]
 
 

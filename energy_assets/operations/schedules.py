@@ -11,10 +11,12 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from energy_assets.disclosures.asset import disclosure_keys
 from energy_assets.operations.checks import arrival_keys
-from energy_assets.periods import DayRange, Grain, Month
+from energy_assets.partitions import tables_of
+from energy_assets.periods import DayRange, Month
+from energy_assets.periods import Grain as PeriodGrain
 from energy_assets.site import Site
 from energy_assets.sources.base import Source
-from energy_assets.tables import raw_table
+from energy_assets.tables import Grain, raw_table
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -26,8 +28,11 @@ def range_tags(days: DayRange) -> dict[str, str]:
 
 def daily_selection(site: Site) -> dg.AssetSelection:
     """Everything partitioned by day, from raw to daily indicators."""
-    tables = dg.AssetSelection.groups("raw", "unified", "factors", "emissions")
-    return (tables | dg.AssetSelection.assets(dg.AssetKey(["kpi", "daily"]))) - _arrivals(site)
+    return _of_grain(site, "day") - _arrivals(site)
+
+
+def _of_grain(site: Site, grain: Grain) -> dg.AssetSelection:
+    return dg.AssetSelection.assets(*(dg.AssetKey(table.asset) for table in tables_of(site, grain)))
 
 
 def _arrivals(site: Site) -> dg.AssetSelection:
@@ -36,17 +41,18 @@ def _arrivals(site: Site) -> dg.AssetSelection:
 
 
 def monthly_selection(site: Site) -> dg.AssetSelection:
-    """Everything partitioned by month: indicators and disclosures."""
-    return dg.AssetSelection.assets(dg.AssetKey(["kpi", "monthly"]), *disclosure_keys("month"))
+    """Everything partitioned by month: indicators, market-based emissions and disclosures."""
+    return _of_grain(site, "month") | dg.AssetSelection.assets(*disclosure_keys("month"))
 
 
 def jobs(site: Site) -> list[UnresolvedAssetJobDefinition]:
     """The jobs behind the commands, so that the UI can start them too."""
-    indicators = dg.AssetSelection.assets(dg.AssetKey(["kpi", "monthly"]))
     return [
         dg.define_asset_job("daily", daily_selection(site), description="Everything of one or more days."),
         dg.define_asset_job("arrivals", _arrivals(site), description="Has every source's last complete day come?"),
-        dg.define_asset_job("monthly_indicators", indicators, description="The indicators of one or more months."),
+        dg.define_asset_job(
+            "monthly_indicators", _of_grain(site, "month"), description="Tables of one or more months."
+        ),
         dg.define_asset_job("monthly", monthly_selection(site), description="Indicators and reports of a month."),
         *_longer_jobs(),
     ]
@@ -54,7 +60,7 @@ def jobs(site: Site) -> list[UnresolvedAssetJobDefinition]:
 
 def _longer_jobs() -> list[UnresolvedAssetJobDefinition]:
     """`quarterly` and `yearly`: the reports of longer periods, from the indicators of their months."""
-    grains: tuple[Grain, ...] = ("quarter", "year")
+    grains: tuple[PeriodGrain, ...] = ("quarter", "year")
     return [
         dg.define_asset_job(
             f"{grain}ly",

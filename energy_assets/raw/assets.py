@@ -1,160 +1,151 @@
 """The raw asset of a source, made from its block in site.yaml.
 
-It collects the days, lands the bytes, parses them and publishes the good days; then it fails if a day failed.
+It collects partitions, lands the bytes, parses them and publishes the good ones, whatever happens to others; then
+the step fails if one failed. What belongs here: the order of these. What does not: each of them.
 """
 
-import hashlib
 import tempfile
-from collections import Counter
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_duckdb import DuckDBResource
+import ibis
+import ibis.expr.types as ir
 
 from energy_assets.engine import connection
-from energy_assets.lake import Commit
-from energy_assets.materialize import CHUNK, Warehouse, contract_check, publish, result, table_metadata
-from energy_assets.partitions import OWNERS, SINGLE_RUN, daily, day_range
-from energy_assets.periods import DayRange, contiguous
+from energy_assets.factors.places import site_zones
+from energy_assets.materialize import Published, Reader, Warehouse, check_specs, conclude, publish, table_metadata
+from energy_assets.partitions import OWNERS, SINGLE_RUN, chunks, partition_dates, partitions_of
 from energy_assets.raw.collecting import collect, parse
 from energy_assets.site import Site
 from energy_assets.sources.base import Source, StepContext
-from energy_assets.sources.errors import SourceError, TransientError
-from energy_assets.tables import raw_table
+from energy_assets.sources.errors import DeniedError, SourceError, TransientError
+from energy_assets.tables import Table, raw_table
 
 RETRIES, RETRY_WAIT_S = 1, 10
+"""How often what time may heal is tried again within the step, beyond the retries of single requests."""
 
 
-@dataclass
-class _Outcome:
-    commits: list[Commit] = field(default_factory=list)
-    notes: Counter[str] = field(default_factory=Counter)
-    failures: dict[date, SourceError] = field(default_factory=dict)
-    objects: dict[date, str] = field(default_factory=dict)
+def raw_asset(source: Source, site: Site, supplied: Collection[str] = ()) -> dg.AssetsDefinition:
+    """The asset `raw/<source name>`: landing objects of each partition, and the rows parsed from them.
 
-
-def raw_asset(source: Source, site: Site) -> dg.AssetsDefinition:
-    """The asset `raw/<source name>`: landing objects of each day, and the rows parsed from them."""
-    table = raw_table(source)
+    Args:
+        source: Its block in site.yaml.
+        site: The site.
+        supplied: Names of the Dagster resources there are; the source gets those it can use.
+    """
+    table, resources = raw_table(source), source.resources & set(supplied)
 
     @dg.asset(
         key=dg.AssetKey(table.asset),
-        partitions_def=daily(site),
+        partitions_def=partitions_of(site, table),
         backfill_policy=SINGLE_RUN,
         group_name="raw",
         kinds={source.engine_kind, "deltalake"},
         owners=OWNERS,
         code_version=source.parser_version,
-        check_specs=[contract_check(table)],
+        check_specs=check_specs(table),
+        required_resource_keys={"warehouse", "duckdb", *resources},
         tags={"feed": source.feeds, "kind": source.kind},
         metadata=table_metadata(table, site.disk().path("lake", table.name)),
         description=f"{source.title} `{source.name}`: raw bytes as they came, and the {source.feeds} rows in them.",
     )
-    def raw(
-        context: dg.AssetExecutionContext, warehouse: Warehouse, duckdb: DuckDBResource
-    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
-        days, outcome = day_range(context), _Outcome()
-        for chunk in days.chunks(CHUNK):
-            with _desk(site, warehouse, duckdb, context) as step:
-                yield from _chunk(context, source, chunk, step, warehouse, outcome)
-        for day, version in outcome.objects.items():
-            context.add_asset_metadata({"landing_objects_sha256": version}, partition_key=day.isoformat())
-        if outcome.failures:
-            _record_good_days(context, table.asset, outcome)
-            failure = _failure(source, days, outcome.failures)
-            if failure.allow_retries and context.retry_number < RETRIES:
-                raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_WAIT_S) from failure
-            raise failure
-        with connection(duckdb) as con:
-            lake = warehouse.lake
-            rows = lake.read(con, table.name, table.model, [days.last])
-            more = {name: dg.MetadataValue.int(count) for name, count in sorted(outcome.notes.items())}
-            shown = rows.drop("labels") if "labels" in rows.columns else rows
-            done = result(table, lake, outcome.commits, shown, more)
-        version = "".join(outcome.objects[day] for day in sorted(outcome.objects))
-        yield done._replace(data_version=dg.DataVersion(_short(version)))
+    def raw(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
+        partitions, published = partition_dates(context), Published()
+        pending = partitions
+        for attempt in range(1 + RETRIES):
+            if attempt:
+                context.log.info(f"{source.name}: trying again what failed, in {RETRY_WAIT_S} s")
+                time.sleep(RETRY_WAIT_S)
+            _collect_all(context, source, site, pending, published, resources)
+            pending = [day for day in partitions if isinstance(published.failures.get(day), TransientError)]
+            if not pending:
+                break
+        yield from conclude(table, partitions, published)
 
     return raw
 
 
-def _chunk(
+def _collect_all(
     context: dg.AssetExecutionContext,
     source: Source,
-    days: DayRange,
-    step: StepContext,
-    warehouse: Warehouse,
-    outcome: _Outcome,
-) -> Iterator[dg.AssetCheckResult]:
+    site: Site,
+    partitions: Sequence[date],
+    published: Published,
+    resources: Collection[str],
+) -> None:
+    """Collect and publish, a month of days at a time; refused access ends it, for it would be refused again."""
+    left = list(partitions)
+    for chunk in chunks(partitions):
+        with _step_context(site, resources, context) as step:
+            _collect_chunk(context, source, chunk, step, published)
+        left = left[len(chunk) :]
+        denied = [error for error in published.failures.values() if isinstance(error, DeniedError)]
+        if denied:
+            published.failures.update(dict.fromkeys(left, denied[0]))
+            return
+
+
+def _collect_chunk(
+    context: dg.AssetExecutionContext, source: Source, chunk: Sequence[date], step: StepContext, published: Published
+) -> None:
     def progress(label: str, number: int, total: int) -> None:
         context.log.info(f"{source.name}: {label} ({number + 1} of {total})")
 
+    failures = published.failures
     try:
-        collected = collect(source, days, step, progress)
+        collected = collect(source, chunk, step, progress)
     except SourceError as error:
-        outcome.failures.update(dict.fromkeys(days, error))
+        failures.update(dict.fromkeys(chunk, error))
         return
     parsed, malformed = parse(source, collected.editions, step)
-    outcome.failures.update({**collected.failures, **malformed})
+    failures.update({**collected.failures, **malformed})
     if parsed is None:
         return
-    outcome.notes.update(parsed.notes)
     good = [day for day in collected.editions if day not in malformed]
-    table, rows = raw_table(source), parsed.rows
-    for event in publish(context, warehouse.lake, step.con, table, good, rows, day_by_day=parsed.stored):
-        if isinstance(event, dg.AssetCheckResult):
-            yield event
-        else:
-            outcome.commits.append(event)
-    outcome.objects.update({day: collected.editions[day].data_version for day in good})
+    commit = publish(
+        context,
+        Reader(context.resources.warehouse.lake, step.con),
+        raw_table(source),
+        good,
+        _complete(parsed.rows, raw_table(source)),
+        code_version=source.parser_version,
+        describe=lambda rows: _left_out(parsed.notes),
+        about={day: {"landing_objects_sha256": collected.editions[day].data_version} for day in good},
+        day_by_day=parsed.stored,
+    )
+    published.add(good, commit)
+
+
+def _complete(rows: ir.Table, table: Table) -> ir.Table:
+    """Rows with NULL in the columns that a source cannot tell and the contract lets it leave out."""
+    columns = table.model.to_schema().columns
+    absent = [name for name, column in columns.items() if column.nullable and name not in rows.columns]
+    return rows.mutate(**{name: ibis.null(columns[name].dtype.type) for name in absent})
+
+
+def _left_out(notes: Mapping[str, int]) -> dict[str, Any]:
+    """What was left out or replaced while parsing, as numbers the UI draws over time."""
+    return {name: dg.MetadataValue.int(count) for name, count in sorted(notes.items())}
 
 
 @contextmanager
-def _desk(
-    site: Site, warehouse: Warehouse, duckdb: DuckDBResource, context: dg.AssetExecutionContext
-) -> Iterator[StepContext]:
+def _step_context(site: Site, resources: Collection[str], context: dg.AssetExecutionContext) -> Iterator[StepContext]:
+    warehouse: Warehouse = context.resources.warehouse
     scratch = warehouse.spill_folder
     scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=scratch) as folder, connection(duckdb) as con:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder, connection(context.resources.duckdb) as con:
         yield StepContext(
             con=con,
             landing=warehouse.landing,
             folder=Path(folder),
             site_folder=site.folder,
-            zones=site.zones,
+            zones=site_zones(site),
             now=datetime.now(UTC),
             log=context.log,
+            resources={name: getattr(context.resources, name) for name in resources},
         )
-
-
-def _record_good_days(context: dg.AssetExecutionContext, asset: tuple[str, ...], outcome: _Outcome) -> None:
-    """Good days stay, and the UI shows them although the step fails."""
-    for day, version in outcome.objects.items():
-        context.log_event(
-            dg.AssetMaterialization(
-                dg.AssetKey(asset),
-                partition=day.isoformat(),
-                description="collected in a run in which other days failed",
-                tags={"dagster/data_version": _short(version)},
-            )
-        )
-
-
-def _failure(source: Source, days: DayRange, failures: Mapping[date, SourceError]) -> dg.Failure:
-    causes: dict[str, list[date]] = {}
-    for day, error in sorted(failures.items()):
-        causes.setdefault(str(error), []).append(day)
-    lines = [f"{', '.join(map(str, contiguous(hit)))}: {cause}" for cause, hit in causes.items()]
-    good = len(days) - len(failures)
-    text = f"raw/{source.name}: {len(failures)} of {len(days)} days failed, {good} are published.\n" + "\n".join(lines)
-    retry = all(isinstance(error, TransientError) for error in failures.values())
-    metadata: dict[str, Any] = {"failed_days": [day.isoformat() for day in sorted(failures)], "causes": lines}
-    return dg.Failure(text, metadata=metadata, allow_retries=retry)
-
-
-def _short(version: str) -> str:
-    return version if len(version) == 64 else hashlib.sha256(version.encode()).hexdigest()

@@ -1,13 +1,13 @@
 """Collecting a source: run its plan, land what comes, publish the days that are whole, parse them.
 
 What belongs here: the rules that hold for every source, whatever it speaks. A unit that fails takes its own
-days down and no others; landed bytes stay in any case.
+days down and no others; only refused access ends the collection. Landed bytes stay in any case.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
@@ -15,9 +15,10 @@ from itertools import groupby
 import ibis
 
 from energy_assets.landing import Edition, Landed
-from energy_assets.periods import DayRange, contiguous
-from energy_assets.sources.base import Parsed, Source, StepContext
-from energy_assets.sources.errors import MalformedError, PermanentError, SourceError
+from energy_assets.periods import DayRange, Month, contiguous
+from energy_assets.secrets import SecretError
+from energy_assets.sources.base import Incomplete, Parsed, Source, StepContext, Unit
+from energy_assets.sources.errors import DeniedError, SourceError
 
 Progress = Callable[[str, int, int], None]
 
@@ -35,45 +36,82 @@ class Collected:
     failures: dict[date, SourceError] = field(default_factory=dict)
 
 
-def collect(source: Source, days: DayRange, step: StepContext, progress: Progress | None = None) -> Collected:
-    """Fetch and land `days`; publish an edition for each day of which every unit succeeded.
+def collect(
+    source: Source, partitions: Iterable[date], step: StepContext, progress: Progress | None = None
+) -> Collected:
+    """Fetch and land partitions; publish an edition for each of which every unit succeeded.
 
-    A permanent error (wrong credentials, say) ends the collection: the days not yet tried fail with it.
+    Refused access (wrong credentials, say) ends the collection: what was not yet tried fails with it.
+
+    Args:
+        source: What to collect.
+        partitions: The days wanted, or the first days of the months.
+        step: Where to work.
+        progress: Called before each unit with its label, its number from 0 and how many there are.
+
+    Returns:
+        Each partition is in exactly one of `editions` and `failures`.
 
     Raises:
         SourceError: the plan itself could not be made.
     """
-    units = list(source.plan(days, step))
-    landed: dict[date, list[Landed]] = {day: [] for day in days}
+    landed: dict[date, list[Landed]] = {day: [] for day in sorted(partitions)}
+    try:
+        planned = source.plan(_span(source, min(landed), max(landed)), step)
+        units = [unit for unit in planned if not landed.keys().isdisjoint(unit.days)]
+    except SecretError as error:
+        raise _denied(source, error) from error
     result = Collected()
     for number, unit in enumerate(units):
         if progress:
             progress(unit.label, number, len(units))
         try:
-            for fetched in unit.fetch():
-                stored = step.landing.put(source.name, fetched, step.now)
-                for day in fetched.days:
-                    if day in landed:
-                        landed[day].append(stored)
-        except SourceError as error:
-            stopped = isinstance(error, PermanentError)
-            hit = {day for later in units[number:] for day in later.days} if stopped else set(unit.days)
-            result.failures.update({day: error for day in sorted(hit) if day in landed})
-            if stopped:
+            result.failures.update(_land(source, unit, landed, step))
+        except (SourceError, SecretError) as caught:
+            failure = caught if isinstance(caught, SourceError) else _denied(source, caught)
+            denied = isinstance(failure, DeniedError)
+            hit = {day for later in units[number:] for day in later.days} if denied else set(unit.days)
+            result.failures.update({day: failure for day in sorted(hit) if day in landed})
+            if denied:
                 break
-    for day in days:
+    for day in landed:
         if day not in result.failures:
             result.editions[day] = step.landing.publish(source.name, day, tuple(landed[day]))
     return result
 
 
+def _land(
+    source: Source, unit: Unit, landed: Mapping[date, list[Landed]], step: StepContext
+) -> dict[date, SourceError]:
+    """Land what a unit brings, day by day into `landed`; returns the days it could not deliver whole."""
+    incomplete: dict[date, SourceError] = {}
+    for brought in unit.fetch():
+        if isinstance(brought, Incomplete):
+            incomplete.update({day: brought.error for day in sorted(brought.days) if day in landed})
+            continue
+        stored = step.landing.put(source.name, brought, step.now)
+        for day in brought.days:
+            if day in landed:
+                landed[day].append(stored)
+    return incomplete
+
+
+def _denied(source: Source, error: SecretError) -> DeniedError:
+    return DeniedError(f"source '{source.name}': {error}", "It is named in this source's block of site.yaml.")
+
+
 def parse(
     source: Source, editions: Mapping[date, Edition], step: StepContext
 ) -> tuple[Parsed | None, dict[date, SourceError]]:
-    """Parse the editions of several days; days whose bytes are malformed are left out and returned with errors.
+    """Parse the editions of several days; days whose bytes cannot be parsed are left out and returned with errors.
 
     Days that share the same objects are parsed together; the rows of a day depend on its own edition alone. No parsed
     day at all gives None.
+
+    Args:
+        source: Whose objects they are.
+        editions: By day, as `collect` published them.
+        step: Where to work.
     """
     tables: list[ibis.Table] = []
     stored = True
@@ -81,16 +119,21 @@ def parse(
     failures: dict[date, SourceError] = {}
     for stretch, objects in _stretches(editions):
         try:
-            parsed = source.parse(objects, stretch, step)
-        except MalformedError as error:
+            parsed = source.parse(objects, _span(source, stretch.first, stretch.last), step)
+        except SourceError as error:
             failures.update(dict.fromkeys(stretch, error))
             continue
-        tables.append(parsed.rows.filter(parsed.rows.day.between(stretch.first, stretch.last)))
+        tables.append(parsed.rows.filter(parsed.rows[source.grain].between(stretch.first, stretch.last)))
         notes.update(parsed.notes)
         stored = stored and parsed.stored
     if not tables:
         return None, failures
     return Parsed(ibis.union(*tables) if len(tables) > 1 else tables[0], dict(notes), stored), failures
+
+
+def _span(source: Source, first: date, last: date) -> DayRange:
+    """All days of the partitions from `first` to `last`."""
+    return DayRange(first, last if source.grain == "day" else Month.of(last).days.last)
 
 
 def _stretches(editions: Mapping[date, Edition]) -> Iterator[tuple[DayRange, tuple[Landed, ...]]]:

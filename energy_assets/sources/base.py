@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from energy_assets.landing import Fetched, Landed, Landing
 from energy_assets.periods import DayRange
+from energy_assets.sources.errors import SourceError
 
 Feed = Literal["energy", "cost", "activity", "grid_intensity"]
 GhgScope = Literal["scope2", "scope3.1", "scope3.8"]
@@ -60,12 +61,26 @@ class Unit:
     Attributes:
         days: The days this piece is needed for; when it fails, these days fail and no others.
         label: For progress and errors.
-        fetch: Does the work; everything it returns is landed for the days each answer names.
+        fetch: Does the work; everything it returns is landed for the days each answer names. It may yield
+            `Incomplete` for days it cannot deliver whole, and go on.
     """
 
     days: tuple[date, ...]
     label: str
-    fetch: Callable[[], Iterable[Fetched]]
+    fetch: Callable[[], Iterable[Fetched | Incomplete]]
+
+
+@dataclass(frozen=True)
+class Incomplete:
+    """Days that a unit cannot deliver whole although the rest of it goes on: one unreadable file among many.
+
+    Attributes:
+        days: These days fail; days that were not asked for are passed over.
+        error: Why.
+    """
+
+    days: frozenset[date]
+    error: SourceError
 
 
 @dataclass(frozen=True)
@@ -103,6 +118,8 @@ class StepContext:
         site_folder: The folder of site.yaml; relative paths start there.
         zones: Every grid zone the site has machines in.
         now: The current instant, UTC.
+        log: Of the run.
+        resources: By name, those of `Source.resources` that the composition root supplies.
     """
 
     con: Any
@@ -112,13 +129,23 @@ class StepContext:
     zones: tuple[str, ...]
     now: datetime
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("energy_assets"))
+    resources: Mapping[str, Any] = field(default_factory=dict)
 
     def read(self, landed: Landed) -> bytes:
-        """The raw bytes of a landed object."""
+        """The raw bytes of a landed object.
+
+        Args:
+            landed: From the edition of a day.
+        """
         return self.landing.read(landed.sha256)
 
     def spool(self, landed: Landed, suffix: str = "") -> Path:
-        """The raw bytes of a landed object as a local file."""
+        """The raw bytes of a landed object as a local file.
+
+        Args:
+            landed: From the edition of a day.
+            suffix: End of the file's name, for readers that tell the format by it.
+        """
         return self.landing.spool(landed.sha256, self.folder, suffix)
 
 
@@ -130,9 +157,23 @@ class Source(Strict, ABC):
     title: ClassVar[str]
     engine_kind: ClassVar[str] = "http"
     """Shown as the asset's kind in the Dagster UI, for example `prometheus` or `csv`."""
+    grain: ClassVar[Literal["day", "month"]] = "day"
+    """What one partition of its raw table holds. A monthly source names months by their first days."""
+    resources: ClassVar[frozenset[str]] = frozenset()
+    """Names of the Dagster resources this kind can use, for example `boto3`. They are handed over in
+    `StepContext.resources`; where the composition root supplies none of a name, the source makes its own."""
 
     name: SourceName = Field(description="unique name; the raw asset is called raw/<name>")
     kind: str
+
+    @property
+    def trailing_days(self) -> int:
+        """How many days back, counted from yesterday, the publisher still changes what it said.
+
+        A nightly run collects these days again; what did not change lands nothing and refreshes nothing. 0: what
+        was said once stays.
+        """
+        return 0
 
     @abstractmethod
     def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
@@ -140,6 +181,10 @@ class Source(Strict, ABC):
 
         Which requests a day gets never depends on the range it is part of, so that a day collected alone lands
         the same bytes.
+
+        Args:
+            days: The days wanted, days that are not over included.
+            step: What the source may use.
 
         Raises:
             SourceError: nothing can be collected at all.
@@ -150,6 +195,14 @@ class Source(Strict, ABC):
         """Turn landed objects into rows of `days`; pure in the objects and their requests.
 
         Called once for each stretch of days that share the same objects.
+
+        Args:
+            objects: In the order in which they were fetched.
+            days: The stretch; rows of other days are dropped.
+            step: What the source may use; nothing is asked of the world.
+
+        Returns:
+            Rows of the feed's raw contract, and counts of what was left out.
 
         Raises:
             MalformedError: the bytes are not what the format promises; names the object.

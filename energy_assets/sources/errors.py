@@ -1,6 +1,7 @@
-"""What can go wrong with a source, classified once: worth another try, or not.
+"""What can go wrong with a source, classified once: worth another try, or not, and how far it reaches.
 
-Every message says what was asked of whom, what came back, and what to do about it.
+Every message says what was asked of whom, what came back, and what to do about it. Only `DeniedError` ends the
+collecting of a source; every other error fails the days of the unit or file it struck, and no others.
 """
 
 from __future__ import annotations
@@ -25,7 +26,14 @@ class TransientError(SourceError):
 
 
 class PermanentError(SourceError):
-    """Only a person can heal it: credentials, a wrong name, every other 4xx, a missing file."""
+    """Only a person can heal it: a wrong name, every other 4xx, a missing file."""
+
+
+class DeniedError(PermanentError):
+    """Access is refused: HTTP 401 or 403, no or expired credentials, a secret that cannot be read.
+
+    Nothing else this source asks for will be answered either, and asking on may lock the account.
+    """
 
 
 class MalformedError(PermanentError):

@@ -1,6 +1,7 @@
 """Files that a person or another system put somewhere: found by a glob, in a local folder or in a bucket.
 
-What belongs here: listing and downloading. What does not: the meaning of the files, and landing them.
+What belongs here: listing, downloading, and telling one version of a file from another. What does not: the meaning
+of the files, landing them, and how stores are opened and refuse (`buckets`).
 Serves every `*_files` source.
 """
 
@@ -10,21 +11,23 @@ import glob
 import hashlib
 import os
 import re
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import obstore
-from obstore.exceptions import BaseError, GenericError
-from obstore.store import ObjectStore, from_url
+from obstore.store import ObjectStore
 
-from energy_assets.sources.errors import PermanentError, SourceError, TransientError
+from energy_assets.sources.buckets import STORE_ERRORS, classified, download, open_store
+from energy_assets.sources.errors import PermanentError, TransientError
 
 BUCKET_SCHEMES = frozenset({"s3", "s3a", "gs", "az", "abfs", "abfss", "azure", "adl"})
-CHUNK = 8 << 20
-RETRY = {"max_retries": 4, "retry_timeout": timedelta(minutes=1)}
+SETTLED_S = 2.0
+"""A local file changed less than this long ago may change again without a trace in its times: file systems keep
+them in steps of up to two seconds."""
+
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -37,6 +40,7 @@ class SourceFile:
         size: In bytes.
         etag: What the store says of its content; None for local files.
         last_modified: UTC.
+        where: Its full path or url, which shows the folders it lies in.
     """
 
     name: str
@@ -45,12 +49,46 @@ class SourceFile:
     last_modified: datetime
     _location: str = field(repr=False)
     _store: ObjectStore | None = field(default=None, repr=False, compare=False)
+    _version: str = field(default="", repr=False)
+
+    @property
+    def where(self) -> str:
+        """The full path or url; a local name may leave out the folders that show the layout of an export."""
+        return self.name if self._store is not None else Path(self._location).resolve().as_posix()
+
+    @property
+    def version(self) -> str:
+        """Equal only while the content is the same.
+
+        Of objects: size and etag, or the time where a store gives no etag. Of local files: size, inode, and the
+        times of the last change of content and of status in nanoseconds; the latter cannot be set back.
+        """
+        return self._version or f"{self.size} {self.etag or self.last_modified.isoformat()}"
+
+    def settled(self) -> bool:
+        """Whether what was read since the listing is what `version` stands for.
+
+        Objects change as a whole, and `fetch` refuses one that was replaced. A local file must have the version
+        it was listed with, and that one must be older than the steps in which times are kept. What remains is a
+        clock that was set back between two changes of equal size.
+        """
+        if self._store is not None:
+            return True
+        try:
+            stat = os.stat(self._location)
+        except OSError:
+            return False
+        return _local_version(stat) == self._version and time.time() - max(stat.st_mtime, stat.st_ctime) >= SETTLED_S
 
     def fetch(self, folder: Path) -> Path:
         """The file as a local path: itself when it is local, else downloaded in chunks into `folder` (once).
 
+        Args:
+            folder: A temporary folder for downloads.
+
         Raises:
-            TransientError: the store did not answer.
+            TransientError: the store did not answer, or the object was replaced since it was listed.
+            DeniedError: the store refuses access.
             PermanentError: the file is gone or may not be read.
         """
         if self._store is None:
@@ -61,18 +99,31 @@ class SourceFile:
                     "Put it back, or let the user that runs this read it.",
                 )
             return local
-        version = hashlib.sha256(f"{self.name}\n{self.etag}\n{self.last_modified}".encode()).hexdigest()[:16]
-        target = folder / f"{version}-{self._location.rsplit('/', 1)[-1]}"
+        target = self._target(folder)
         if not target.exists():
-            partial = target.with_name(f"{target.name}.partial")
             try:
-                with partial.open("wb") as out:
-                    for chunk in obstore.get(self._store, self._location).stream(min_chunk_size=CHUNK):
-                        out.write(chunk)
-            except (BaseError, FileNotFoundError) as error:
-                raise _classified(self.name, error) from error
-            partial.rename(target)
+                answer = obstore.get(self._store, self._location)
+                if answer.meta["e_tag"] != self.etag:
+                    raise TransientError(
+                        f"{self.name}: the file was replaced while the folder was read", "Run the same days again."
+                    )
+                download(answer, target)
+            except STORE_ERRORS as error:
+                raise classified(self.name, error) from error
         return target
+
+    def discard(self, folder: Path) -> None:
+        """Give the disk space of a download back; a local file stays where it is.
+
+        Args:
+            folder: As given to `fetch`.
+        """
+        if self._store is not None:
+            self._target(folder).unlink(missing_ok=True)
+
+    def _target(self, folder: Path) -> Path:
+        key = hashlib.sha256(f"{self.name}\n{self.etag}\n{self.last_modified}".encode()).hexdigest()[:16]
+        return folder / f"{key}-{self._location.rsplit('/', 1)[-1]}"
 
 
 def list_files(pattern: str, site_folder: Path, options: Mapping[str, str] | None = None) -> list[SourceFile]:
@@ -87,7 +138,8 @@ def list_files(pattern: str, site_folder: Path, options: Mapping[str, str] | Non
 
     Raises:
         TransientError: the store did not answer.
-        PermanentError: nothing matches, or the store refuses; names the pattern.
+        DeniedError: the store refuses access.
+        PermanentError: nothing matches, or there is no such bucket; names the pattern.
     """
     scheme, separator, rest = pattern.partition("://")
     if not separator:
@@ -119,8 +171,12 @@ def _list_local(pattern: str, site_folder: Path) -> list[SourceFile]:
         name = Path(os.path.relpath(path, site_folder if inside else anchor)).as_posix()
         stat = path.stat()
         modified = datetime.fromtimestamp(stat.st_mtime, UTC)
-        found.append(SourceFile(name, stat.st_size, None, modified, str(path)))
+        found.append(SourceFile(name, stat.st_size, None, modified, str(path), _version=_local_version(stat)))
     return found
+
+
+def _local_version(stat: os.stat_result) -> str:
+    return f"{stat.st_size} {stat.st_ino} {stat.st_mtime_ns} {stat.st_ctime_ns}"
 
 
 def _list_bucket(pattern: str, options: Mapping[str, str]) -> list[SourceFile]:
@@ -128,14 +184,14 @@ def _list_bucket(pattern: str, options: Mapping[str, str]) -> list[SourceFile]:
     below = pattern[len(root) + 1 :]
     wanted = re.compile(_as_regex(below))
     try:
-        store = _open(root, options)
+        store = open_store(root, options)
         metas: Iterable[obstore.ObjectMeta]
         if "/" in below or "**" in below:
             metas = [meta for batch in obstore.list(store) for meta in batch]
         else:
             metas = obstore.list_with_delimiter(store)["objects"]
-    except (BaseError, FileNotFoundError) as error:
-        raise _classified(pattern, error) from error
+    except STORE_ERRORS as error:
+        raise classified(pattern, error) from error
     return [
         SourceFile(f"{root}/{m['path']}", m["size"], m["e_tag"], m["last_modified"], m["path"], store)
         for m in metas
@@ -149,31 +205,10 @@ def _fixed_folder(pattern: str) -> str:
     return pattern[: pattern.rindex("/", 0, magic.start() if magic else None)] or "/"
 
 
-def _open(url: str, options: Mapping[str, str]) -> ObjectStore:
-    """A store below `url`; plain http only where the endpoint asks for it (test servers)."""
-    plain = options.get("endpoint", "").startswith("http://")
-    settings: dict[str, Any] = {**options, "retry_config": RETRY}
-    if plain:
-        settings["client_options"] = {"allow_http": True}
-    return from_url(url, **settings)
-
-
 def _as_regex(pattern: str) -> str:
     """A glob as a regular expression for whole keys."""
     tokens = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", pattern)
     return "".join(
         tokens.get(part) or (part.replace("[!", "[^", 1) if part.startswith("[") else re.escape(part)) for part in parts
-    )
-
-
-def _classified(what: str, error: Exception) -> SourceError:
-    """An obstore error as one of ours, on one line."""
-    said = " ".join(str(error).split())[:300]
-    refused = re.search(r"status code: 4(?!08|29)\d\d", said)
-    if isinstance(error, GenericError) and not refused:
-        return TransientError(f"{what}: the store gave no good answer ({said})", "Run the same days again.")
-    return PermanentError(
-        f"{what}: the store refuses ({said})",
-        "Check the name of the bucket, and that the credentials may list and read it.",
     )

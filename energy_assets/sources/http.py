@@ -14,9 +14,10 @@ import httpx
 from httpx_retries import Retry, RetryTransport
 
 from energy_assets import __version__
-from energy_assets.sources.errors import PermanentError, TransientError
+from energy_assets.sources.errors import DeniedError, PermanentError, TransientError
 
 TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+DENIED_STATUS = frozenset({401, 403, 407})
 
 
 def client(
@@ -28,7 +29,16 @@ def client(
     backoff_s: float = 0.5,
     transport: httpx.BaseTransport | None = None,
 ) -> httpx.Client:
-    """A client that repeats what time may heal, waiting as long as `Retry-After` says (at most two minutes)."""
+    """A client that repeats what time may heal, waiting as long as `Retry-After` says (at most two minutes).
+
+    Args:
+        base_url: What every path is joined to.
+        headers: Sent with every request; may hold credentials, and is logged nowhere.
+        timeout_s: Seconds to wait for a connection, and for each part of an answer.
+        attempts: How often a request is sent at most, the first time included.
+        backoff_s: Seconds before the second attempt; doubled before each further one.
+        transport: Instead of the network, for tests.
+    """
     retry = Retry(
         total=attempts - 1,
         backoff_factor=backoff_s,
@@ -64,6 +74,7 @@ def send(http: httpx.Client, method: str, path: str, remedies: Mapping[int, str]
 
     Raises:
         TransientError: no answer, a time-out, 408, 429 or 5xx after all attempts.
+        DeniedError: 401, 403 or 407: the credentials are missing, wrong or may not do this.
         PermanentError: every other status from 300 on.
     """
     where = f"{method} {http.base_url.join(path)}"
@@ -80,6 +91,7 @@ def send(http: httpx.Client, method: str, path: str, remedies: Mapping[int, str]
     message = f"{where}: HTTP {response.status_code}" + (f", {said}" if said else "")
     if response.status_code in TRANSIENT_STATUS:
         raise TransientError(message, remedies.get(response.status_code, "Run the same days again later."))
-    raise PermanentError(
+    kind = DeniedError if response.status_code in DENIED_STATUS else PermanentError
+    raise kind(
         message, remedies.get(response.status_code, "Correct the source in site.yaml and run the same days again.")
     )

@@ -2,98 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import dagster as dg
+import ibis
 import ibis.expr.types as ir
 
+from energy_assets.contracts.bills import CROSS_CHECK
+from energy_assets.contracts.vocabulary import Feed
+from energy_assets.factors.places import filled, resolved_for, with_place
 from energy_assets.factors.tables import uncertainty_pct
-from energy_assets.materialize import Proof, Reader, table_asset
-from energy_assets.partitions import daily
+from energy_assets.materialize import Reader, table_asset
 from energy_assets.site import Site
-from energy_assets.sources.base import Feed
-from energy_assets.tables import ACTIVITY, COST, ENERGY, Table, raw_table
+from energy_assets.tables import ACTIVITY, COST, ENERGY, raw_table
 from energy_assets.unified.activity import activity
-from energy_assets.unified.cost import cost
-from energy_assets.unified.energy import energy, joined, overdrawn, unbalanced
-
-Transform = Callable[[Mapping[str, ir.Table]], ir.Table]
-"""Raw rows by source name to rows of the table."""
+from energy_assets.unified.cost import bills_held, cost, cross_check, deciding_days, owners
+from energy_assets.unified.energy import energy
+from energy_assets.unified.nodes import node_names
 
 
 def unified_assets(site: Site) -> list[dg.AssetsDefinition]:
     """One asset per unified table that has at least one source."""
-    rules = site.attribution.rules
-    made: list[dg.AssetsDefinition] = []
-    if site.feeding("energy"):
-        about = (
-            "Every kWh once, by hour, device, place and owner: IT energy before PUE. Each row says how it was "
-            "measured (`method`), how good that is (`quality_tier`), how much of the hour was observed (`coverage`) "
-            "and how uncertain it is. What was not observed is NULL, never 0."
-        )
-        proofs = _energy_proofs(site)
-        made.append(_asset(site, ENERGY, "energy", about, lambda raw: _energy(site, raw), _energy_summary, proofs))
-    if site.feeding("cost"):
-        about = (
-            "Every charge of every bill once, amounts as printed, by hour, service and owner; FOCUS names in snake "
-            "case. Currencies are never added up."
-        )
-        made.append(_asset(site, COST, "cost", about, lambda raw: cost(raw, rules), _cost_summary, day_by_day=True))
-    if site.feeding("activity"):
-        about = "What workloads delivered: requests and tokens by hour, model and deployment, restarts handled."
-        made.append(_asset(site, ACTIVITY, "activity", about, lambda raw: activity(raw, rules), _activity_summary))
-    return made
+    makers = {Feed.ENERGY: _energy_asset, Feed.COST: _cost_asset, Feed.ACTIVITY: _activity_asset}
+    return [make(site) for feed, make in makers.items() if site.feeding(feed)]
 
 
-def _asset(
-    site: Site,
-    table: Table,
-    feed: Feed,
-    about: str,
-    transform: Transform,
-    summary: Callable[[ir.Table], ir.Table],
-    proofs: Sequence[Proof] = (),
-    *,
-    day_by_day: bool = False,
-) -> dg.AssetsDefinition:
-    raw = {source.name: raw_table(source) for source in site.feeding(feed)}
-    return table_asset(
-        site,
-        table,
-        list(raw.values()),
-        daily(site),
-        about,
-        lambda read, days: transform({name: read(rows, days) for name, rows in raw.items()}),
-        summary,
-        proofs,
-        day_by_day=day_by_day,
+def _energy_asset(site: Site) -> dg.AssetsDefinition:
+    upstream = [raw_table(source) for source in site.feeding(Feed.ENERGY)]
+    about = (
+        "Every kWh once, by hour, device, place and owner: IT energy before PUE. Each row says how it was "
+        "measured (`method`), how good that is (`quality_tier`), how much of the hour was observed (`coverage`) "
+        "and how uncertain it is. What was not observed is NULL, never 0."
     )
 
+    def make(read: Reader, days: Sequence[date]) -> ir.Table:
+        readings = _readings(site, read, days)
+        names = read.note("node_names", read.keep(node_names(readings, site.nodes)))
+        return energy(readings, site.attribution.rules, uncertainty_pct(), names)
 
-def _energy_proofs(site: Site) -> list[Proof]:
-    raw = {source.name: raw_table(source) for source in site.feeding("energy")}
-
-    def readings(read: Reader, days: Sequence[date]) -> ir.Table:
-        return read.keep(joined({name: read(table, days) for name, table in raw.items()}, site.places))
-
-    return [
-        Proof(
-            "conservation",
-            "For every node and hour, workloads + idle + overhead = the node: nothing is lost or counted twice.",
-            lambda read, days: unbalanced(readings(read, days), read(ENERGY, days)),
-        ),
-        Proof(
-            "meters_hold_devices",
-            "No node's devices report more energy than its own meter; where they do, the meter is not trusted.",
-            lambda read, days: overdrawn(readings(read, days)),
-            dg.AssetCheckSeverity.WARN,
-        ),
-    ]
+    return table_asset(site, ENERGY, upstream, about, make, _energy_summary)
 
 
-def _energy(site: Site, raw: Mapping[str, ir.Table]) -> ir.Table:
-    return energy(raw, site.places, site.attribution.rules, uncertainty_pct())
+def _readings(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
+    """Readings of all contributors as one table, each with provider, account, region and zone of its place."""
+    sources = site.feeding(Feed.ENERGY)
+    rows = ibis.union(*(read(raw_table(s), days).mutate(source=ibis.literal(s.name)) for s in sources), distinct=False)
+    ranks = {source.name: rank for rank, source in enumerate(sources)}
+    placed = filled(rows, site.source_places, ranks)
+    places = read.keep(ibis.memtable(resolved_for(site, placed)))
+    stands = [(raw_table(source).name, site.source_places.get(source.name)) for source in sources]
+    schema = ibis.schema({"table": "string", "provider": "string", "region": "string"})
+    read.note("places", ibis.memtable([(n, p and p.provider, p and p.region) for n, p in stands], schema=schema))
+    return with_place(placed, places, ("zone",))
+
+
+def _cost_asset(site: Site) -> dg.AssetsDefinition:
+    upstream = [raw_table(source) for source in site.feeding(Feed.COST)]
+    about = (
+        "Every charge of every bill once, amounts as printed, by hour, service and owner; FOCUS names in snake "
+        "case. Currencies are never added up."
+    )
+
+    def make(read: Reader, days: Sequence[date]) -> ir.Table:
+        charges = {source.name: read(raw_table(source), days) for source in site.feeding(Feed.COST)}
+        return cost(
+            charges, site.attribution.rules, _owned(site, read, days, charges), lambda rows: _zoned(site, read, rows)
+        )
+
+    return table_asset(site, COST, upstream, about, make, _cost_summary, day_by_day=True)
+
+
+def _owned(site: Site, read: Reader, days: Sequence[date], charges: Mapping[str, ir.Table]) -> ir.Table | None:
+    """Which source counts for each bill, decided over its whole period; what is withheld is shown to the proofs."""
+    if len(charges) < 2:
+        return None
+    periods = ibis.union(*(rows.select("billing_period") for rows in charges.values()), distinct=True)
+    deciding = deciding_days(periods.to_pyarrow()["billing_period"].to_pylist())
+    wider = sorted({*days, *(day for stretch in deciding for day in stretch)})
+    tables = {source.name: raw_table(source) for source in site.feeding(Feed.COST)}
+    held = bills_held({name: read.lake.read(read.con, table, wider) for name, table in tables.items()})
+    owned = read.keep(owners(read.keep(held)))
+    read.note(CROSS_CHECK, read.keep(cross_check(charges, owned)))
+    return owned
+
+
+def _zoned(site: Site, read: Reader, rows: ir.Table) -> ir.Table:
+    """Charges with the grid zone of their region."""
+    return with_place(rows, read.keep(ibis.memtable(resolved_for(site, rows))), ("zone",))
+
+
+def _activity_asset(site: Site) -> dg.AssetsDefinition:
+    upstream = [raw_table(source) for source in site.feeding(Feed.ACTIVITY)]
+    about = "What workloads delivered: requests and tokens by hour, model and deployment, restarts handled."
+
+    def make(read: Reader, days: Sequence[date]) -> ir.Table:
+        counts = {source.name: read(raw_table(source), days) for source in site.feeding(Feed.ACTIVITY)}
+        return activity(counts, site.attribution.rules)
+
+    return table_asset(site, ACTIVITY, upstream, about, make, _activity_summary)
 
 
 def _energy_summary(rows: ir.Table) -> ir.Table:

@@ -14,6 +14,9 @@ import ibis.expr.types as ir
 
 IDLE = "idle"
 UNKNOWN = "unknown"
+AS_NAMED = " (as named)"
+"""Behind a project or model that a label or a source calls 'idle' or 'unknown', which are our words for no owner."""
+
 _TEMPLATE = re.compile(r"^\{label:([^}]+)\}$")
 
 
@@ -41,7 +44,9 @@ def attribute(table: ir.Table, rules: Sequence[RuleLike]) -> ir.Table:
     """Set `project`, `model_id` and `workload_type` by the first rule that matches each row.
 
     What no rule maps is `unknown`. A row that is `idle` belongs to nobody: project and workload type `idle`.
-    A model the source itself names stays unless a rule names one.
+    A model the source itself names stays unless a rule names one. A name taken from a label or from the source that
+    is literally 'idle' or 'unknown' becomes 'idle (as named)' or 'unknown (as named)': a real owner stays one. A rule
+    on `node_id` may give the host's one name or the source's own spelling.
 
     Args:
         table: With a `labels` map; may have `model_id` and `idle`.
@@ -55,7 +60,7 @@ def attribute(table: ir.Table, rules: Sequence[RuleLike]) -> ir.Table:
     kind = _first(matches, [_value(table, rule.workload_type) for rule in rules])
     return table.mutate(
         project=ibis.ifelse(idle, IDLE, project.fill_null(UNKNOWN)),
-        model_id=ibis.ifelse(idle, ibis.null("string"), ibis.coalesce(model, named)),
+        model_id=ibis.ifelse(idle, ibis.null("string"), ibis.coalesce(model, _as_named(named))),
         workload_type=ibis.ifelse(idle, IDLE, kind.fill_null(UNKNOWN)),
     )
 
@@ -72,6 +77,8 @@ def _matches(table: ir.Table, rule: RuleLike) -> ir.BooleanValue:
         value = table[key].cast("string") if key in table.columns and key != "labels" else table.labels.get(key)
         alternatives = [patterns] if isinstance(patterns, str) else patterns
         hit = ibis.or_(*(_is(value, pattern) for pattern in alternatives))
+        if key == "node_id" and "raw_node_id" in table.columns:
+            hit = hit | ibis.or_(*(_is(table.raw_node_id, pattern) for pattern in alternatives))
         found = found & hit.fill_null(False)
     return found
 
@@ -85,7 +92,11 @@ def _value(table: ir.Table, text: str | None) -> ir.StringValue:
     if text is None:
         return ibis.null("string")
     template = _TEMPLATE.match(text)
-    return table.labels.get(template.group(1)) if template else ibis.literal(text)
+    return _as_named(table.labels.get(template.group(1))) if template else ibis.literal(text)
+
+
+def _as_named(name: Any) -> ir.StringValue:
+    return ibis.ifelse(name.isin([IDLE, UNKNOWN]), name.concat(AS_NAMED), name)
 
 
 def _first(matches: list[ir.BooleanValue], values: list[ir.StringValue]) -> ir.StringValue:

@@ -89,9 +89,9 @@ def fleet(folder: str, gpus: int, days: int) -> Work:
         bounds: dict[str, Any] = {"first": chunk.first, "end": chunk.last + ONE_DAY}
         with connection(_duckdb(Path(folder))) as con:
             grid = con.sql(_INTENSITY.format(**bounds))
-            lake.replace(con, GRID_INTENSITY.name, GRID_INTENSITY.model, list(chunk), grid, "bench")
+            lake.replace(con, GRID_INTENSITY, list(chunk), grid, "bench")
             rows = con.sql(_ENERGY.format(gpus=gpus, per_node=GPUS_PER_NODE, **bounds))
-            lake.replace(con, ENERGY.name, ENERGY.model, list(chunk), rows, "bench")
+            lake.replace(con, ENERGY, list(chunk), rows, "bench")
     return Work(rows=gpus * 24 * days)
 
 

@@ -110,7 +110,7 @@ def kpis(used_: list[Row], served_: list[Row], spent: list[Row]) -> tuple[list[R
     daily = keep(conform(every.union(costs(summed, "EUR").select(every.columns)), KpisDaily))
     audit(daily, KpisDaily)
     months = keep(conform(monthly(daily), KpisMonthly))
-    audit(months, KpisMonthly)
+    audit(months, KpisMonthly, "month")
     return rows_of(con, daily), rows_of(con, months)
 
 

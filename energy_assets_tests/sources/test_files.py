@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
+import httpx
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from moto.server import ThreadedMotoServer
+from obstore.exceptions import GenericError
 
-from energy_assets.sources.errors import PermanentError, TransientError
+from energy_assets.sources.buckets import classified
+from energy_assets.sources.errors import DeniedError, PermanentError, SourceError, TransientError
 from energy_assets.sources.files import list_files
+from energy_assets.sources.http import client, send
 
 PATHS = ["a.csv", "b.csv.gz", "deep/c.csv", "deep/er/d.csv", "note.txt"]
 PATTERNS = [
@@ -100,3 +105,51 @@ def test_a_file_that_vanished_is_permanent(tmp_path: Path) -> None:
 
     with pytest.raises(PermanentError, match=r"x\.csv: the file is gone"):
         found.fetch(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("Generic S3 error: status code: 403 Forbidden", DeniedError),
+        ("Generic S3 error: status code: 401 Unauthorized", DeniedError),
+        ("ClientError: An error occurred (AccessDenied) when calling the AssumeRole operation", DeniedError),
+        ("ClientError: An error occurred (ExpiredToken) when calling the AssumeRole operation", DeniedError),
+        ("error sending request for url (http://169.254.169.254/latest/api/token)", DeniedError),
+        ("Generic S3 error: status code: 404 Not Found", PermanentError),
+        ("Generic S3 error: status code: 400 Bad Request", PermanentError),
+        ("Generic S3 error: status code: 429 Too Many Requests", TransientError),
+        ("Generic S3 error: status code: 408 Request Timeout", TransientError),
+        ("Generic S3 error: status code: 503 Slow Down", TransientError),
+        ("error sending request for url (http://127.0.0.1:9/)", TransientError),
+    ],
+)
+def test_what_a_store_says_is_classified_once(said: str, kind: type[SourceError]) -> None:
+    error = classified("s3://b/k", GenericError(said))
+    assert type(error) is kind
+    assert "s3://b/k" in error.message
+
+
+def test_errors_of_boto3_are_classified_like_those_of_the_store() -> None:
+    def answered(status: int, code: str) -> ClientError:
+        return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "GetThing")
+
+    kinds = [
+        (NoCredentialsError(), DeniedError),
+        (answered(403, "AccessDeniedException"), DeniedError),
+        (answered(400, "ValidationException"), PermanentError),
+        (answered(429, "Throttling"), TransientError),
+        (answered(500, "InternalError"), TransientError),
+        (EndpointConnectionError(endpoint_url="https://ce.us-east-1.amazonaws.com"), TransientError),
+    ]
+    assert [type(classified("ce", error)) for error, _ in kinds] == [kind for _, kind in kinds]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(401, DeniedError), (403, DeniedError), (404, PermanentError), (422, PermanentError), (503, TransientError)],
+)
+def test_an_http_status_is_classified_once(status: int, kind: type[SourceError]) -> None:
+    answers = httpx.MockTransport(lambda request: httpx.Response(status, text="no"))
+    with pytest.raises(SourceError) as caught:
+        send(client("http://x", attempts=1, transport=answers), "GET", "y", {})
+    assert type(caught.value) is kind

@@ -165,3 +165,10 @@ def test_energy_equals_exact_fractions_whatever_the_order_of_rows(con: Any) -> N
         for row in result.to_pylist():
             assert row["energy_kwh"] == round(expected[row["node_id"], row["hour"].hour], 9)
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize(("gap_s", "known"), [(299, True), (300, True), (301, False)])
+def test_a_distance_of_exactly_the_longest_gap_is_no_gap(con: Any, gap_s: int, known: bool) -> None:
+    """Meters that read every five minutes lie exactly on the default."""
+    rows = hourly_energy(table(con, [(0, 600), (gap_s / 60, 600)]), max_gap_s=300).rows.to_pyarrow()
+    assert rows.num_rows == int(known)

@@ -94,3 +94,17 @@ def test_a_model_the_source_names_stays_unless_a_rule_names_one(con: Any) -> Non
     rules = [rule({"source": "meters"}, project="p"), rule({"source": "meters"}, model_id="mine")]
     models = [rows_of(con, attribute(rows, [Rule.model_validate(r)]))[0]["model_id"] for r in rules]
     assert models == ["from-source", "mine"]
+
+
+@pytest.mark.parametrize("word", ["idle", "unknown"])
+def test_an_owner_that_is_called_like_our_words_for_none_stays_an_owner(con: Any, word: str) -> None:
+    labels = {"team": word, "model_name": word}
+    assert owner(con, [BY_TEAM], labels=labels) == (f"{word} (as named)", f"{word} (as named)", "inference")
+    assert owner(con, [BY_TEAM], labels={"team": f"{word}s"})[0] == f"{word}s"
+
+
+def test_a_rule_on_the_node_takes_its_one_name_or_the_source_s_own(con: Any) -> None:
+    rows = table(EnergyReadings, [{"node_id": "gpu-a"}]).mutate(raw_node_id=ibis.literal("GPU-A.dc1.example"))
+    for pattern in ("gpu-a", "*.dc1.example"):
+        (found,) = rows_of(con, attribute(rows, [Rule.model_validate(rule({"node_id": pattern}, project="p"))]))
+        assert found["project"] == "p"

@@ -12,11 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from energy_assets.contracts.audit import audit, conform
+from energy_assets.contracts.conservation import energy_not_conserved
+from energy_assets.contracts.meters import overdrawn, unmatched
 from energy_assets.contracts.raw import EnergyReadings
 from energy_assets.contracts.tables import Energy
-from energy_assets.site import Rule
+from energy_assets.site import NodeRule, Rule
 from energy_assets.sources.base import Place
-from energy_assets.unified.energy import energy, joined, overdrawn, unbalanced
+from energy_assets.unified.energy import energy
+from energy_assets.unified.nodes import node_names
 from energy_assets_tests.rows import DAY, at, rows_of, table
 
 HERE = Place(region="r1", zone="DE")
@@ -39,11 +42,47 @@ def device(kind: str, kwh: Any, name: str = "0", **more: Any) -> Row:
     return node(kwh, device_kind=kind, device_id=f"{kind}{name}", method="measured_counter", **more)
 
 
-def unified(places: dict[str, Place] | None = None, rules: list[Rule] | None = None, **sources: list[Row]) -> list[Row]:
-    """Rows of `energy`, in a stable order."""
-    readings = {name: table(EnergyReadings, rows) for name, rows in sources.items()}
-    places = {name: (places or {}).get(name, HERE) for name in sources}
-    made = rows_of(CON, energy(readings, places, rules or [], UNCERTAINTY))
+def together(sources: dict[str, list[Row]], places: dict[str, Place] | None = None) -> Any:
+    """The one table of readings, as the asset makes it."""
+    parts = []
+    for rank, (name, rows) in enumerate(sources.items()):
+        place = (places or {}).get(name, HERE)
+        text = {key: ibis.literal(getattr(place, key), type="string") for key in ("account_id", "region", "zone")}
+        placed = {"provider": ibis.literal(place.provider), "source_rank": ibis.literal(rank, type="int32"), **text}
+        parts.append(table(EnergyReadings, rows).mutate(source=ibis.literal(name), **placed))
+    return ibis.union(*parts) if len(parts) > 1 else parts[0]
+
+
+def breaches(
+    sources: dict[str, list[Row]], made: Any, places: dict[str, Place] | None = None, nodes: tuple[NodeRule, ...] = ()
+) -> list[Row]:
+    """What the proof of conservation says of published rows."""
+    return rows_of(CON, energy_not_conserved(made, upstream_of(sources, places, nodes)))
+
+
+def upstream_of(
+    sources: dict[str, list[Row]], places: dict[str, Place] | None = None, nodes: tuple[NodeRule, ...] = ()
+) -> dict[str, Any]:
+    """What proofs compare staged rows with, as the asset hands it over."""
+    upstream = {f"raw_{name}": table(EnergyReadings, rows) for name, rows in sources.items()}
+    stands = [(f"raw_{name}", (p := (places or {}).get(name, HERE)).provider, p.region) for name in sources]
+    upstream["places"] = ibis.memtable(stands, schema={"table": "string", "provider": "string", "region": "string"})
+    upstream["node_names"] = node_names(together(sources, places), nodes)
+    return upstream
+
+
+def unified(
+    places: dict[str, Place] | None = None,
+    rules: list[Rule] | None = None,
+    nodes: tuple[NodeRule, ...] = (),
+    **sources: list[Row],
+) -> list[Row]:
+    """Rows of `energy`, in a stable order; every table any test makes is proven to conserve energy."""
+    readings = together(sources, places)
+    rows = energy(readings, rules or [], UNCERTAINTY, node_names(readings, nodes))
+    kept = CON.create_table("made", conform(rows, Energy), temp=True, overwrite=True)
+    assert breaches(sources, kept, places, nodes) == []
+    made = rows_of(CON, kept)
     return sorted(made, key=lambda r: (r["source"], r["hour"], r["device_id"], r["share_id"]))
 
 
@@ -155,35 +194,140 @@ def test_all_users_of_a_shared_device_come_from_the_same_source() -> None:
 
 
 def test_nodes_whose_devices_report_more_than_their_meter_are_named() -> None:
-    rows = joined(
-        {
-            "m": table(
-                EnergyReadings, [node(5), device("gpu", 6), node(5, node_id="n2"), device("gpu", 4, node_id="n2")]
-            )
-        },
-        {"m": HERE},
-    )
-    assert [(r["node_id"], r["hour"], r["node_kwh"], r["inside_kwh"]) for r in rows_of(CON, overdrawn(rows))] == [
+    sources = {"m": [node(5), device("gpu", 6), node(5, node_id="n2"), device("gpu", 5, node_id="n2")]}
+    rows = together(sources)
+    staged = energy(rows, [], UNCERTAINTY, node_names(rows))
+    found = rows_of(CON, overdrawn(staged, upstream_of(sources)))
+    assert [(r["node_id"], r["hour"], r["node_kwh"], r["inside_kwh"]) for r in found] == [
         ("n1", datetime(2024, 5, 9), 5, 6)
     ]
 
 
-def test_the_table_keeps_its_contract_and_the_energy() -> None:
-    readings = {
-        "a": table(EnergyReadings, [node(1, share_id=name) for name in "abc"] + [device("gpu", "0.1")]),
-        "b": table(EnergyReadings, [device("gpu", 9), node(None, node_id="n2"), device("storage", 2, node_id="n3")]),
-    }
-    places = {"a": HERE, "b": HERE}
-    made = CON.create_table("unified", conform(energy(readings, places, [], UNCERTAINTY), Energy), temp=True)
+def test_the_table_keeps_its_contract() -> None:
+    readings = together(
+        {
+            "a": [node(1, share_id=name) for name in "abc"] + [device("gpu", "0.1")],
+            "b": [device("gpu", 9), node(None, node_id="n2"), device("storage", 2, node_id="n3")],
+        }
+    )
+    rows = energy(readings, [], UNCERTAINTY, node_names(readings))
+    made = CON.create_table("unified", conform(rows, Energy), temp=True, overwrite=True)
     assert audit(made, Energy).rows == {DAY: 6}
-    assert rows_of(CON, unbalanced(joined(readings, places), made)) == []
 
 
-def test_a_published_table_that_lost_energy_is_found_out() -> None:
-    rows = joined({"m": table(EnergyReadings, [node(10), device("gpu", 6)])}, {"m": HERE})
-    lossy = table(Energy, [{"device_id": "gpu0", "energy_kwh": Decimal(6)}])
-    (found,) = rows_of(CON, unbalanced(rows, lossy))
-    assert (found["node_id"], found["gap_kwh"]) == ("n1", 4)
+@pytest.mark.parametrize(
+    ("rows", "gaps"),
+    [
+        ([("gpu", "n1", 6), ("rest_of_node", "n1", 4)], set()),
+        ([("gpu", "n1", 6)], {("machine", -4)}),
+        ([("gpu", "n1", 12), ("rest_of_node", "n1", 8)], {("machine", 10), ("n1/gpu0", 6)}),
+        ([("gpu", "n1", 6), ("rest_of_node", "n1", 10)], {("machine", 6)}),
+        ([("gpu", "n1", 5), ("rest_of_node", "n1", 5)], {("n1/gpu0", -1)}),
+        ([("gpu", "n1", 6), ("rest_of_node", "n2", 4)], {("machine", -4), ("machine", 4)}),
+        ([], {("machine", -10), ("n1/gpu0", -6)}),
+    ],
+)
+def test_energy_that_was_doubled_lost_or_moved_is_found_out(
+    rows: list[tuple[str, str, int]], gaps: set[tuple[str, int]]
+) -> None:
+    made = [
+        {
+            "device_kind": kind,
+            "device_id": "gpu0" if kind == "gpu" else name,
+            "node_id": name,
+            "energy_kwh": Decimal(kwh),
+        }
+        for kind, name, kwh in rows
+    ]
+    found = breaches({"m": [node(10), device("gpu", 6)]}, table(Energy, made))
+    assert {(r["what"], int(r["gap_kwh"])) for r in found} == gaps
+
+
+def test_one_host_under_two_names_counts_once() -> None:
+    """A meter that knows the host by address and devices that know it by name were 16 kWh of a 10 kWh node."""
+    meter = node(10, node_id="10.0.0.7:9290", device_id="10.0.0.7:9290")
+    gpu = device("gpu", 6, node_id="GPU-A.cluster.local")
+    apart = unified(ipmi=[meter], dcgm=[gpu])
+    assert sum(r["energy_kwh"] for r in apart) == 16
+    line = NodeRule(name="gpu-a", also=("10.0.0.7",))
+    rows = unified(nodes=(line,), ipmi=[meter], dcgm=[gpu])
+    assert [(r["node_id"], r["device_id"], r["device_kind"], r["energy_kwh"]) for r in rows] == [
+        ("gpu-a", "gpu0", "gpu", 6), ("gpu-a", "gpu-a", "rest_of_node", 4),
+    ]  # fmt: skip
+
+
+def test_a_place_with_meters_names_what_its_meters_miss() -> None:
+    sources = {"m": [node(10, node_id="10.0.0.7", device_id="10.0.0.7"), device("gpu", 6, node_id="a")]}
+
+    def found(*nodes: NodeRule) -> list[tuple[str, str]]:
+        rows = together(sources)
+        staged = energy(rows, [], UNCERTAINTY, node_names(rows, nodes))
+        breached = unmatched(staged, upstream_of(sources, nodes=nodes))
+        return [(r["node_id"], r["finding"]) for r in rows_of(CON, breached)]
+
+    assert found() == [("10.0.0.7", "a meter without devices"), ("a", "devices without a meter")]
+    assert found(NodeRule(name="a", metered=False)) == [("10.0.0.7", "a meter without devices")]
+    assert found(NodeRule(name="a", also=("10.0.0.7",))) == []
+
+
+@pytest.mark.parametrize(
+    ("there", "kinds"),
+    [
+        (Place(region="r2", zone="DE"), ["gpu", "node"]),
+        (Place(provider="aws", region="r1", zone="DE"), ["gpu", "node"]),
+        (Place(region="r1", zone="DE", account_id="other"), ["gpu", "rest_of_node"]),
+        (Place(region="r1", zone="FR"), ["gpu", "rest_of_node"]),
+    ],
+)
+def test_a_machine_is_one_of_its_provider_and_region_whoever_pays(there: Place, kinds: list[str]) -> None:
+    rows = unified({"meters": there}, counters=[device("gpu", 6)], meters=[node(10)])
+    assert [kind for _, kind, _ in amounts(rows)] == kinds
+    gpus = unified({"b": there}, a=[device("gpu", 1)], b=[device("gpu", 1)])
+    assert len(gpus) == (2 if kinds[1] == "node" else 1)
+
+
+def test_a_gpu_with_a_uuid_counts_once_under_two_host_names() -> None:
+    uuid = "GPU-5fd4f2f9-2a4b-4f57-8b1c-6f1f1d2b3c4d"
+    rows = unified(
+        a=[device("gpu", 6, node_id="a") | {"device_id": uuid}, device("gpu", 6, node_id="b") | {"device_id": uuid}]
+    )
+    assert [(r["node_id"], r["energy_kwh"]) for r in rows] == [("a", 6)]
+    plain = unified(a=[device("gpu", 6, node_id="a"), device("gpu", 6, node_id="b")])
+    assert len(plain) == 2
+
+
+def test_the_interval_of_a_rest_is_that_of_a_difference() -> None:
+    """10 ±1 % − 6 ±5 %: squares of 0.1 and 0.3 kWh, so 4 ±7.906 %."""
+    gpu = device("gpu", 6)
+
+    def rest(*rows: Row) -> Decimal | None:
+        (row,) = [r for r in unified(meters=list(rows)) if r["device_kind"] == "rest_of_node"]
+        pct: Decimal | None = row["uncertainty_pct"]
+        return pct
+
+    assert rest(node(10), gpu) == Decimal("7.906")
+    halves = [device("gpu", 3, share_id=user) for user in "ab"]
+    assert rest(node(10), *halves) == Decimal("7.906"), "users of one device share its error"
+    assert rest(node(10), device("gpu", 3), device("gpu", 3, "1")) == Decimal("5.863")
+    assert rest(node(6), gpu) is None
+    assert rest(node("6.001"), gpu) == Decimal("999.999")
+    assert rest(node(10), gpu, device("cpu", 1)) is None, "nobody knows the interval of this CPU"
+    assert rest(node(10), gpu, device("cpu", 0)) == Decimal("7.906")
+
+
+def test_an_estimate_of_an_instance_disappears_where_telemetry_exists() -> None:
+    bill = [
+        node(9, node_id="i-1", device_kind="instance", device_id="arn", method="estimated_utilization", hour=at(h))
+        for h in (0, 1)
+    ]
+    rows = unified(bill=bill, dcgm=[device("gpu", 6, node_id="i-1"), device("gpu", None, node_id="i-1", hour=at(1))])
+    assert [(r["hour"].hour, r["device_kind"], r["energy_kwh"]) for r in rows] == [
+        (1, "instance", 9), (0, "gpu", 6), (1, "gpu", None),
+    ]  # fmt: skip
+    metered = unified(m=[node(9, device_kind="instance", device_id="vm"), node(7), device("gpu", 6)])
+    assert [(r["device_id"], r["device_kind"], r["energy_kwh"]) for r in metered] == [
+        ("gpu0", "gpu", 6), ("n1", "rest_of_node", 1), ("vm", "rest_of_node", 2),
+    ]  # fmt: skip
 
 
 KWH = st.one_of(st.none(), st.decimals(0, 50, places=9))
@@ -222,3 +366,11 @@ def test_no_energy_is_lost_or_made(readings: dict[tuple[str, tuple[str, str], st
 def total(rows: list[Row], name: str, *kinds: str) -> Decimal:
     mine = (r["energy_kwh"] for r in rows if r["node_id"] == name and r["device_kind"] in kinds)
     return sum((kwh for kwh in mine if kwh is not None), Decimal(0))
+
+
+def test_rows_without_a_region_are_kept_and_meet_each_other() -> None:
+    """Unknown is a value of the key: a plain join would lose the rows or leave the pair apart."""
+    readings = together({"a": [node(10), device("gpu", 6)], "b": [device("gpu", 6)]})
+    nowhere = readings.mutate(region=ibis.null("string"))
+    made = rows_of(CON, energy(nowhere, [], UNCERTAINTY, node_names(nowhere)))
+    assert sorted((r["device_kind"], r["energy_kwh"]) for r in made) == [("gpu", 6), ("rest_of_node", 4)]

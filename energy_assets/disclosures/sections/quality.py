@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from energy_assets.contracts.vocabulary import Method
 from energy_assets.disclosures import reading
 from energy_assets.disclosures.document import (
     Block,
@@ -35,15 +36,7 @@ from energy_assets.periods import DayRange
 WATTS = Scale("W", 0, 0)
 G_PER_KWH = Scale("g CO₂e/kWh", 0, 1)
 COUNT = Scale("", 0, 0)
-METHOD_NAMES = {
-    "measured_counter": "energy counter",
-    "measured_power": "power readings",
-    "metered_node": "node meter",
-    "estimated_utilization": "estimate from utilization",
-    "estimated_capacity": "estimate from capacity",
-    "provider_reported": "reported by the provider",
-    "spend_proxy": "proxy from spend",
-}
+METHOD_NAMES = {method.value: method.label for method in Method}
 
 
 def quality(context: Context) -> Section:

@@ -1,31 +1,26 @@
-"""AWS Data Exports in S3: credentials, the manifests of billing periods, and the files they list.
+"""AWS Data Exports in S3: the manifests of billing periods, and the files they list.
 
-What belongs here: the wire and the layout of a bucket. What does not: the meaning of a bill, and which days
-need which period.
+What belongs here: the layout of a bucket. What does not: credentials (`session`), the meaning of a bill, and which
+days need which period.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import obstore
-from obstore.exceptions import BaseError, GenericError
 from obstore.store import S3Store
 
 from energy_assets.periods import Month
-from energy_assets.sources.errors import PermanentError, SourceError, TransientError
-from energy_assets.sources.files import RETRY
+from energy_assets.sources.aws.session import DEFAULT_REGION, open_session
+from energy_assets.sources.buckets import STORE_ERRORS, classified, settings
+from energy_assets.sources.errors import DeniedError, SourceError, TransientError
+from energy_assets.sources.files import SourceFile
 from energy_assets.sources.focus.deliveries import listed_files
-
-CHUNK = 8 << 20
-SESSION_NAME = "energy-assets"
 
 _PERIOD = re.compile(r"/BILLING_PERIOD=(\d{4}-\d{2})/")
 
@@ -37,14 +32,12 @@ class Manifest:
     Attributes:
         period: The month that is billed.
         key: Of the manifest.
-        written: When it was written: after all its data files.
-        etag: Tells whether it was replaced meanwhile.
+        file: The manifest itself, written after all its data files.
     """
 
     period: Month
     key: str
-    written: datetime
-    etag: str | None
+    file: SourceFile
 
 
 class ExportBucket:
@@ -54,41 +47,52 @@ class ExportBucket:
         bucket: Name of the bucket.
         root: `prefix/export`, without a slash at the ends.
         options: `region`, `endpoint_url`, `profile`, `role_arn`, `external_id`; those not given are absent.
+        session: A `boto3.Session` to start from, None to make one.
+
+    Raises:
+        DeniedError: no credentials, or no such profile.
     """
 
-    def __init__(self, bucket: str, root: str, options: Mapping[str, str]) -> None:
+    def __init__(self, bucket: str, root: str, options: Mapping[str, str], session: Any = None) -> None:
         self._bucket = bucket
         self._root = root
-        self._store = _store(bucket, options)
+        self._store = _store(bucket, options, session)
 
     def manifests(self) -> dict[Month, Manifest]:
         """The newest manifest of every delivered billing period.
 
         Raises:
             TransientError: S3 did not answer.
-            PermanentError: S3 refuses.
+            PermanentError: there is no such bucket, or S3 refuses (DeniedError).
         """
         found: dict[Month, Manifest] = {}
-        with self._said(f"{self._root}/metadata/"):
-            metas = [meta for batch in obstore.list(self._store, f"{self._root}/metadata/") for meta in batch]
-        for meta in sorted(metas, key=lambda m: (m["last_modified"], m["path"])):
-            period = _PERIOD.search(meta["path"])
-            if period and meta["path"].endswith("Manifest.json"):
+        listed = self._list(f"{self._root}/metadata/")
+        for key, file in sorted(listed.items(), key=lambda item: (item[1].last_modified, item[0])):
+            period = _PERIOD.search(key)
+            if period and key.endswith("Manifest.json"):
                 month = Month.parse(period[1])
-                found[month] = Manifest(month, meta["path"], meta["last_modified"], meta["e_tag"])
+                found[month] = Manifest(month, key, file)
         return found
 
-    def read(self, manifest: Manifest) -> bytes:
-        """The bytes of a manifest.
+    def data_files(self) -> dict[str, SourceFile]:
+        """Every data file there is, by key; none where the role may not list them (`delivered` asks one by one).
+
+        List them after the manifests: a delivery that begins in between then shows files younger than its manifest.
 
         Raises:
             SourceError: see `manifests`.
         """
-        with self._said(manifest.key):
-            return bytes(obstore.get(self._store, manifest.key).bytes())
+        try:
+            return self._list(f"{self._root}/data/")
+        except DeniedError:
+            return {}
 
     def data_keys(self, manifest: Manifest, body: bytes) -> list[str]:
         """The keys of the data files a manifest lists, whether it spells them as urls, keys or names.
+
+        Args:
+            manifest: The manifest.
+            body: Its bytes.
 
         Raises:
             MalformedError: see `listed_files`.
@@ -100,32 +104,30 @@ class ExportBucket:
             keys.append(key if "/" in key else f"{beside}/{key}")
         return sorted(set(keys))
 
-    def download(self, key: str, manifest: Manifest, folder: Path) -> Path:
-        """A data file as a local file.
+    def delivered(self, key: str, manifest: Manifest, there: Mapping[str, SourceFile]) -> SourceFile:
+        """A data file that a manifest lists.
+
+        Args:
+            key: As `data_keys` gives it.
+            manifest: The manifest.
+            there: From `data_files`; a key elsewhere is asked for by itself.
 
         Raises:
             TransientError: it is gone or younger than the manifest: a newer delivery is under way.
             SourceError: see `manifests`.
         """
-        with self._said(key):
-            try:
-                answer = obstore.get(self._store, key)
-            except FileNotFoundError as error:
-                raise TransientError(
-                    f"s3://{self._bucket}/{key}: the manifest of {manifest.period} lists it and it is not there",
-                    "A delivery is under way, or files were removed: run the same days again after it has ended.",
-                ) from error
-            if answer.meta["last_modified"] > manifest.written:
-                raise TransientError(
-                    f"s3://{self._bucket}/{key} is younger than the manifest of {manifest.period}",
-                    "A newer delivery is under way: run the same days again after it has ended.",
-                )
-            version = hashlib.sha256(f"{key}\n{answer.meta['e_tag']}".encode()).hexdigest()[:16]
-            target = folder / f"{version}.bill"
-            with target.open("wb") as out:
-                for chunk in answer.stream(min_chunk_size=CHUNK):
-                    out.write(chunk)
-        return target
+        file = there.get(key) or self._head(key)
+        if file is None:
+            raise TransientError(
+                f"s3://{self._bucket}/{key}: the manifest of {manifest.period} lists it and it is not there",
+                "A delivery is under way, or files were removed: run the same days again after it has ended.",
+            )
+        if file.last_modified > manifest.file.last_modified:
+            raise TransientError(
+                f"s3://{self._bucket}/{key} is younger than the manifest of {manifest.period}",
+                "A newer delivery is under way: run the same days again after it has ended.",
+            )
+        return file
 
     def require_unchanged(self, manifest: Manifest) -> None:
         """Make sure that no newer delivery replaced the files while they were read.
@@ -133,16 +135,31 @@ class ExportBucket:
         Raises:
             TransientError: it did.
         """
-        with self._said(manifest.key):
-            now = obstore.head(self._store, manifest.key)
-        if (now["e_tag"], now["last_modified"]) != (manifest.etag, manifest.written):
+        now = self._head(manifest.key)
+        if now is None or (now.etag, now.last_modified) != (manifest.file.etag, manifest.file.last_modified):
             raise TransientError(
                 f"s3://{self._bucket}/{manifest.key}: a newer delivery of {manifest.period} arrived while it was read",
                 "Run the same days again.",
             )
 
+    def _list(self, prefix: str) -> dict[str, SourceFile]:
+        with self._classified(prefix):
+            metas = [meta for batch in obstore.list(self._store, prefix) for meta in batch]
+        return {meta["path"]: self._file(meta) for meta in metas}
+
+    def _head(self, key: str) -> SourceFile | None:
+        with self._classified(key):
+            try:
+                return self._file(obstore.head(self._store, key))
+            except FileNotFoundError:
+                return None
+
+    def _file(self, meta: obstore.ObjectMeta) -> SourceFile:
+        url = f"s3://{self._bucket}/{meta['path']}"
+        return SourceFile(url, meta["size"], meta["e_tag"], meta["last_modified"], meta["path"], self._store)
+
     @contextmanager
-    def _said(self, key: str) -> Iterator[None]:
+    def _classified(self, key: str) -> Iterator[None]:
         """What S3 and STS say, as an error of ours."""
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -150,69 +167,15 @@ class ExportBucket:
             yield
         except SourceError:
             raise
-        except (BaseError, FileNotFoundError, BotoCoreError, ClientError) as error:
-            raise _classified(f"s3://{self._bucket}/{key}", error) from error
+        except (*STORE_ERRORS, BotoCoreError, ClientError) as error:
+            raise classified(f"s3://{self._bucket}/{key}", error) from error
 
 
-def _store(bucket: str, options: Mapping[str, str]) -> S3Store:
-    """The bucket, opened with the role's credentials when there is one, else with the session's own.
-
-    Raises:
-        PermanentError: no credentials, or no such profile.
-    """
-    import boto3
-    from botocore.exceptions import BotoCoreError
+def _store(bucket: str, options: Mapping[str, str], supplied: Any) -> S3Store:
+    """The bucket, opened with the session's credentials, which obstore asks for again before they expire."""
     from obstore.auth.boto3 import Boto3CredentialProvider
 
-    endpoint = options.get("endpoint_url")
-    try:
-        session = boto3.Session(profile_name=options.get("profile"), region_name=options.get("region"))
-        provider: Any = _Role(session, options) if "role_arn" in options else Boto3CredentialProvider(session)
-    except (BotoCoreError, ValueError) as error:
-        raise PermanentError(
-            f"s3://{bucket}: there are no AWS credentials ({error})",
-            "Give this machine a role, set AWS_PROFILE or AWS_ACCESS_KEY_ID, or name a `profile` in site.yaml.",
-        ) from error
-    settings: dict[str, Any] = {"region": session.region_name or "us-east-1", "retry_config": RETRY}
-    if endpoint:
-        settings |= {"endpoint": endpoint, "client_options": {"allow_http": endpoint.startswith("http://")}}
-    return S3Store(bucket, credential_provider=provider, **settings)
-
-
-class _Role:
-    """Credentials of an assumed role, renewed by obstore when they expire.
-
-    obstore's own provider cannot be pointed at another STS endpoint, which a test server needs.
-    """
-
-    def __init__(self, session: Any, options: Mapping[str, str]) -> None:
-        self._session = session
-        self._options = options
-
-    def __call__(self) -> dict[str, Any]:
-        sts = self._session.client(
-            "sts",
-            region_name=self._session.region_name or "us-east-1",
-            endpoint_url=self._options.get("endpoint_url"),
-        )
-        request = {"RoleArn": self._options["role_arn"], "RoleSessionName": SESSION_NAME}
-        if "external_id" in self._options:
-            request["ExternalId"] = self._options["external_id"]
-        credentials = sts.assume_role(**request)["Credentials"]
-        return {
-            "access_key_id": credentials["AccessKeyId"],
-            "secret_access_key": credentials["SecretAccessKey"],
-            "token": credentials["SessionToken"],
-            "expires_at": credentials["Expiration"].astimezone(UTC),
-        }
-
-
-def _classified(what: str, error: Exception) -> SourceError:
-    said = " ".join(str(error).split())[:300]
-    refused = re.search(r"status code: 4(?!08|29)\d\d|AccessDenied|InvalidClientTokenId|NoCredentials|not found", said)
-    if isinstance(error, GenericError) and not refused:
-        return TransientError(f"{what}: S3 gave no good answer ({said})", "Run the same days again.")
-    return PermanentError(
-        f"{what}: S3 refuses ({said})",
-        "Check bucket, prefix and export in site.yaml, and that the role may list and read them.",
-    )
+    session = open_session(options, supplied)
+    endpoint = {"endpoint": options["endpoint_url"]} if "endpoint_url" in options else {}
+    more = settings({"region": session.region_name or DEFAULT_REGION, **endpoint})
+    return S3Store(bucket, credential_provider=Boto3CredentialProvider(session), **more)

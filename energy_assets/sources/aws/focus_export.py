@@ -2,23 +2,31 @@
 
 What belongs here: the keys of site.yaml, and which billing periods a day needs. A day takes its rows from the
 period it lies in and from every later delivered period, because corrections of past charges are billed later.
-A period counts as a whole, as its manifest lists it, or not at all.
+A period counts as a whole, as its manifest lists it, or not at all. What was looked into once is known
+(`energy_assets.sources.memory`): of a delivery that did not change nothing is downloaded again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange, Month
 from energy_assets.sources.aws.client import ExportBucket, Manifest
-from energy_assets.sources.base import Feed, Finding, Parsed, Source, StepContext, Unit
-from energy_assets.sources.errors import SourceError, TransientError
-from energy_assets.sources.focus.parse import Wanted, charges, contents
+from energy_assets.sources.aws.session import RESOURCE
+from energy_assets.sources.base import Feed, Finding, Incomplete, Parsed, Source, StepContext, Unit
+from energy_assets.sources.errors import MalformedError, SourceError, TransientError
+from energy_assets.sources.files import SourceFile
+from energy_assets.sources.focus.known import FIELDS, look, shares_of
+from energy_assets.sources.focus.parse import Share, Wanted, charges
+from energy_assets.sources.focus.source import SETTLED_AFTER_DAYS
+from energy_assets.sources.memory import Known, Memory
 
 REMEDY = "AWS delivers the first files within a day of the period's start; run the same days again then."
 
@@ -27,12 +35,22 @@ AHEAD = "charges_after_their_billing_period_dropped"
 own and later periods would miss them. They are counted with the manifest, on the last day of their period."""
 
 
+@dataclass(frozen=True)
+class _Listing:
+    """The bucket as it was listed once, for all periods of a plan."""
+
+    bucket: ExportBucket
+    files: Mapping[str, SourceFile]
+    memory: Memory
+
+
 class AwsFocusExport(Source):
     """FOCUS exports of AWS Data Exports, read from their bucket by manifest."""
 
     feeds: ClassVar[Feed] = "cost"
     title: ClassVar[str] = "AWS FOCUS export"
     engine_kind: ClassVar[str] = "s3"
+    resources: ClassVar[frozenset[str]] = frozenset({RESOURCE})
 
     kind: Literal["aws_focus_export"]
     bucket: str = Field(description="the bucket the export is delivered to")
@@ -44,16 +62,25 @@ class AwsFocusExport(Source):
     profile: str | None = Field(None, description="a profile of the AWS configuration files")
     layout: Wanted = Field("auto", description="focus, aws_cur (CUR 2.0), or auto: see the header")
     endpoint_url: str | None = Field(None, description="of S3 and STS, for tests")
+    repull_days: int = Field(SETTLED_AFTER_DAYS, ge=0, le=400, description="days whose bills may still be rewritten")
+
+    @property
+    def trailing_days(self) -> int:
+        """`repull_days`."""
+        return self.repull_days
 
     def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per delivered period that may speak of the days, one per period that is missing."""
-        bucket = self._bucket()
+        bucket = self._bucket(step)
         manifests = bucket.manifests()
+        memory = Memory(self, {"layout": self.layout, "fields": FIELDS}, step)
+        listing = _Listing(bucket, bucket.data_files(), memory)
         months = {Month.of(day) for day in days}
         for month in sorted(months | set(manifests)):
             needed = tuple(day for day in days if Month.of(day) <= month)
             if month in manifests and needed:
-                yield Unit(needed, f"{self.export} {month}", partial(self._fetch, bucket, manifests[month], days, step))
+                fetch = partial(self._fetch, listing, manifests[month], days, step)
+                yield Unit(needed, f"{self.export} {month}", fetch)
             elif month in months:
                 mine = tuple(day for day in days if Month.of(day) == month)
                 yield Unit(mine, f"{self.export} {month}", self._undelivered(month))
@@ -70,17 +97,17 @@ class AwsFocusExport(Source):
         """Assume the role, find the manifests, and read the newest one's list."""
         where = f"s3://{self.bucket}/{self._root}"
         try:
-            bucket = self._bucket()
+            bucket = self._bucket(step)
             manifests = bucket.manifests()
             if not manifests:
                 yield Finding(False, f"{where}: no period is delivered yet", f"Check prefix and export. {REMEDY}")
                 return
             newest = manifests[max(manifests)]
-            keys = bucket.data_keys(newest, bucket.read(newest))
+            keys = bucket.data_keys(newest, newest.file.fetch(step.folder).read_bytes())
             yield Finding(
                 True,
                 f"{where}: {len(manifests)} billing periods, newest {newest.period} of "
-                f"{newest.written:%Y-%m-%d %H:%M} UTC with {len(keys)} files",
+                f"{newest.file.last_modified:%Y-%m-%d %H:%M} UTC with {len(keys)} files",
             )
         except SourceError as error:
             yield Finding(False, error.message, error.remedy)
@@ -89,10 +116,10 @@ class AwsFocusExport(Source):
     def _root(self) -> str:
         return "/".join(part for part in (self.prefix.strip("/"), self.export) if part)
 
-    def _bucket(self) -> ExportBucket:
+    def _bucket(self, step: StepContext) -> ExportBucket:
         named = ("region", "role_arn", "external_id", "profile", "endpoint_url")
         options = {name: value for name in named if (value := getattr(self, name))}
-        return ExportBucket(self.bucket, self._root, options)
+        return ExportBucket(self.bucket, self._root, options, step.resources.get(RESOURCE))
 
     def _undelivered(self, month: Month) -> Callable[[], Iterable[Fetched]]:
         def fetch() -> Iterable[Fetched]:
@@ -103,24 +130,72 @@ class AwsFocusExport(Source):
 
         return fetch
 
-    def _fetch(self, bucket: ExportBucket, manifest: Manifest, days: DayRange, step: StepContext) -> Iterator[Fetched]:
-        """Download a period as a whole, then hand over the files that speak of a day up to its end."""
-        listed = bucket.read(manifest)
+    def _fetch(
+        self, listing: _Listing, manifest: Manifest, days: DayRange, step: StepContext
+    ) -> Iterator[Fetched | Incomplete]:
+        """Make sure that a period is whole, then hand over the files that speak of a day up to its end."""
+        bucket, memory = listing.bucket, listing.memory
+        listed = memory.know(manifest.file, _text).facts.encode("utf-8", "surrogateescape")
         keys = bucket.data_keys(manifest, listed)
-        files = [(key, bucket.download(key, manifest, step.folder)) for key in keys]
-        bucket.require_unchanged(manifest)
+        found: dict[str, tuple[SourceFile, Known]] = {}
+        unreadable: dict[str, MalformedError] = {}
+        for key in keys:
+            file = bucket.delivered(key, manifest, listing.files)
+            try:
+                found[key] = file, memory.know(file, look(step.con.con, key, self.layout))
+            except MalformedError as error:
+                unreadable[key] = error
+        if memory.unsaved or unreadable:
+            bucket.require_unchanged(manifest)
+            memory.save()
+        shares = {key: shares_of(known.facts) for key, (_, known) in found.items()}
+        if unreadable:
+            yield from self._without(unreadable, manifest, listing, list(shares.values()), days, step)
+            return
         last = manifest.period.days.last
         own = {day for day in days if Month.of(day) == manifest.period}
         request = {"bucket": self.bucket, "billing_period": str(manifest.period)}
-        ahead = 0
-        for key, path in files:
-            shares = contents(step.con.con, path, key, self.layout)
-            ahead += sum(share.charges for share in shares if share.day > last)
-            told = tuple(sorted({share.day for share in shares if share.day <= last}))
-            if any(day in days for day in told):
-                own |= {day for day in told if day in days}
-                yield Fetched(path, {**request, "key": key}, told)
-            path.unlink()
+        ahead = sum(share.charges for of_file in shares.values() for share in of_file if share.day > last)
+        for key, (file, known) in found.items():
+            spoken = tuple(sorted({share.day for share in shares[key] if share.day <= last}))
+            if any(day in days for day in spoken):
+                own |= {day for day in spoken if day in days}
+                yield Fetched(memory.body(file, known), {**request, "key": key}, spoken)
+            file.discard(step.folder)
         if own:
             asked = {**request, "key": manifest.key, "manifest": True, **({AHEAD: ahead} if ahead else {})}
             yield Fetched(listed, asked, tuple(sorted(own)), None, "application/json")
+
+    def _without(
+        self,
+        unreadable: Mapping[str, MalformedError],
+        manifest: Manifest,
+        listing: _Listing,
+        readable: Sequence[Sequence[Share]],
+        days: DayRange,
+        step: StepContext,
+    ) -> Iterator[Fetched | Incomplete]:
+        """A period with a file that cannot be read: its own days fail, and those it is known to correct.
+
+        Days of earlier periods of which nothing is known are as if the period were not delivered yet. The bytes
+        are landed for no day, as evidence.
+        """
+        known = {share.day for shares in readable for share in shares}
+        for key, error in unreadable.items():
+            step.log.warning("%s: the billing period %s cannot be read: %s", self.name, manifest.period, error)
+            before = listing.memory.last(f"s3://{self.bucket}/{key}")
+            known |= {share.day for share in shares_of(before[0])} if before else set()
+            if file := listing.files.get(key):
+                request = {"bucket": self.bucket, "billing_period": str(manifest.period), "key": key}
+                yield Fetched(file.fetch(step.folder), request, ())
+        concerned: frozenset[date] = frozenset(
+            day
+            for day in days
+            if Month.of(day) == manifest.period or (day in known and Month.of(day) < manifest.period)
+        )
+        yield Incomplete(concerned, next(iter(unreadable.values())))
+
+
+def _text(path: Any, sha256: str) -> str:
+    """A manifest, which is small enough to be remembered as a whole."""
+    return str(path.read_bytes().decode("utf-8", "surrogateescape"))

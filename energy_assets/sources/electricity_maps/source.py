@@ -7,7 +7,7 @@ What belongs here: the site.yaml block, the windows, the re-pull. What does not:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import Any, ClassVar, Literal, NoReturn
 
@@ -32,7 +32,7 @@ from energy_assets.sources.electricity_maps.parse import (
     short_days,
     year_rows,
 )
-from energy_assets.sources.errors import MalformedError, PermanentError, SourceError, TransientError
+from energy_assets.sources.errors import DeniedError, MalformedError, PermanentError, SourceError, TransientError
 from energy_assets.sources.intensity import month_means, rows_with_stand_ins
 
 EPOCH = date(1970, 1, 1)
@@ -55,12 +55,10 @@ class ElectricityMaps(Source):
     )
     repull_days: int = Field(14, ge=0, le=60, description="days whose estimates may still be replaced")
 
-    def repull(self, now: datetime) -> DayRange | None:
-        """The days a scheduler should collect again each day, because estimates in them get replaced."""
-        yesterday = now.date() - ONE_DAY
-        if self.access == "history" or self.repull_days == 0:
-            return None
-        return DayRange(yesterday - ONE_DAY * (self.repull_days - 1), yesterday)
+    @property
+    def trailing_days(self) -> int:
+        """`repull_days`; none with `access: history`, whose past cannot be asked for a second time."""
+        return 0 if self.access == "history" else self.repull_days
 
     def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per zone and window; days that are not over fail, because nobody knows their hours yet."""
@@ -128,7 +126,7 @@ class ElectricityMaps(Source):
         try:
             return Api(self.url, reveal(self.token), self.name)
         except SecretError as error:
-            raise PermanentError(f"source '{self.name}': {error}", "It is named by `token` in site.yaml.") from error
+            raise DeniedError(f"source '{self.name}': {error}", "It is named by `token` in site.yaml.") from error
 
     def _fetch(self, api: Api, zone: str, window: DayRange, days: tuple[date, ...], today: date) -> Iterator[Fetched]:
         """The window, both bases; for days with missing hours also their month and year."""

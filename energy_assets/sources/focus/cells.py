@@ -16,7 +16,7 @@ _FINER = "DECIMAL(38, 28)"
 _NUMBERS = re.compile(r"(TINY|SMALL|BIG|HUGE|U[A-Z]*)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(.*\)|VARCHAR")
 _TIMES = re.compile(r"TIMESTAMP.*|DATE|VARCHAR")
 _TAGS = re.compile(r"MAP\(.*\)|STRUCT\(.*\)(\[\])?|VARCHAR|JSON")
-_NO_TAGS = "MAP {}::MAP(VARCHAR, VARCHAR)"
+NO_TAGS = "MAP {}::MAP(VARCHAR, VARCHAR)"
 
 
 @dataclass(frozen=True)
@@ -116,17 +116,21 @@ class Cells:
             RetypedError: the column is neither a map nor JSON.
         """
         if column is None or not self.has(column):
-            return _NO_TAGS, "false"
+            return NO_TAGS, "false"
         kind = self._expect(column, _TAGS, "tags (a map, or JSON text)")
+        if kind == "VARCHAR":
+            return json_tags(self.text(column))
         if kind.startswith("MAP"):
             found = f"TRY_CAST({quoted(column)} AS MAP(VARCHAR, VARCHAR))"
         elif kind.endswith("[]"):
             found = f"TRY(map_from_entries({quoted(column)}))"
         else:
-            as_json = f"to_json({quoted(column)})" if kind.startswith("STRUCT") else self.text(column)
-            found = f"TRY(from_json({as_json}, '\"MAP(VARCHAR,VARCHAR)\"'))"
-        raw = quoted(column) if kind != "VARCHAR" else self.text(column)
-        return f"coalesce({found}, {_NO_TAGS})", f"({raw} IS NOT NULL AND {found} IS NULL)"
+            found = _json_map(f"to_json({quoted(column)})" if kind.startswith("STRUCT") else self.text(column))
+        return f"coalesce({found}, {NO_TAGS})", f"({quoted(column)} IS NOT NULL AND {found} IS NULL)"
+
+    def json_text(self, column: str | None) -> str | None:
+        """SQL of tags that are JSON text, to be read later with `json_tags`; None where they are something else."""
+        return self.text(column) if column and self._bill.columns.get(column) == "VARCHAR" else None
 
     def entry(self, column: str | None, key: str) -> str:
         """SQL of one entry of a map (or of JSON text), NULL where it is not there."""
@@ -134,12 +138,14 @@ class Cells:
             return "NULL::VARCHAR"
         if self._bill.columns[column].startswith("MAP"):
             return f"{quoted(column)}[{literal(key)}]::VARCHAR"
-        return f"TRY(json_extract_string({self.text(column)}, {literal('$.' + key)}))"
+        nested = self._bill.columns[column].startswith("STRUCT")
+        as_json = f"to_json({quoted(column)})" if nested else self.text(column)
+        return f"TRY(json_extract_string({as_json}, {literal('$.' + key)}))"
 
     def tags_in_columns(self, columns: dict[str, str]) -> str:
         """Labels as a map, from one column per tag key."""
         if not columns:
-            return _NO_TAGS
+            return NO_TAGS
         entries = ", ".join(
             f"{{'key': {literal(key)}, 'value': {self.text(column)}}}" for key, column in columns.items()
         )
@@ -150,6 +156,16 @@ class Cells:
         if not pattern.fullmatch(kind):
             raise RetypedError(f"column {column} holds {kind} where {what} belongs")
         return kind
+
+
+def json_tags(text: str) -> tuple[str, str]:
+    """Labels as a map from JSON text, and SQL that is true where the text cannot be read."""
+    found = _json_map(text)
+    return f"coalesce({found}, {NO_TAGS})", f"({text} IS NOT NULL AND {found} IS NULL)"
+
+
+def _json_map(text: str) -> str:
+    return f"TRY(from_json({text}, '\"MAP(VARCHAR,VARCHAR)\"'))"
 
 
 def _decimal(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the columns of a bill mean: FOCUS 1.0 to 1.2, and AWS's Cost and Usage Report in both spellings.
+"""What the columns of a bill mean: FOCUS 1.0 to 1.4, and AWS's Cost and Usage Report in both spellings.
 
 What belongs here: which column feeds which column of `contracts.raw.Charges`, and by which rule. What does not:
 physical types (`cells`) and running the query (`parse`).
@@ -13,7 +13,7 @@ from typing import Literal
 
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.focus.bill import Bill, literal
-from energy_assets.sources.focus.cells import MONEY, Cell, Cells, RetypedError
+from energy_assets.sources.focus.cells import MONEY, NO_TAGS, Cell, Cells, RetypedError
 
 Layout = Literal["focus", "aws_cur"]
 
@@ -34,7 +34,13 @@ PROVIDERS = {
     "oracle cloud infrastructure": "oracle",
     "oci": "oracle",
 }
-"""ProviderName in lower case, to our name; any other becomes a slug of itself."""
+"""A provider's name in lower case, to our name; any other becomes a slug of itself."""
+
+CLOUD_ISSUERS = {"aws": "amazon web services|aws", "azure": "microsoft", "gcp": "google", "oracle": "oracle"}
+"""How InvoiceIssuerName begins where a cloud writes the invoice: its legal entities differ by country."""
+
+PROVIDER_COLUMNS = ("ProviderName", "ServiceProviderName", "HostProviderName")
+"""FOCUS 1.0 to 1.2 have the first, 1.3 has all, 1.4 removed the first: one of them must be there."""
 
 FOCUS_REQUIRED = (
     "BilledCost",
@@ -43,11 +49,15 @@ FOCUS_REQUIRED = (
     "ChargeCategory",
     "ChargePeriodEnd",
     "ChargePeriodStart",
-    "ProviderName",
 )
 """Mandatory in every FOCUS version, and a charge means nothing without them."""
 
-ALIASES = {"ProviderName": "Provider", "RegionId": "Region"}
+ALIASES = {
+    "ProviderName": "Provider",
+    "PublisherName": "Publisher",
+    "InvoiceIssuerName": "InvoiceIssuer",
+    "RegionId": "Region",
+}
 """Oracle's reports keep the names of the FOCUS preview."""
 
 CUR_REQUIRED = {
@@ -82,16 +92,22 @@ class Charge:
     """SQL of one charge.
 
     Attributes:
-        cells: Values that must be readable, by column of the contract; `billing_account` helps to compare files.
+        cells: Values that must be readable, by column of the contract.
         texts: Values that may be absent, by column of the contract.
         labels: The tags as a map.
         bad_labels: True where tags are there and cannot be read.
+        allocation: `allocated` for a share of a charge that was split, `split` for a line that repeats a part of
+            another line, NULL for all others; see `allocation`.
+        tags: JSON text the labels are yet to be made from; a map is dear to write and read, and this one is only
+            needed for the days that are wanted.
     """
 
     cells: dict[str, Cell]
     texts: dict[str, str]
     labels: str
     bad_labels: str
+    allocation: str = "NULL::VARCHAR"
+    tags: str = "NULL::VARCHAR"
 
 
 def layout_of(bill: Bill, wanted: Literal["auto", "focus", "aws_cur"]) -> Layout:
@@ -101,7 +117,9 @@ def layout_of(bill: Bill, wanted: Literal["auto", "focus", "aws_cur"]) -> Layout
         MalformedError: neither, or not the wanted one; names what is missing and what to do.
     """
     names = {column.lower() for column in bill.columns}
-    focus_missing = [c for c in FOCUS_REQUIRED if not {c.lower(), ALIASES.get(c, c).lower()} & names]
+    focus_missing = [column for column in FOCUS_REQUIRED if column.lower() not in names]
+    if not {column.lower() for column in (*PROVIDER_COLUMNS, ALIASES["ProviderName"])} & names:
+        focus_missing.append("ProviderName or ServiceProviderName")
     cur_names = {_bare(column) for column in bill.columns}
     cur_missing = [column for bare, column in CUR_REQUIRED.items() if bare not in cur_names]
     if wanted != "aws_cur" and not focus_missing:
@@ -139,7 +157,7 @@ def _remedy(names: set[str]) -> str:
         )
     if {"usage_start_time", "cost_type"} <= names:
         return "It looks like Google's billing export: query its FOCUS view and point `path` at the result."
-    return "Point `path` at FOCUS 1.0 to 1.2 exports, and narrow it so that it matches nothing else."
+    return "Point `path` at FOCUS 1.0 to 1.4 exports, and narrow it so that it matches nothing else."
 
 
 def charge_of(bill: Bill, layout: Layout) -> Charge:
@@ -168,32 +186,94 @@ def _focus(bill: Bill) -> Charge:
     def text(name: str) -> str:
         return cells.text(column(name))
 
+    named = next(name for name in PROVIDER_COLUMNS if column(name))
+    tags = None if cells.has(column("AllocatedTags")) else cells.json_text(column("Tags"))
+    labels, bad_labels = (NO_TAGS, "false") if tags else _focus_labels(cells, column)
+    billing_account, allocated = text("BillingAccountId"), text("AllocatedMethodId")
     return Charge(
         cells={
             "charge_period_start": cells.time("ChargePeriodStart", column("ChargePeriodStart"), required=True),
             "charge_period_end": cells.time("ChargePeriodEnd", column("ChargePeriodEnd"), required=True),
             "billing_period": _date(cells.time("BillingPeriodStart", column("BillingPeriodStart"), required=True)),
-            "provider": _provider(text("ProviderName")),
+            "provider": _provider(named, _focus_provider(text)),
             "charge_category": _category(text("ChargeCategory")),
             "consumed_quantity": cells.number("ConsumedQuantity", column("ConsumedQuantity")),
+            "pricing_quantity": cells.number("PricingQuantity", column("PricingQuantity")),
+            "list_unit_price": cells.number("ListUnitPrice", column("ListUnitPrice")),
             "billed_cost": cells.number("BilledCost", column("BilledCost"), required=True),
             "effective_cost": cells.number("EffectiveCost", column("EffectiveCost")),
             "list_cost": cells.number("ListCost", column("ListCost")),
             "billing_currency": _currency("BillingCurrency", text("BillingCurrency")),
         },
         texts={
-            "billing_account": text("BillingAccountId"),
-            "account_id": f"coalesce({text('SubAccountId')}, {text('BillingAccountId')})",
+            "publisher": f"coalesce({text('PublisherName')}, {text('ServiceProviderName')})",
+            "billing_account_id": billing_account,
+            "account_id": f"coalesce({text('SubAccountId')}, {billing_account})",
+            "invoice_id": text("InvoiceId"),
             "region": text("RegionId"),
             "resource_id": text("ResourceId"),
+            "resource_type": text("ResourceType"),
+            "instance_type": _focus_instance_type(cells, column, text),
             "service_name": text("ServiceName"),
             "service_category": text("ServiceCategory"),
             "sku_id": text("SkuId"),
+            "sku_meter": f"coalesce({text('SkuMeter')}, {text('x_SkuMeterName')}, {text('x_UsageType')})",
+            "sku_price_id": text("SkuPriceId"),
+            "charge_class": _spelled(text("ChargeClass"), "Correction"),
+            "charge_description": text("ChargeDescription"),
+            "commitment_discount_id": text("CommitmentDiscountId"),
+            "commitment_discount_status": _spelled(text("CommitmentDiscountStatus"), "Used", "Unused"),
             "consumed_unit": text("ConsumedUnit"),
+            "pricing_unit": text("PricingUnit"),
         },
-        labels=(tags := cells.tags(column("Tags")))[0],
-        bad_labels=tags[1],
+        labels=labels,
+        bad_labels=bad_labels,
+        allocation=f"CASE WHEN {allocated} IS NOT NULL THEN 'allocated' END",
+        tags=tags or "NULL::VARCHAR",
     )
+
+
+def _focus_provider(text: Callable[[str], str]) -> str:
+    """Whose account the charge is billed to, in every version of FOCUS the same.
+
+    ProviderName, where it is printed. FOCUS 1.4 has no such column: then the service provider, but for a line of a
+    cloud's marketplace the cloud, because the service provider of 1.3 and 1.4 is the seller there, while the
+    invoice and the account are the cloud's (FOCUS, Participating Entity Identification, 3.1 to 3.3).
+    """
+    issuer = text("InvoiceIssuerName")
+    cloud = " ".join(
+        f"WHEN regexp_matches({issuer}, '(?i)^\\s*({begins})\\b') THEN {literal(ours)}"
+        for ours, begins in CLOUD_ISSUERS.items()
+    )
+    later = f"CASE {cloud} ELSE coalesce({text('ServiceProviderName')}, {text('HostProviderName')}) END"
+    return f"coalesce({text('ProviderName')}, {later})"
+
+
+def _focus_labels(cells: Cells, column: Callable[[str], str | None]) -> tuple[str, str]:
+    """The tags; of a share of a split charge the tags of what it was split to, which hold the charge's own too."""
+    labels, bad = cells.tags(column("Tags"))
+    if not cells.has(column("AllocatedTags")):
+        return labels, bad
+    allocated, bad_allocated = cells.tags(column("AllocatedTags"))
+    own = f"{cells.text(column('AllocatedTags'))} IS NOT NULL"
+    return f"CASE WHEN {own} THEN {allocated} ELSE {labels} END", f"({bad} OR {bad_allocated})"
+
+
+def _focus_instance_type(cells: Cells, column: Callable[[str], str | None], text: Callable[[str], str]) -> str:
+    """The machine type: FOCUS 1.1 on has it in SkuPriceDetails, before that providers in columns of their own."""
+    places = [cells.entry(column("SkuPriceDetails"), "InstanceType")]
+    places += [text(name) for name in ("x_InstanceType", "x_SkuInstanceType")]
+    places += [cells.entry(column("x_SkuDetails"), "ServiceType"), _aws_instance_type(text("x_UsageType"))]
+    known = [place for place in places if "NULL::VARCHAR" not in place]
+    return f"nullif(coalesce({', '.join(known)}), '')" if known else "NULL::VARCHAR"
+
+
+def _aws_instance_type(usage_type: str) -> str:
+    """The machine in an AWS usage type such as EUC1-BoxUsage:p5.48xlarge or USE1-Host:ml.g5.xlarge."""
+    machine = "[a-z][a-z0-9-]*[.][a-z0-9-]+"
+    shape = f"(?:(?:Box|Spot|Dedicated|Heavy|Sched)Usage:({machine})|:(ml[.]{machine}))$"
+    found = f"regexp_extract({usage_type}, '{shape}', ['ec2', 'sagemaker'])"
+    return f"coalesce(nullif({found}.ec2, ''), nullif({found}.sagemaker, ''))"
 
 
 def _cur(bill: Bill) -> Charge:
@@ -217,8 +297,10 @@ def _cur(bill: Bill) -> Charge:
     )
     billed = number("lineItem/UnblendedCost", required=True)
     quantity = number("lineItem/UsageAmount")
-    used = ", ".join(literal(t) for t in CUR_CATEGORIES["Usage"])
+    used = f"{kind} IN ({', '.join(literal(t) for t in CUR_CATEGORIES['Usage'])})"
     labels, bad_labels = _cur_tags(bill, cells, column("resource_tags"))
+    resource, unit, usage_type = text("lineItem/ResourceId"), text("pricing/unit"), text("lineItem/UsageType")
+    reservation = text("reservation/ReservationARN")
     return Charge(
         cells={
             "charge_period_start": cells.time(
@@ -237,28 +319,51 @@ def _cur(bill: Bill) -> Charge:
             ),
             "consumed_quantity": Cell(
                 quantity.label,
-                f"CASE WHEN {kind} IN ({used}) THEN {quantity.value} END",
-                f"CASE WHEN {kind} IN ({used}) THEN {quantity.raw} END",
+                f"CASE WHEN {used} THEN {quantity.value} END",
+                f"CASE WHEN {used} THEN {quantity.raw} END",
                 kept=quantity.kept,
             ),
+            "pricing_quantity": quantity,
+            "list_unit_price": number("pricing/publicOnDemandRate"),
             "billed_cost": billed,
-            "effective_cost": _cur_effective(kind, billed, number, text("reservation/ReservationARN")),
+            "effective_cost": _cur_effective(kind, billed, number, reservation),
             "list_cost": number("pricing/publicOnDemandCost"),
             "billing_currency": _currency("lineItem/CurrencyCode", text("lineItem/CurrencyCode")),
         },
         texts={
-            "billing_account": text("bill/PayerAccountId"),
+            "publisher": text("lineItem/LegalEntity"),
+            "billing_account_id": text("bill/PayerAccountId"),
             "account_id": text("lineItem/UsageAccountId", "bill/PayerAccountId"),
+            "invoice_id": text("bill/InvoiceId"),
             "region": text("product/regionCode", "product/region"),
-            "resource_id": text("lineItem/ResourceId"),
+            "resource_id": resource,
+            "resource_type": _cur_resource_type(resource),
+            "instance_type": f"coalesce({text('product/instanceType')}, {_aws_instance_type(usage_type)})",
             "service_name": _cur_service(cells, column, text),
             "service_category": _cur_service_category(text("lineItem/ProductCode")),
             "sku_id": text("product/sku"),
-            "consumed_unit": f"CASE WHEN {kind} IN ({used}) THEN {text('pricing/unit')} END",
+            "sku_meter": usage_type,
+            "sku_price_id": text("pricing/RateCode", "pricing/RateId"),
+            "charge_class": "NULL::VARCHAR",
+            "charge_description": text("lineItem/LineItemDescription"),
+            "commitment_discount_id": f"coalesce({text('savingsPlan/SavingsPlanARN')}, {reservation})",
+            "commitment_discount_status": (
+                f"CASE WHEN {kind} IN ('SavingsPlanCoveredUsage', 'DiscountedUsage') THEN 'Used' END"
+            ),
+            "consumed_unit": f"CASE WHEN {used} THEN {unit} END",
+            "pricing_unit": unit,
         },
         labels=labels,
         bad_labels=bad_labels,
+        allocation=f"CASE WHEN {text('splitLineItem/ParentResourceId')} IS NOT NULL THEN 'split' END",
     )
+
+
+def _cur_resource_type(resource: str) -> str:
+    """The kind of resource in an ARN or in the name EC2 gives: FOCUS has the same words."""
+    return f"""CASE WHEN starts_with({resource}, 'i-') THEN 'instance'
+        WHEN starts_with({resource}, 'vol-') THEN 'volume'
+        ELSE nullif(regexp_extract({resource}, '^arn:[^:]*:[^:]*:[^:]*:[^:]*:([a-z-]+)[/:]', 1), '') END"""
 
 
 def _cur_effective(kind: str, billed: Cell, number: Callable[[str], Cell], reservation: str) -> Cell:
@@ -320,13 +425,20 @@ def _bare(name: str) -> str:
 
 
 def _date(cell: Cell) -> Cell:
-    return Cell(cell.label, f"CAST({cell.value} AS DATE)", cell.raw, cell.required)
+    """The nearest day: a period starts at midnight, but not every provider's midnight is that of UTC."""
+    return Cell(cell.label, f"CAST({cell.value} + INTERVAL 12 HOUR AS DATE)", cell.raw, cell.required)
 
 
-def _provider(name: str) -> Cell:
+def _provider(label: str, name: str) -> Cell:
     known = " ".join(f"WHEN {literal(theirs)} THEN {literal(ours)}" for theirs, ours in PROVIDERS.items())
     slug = f"nullif(trim(regexp_replace(lower({name}), '[^a-z0-9]+', '-', 'g'), '-'), '')"
-    return Cell("ProviderName", f"CASE lower(trim({name})) {known} ELSE {slug} END", name, required=True)
+    return Cell(label, f"CASE lower(trim({name})) {known} ELSE {slug} END", name, required=True)
+
+
+def _spelled(text: str, *words: str) -> str:
+    """The text, with FOCUS's own capitals where it is one of its words."""
+    known = " ".join(f"WHEN {literal(word.lower())} THEN {literal(word)}" for word in words)
+    return f"CASE lower({text}) {known} ELSE {text} END"
 
 
 def _category(text: str) -> Cell:

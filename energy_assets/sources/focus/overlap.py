@@ -11,16 +11,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from energy_assets.sources.errors import PermanentError
 from energy_assets.sources.focus.bill import literal, sha256_of
-from energy_assets.sources.focus.parse import SCHEMA, Share, Wanted, rewrite, typed_file
+from energy_assets.sources.focus.parse import Share, Wanted, rewrite, typed_file
 
 SAME_SHARE = 0.5
 """Part files of one bill share next to no line; a second export of a period shares nearly all."""
 
-_LINE = ", ".join(column for column in SCHEMA if column not in ("raw_sha256", "labels"))
+COMPARED = (
+    "charge_period_start",
+    "charge_period_end",
+    "account_id",
+    "region",
+    "resource_id",
+    "service_name",
+    "service_category",
+    "sku_id",
+    "charge_category",
+    "consumed_quantity",
+    "consumed_unit",
+    "billed_cost",
+    "effective_cost",
+    "list_cost",
+    "billing_currency",
+)
+"""What every version of FOCUS prints, and what stays the same from one delivery to the next: no invoice number."""
+
+_LINE = ", ".join(COMPARED)
 
 
 @dataclass(frozen=True)
@@ -32,18 +51,32 @@ class Opened:
         path: The local file.
         delivery: Files of one delivery are never compared.
         shares: What it holds.
+        sha256: Of its bytes, where it is known already.
     """
 
     name: str
     path: Path
     delivery: int
     shares: tuple[Share, ...]
+    sha256: str = ""
+
+
+class Holds(Protocol):
+    """What `suspects` must know of a bill."""
+
+    @property
+    def delivery(self) -> int:
+        """Files of one delivery are never compared."""
+
+    @property
+    def shares(self) -> tuple[Share, ...]:
+        """What it holds."""
 
 
 def refuse_same_lines(con: Any, bills: Sequence[Opened], wanted: Wanted, folder: Path) -> None:
     """Refuse to add up two files if, on the days both speak of, half of the smaller one's lines are in the other.
 
-    Compared is the whole charge except its tags, within one account's billing period.
+    Compared is `COMPARED`, within one account's billing period.
 
     Args:
         con: A DuckDB connection.
@@ -54,25 +87,25 @@ def refuse_same_lines(con: Any, bills: Sequence[Opened], wanted: Wanted, folder:
     Raises:
         PermanentError: names both files, the account, the period and how many lines are the same.
     """
-    suspects = _suspects(bills)
-    if not suspects:
+    pairs = suspects(bills)
+    if not pairs:
         return
     typed: dict[int, str] = {}
     hashes: dict[int, str] = {}
-    for number in sorted({n for pair in suspects for n in pair}):
+    for number in sorted({n for pair in pairs for n in pair}):
         bill = bills[number]
-        hashes[number] = sha256_of(bill.path)
+        hashes[number] = bill.sha256 or sha256_of(bill.path)
         target = typed_file(folder, hashes[number], wanted)
         if not target.exists():
             rewrite(con, bill.path, bill.name, wanted, hashes[number], target)
         typed[number] = str(target)
-    for one, other in sorted(suspects):
+    for one, other in sorted(pairs):
         if hashes[one] != hashes[other]:
             _compare(con, bills[one], bills[other], typed[one], typed[other])
 
 
-def _suspects(bills: Sequence[Opened]) -> set[tuple[int, int]]:
-    """Pairs of files of different deliveries that speak of the same account, period and day."""
+def suspects(bills: Sequence[Holds]) -> set[tuple[int, int]]:
+    """Pairs of files of different deliveries that speak of the same account, period and day, by their position."""
     holders: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for number, bill in enumerate(bills):
         for share in bill.shares:
@@ -87,8 +120,8 @@ def _suspects(bills: Sequence[Opened]) -> set[tuple[int, int]]:
 
 
 def _compare(con: Any, one: Opened, other: Opened, one_rows: str, other_rows: str) -> None:
-    grouped = "SELECT provider, billing_account, billing_period, day, hash(row({line})) AS line, count(*) AS n"
-    keys = "provider, billing_account, billing_period, day"
+    grouped = "SELECT provider, billing_account_id, billing_period, day, hash(row({line})) AS line, count(*) AS n"
+    keys = "provider, billing_account_id, billing_period, day"
     same = " AND ".join(f"a.{key.strip()} IS NOT DISTINCT FROM b.{key.strip()}" for key in keys.split(","))
     found = con.execute(
         f"""
@@ -98,7 +131,7 @@ def _compare(con: Any, one: Opened, other: Opened, one_rows: str, other_rows: st
             SELECT {keys}, n AS a_n, 0 AS b_n FROM a UNION ALL SELECT {keys}, 0, n FROM b) GROUP BY ALL),
         shared AS (SELECT * FROM days WHERE a_n > 0 AND b_n > 0),
         smaller AS (SELECT least(sum(a_n), sum(b_n)) AS n FROM shared),
-        equal AS (SELECT sum(least(a.n, b.n)) AS n, min(a.provider) AS provider, min(a.billing_account) AS account,
+        equal AS (SELECT sum(least(a.n, b.n)) AS n, min(a.provider) AS provider, min(a.billing_account_id) AS account,
             min(a.billing_period) AS period FROM a JOIN b ON a.line = b.line AND {same})
         SELECT equal.n, smaller.n, provider, account, period FROM equal, smaller
         WHERE equal.n >= {SAME_SHARE} * smaller.n"""  # noqa: S608

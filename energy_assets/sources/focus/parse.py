@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 import ibis
 import ibis.expr.types as ir
@@ -22,8 +23,9 @@ from energy_assets.landing import Landed
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import Parsed, StepContext
 from energy_assets.sources.errors import MalformedError
-from energy_assets.sources.focus.bill import Bill, literal, malformed, open_bill, require_whole, sha256_of
-from energy_assets.sources.focus.cells import Cell
+from energy_assets.sources.focus.allocation import ALLOCATED, SPLIT, repeats_its_shares
+from energy_assets.sources.focus.bill import Bill, literal, malformed, open_bill, require_whole, sha256_of, unpacked
+from energy_assets.sources.focus.cells import Cell, json_tags
 from energy_assets.sources.focus.columns import Charge, charge_of, layout_of
 
 Wanted = Literal["auto", "focus", "aws_cur"]
@@ -66,14 +68,14 @@ def contents(con: Any, path: Path, name: str, wanted: Wanted, rewrite_in: Path |
         MalformedError: truncated, foreign, or a charge without a readable time or provider.
     """
     bill, charge = _read(con, path, name, wanted)
-    require_whole(bill)
     if rewrite_in is not None and bill.container != "parquet":
         with suppress(MalformedError):
             return _shares_of_text(con, bill, wanted, rewrite_in)
+    require_whole(bill)
     cells = {c: charge.cells[c] for c in ("provider", "billing_period", "charge_period_start")}
     query = f"""
         SELECT provider, billing_account, billing_period, CAST(charge_period_start AS DATE) AS day, count(*)
-        FROM (SELECT {_named(cells)}, {charge.texts["billing_account"]} AS billing_account FROM {bill.scan})
+        FROM (SELECT {_named(cells)}, {charge.texts["billing_account_id"]} AS billing_account FROM {bill.scan})
         GROUP BY ALL ORDER BY ALL"""  # noqa: S608
     with malformed(name, path):
         shares = [Share(*row) for row in con.execute(query).fetchall()]
@@ -88,26 +90,27 @@ def _shares_of_text(con: Any, bill: Bill, wanted: Wanted, folder: Path) -> list[
     if not typed.exists():
         rewrite(con, bill.path, bill.name, wanted, sha256, typed)
     query = f"""
-        SELECT provider, billing_account, billing_period, day, count(*)
+        SELECT provider, billing_account_id, billing_period, day, count(*)
         FROM read_parquet({literal(str(typed))}) GROUP BY ALL ORDER BY ALL"""  # noqa: S608
     return [Share(*row) for row in con.execute(query).fetchall()]
 
 
 def rewrite(con: Any, path: Path, name: str, wanted: Wanted, sha256: str, to: Path) -> None:
-    """Write the charges of a bill as Parquet: the contract's columns, `billing_account` and two flags.
+    """Write the charges of a bill as Parquet: the contract's columns, what `Charge` adds, two flags.
 
     The flags are `rounded` (an amount has more than 18 decimals) and `bad_labels` (tags are no JSON object).
 
     Args:
         con: A DuckDB connection.
-        path: The bill, whole.
+        path: The bill.
         name: How errors call it.
         wanted: The layout, or `auto`.
         sha256: Of the bill's bytes, for every row.
-        to: The Parquet file; written under another name first, so that it is whole when it is there.
+        to: The Parquet file; written under another name first, so that it is whole when it is there. A compressed
+            bill is unpacked beside it while it is read.
 
     Raises:
-        MalformedError: a value that must be readable is not; names the column, an example and the count.
+        MalformedError: truncated, or a value that must be readable is not; names the column, an example and the count.
     """
     bill, charge = _read(con, path, name, wanted)
     partial = to.with_name(f"{to.name}.partial")
@@ -119,20 +122,21 @@ def rewrite(con: Any, path: Path, name: str, wanted: Wanted, sha256: str, to: Pa
     columns = ", ".join(f"{derived.get(column, column)} AS {column}" for column in SCHEMA)
     texts = ", ".join(f"{sql} AS {column}" for column, sql in charge.texts.items())
     rounded = " OR ".join(cell.rounded(c, f"{c}_raw") for c, cell in charge.cells.items() if not cell.kept)
-    query = f"""
-        COPY (
-            SELECT {columns}, billing_account, coalesce({rounded or "false"}, false) AS rounded, bad_labels,
-                {_wrong(charge.cells)} AS wrong
-            FROM (
-                SELECT {_named(charge.cells)}, {texts}, {charge.labels} AS labels,
-                    {charge.bad_labels} AS bad_labels
-                FROM {bill.scan})
-        ) TO {literal(str(partial))} (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})"""  # noqa: S608
-    with malformed(name, path):
-        con.execute(query)
-        counted = f"SELECT count(*) FROM read_parquet({literal(str(partial))}) WHERE wrong"  # noqa: S608
-        if con.execute(counted).fetchone()[0]:
-            raise _unreadable(con, bill, charge.cells)
+    with unpacked(bill, to.parent) as plain:
+        query = f"""
+            COPY (
+                SELECT {columns}, tags, allocation, coalesce({rounded or "false"}, false) AS rounded, bad_labels,
+                    {_wrong(charge.cells)} AS wrong
+                FROM (
+                    SELECT {_named(charge.cells)}, {texts}, {charge.labels} AS labels,
+                        {charge.bad_labels} AS bad_labels, {charge.allocation} AS allocation, {charge.tags} AS tags
+                    FROM {plain.scan})
+            ) TO {literal(str(partial))} (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})"""  # noqa: S608
+        with malformed(name, plain.path):
+            con.execute(query)
+            counted = f"SELECT count(*) FROM read_parquet({literal(str(partial))}) WHERE wrong"  # noqa: S608
+            if con.execute(counted).fetchone()[0]:
+                raise _unreadable(con, plain, charge.cells)
     partial.rename(to)
 
 
@@ -167,16 +171,43 @@ def charges(
         nothing = step.con.sql("SELECT 1 AS one WHERE false")
         empty = nothing.select(**{name: ibis.null(kind) for name, kind in SCHEMA.items()})
         return Parsed(empty, {"days_without_charges": len(days)})
-    table: ir.Table = step.con.read_parquet([files[sha256] for sha256 in sorted(files)])
+    table = _typed(step.con, [files[sha256] for sha256 in sorted(files)])
     rows = table.filter(table.day.between(days.first, days.last))
     if within_period:
         rows = rows.filter(rows.day.truncate("M") <= rows.billing_period.truncate("M"))
-    told = rows.aggregate(days=rows.day.nunique(), rounded=rows.rounded.sum(), bad=rows.bad_labels.sum())
+    told = rows.aggregate(
+        days=rows.day.nunique(),
+        rounded=rows.rounded.sum(),
+        bad=rows.bad_labels.sum(),
+        split=(rows.allocation == SPLIT).sum(),
+        allocated=(rows.allocation == ALLOCATED).sum(),
+    )
     counts = told.to_pyarrow().to_pylist()[0]
+    notes["split_line_items_dropped"] = int(counts["split"] or 0)
+    if notes["split_line_items_dropped"]:
+        rows = rows.filter(rows.allocation.fill_null("") != SPLIT)
+    if counts["allocated"]:
+        marked = rows.mutate(repeated=repeats_its_shares(rows))
+        notes["origin_charges_dropped"] = marked.repeated.sum().to_pyarrow().as_py()
+        rows = marked.filter(~marked.repeated)
     notes["days_without_charges"] = len(days) - counts["days"]
     notes["amounts_rounded_to_18_decimals"] = int(counts["rounded"] or 0)
     notes["unreadable_tags_dropped"] = int(counts["bad"] or 0)
     return Parsed(rows.select(*SCHEMA), {note: count for note, count in notes.items() if count}, stored=True)
+
+
+def _typed(con: Any, files: Sequence[str]) -> ir.Table:
+    """Rewritten bills, with the labels their tags mean."""
+    labels, bad = json_tags("tags")
+    view = f"bills_{uuid4().hex[:12]}"
+    con.con.execute(
+        f"""CREATE TEMP VIEW {view} AS
+        SELECT * REPLACE (CASE WHEN tags IS NULL THEN labels ELSE {labels} END AS labels,
+            bad_labels OR {bad} AS bad_labels)
+        FROM read_parquet([{", ".join(literal(file) for file in files)}])"""  # noqa: S608
+    )
+    rows: ir.Table = con.table(view)
+    return rows
 
 
 def _read(con: Any, path: Path, name: str, wanted: Wanted) -> tuple[Bill, Charge]:

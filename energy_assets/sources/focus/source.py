@@ -1,20 +1,25 @@
 """The `focus_files` source: FOCUS bills that someone puts into a folder or a bucket.
 
-What belongs here: the keys of site.yaml, and bringing listing, deliveries, comparison and parsing together.
+What belongs here: the keys of site.yaml, and bringing listing, deliveries, comparison and parsing together. A file
+that was looked into once is known (`energy_assets.sources.memory`) and not opened again. What cannot be read fails
+the days it concerns (`energy_assets.sources.unreadable`) and no others.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from energy_assets.landing import Fetched, Landed
+from energy_assets.landing import Fetched, Held, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Feed, Finding, Parsed, Source, StepContext, Unit
-from energy_assets.sources.errors import PermanentError, SourceError
+from energy_assets.sources.base import Feed, Finding, Incomplete, Parsed, Source, StepContext, Unit
+from energy_assets.sources.errors import DeniedError, MalformedError, PermanentError, SourceError
 from energy_assets.sources.files import SourceFile, list_files
 from energy_assets.sources.focus.bill import open_bill
 from energy_assets.sources.focus.columns import layout_of
@@ -24,13 +29,35 @@ from energy_assets.sources.focus.deliveries import (
     Chosen,
     Delivery,
     choose,
+    delivery_of,
 )
-from energy_assets.sources.focus.overlap import Opened, refuse_same_lines
-from energy_assets.sources.focus.parse import Wanted, charges, contents
+from energy_assets.sources.focus.known import FIELDS, look, shares_of
+from energy_assets.sources.focus.overlap import Opened, refuse_same_lines, suspects
+from energy_assets.sources.focus.parse import Share, Wanted, charges
+from energy_assets.sources.memory import Known, Memory
+from energy_assets.sources.unreadable import days_concerned, named_period
+
+SETTLED_AFTER_DAYS = 45
+"""A month, in which its bill is rewritten each day, and two weeks after it, in which it is closed."""
 
 MOST_OF_A_MONTH = 28
 """Days from which on most files will be needed, and not only looked into."""
 MEDIA_TYPES = {".parquet": "application/vnd.apache.parquet", ".gz": "application/gzip", ".csv": "text/csv"}
+
+
+@dataclass(frozen=True)
+class _Bill:
+    """A file that was looked into, now or before."""
+
+    owner: Chosen
+    delivery: int
+    file: SourceFile
+    known: Known
+    shares: tuple[Share, ...]
+
+    @property
+    def days(self) -> set[date]:
+        return {share.day for share in self.shares}
 
 
 class FocusFiles(Source):
@@ -52,9 +79,15 @@ class FocusFiles(Source):
     )
     region: str | None = Field(None, description="of the bucket")
     endpoint_url: str | None = Field(None, description="of the store, for S3-compatible stores and tests")
+    repull_days: int = Field(SETTLED_AFTER_DAYS, ge=0, le=400, description="days whose bills may still be rewritten")
+
+    @property
+    def trailing_days(self) -> int:
+        """`repull_days`."""
+        return self.repull_days
 
     def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
-        """One unit: which file speaks of which day shows only when all have been opened."""
+        """One unit: which file speaks of which day shows only when all are known."""
         yield Unit(tuple(days), self.path, lambda: self._fetch(days, step))
 
     def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
@@ -68,7 +101,9 @@ class FocusFiles(Source):
     def check(self, step: StepContext) -> Iterable[Finding]:
         """List the files, choose among deliveries, and read the newest file's header."""
         try:
-            chosen = self._chosen(step)
+            chosen, refused = self._chosen(Memory(self, self._basis, step), step)
+            for error in refused.values():
+                raise error
             files = [file for delivery in chosen for file in delivery.files]
             newest = max(files, key=lambda file: file.last_modified)
             count = f"{len(files)} file{'s' * (len(files) > 1)}"
@@ -80,31 +115,111 @@ class FocusFiles(Source):
         except SourceError as error:
             yield Finding(False, error.message, error.remedy)
 
-    def _fetch(self, days: DayRange, step: StepContext) -> Iterator[Fetched]:
-        chosen = self._chosen(step)
-        opened: list[tuple[Chosen, SourceFile, Opened]] = []
+    @property
+    def _basis(self) -> dict[str, Any]:
+        """What the facts of a file depend on beside its bytes."""
+        return {"layout": self.layout, "fields": FIELDS}
+
+    def _fetch(self, days: DayRange, step: StepContext) -> Iterator[Fetched | Incomplete]:
+        memory = Memory(self, self._basis, step)
+        chosen, refused = self._chosen(memory, step)
+        for group, error in refused.items():
+            yield Incomplete(_days_of_group(group, days), error)
+        bills, unreadable = self._look(chosen, days, memory, step)
+        memory.save()
+        yield from self._without(unreadable, bills, days, memory, step)
+        if self.same_lines == "refuse":
+            yield from self._compare(bills, memory, step)
+        for delivery in chosen:
+            covered: set[date] = set()
+            for bill in bills:
+                if bill.owner is delivery and any(day in days for day in bill.days):
+                    covered |= bill.days
+                    yield self._landable(bill, memory)
+            if delivery.manifest and covered:
+                request = {**self._request(delivery, delivery.manifest), "manifest": True}
+                body = _text_of(memory, delivery.manifest)
+                yield Fetched(body, request, tuple(day for day in days if day in covered), None, "application/json")
+
+    def _look(
+        self, chosen: Sequence[Chosen], days: DayRange, memory: Memory, step: StepContext
+    ) -> tuple[list[_Bill], list[tuple[Chosen, SourceFile, SourceError]]]:
+        """Every file that can be read, and every other with the reason."""
+        bills: list[_Bill] = []
+        unreadable: list[tuple[Chosen, SourceFile, SourceError]] = []
         alone = sum(len(delivery.files) for delivery in chosen) == 1
         rewrite_in = step.folder if alone or len(days) >= MOST_OF_A_MONTH else None
         for number, delivery in enumerate(chosen):
             for file in delivery.files:
-                local = file.fetch(step.folder)
-                shares = tuple(contents(step.con.con, local, file.name, self.layout, rewrite_in))
-                opened.append((delivery, file, Opened(file.name, local, number, shares)))
+                try:
+                    known = memory.know(file, look(step.con.con, file.name, self.layout, rewrite_in))
+                except DeniedError:
+                    raise
+                except SourceError as error:
+                    unreadable.append((delivery, file, error))
+                else:
+                    bills.append(_Bill(delivery, number, file, known, shares_of(known.facts)))
             for text in delivery.incomplete:
                 step.log.warning("%s: an incomplete delivery is passed over: %s", self.name, text)
-        if self.same_lines == "refuse":
-            refuse_same_lines(step.con.con, [bill for _, _, bill in opened], self.layout, step.folder)
-        for delivery in chosen:
-            covered: set[object] = set()
-            for owner, file, bill in opened:
-                told = {share.day for share in bill.shares}
-                if owner is delivery and any(day in days for day in told):
-                    covered |= told
-                    yield Fetched(bill.path, self._request(delivery, file), tuple(sorted(told)), None, _media(file))
-            if delivery.manifest and covered:
-                request = {**self._request(delivery, delivery.manifest), "manifest": True}
-                body = delivery.manifest.fetch(step.folder)
-                yield Fetched(body, request, tuple(day for day in days if day in covered), None, "application/json")
+        return bills, unreadable
+
+    def _without(
+        self,
+        unreadable: Sequence[tuple[Chosen, SourceFile, SourceError]],
+        bills: Sequence[_Bill],
+        days: DayRange,
+        memory: Memory,
+        step: StepContext,
+    ) -> Iterator[Fetched | Incomplete]:
+        """The days that files concern that cannot be read; their bytes are landed for no day, as evidence.
+
+        A delivery counts as a whole or not at all, so its other files take their days with them. A file that
+        stands for itself concerns the billing periods its last readable version spoke of.
+        """
+        readable = {bill.file.name: bill.days for bill in bills}
+        for owner, file, error in unreadable:
+            if isinstance(error, MalformedError):
+                yield Fetched(file.fetch(step.folder), self._request(owner, file), (), None, _media(file))
+            delivery = delivery_of(file.where)
+            last = memory.last(file.name)
+            if delivery:
+                concerned = _days_of_group(delivery.group, days)
+            else:
+                spoken = (_whole_periods(shares_of(last[0]), days), last[1]) if last else None
+                concerned = days_concerned(file.name, days, spoken, readable)
+            beside = {day for bill in bills if bill.owner is owner for day in bill.days}
+            yield Incomplete(concerned | beside, error)
+
+    def _compare(self, bills: Sequence[_Bill], memory: Memory, step: StepContext) -> Iterator[Incomplete]:
+        """Days of which two files hold the same lines; two files once found apart are not compared again."""
+        for one, other in (map(bills.__getitem__, pair) for pair in sorted(suspects(bills))):
+            hashes = sorted((one.known.sha256, other.known.sha256))
+            if hashes[0] == hashes[1] or memory.agreed("apart", tuple(hashes)):
+                continue
+            try:
+                opened = [
+                    Opened(b.file.name, _local(b, memory, step), b.delivery, b.shares, b.known.sha256)
+                    for b in (one, other)
+                ]
+                refuse_same_lines(step.con.con, opened, self.layout, step.folder)
+            except (DeniedError, MalformedError) as error:
+                if isinstance(error, DeniedError):
+                    raise
+                continue  # parsing refuses this file on all of its days
+            except SourceError as error:
+                yield Incomplete(frozenset(one.days & other.days), error)
+            else:
+                memory.agree("apart", tuple(hashes))
+        memory.save()
+
+    def _landable(self, bill: _Bill, memory: Memory) -> Fetched | Incomplete:
+        try:
+            body = memory.body(bill.file, bill.known)
+        except DeniedError:
+            raise
+        except SourceError as error:
+            return Incomplete(frozenset(bill.days), error)
+        return Fetched(body, self._request(bill.owner, bill.file), tuple(sorted(bill.days)), None, _media(bill.file))
 
     @staticmethod
     def _request(delivery: Chosen, file: SourceFile) -> dict[str, object]:
@@ -115,11 +230,11 @@ class FocusFiles(Source):
             request["incomplete"] = list(delivery.incomplete)
         return request
 
-    def _chosen(self, step: StepContext) -> list[Chosen]:
-        """The deliveries that count.
+    def _chosen(self, memory: Memory, step: StepContext) -> tuple[list[Chosen], dict[str, SourceError]]:
+        """The deliveries that count, and by group of deliveries why none of it does.
 
         Raises:
-            SourceError: nothing matches, or see `deliveries.choose`.
+            SourceError: nothing matches, or the folder cannot be listed.
         """
         files = [file for file in self._list(self._pattern(step), step) if file.name.lower().endswith(DATA_SUFFIXES)]
         if not files:
@@ -127,17 +242,32 @@ class FocusFiles(Source):
                 f"{self.path}: none of the files is a bill ({', '.join(DATA_SUFFIXES)})", "Correct `path` in site.yaml."
             )
         if self.exports == "all":
-            return [Chosen((file,)) for file in files]
+            return [Chosen((file,)) for file in files], {}
 
         def manifest_of(delivery: Delivery) -> tuple[SourceFile, bytes] | None:
             try:
                 found = self._list(delivery.manifest, step)
+            except DeniedError:
+                raise
             except PermanentError:
                 return None
             newest = max(found, key=lambda file: file.last_modified)
-            return newest, newest.fetch(step.folder).read_bytes()
+            return newest, _text_of(memory, newest)
 
-        return choose((Candidate(f, self._where(f, step), f.last_modified) for f in files), manifest_of)
+        groups: dict[str, list[Candidate]] = defaultdict(list)
+        for file in files:
+            delivery = delivery_of(file.where)
+            groups[delivery.group if delivery else ""].append(Candidate(file, file.where, file.last_modified))
+        chosen: list[Chosen] = []
+        refused: dict[str, SourceError] = {}
+        for group, candidates in sorted(groups.items()):
+            try:
+                chosen += choose(candidates, manifest_of)
+            except DeniedError:
+                raise
+            except SourceError as error:
+                refused[group] = error
+        return chosen, refused
 
     def _list(self, pattern: str, step: StepContext) -> list[SourceFile]:
         options = {"region": self.region, "endpoint": self.endpoint_url}
@@ -151,10 +281,29 @@ class FocusFiles(Source):
             return self.path
         return f"{self.path.rstrip('/')}/**/*"
 
-    @staticmethod
-    def _where(file: SourceFile, step: StepContext) -> str:
-        """Where a file really lies: the name of a local file may leave out the folders that show its layout."""
-        return file.name if "://" in file.name else Path(file.fetch(step.folder)).resolve().as_posix()
+
+def _text_of(memory: Memory, manifest: SourceFile) -> bytes:
+    """The bytes of a manifest, which is small enough to be remembered as a whole."""
+    facts = memory.know(manifest, lambda path, sha256: path.read_bytes().decode("utf-8", "surrogateescape")).facts
+    return str(facts).encode("utf-8", "surrogateescape")
+
+
+def _local(bill: _Bill, memory: Memory, step: StepContext) -> Path:
+    body = memory.body(bill.file, bill.known)
+    return step.landing.spool(body.sha256, step.folder) if isinstance(body, Held) else body
+
+
+def _days_of_group(group: str, days: DayRange) -> frozenset[date]:
+    """The days of the period that the folder of an export states."""
+    period = named_period(group)
+    return frozenset(day for day in days if period is None or day in period)
+
+
+def _whole_periods(shares: Sequence[Share], days: DayRange) -> set[date]:
+    """Of `days` those that a bill speaks of or that lie in one of its billing periods, which it may fill up."""
+    months = {(share.billing_period.year, share.billing_period.month) for share in shares}
+    spoken = {share.day for share in shares}
+    return spoken | {day for day in days if (day.year, day.month) in months}
 
 
 def _media(file: SourceFile) -> str:

@@ -6,10 +6,10 @@ the stand-ins (`energy_assets.sources.intensity`).
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -17,13 +17,18 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
-from energy_assets.landing import Fetched, Landed
+from energy_assets.landing import Fetched, Held, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Feed, Finding, Parsed, Source, StepContext, Unit
-from energy_assets.sources.errors import MalformedError, SourceError
+from energy_assets.sources.base import Feed, Finding, Incomplete, Parsed, Source, StepContext, Unit
+from energy_assets.sources.errors import DeniedError, MalformedError, SourceError
 from energy_assets.sources.files import SourceFile, list_files
 from energy_assets.sources.intensity import HOURS, ROWS, month_means, rows_with_stand_ins, year_means
 from energy_assets.sources.intensity_files.parse import hours_of, read_points
+from energy_assets.sources.memory import Known, Memory, sha256_of
+from energy_assets.sources.unreadable import days_concerned
+
+ALL_HOURS = (1 << 24) - 1
+"""A day of which every hour has both intensities, as a bit for each hour."""
 
 
 class IntensityFiles(Source):
@@ -39,18 +44,33 @@ class IntensityFiles(Source):
     zones: list[str] | None = Field(None, min_length=1, description="only these grid zones; default every zone found")
     zone: str | None = Field(None, description="the zone of files that have no column 'Zone id'")
     endpoint_url: str | None = Field(None, description="another S3 endpoint, for example a test server")
+    repull_days: int = Field(45, ge=0, le=800, description="days whose exports may still be added or replaced")
+
+    @property
+    def trailing_days(self) -> int:
+        """`repull_days`: by default a monthly export that is put there within two weeks after its month."""
+        return self.repull_days
 
     def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per file.
 
         A day gets the files that speak of it; where one of its hours is missing, also every file that speaks
-        of that zone in that year; and every file that cannot be read, because nobody knows what it holds.
+        of that zone in that year; and every file that cannot be read and may concern it (`days_concerned`).
         """
-        paths = {file.name: file.fetch(step.folder) for file in self._files(step)}
-        needed = self._needed(paths, days, step)
-        for name, path in paths.items():
+        memory = Memory(self, {"zone": self.zone}, step)
+        files = {file.name: file for file in self._files(step)}
+        known, broken = _looked_into(files.values(), partial(_held_hours, step.con, self.zone), memory)
+        memory.save()
+        needed = self._needed({name: found.facts for name, found in known.items()}, days)
+        for name, found in known.items():
             if needed[name]:
-                yield self._unit(name, path, tuple(sorted(needed[name])))
+                yield self._unit(files[name], tuple(sorted(needed[name])), partial(memory.body, files[name], found))
+        for name, error in broken.items():
+            concerned = self._concerned(name, known, days, memory)
+            if isinstance(error, MalformedError):  # landed, so that parsing says what is wrong
+                yield self._unit(files[name], concerned, partial(files[name].fetch, step.folder))
+            else:
+                yield Unit(concerned, name, partial(_incomplete, concerned, error))
 
     def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """Rows of `days`; hours that two files tell, and lines without sense, are counted in the notes."""
@@ -72,7 +92,7 @@ class IntensityFiles(Source):
         for file in files:
             try:
                 path = file.fetch(step.folder)
-                points = read_points(step.con, path, _sha256(path), file.name, self.zone)
+                points = read_points(step.con, path, sha256_of(path), file.name, self.zone)
             except SourceError as error:
                 yield Finding(False, error.message, error.remedy)
                 continue
@@ -82,48 +102,91 @@ class IntensityFiles(Source):
         options = {"endpoint": self.endpoint_url} if self.endpoint_url else None
         return list_files(self.path, step.site_folder, options)
 
-    def _unit(self, name: str, path: Path, days: tuple[date, ...]) -> Unit:
-        request = {"path": name, **({"zone": self.zone} if self.zone else {})}
-        media_type = "application/gzip" if name.endswith(".gz") else "text/csv"
-        return Unit(days, name, lambda: [Fetched(path, request, days, media_type=media_type)])
+    def _unit(self, file: SourceFile, days: tuple[date, ...], body: Callable[[], Held | Path]) -> Unit:
+        request = {"path": file.name, **({"zone": self.zone} if self.zone else {})}
+        media_type = "application/gzip" if file.name.endswith(".gz") else "text/csv"
+        return Unit(days, file.name, lambda: [Fetched(body(), request, days, media_type=media_type)])
 
     def _read(self, landed: Landed, step: StepContext) -> ir.Table:
         request = landed.request
         return read_points(step.con, step.spool(landed), landed.sha256, str(request["path"]), request.get("zone"))
 
-    def _needed(self, paths: Mapping[str, Path], days: DayRange, step: StepContext) -> dict[str, set[date]]:
-        """The days each file is needed for."""
-        needed: dict[str, set[date]] = {name: set() for name in paths}
-        parts = []
-        for name, path in paths.items():
-            try:
-                points = read_points(step.con, path, _sha256(path), name, self.zone)
-            except MalformedError:
-                needed[name].update(days)
-                continue
-            parts.append(points.mutate(name=ibis.literal(name)))
-        if not parts:
-            return needed
-        points = ibis.union(*parts) if len(parts) > 1 else parts[0]
-        points = points.filter(~points.bad_line, points.zone.isin(self.zones) if self.zones else True)
-        points = _kept(points.filter(points.hour.year().between(days.first.year, days.last.year)), step)
-        for name, day in _distinct(points.filter(_within(points, days)), lambda p: [p.name, p.hour.date()]):
-            needed[name].add(day)
-        for name, day in _short_days(points, days):
-            needed[name].add(day)
+    def _concerned(self, name: str, known: Mapping[str, Known], days: DayRange, memory: Memory) -> tuple[date, ...]:
+        """The days an unreadable file may concern, those among them that take the mean of its zone and year."""
+        readable = {other: _days_of(found.facts) for other, found in known.items()}
+        last = memory.last(name)
+        if last is None:
+            return tuple(sorted(days_concerned(name, days, None, readable)))
+        facts = {other: found.facts for other, found in known.items()}
+        spoken = days_concerned(name, days, (_days_of(last[0]), last[1]), readable)
+        return tuple(sorted(spoken | self._needed({**facts, name: last[0]}, days)[name]))
+
+    def _needed(self, files: Mapping[str, Any], days: DayRange) -> dict[str, set[date]]:
+        """The days each file is needed for.
+
+        Args:
+            files: What each file holds, as `_held_hours` found it, by name.
+            days: The days wanted.
+        """
+        needed: dict[str, set[date]] = {name: set() for name in files}
+        hours: dict[tuple[str, date], int] = defaultdict(int)
+        for name, facts in files.items():
+            for zone, held in self._zones_in(facts):
+                for day in days:
+                    mask = held["days"].get(day.isoformat())
+                    if mask is not None:
+                        needed[name].add(day)
+                        hours[zone, day] |= mask
+        for name, facts in files.items():
+            for zone, held in self._zones_in(facts):
+                short = (day for day in days if day.year in held["years"] and hours[zone, day] != ALL_HOURS)
+                needed[name].update(short)
         return needed
 
+    def _zones_in(self, facts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        return ((zone, held) for zone, held in facts.items() if not self.zones or zone in self.zones)
 
-def _short_days(points: ir.Table, days: DayRange) -> Iterator[tuple[str, date]]:
-    """File and day, for every file of the year of a zone that has not all 24 hours of the day."""
-    whole = points.filter(points.lifecycle.notnull(), points.direct.notnull(), _within(points, days))
-    per_day = whole.group_by(whole.zone, day=whole.hour.date()).aggregate(hours=whole.hour.nunique())
-    complete = set(_distinct(per_day.filter(per_day.hours == 24), lambda p: [p.zone, p.day]))
-    valued = points.filter(points.lifecycle.notnull() | points.direct.notnull())
-    for name, zone, year in _distinct(valued, lambda p: [p.name, p.zone, p.hour.year()]):
-        for day in days:
-            if day.year == year and (zone, day) not in complete:
-                yield name, day
+
+def _looked_into(
+    files: Iterable[SourceFile], look: Callable[..., Any], memory: Memory
+) -> tuple[dict[str, Known], dict[str, SourceError]]:
+    """What each file holds, or why it cannot be read, by name."""
+    known: dict[str, Known] = {}
+    broken: dict[str, SourceError] = {}
+    for file in files:
+        try:
+            known[file.name] = memory.know(file, partial(look, file.name))
+        except DeniedError:
+            raise
+        except SourceError as error:
+            broken[file.name] = error
+    return known, broken
+
+
+def _incomplete(days: tuple[date, ...], error: SourceError) -> list[Incomplete]:
+    return [Incomplete(frozenset(days), error)]
+
+
+def _held_hours(con: Any, zone: str | None, name: str, path: Path, sha256: str) -> dict[str, Any]:
+    """Of each zone: `days`, the hours with both intensities as bits (bit 0 is 00:00), and `years` with any value."""
+    points = read_points(con, path, sha256, name, zone)
+    good = points.filter(~points.bad_line)
+    whole = good.lifecycle.notnull() & good.direct.notnull()
+    bit = ibis.literal(1, "int64") << good.hour.hour().cast("int64")
+    per_day = good.group_by(good.zone, day=good.hour.date()).aggregate(
+        mask=bit.bit_or(where=whole).fill_null(0),
+        valued=(good.lifecycle.notnull() | good.direct.notnull()).any(),
+    )
+    facts: dict[str, Any] = defaultdict(lambda: {"days": {}, "years": set()})
+    for row in per_day.order_by("zone", "day").to_pyarrow().to_pylist():
+        held = facts[row["zone"]]
+        held["days"][row["day"].isoformat()] = row["mask"]
+        held["years"] |= {row["day"].year} if row["valued"] else set()
+    return {found: {**held, "years": sorted(held["years"])} for found, held in facts.items()}
+
+
+def _days_of(facts: Mapping[str, Any]) -> set[date]:
+    return {date.fromisoformat(day) for held in facts.values() for day in held["days"]}
 
 
 def _notes(told: ir.Table, files: Sequence[ir.Table], days: DayRange) -> dict[str, int]:
@@ -176,13 +239,3 @@ def _kept(table: ir.Table, step: StepContext) -> ir.Table:
     """The rows as a temporary table on the step's connection: computed once, however often they are read."""
     kept: ir.Table = step.con.create_table(ibis.util.gen_name("intensity"), obj=table, temp=True)
     return kept
-
-
-def _distinct(table: ir.Table, columns: Callable[[ir.Table], list[ir.Value]]) -> Iterator[tuple[Any, ...]]:
-    rows = table.select(*columns(table)).distinct().to_pyarrow()
-    return zip(*(column.to_pylist() for column in rows.columns), strict=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,6 +9,7 @@ integral (`energy_assets.sources.power`). Serves `raw/<source>`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import count
@@ -19,11 +20,12 @@ import ibis
 from pydantic import Field, field_validator, model_validator
 
 from energy_assets.contracts.raw import EnergyReadings
-from energy_assets.landing import Fetched, Landed
+from energy_assets.landing import Fetched, Held, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Feed, Finding, Parsed, PlacedSource, StepContext, Strict, Unit
-from energy_assets.sources.errors import MalformedError, SourceError
+from energy_assets.sources.base import Feed, Finding, Incomplete, Parsed, PlacedSource, StepContext, Strict, Unit
+from energy_assets.sources.errors import DeniedError, MalformedError, SourceError
 from energy_assets.sources.files import SourceFile, list_files
+from energy_assets.sources.memory import Known, Memory
 from energy_assets.sources.power import GapPolicy, HourlyEnergy, hourly_energy
 from energy_assets.sources.power_files.parse import (
     Opened,
@@ -38,6 +40,7 @@ from energy_assets.sources.power_files.parse import (
     open_file,
     suffix_of,
 )
+from energy_assets.sources.unreadable import days_concerned
 
 Columns = str | Annotated[list[str], Field(min_length=1)]
 DeviceKind = Literal["gpu", "cpu", "dram", "node", "rest_of_node", "instance", "service", "storage", "network"]
@@ -85,6 +88,12 @@ class PowerFiles(PlacedSource):
     max_gap_s: int = Field(300, ge=1, le=86400, description="longest time between two readings that is integrated")
     gap_policy: GapPolicy = Field("none", description="longer gaps: none, hold the last power, mean of both ends")
     max_bridge_s: int = Field(3600, ge=1, le=86400, description="longest gap that hold and mean bridge")
+    repull_days: int = Field(7, ge=0, le=800, description="days whose files may still be added or replaced")
+
+    @property
+    def trailing_days(self) -> int:
+        """`repull_days`: by default a week, for meters that were cut off and files that are copied late."""
+        return self.repull_days
 
     @field_validator("windows", mode="before")
     @classmethod
@@ -101,13 +110,16 @@ class PowerFiles(PlacedSource):
         """One unit per file; what a file holds decides which days get it.
 
         A day gets the files that have readings in it or so near that the interval across midnight can be
-        integrated, the file of windows, and every file that cannot be read, as nobody knows what it holds.
+        integrated, the files of windows, and every file that cannot be read and may concern it
+        (`days_concerned`).
         """
         whole = tuple(days)
+        memory = Memory(self, self._basis, step)
         for file in self._windows_files(step):
-            yield Unit(whole, file.name, partial(self._fetch_windows, file, whole, step))
-        for file in self._reading_files(step):
-            yield Unit(whole, file.name, partial(self._fetch_readings, file, days, step))
+            yield Unit(whole, file.name, partial(self._fetch_windows, file, whole, memory))
+        files = self._reading_files(step)
+        for file in files:
+            yield Unit(whole, file.name, partial(self._fetch_readings, file, files, days, memory, step))
 
     def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """Energy per hour, device and run; readings that were left out are counted in the notes."""
@@ -176,21 +188,74 @@ class PowerFiles(PlacedSource):
     def _windows_files(self, step: StepContext) -> list[SourceFile]:
         return list_files(self.windows.path, step.site_folder, self._options()) if self.windows else []
 
-    def _fetch_windows(self, file: SourceFile, days: tuple[date, ...], step: StepContext) -> list[Fetched]:
-        return [self._answer(file, "windows", days, step)]
+    @property
+    def _basis(self) -> dict[str, Any]:
+        """What the facts of a file depend on beside its bytes."""
+        return {"columns": self._columns.keys, "unit": self.time_unit, "reach_s": self._reach.total_seconds()}
 
-    def _fetch_readings(self, file: SourceFile, days: DayRange, step: StepContext) -> Iterator[Fetched]:
+    def _fetch_windows(self, file: SourceFile, days: tuple[date, ...], memory: Memory) -> list[Fetched]:
+        known = memory.know(file, lambda path, sha256: None)
+        memory.save()
+        return [self._answer(file, "windows", days, memory.body(file, known))]
+
+    def _fetch_readings(
+        self, file: SourceFile, files: Sequence[SourceFile], days: DayRange, memory: Memory, step: StepContext
+    ) -> Iterator[Fetched | Incomplete]:
         try:
-            opened = open_file(step.con, _plain(file, step), file.name, self._columns.keys)
-            needed = {day for day in days_of(step.con, opened, self._columns, self._reach) if day in days}
-        except MalformedError:
-            needed = set(days)  # the bytes are landed; parsing them says what is wrong
-        if needed:
-            yield self._answer(file, "readings", tuple(sorted(needed)), step)
+            known = memory.know(file, partial(self._days_held, file, step))
+        except DeniedError:
+            raise
+        except SourceError as error:
+            yield self._unreadable(file, files, error, days, memory, step)
+        else:
+            if needed := tuple(sorted(day for day in _days(known.facts) if day in days)):
+                yield self._landable(file, known, needed, memory)
+        if file is files[-1]:
+            memory.save()
 
-    def _answer(self, file: SourceFile, role: str, days: tuple[date, ...], step: StepContext) -> Fetched:
+    def _readable(self, files: Sequence[SourceFile], memory: Memory, step: StepContext) -> dict[str, set[date]]:
+        """The days of every file that can be read, by name."""
+        readable: dict[str, set[date]] = {}
+        for file in files:
+            with suppress(SourceError):
+                readable[file.name] = _days(memory.know(file, partial(self._days_held, file, step)).facts)
+        return readable
+
+    def _days_held(self, file: SourceFile, step: StepContext, path: Path, sha256: str) -> list[str]:
+        opened = open_file(step.con, _plain(file, step), file.name, self._columns.keys)
+        return [day.isoformat() for day in sorted(days_of(step.con, opened, self._columns, self._reach))]
+
+    def _unreadable(
+        self,
+        file: SourceFile,
+        files: Sequence[SourceFile],
+        error: SourceError,
+        days: DayRange,
+        memory: Memory,
+        step: StepContext,
+    ) -> Fetched | Incomplete:
+        """Bytes that arrived are landed for the days they may concern, so that parsing says what is wrong."""
+        last = memory.last(file.name)
+        spoken = (_days(last[0]), last[1]) if last else None
+        concerned = days_concerned(file.name, days, spoken, self._readable(files, memory, step))
+        if not isinstance(error, MalformedError):
+            return Incomplete(concerned, error)
+        return self._answer(file, "readings", tuple(sorted(concerned)), file.fetch(step.folder))
+
+    def _landable(
+        self, file: SourceFile, known: Known, needed: tuple[date, ...], memory: Memory
+    ) -> Fetched | Incomplete:
+        try:
+            return self._answer(file, "readings", needed, memory.body(file, known))
+        except DeniedError:
+            raise
+        except SourceError as error:
+            return Incomplete(frozenset(needed), error)
+
+    @staticmethod
+    def _answer(file: SourceFile, role: str, days: tuple[date, ...], body: Held | Path) -> Fetched:
         media = next((_MEDIA[end] for end in _MEDIA if file.name.lower().endswith(end)), "application/octet-stream")
-        return Fetched(file.fetch(step.folder), {"path": file.name, "role": role}, days, media_type=media)
+        return Fetched(body, {"path": file.name, "role": role}, days, media_type=media)
 
     def _opened(self, role: str, objects: Sequence[Landed], step: StepContext) -> Iterator[tuple[Landed, Opened]]:
         columns = self.windows.columns if self.windows and role == "windows" else self._columns
@@ -239,7 +304,7 @@ class PowerFiles(PlacedSource):
             ),
             raw_sha256=t.origin,
         )
-        return rows.select(*EnergyReadings.to_schema().columns)
+        return rows.select(*(name for name in EnergyReadings.to_schema().columns if name in rows.columns))
 
     def _check_windows(
         self,
@@ -344,6 +409,10 @@ class _Tables:
 
     def _value(self, sql: str) -> int:
         return int(self._con.raw_sql(sql).fetchone()[0])
+
+
+def _days(facts: Iterable[str]) -> set[date]:
+    return {date.fromisoformat(day) for day in facts}
 
 
 def _several(columns: str | list[str] | None) -> tuple[str, ...]:

@@ -24,6 +24,10 @@ from energy_assets.sources.http import client, send
 TIMEOUT_S = 150.0
 """Above Prometheus' own default of two minutes, so that the server, not the line, says when it gives up."""
 
+TRAILING_DAYS = 2
+"""Remote write brings samples late, by hours at most (an agent keeps two to four hours of them), and servers that take
+samples out of order are set to hours, too: a day collected soon after midnight is asked for once more a night later."""
+
 NAMES_PATH = "api/v1/label/__name__/values"
 
 REMEDIES = {
@@ -37,7 +41,7 @@ REMEDIES = {
 
 
 class TooLargeError(PermanentError):
-    """HTTP 422: the query is understood but would load more than the server allows."""
+    """HTTP 422: the query is understood but would load more than the server allows; of this day, not of others."""
 
 
 class BasicAuth(Strict):

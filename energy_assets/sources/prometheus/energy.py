@@ -20,7 +20,7 @@ from energy_assets.periods import DayRange
 from energy_assets.sources.base import Feed, Finding, Parsed, PlacedSource, StepContext, Unit
 from energy_assets.sources.power import GapPolicy
 from energy_assets.sources.prometheus.answers import Answer, Scratch
-from energy_assets.sources.prometheus.client import Api, Server
+from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, Server
 from energy_assets.sources.prometheus.collecting import (
     Askers,
     Session,
@@ -67,6 +67,11 @@ class PrometheusEnergy(Server, PlacedSource):
         """Every meter asked for, the best first: counters before gauges, built-in before added ones."""
         known = (*built_in(self.rapl_wrap_joules), *(custom.meter() for custom in self.metrics))
         return tuple(sorted(known, key=lambda meter: not meter.counter))
+
+    @property
+    def trailing_days(self) -> int:
+        """See `client.TRAILING_DAYS`."""
+        return TRAILING_DAYS
 
     def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per day: all of its queries succeed together or not at all."""

@@ -17,7 +17,7 @@ from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import Feed, Finding, Parsed, Source, StepContext, Strict, Unit
 from energy_assets.sources.prometheus.answers import Scratch
-from energy_assets.sources.prometheus.client import Api, Server
+from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, Server
 from energy_assets.sources.prometheus.collecting import (
     Session,
     landed_answers,
@@ -74,6 +74,11 @@ class PrometheusInference(Server, Source):
     def counted(self) -> tuple[Counted, ...]:
         """Every counter asked for."""
         return (*BUILT_IN, *(Counted(custom.metric, custom.counts) for custom in self.metrics))
+
+    @property
+    def trailing_days(self) -> int:
+        """See `client.TRAILING_DAYS`."""
+        return TRAILING_DAYS
 
     def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per day: all of its queries succeed together or not at all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -16,7 +17,7 @@ from energy_assets.periods import DayRange
 from energy_assets.raw.collecting import collect
 from energy_assets.sources.aws.focus_export import AwsFocusExport
 from energy_assets.sources.base import StepContext
-from energy_assets.sources.errors import PermanentError, SourceError, TransientError
+from energy_assets.sources.errors import DeniedError, MalformedError, PermanentError, SourceError, TransientError
 from energy_assets.sources.focus.source import FocusFiles
 from energy_assets_tests.conftest import rows_of
 from energy_assets_tests.sources.focus.bills import csv_bytes, line, on
@@ -230,3 +231,42 @@ def test_without_credentials_the_remedy_is_named(
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     with pytest.raises(SourceError, match="there are no AWS credentials"):
         collect(source(endpoint), OCTOBER, step)
+
+
+def test_a_supplied_session_is_used_and_a_refused_role_stops_the_source(
+    s3: Any, endpoint: str, step: StepContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(s3, "2026-10", [[on(1)]])
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1")
+    assert AwsFocusExport.resources == {"boto3"}
+    assert total(source(endpoint), replace(step, resources={"boto3": session})) == (Decimal("1.5"), {})
+    assert total(source(endpoint, role_arn=ROLE), replace(step, resources={"boto3": session}))[0] == Decimal("1.5")
+    with pytest.raises(DeniedError, match="there are no AWS credentials"):
+        collect(source(endpoint), OCTOBER, step)
+
+
+def test_an_unreadable_period_fails_its_own_days_and_those_it_is_known_to_correct(
+    s3: Any, endpoint: str, step: StepContext
+) -> None:
+    november = {"BillingPeriodStart": "2026-11-01 00:00:00"}
+    own = line(**november, ChargePeriodStart="2026-11-01 00:00:00")
+    deliver(s3, "2026-10", [[on(5)], [on(6)]])
+    deliver(s3, "2026-11", [[own, on(5, BilledCost="-0.5", **november)]])
+    days = DayRange(date(2026, 10, 5), date(2026, 11, 2))
+    assert not collect(source(endpoint), days, step).failures
+    s3.put_object(Bucket="bills", Key=f"{ROOT}/data/BILLING_PERIOD=2026-11/focus-00000.csv", Body=b"\x1f\x8bcut")
+    deliver_manifest_again(s3)
+    collected = collect(source(endpoint), days, step)
+    assert set(collected.failures) == {date(2026, 10, 5), date(2026, 11, 1), date(2026, 11, 2)}
+    assert all(isinstance(error, MalformedError) for error in collected.failures.values())
+
+
+def deliver_manifest_again(s3: Any) -> None:
+    """The manifest of November once more, younger than its files."""
+    key = f"{ROOT}/metadata/BILLING_PERIOD=2026-11/focus-Manifest.json"
+    body = s3.get_object(Bucket="bills", Key=key)["Body"].read()
+    s3.put_object(Bucket="bills", Key=key, Body=body + b" ")

@@ -21,7 +21,7 @@ from energy_assets.sandbox.electricity_maps import ElectricityMapsServer, synthe
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.electricity_maps import client
 from energy_assets.sources.electricity_maps.source import ElectricityMaps, window_of
-from energy_assets.sources.errors import MalformedError, PermanentError, SourceError, TransientError
+from energy_assets.sources.errors import DeniedError, MalformedError, PermanentError, SourceError, TransientError
 from energy_assets_tests.conftest import rows_of
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -114,6 +114,14 @@ def test_the_request_of_a_day_lies_on_a_fixed_grid(day: date, window: DayRange) 
     assert window_of(day, TODAY, 14) == window
 
 
+@pytest.mark.parametrize(("repull_days", "alone"), [(17, False), (18, True)])
+def test_a_window_whose_last_day_is_the_first_of_the_re_pull_is_asked_day_by_day(repull_days: int, alone: bool) -> None:
+    """The window ends on 2026-11-02, 18 days before today."""
+    day = date(2026, 10, 25)
+    whole = DayRange(date(2026, 10, 24), date(2026, 11, 2))
+    assert window_of(day, TODAY, repull_days) == (DayRange(day, day) if alone else whole)
+
+
 def test_a_day_alone_has_the_rows_it_has_in_a_range(server: ElectricityMapsServer, step: StepContext) -> None:
     server.faults.missing = {("DE", at(DAY, 7))}
     alone = ordered(rows_of(of(server), ONE, step)[0])
@@ -177,7 +185,8 @@ def test_estimates_are_flagged_and_the_trailing_window_is_pulled_day_by_day(
 
     assert min(estimated) == datetime(2026, 11, 19, 13)
     assert [asked.params["start"][:10] for asked in server.requests] == ["2026-11-18"] * 2 + ["2026-11-19"] * 2
-    assert source.repull(NOW) == DayRange(date(2026, 11, 6), date(2026, 11, 19))
+    assert source.trailing_days == 14
+    assert of(server, access="history").trailing_days == 0
 
 
 def test_days_that_are_not_over_are_not_asked(server: ElectricityMapsServer, step: StepContext) -> None:
@@ -218,7 +227,7 @@ def test_a_wrong_token_names_the_key(
     monkeypatch.setenv("EM_TOKEN", "stolen")
     error = error_of(of(server), step)
 
-    assert isinstance(error, PermanentError)
+    assert isinstance(error, DeniedError)
     assert "HTTP 401" in str(error)
     assert "`token` of source 'grid' in site.yaml" in str(error)
     assert "stolen" not in str(error)
@@ -228,7 +237,7 @@ def test_a_token_that_is_nowhere_names_the_reference(
     server: ElectricityMapsServer, step: StepContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("EM_TOKEN")
-    with pytest.raises(PermanentError, match="env:EM_TOKEN"):
+    with pytest.raises(DeniedError, match="env:EM_TOKEN"):
         collect(of(server), ONE, step)
 
 

@@ -105,15 +105,29 @@ def test_a_focus_line_becomes_one_charge(step: StepContext, tmp_path: Path) -> N
         "charge_period_end": datetime(2026, 10, 5, 4),
         "billing_period": date(2026, 10, 1),
         "provider": "aws",
+        "publisher": None,
+        "billing_account_id": "111111111111",
         "account_id": "222222222222",
+        "invoice_id": None,
         "region": "eu-central-1",
         "resource_id": "i-1",
+        "resource_type": None,
+        "instance_type": None,
         "service_name": "Amazon Elastic Compute Cloud",
         "service_category": "Compute",
         "sku_id": "SKU1",
+        "sku_meter": None,
+        "sku_price_id": None,
         "charge_category": "Usage",
+        "charge_class": None,
+        "charge_description": None,
+        "commitment_discount_id": None,
+        "commitment_discount_status": None,
         "consumed_quantity": Decimal(1),
         "consumed_unit": "Hours",
+        "pricing_quantity": None,
+        "pricing_unit": None,
+        "list_unit_price": None,
         "billed_cost": Decimal("1.5"),
         "effective_cost": Decimal("1.25"),
         "list_cost": Decimal(2),
@@ -208,7 +222,7 @@ MALFORMED = [
     ("a line", {"ChargeCategory": "Gift"}, None, "no readable ChargeCategory; one holds 'Gift'"),
     ("a line", {"BillingCurrency": "$"}, None, "no readable BillingCurrency; one holds '$'"),
     ("a column", {}, ["BilledCost"], "has no column BilledCost"),
-    ("columns", {}, ["ProviderName", "BillingPeriodStart"], "has no column BillingPeriodStart, ProviderName"),
+    ("columns", {}, ["ProviderName", "BillingPeriodStart"], "has no column BillingPeriodStart, ProviderName or Serv"),
 ]
 
 
@@ -276,6 +290,198 @@ def test_foreign_bytes_are_refused(step: StepContext, tmp_path: Path, name: str,
         read(step, name)
     assert f"{name}: " in str(error.value)
     assert said in str(error.value)
+
+
+DETAILS = {
+    "ChargeClass": "correction",
+    "ChargeDescription": "p5.48xlarge Linux",
+    "CommitmentDiscountId": "arn:aws:savingsplans::1:savingsplan/a",
+    "CommitmentDiscountStatus": "Used",
+    "InvoiceIssuerName": "Amazon Web Services EMEA SARL",
+    "ListUnitPrice": "98.32",
+    "PricingQuantity": "1.50",
+    "PricingUnit": "Hrs",
+    "ProviderName": "AWS",
+    "PublisherName": "AWS",
+    "ResourceType": "instance",
+    "SkuPriceId": "SKU1.JRTCKXETXF.6YS6EN2CT7",
+    "x_InstanceType": "p5.48xlarge",
+    "x_UsageType": "EUC1-BoxUsage:p5.48xlarge",
+}
+IN_1_2 = {
+    "InvoiceId": "INV-1",
+    "SkuMeter": "EUC1-BoxUsage:p5.48xlarge",
+    "SkuPriceDetails": '{"InstanceType": "p5.48xlarge", "CoreCount": 192}',
+}
+IN_1_3 = {
+    "AllocatedMethodDetails": "",
+    "AllocatedMethodId": "",
+    "AllocatedResourceId": "",
+    "AllocatedResourceName": "",
+    "AllocatedTags": "",
+    "HostProviderName": "AWS",
+    "ServiceProviderName": "AWS",
+}
+VERSIONS = {
+    "1.0": line(**DETAILS),
+    "1.2": line(**DETAILS, **IN_1_2),
+    "1.3": line(**DETAILS, **IN_1_2, **IN_1_3),
+    "1.4": {k: v for k, v in line(**DETAILS, **IN_1_2, **IN_1_3).items() if k not in ("ProviderName", "PublisherName")},
+}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_version_of_focus_gives_the_same_charge(step: StepContext, tmp_path: Path, version: str) -> None:
+    write(tmp_path / "b.csv", [VERSIONS[version]])
+    (row,), notes = read(step)
+    assert notes == {}
+    assert row.pop("invoice_id") == (None if version == "1.0" else "INV-1")
+    wanted = {
+        "provider": "aws",
+        "publisher": "AWS",
+        "billing_account_id": "111111111111",
+        "resource_type": "instance",
+        "instance_type": "p5.48xlarge",
+        "sku_meter": "EUC1-BoxUsage:p5.48xlarge",
+        "sku_price_id": "SKU1.JRTCKXETXF.6YS6EN2CT7",
+        "charge_class": "Correction",
+        "charge_description": "p5.48xlarge Linux",
+        "commitment_discount_id": "arn:aws:savingsplans::1:savingsplan/a",
+        "commitment_discount_status": "Used",
+        "pricing_quantity": Decimal("1.5"),
+        "pricing_unit": "Hrs",
+        "list_unit_price": Decimal("98.32"),
+        "billed_cost": Decimal("1.5"),
+    }
+    assert {column: row[column] for column in wanted} == wanted
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_marketplace_line_belongs_to_the_cloud_that_bills_it_in_every_version(
+    step: StepContext, tmp_path: Path, version: str
+) -> None:
+    bought = {"PublisherName": "Anthropic, PBC", "ServiceProviderName": "Anthropic, PBC", "HostProviderName": "Other"}
+    sold = VERSIONS[version]
+    write(tmp_path / "b.csv", [{**sold, **{column: name for column, name in bought.items() if column in sold}}])
+    (row,), _ = read(step)
+    assert (row["provider"], row["publisher"]) == ("aws", "Anthropic, PBC")
+
+
+@pytest.mark.parametrize(
+    ("issuer", "service", "host", "provider"),
+    [
+        ("Snowflake Inc.", "Snowflake", "AWS", "snowflake"),
+        ("Breezy Bytes", "Microsoft", "Microsoft", "azure"),
+        ("Google Cloud EMEA Limited", "MongoDB", "MongoDB", "gcp"),
+        ("Googleplex Catering", "MongoDB", "MongoDB", "mongodb"),
+        ("", "", "Oracle", "oracle"),
+    ],
+)
+def test_without_a_provider_name_the_service_provider_counts_unless_a_cloud_invoices(
+    step: StepContext, tmp_path: Path, issuer: str, service: str, host: str, provider: str
+) -> None:
+    named = {"InvoiceIssuerName": issuer, "ServiceProviderName": service, "HostProviderName": host}
+    write(tmp_path / "b.csv", [{**VERSIONS["1.4"], **named}])
+    assert [row["provider"] for row in read(step)[0]] == [provider]
+
+
+def test_a_line_without_any_provider_is_refused_by_the_name_its_version_has(step: StepContext, tmp_path: Path) -> None:
+    nobody = dict.fromkeys(("InvoiceIssuerName", "ServiceProviderName", "HostProviderName"), "")
+    write(tmp_path / "b.csv", [{**VERSIONS["1.4"], **nobody}])
+    with pytest.raises(MalformedError, match="no readable ServiceProviderName"):
+        read(step)
+
+
+def share(cost: str, quantity: str, pod: str) -> dict[str, str]:
+    allocated = {"AllocatedMethodId": "m1", "AllocatedResourceId": pod, "AllocatedTags": f'{{"project": "{pod}"}}'}
+    return {
+        **VERSIONS["1.4"],
+        **allocated,
+        "BilledCost": cost,
+        "EffectiveCost": cost,
+        "ConsumedQuantity": quantity,
+    }
+
+
+def test_shares_of_a_split_charge_count_once_with_the_tags_of_what_they_are_split_to(
+    step: StepContext, tmp_path: Path
+) -> None:
+    shares = [share("1.0", "0.75", "a"), share("0.5", "0.25", "b")]
+    origin = {**VERSIONS["1.4"], "EffectiveCost": "1.5"}
+    write(tmp_path / "shares.csv", shares)
+    write(tmp_path / "both.csv", [*shares, origin, {**origin, "ResourceId": "i-2"}, {**origin, "SkuPriceId": "other"}])
+    rows, notes = read(step, "shares.csv")
+    assert notes == {}
+    assert sum(row["billed_cost"] for row in rows) == Decimal("1.5")
+    assert {dict(row["labels"])["project"] for row in rows} == {"a", "b"}
+    rows, notes = read(step, "both.csv")
+    assert notes == {"origin_charges_dropped": 1}
+    assert sum(row["billed_cost"] for row in rows) == Decimal("4.5")
+
+
+@pytest.mark.parametrize("changed", [{"BilledCost": "1.51"}, {"ConsumedQuantity": "1.01"}, {"EffectiveCost": "1.49"}])
+def test_a_charge_beside_shares_of_another_one_stays(
+    step: StepContext, tmp_path: Path, changed: dict[str, str]
+) -> None:
+    shares = [share("1.0", "0.75", "a"), share("0.5", "0.25", "b")]
+    write(tmp_path / "b.csv", [*shares, {**VERSIONS["1.4"], "EffectiveCost": "1.5", **changed}])
+    rows, notes = read(step)
+    assert len(rows) == 3
+    assert notes == {}
+
+
+@pytest.mark.parametrize(
+    ("start", "period"),
+    [
+        ("2026-10-01T00:00:00Z", date(2026, 10, 1)),
+        ("2026-10-01T00:00:00+02:00", date(2026, 10, 1)),
+        ("2026-10-01T00:00:00-07:00", date(2026, 10, 1)),
+        ("2026-10-15", date(2026, 10, 15)),
+    ],
+)
+def test_a_billing_period_starts_on_its_own_midnights_day(
+    step: StepContext, tmp_path: Path, start: str, period: date
+) -> None:
+    write(tmp_path / "b.csv", [line(BillingPeriodStart=start)])
+    assert [row["billing_period"] for row in read(step)[0]] == [period]
+
+
+@pytest.mark.parametrize(
+    ("columns", "found"),
+    [
+        ({"SkuPriceDetails": '{"InstanceType": "NC24rs_v3"}', "x_InstanceType": "other"}, "NC24rs_v3"),
+        ({"x_SkuDetails": '{"ServiceType": "Standard_ND96isr_H100_v5"}'}, "Standard_ND96isr_H100_v5"),
+        ({"x_UsageType": "BoxUsage:p5.48xlarge"}, "p5.48xlarge"),
+        ({"x_UsageType": "USE1-SpotUsage:g6e.12xlarge"}, "g6e.12xlarge"),
+        ({"x_UsageType": "USE1-Host:ml.g5.xlarge"}, "ml.g5.xlarge"),
+        ({"x_UsageType": "USE1-EBSOptimized:p3.2xlarge"}, None),
+        ({"x_UsageType": "EBS:VolumeUsage.gp3"}, None),
+        ({"SkuPriceDetails": "", "x_SkuDetails": "{broken"}, None),
+    ],
+)
+def test_the_machine_type_is_found_where_providers_write_it(
+    step: StepContext, tmp_path: Path, columns: dict[str, str], found: str | None
+) -> None:
+    write(tmp_path / "b.csv", [line(**columns)])
+    assert [row["instance_type"] for row in read(step)[0]] == [found]
+
+
+def test_a_machine_type_is_read_from_maps_and_structs_too(step: StepContext, tmp_path: Path) -> None:
+    text = pa.map_(pa.string(), pa.string())
+    _parquet(tmp_path / "a.parquet", SkuPriceDetails=pa.array([[("InstanceType", "a1.metal")]], text))
+    _parquet(tmp_path / "b.parquet", SkuPriceDetails=pa.array([{"InstanceType": "b1.metal"}]))
+    assert {row["instance_type"] for row in read(step, "*.parquet", same_lines="keep")[0]} == {"a1.metal", "b1.metal"}
+
+
+def test_a_gzip_of_several_members_is_read_to_its_end(step: StepContext, tmp_path: Path) -> None:
+    first = write(tmp_path / "1.csv.gz", [line()]).read_bytes()
+    second = write(tmp_path / "2.csv.gz", [line(SkuId="2")]).read_bytes()
+    import gzip
+
+    body = gzip.compress(gzip.decompress(second).split(b"\r\n", 1)[1], mtime=0)
+    (tmp_path / "b.csv.gz").write_bytes(first + body)
+    assert [row["sku_id"] for row in read(step, "b.csv.gz")[0]] == ["SKU1", "2"]
+    assert not list(step.folder.rglob("*.csv"))
 
 
 CUR = {
@@ -371,6 +577,60 @@ def test_cur_2_names_and_maps_mean_the_same(step: StepContext, tmp_path: Path) -
     assert new.pop("raw_sha256") != old.pop("raw_sha256")
     assert dict(new.pop("labels")) == dict(old.pop("labels"))
     assert new == old
+
+
+CUR_DETAILS = {
+    "bill/InvoiceId": "INV-1",
+    "lineItem/LegalEntity": "Amazon Web Services EMEA SARL",
+    "lineItem/LineItemDescription": "p5.48xlarge Linux",
+    "lineItem/ResourceId": "i-1",
+    "lineItem/UsageType": "EUC1-BoxUsage:p5.48xlarge",
+    "pricing/RateCode": "SKU1.JRTCKXETXF.6YS6EN2CT7",
+    "pricing/publicOnDemandRate": "98.3200000000",
+    "product/instanceType": "p5.48xlarge",
+    "product/sku": "SKU1",
+    "savingsPlan/SavingsPlanARN": "arn:aws:savingsplans::1:savingsplan/a",
+}
+
+
+@pytest.mark.parametrize("spelled", ["legacy", "2.0"])
+def test_a_cost_and_usage_report_fills_what_estimates_need(step: StepContext, tmp_path: Path, spelled: str) -> None:
+    import re
+
+    cells = {**CUR, **CUR_DETAILS, "lineItem/LineItemType": "SavingsPlanCoveredUsage"}
+    if spelled == "2.0":
+        snake = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column).replace("/", "_").lower(): column for column in cells}
+        cells = {new: cells[old] for new, old in snake.items() if ":" not in new}
+    write(tmp_path / "b.csv", [cells])
+    (row,), _ = read(step)
+    wanted = {
+        "publisher": "Amazon Web Services EMEA SARL",
+        "billing_account_id": "111111111111",
+        "account_id": "222222222222",
+        "invoice_id": "INV-1",
+        "resource_type": "instance",
+        "instance_type": "p5.48xlarge",
+        "sku_id": "SKU1",
+        "sku_meter": "EUC1-BoxUsage:p5.48xlarge",
+        "sku_price_id": "SKU1.JRTCKXETXF.6YS6EN2CT7",
+        "charge_class": None,
+        "charge_description": "p5.48xlarge Linux",
+        "commitment_discount_id": "arn:aws:savingsplans::1:savingsplan/a",
+        "commitment_discount_status": "Used",
+        "pricing_quantity": Decimal(1),
+        "pricing_unit": "Hrs",
+        "list_unit_price": Decimal("98.32"),
+    }
+    assert {column: row[column] for column in wanted} == wanted
+
+
+def test_lines_that_split_the_line_of_their_instance_are_left_out_and_told(step: StepContext, tmp_path: Path) -> None:
+    pod = {"lineItem/ResourceId": "arn:aws:eks:eu-central-1:2:pod/c/n/p", "splitLineItem/ParentResourceId": "i-1"}
+    node = {"lineItem/ResourceId": "i-1", "splitLineItem/ParentResourceId": ""}
+    write(tmp_path / "b.csv", [{**CUR, **node}, {**CUR, **pod}, {**CUR, **pod}])
+    rows, notes = read(step)
+    assert [row["resource_id"] for row in rows] == ["i-1"]
+    assert notes == {"split_line_items_dropped": 2}
 
 
 def test_a_wanted_layout_is_not_guessed(step: StepContext, tmp_path: Path) -> None:

@@ -101,6 +101,20 @@ def test_two_exports_of_one_period_are_refused_instead_of_added_up(step: StepCon
     assert total(step, same_lines="keep")[0] == Decimal(33)
 
 
+@pytest.mark.parametrize(("same", "refused"), [(5, True), (4, False)])
+def test_half_of_the_lines_of_the_smaller_file_are_a_second_export(
+    step: StepContext, tmp_path: Path, same: int, refused: bool
+) -> None:
+    write(tmp_path / "bills" / "a.csv", month(1, 10))
+    other = [on(day, ResourceId=f"i-{day}" if day <= same else f"other-{day}") for day in range(1, 11)]
+    write(tmp_path / "bills" / "b.csv", other)
+    if refused:
+        with pytest.raises(PermanentError, match=r"both hold 5 of 10 lines"):
+            total(step)
+    else:
+        assert total(step)[0] == 30
+
+
 @pytest.mark.parametrize("changed", [{"BillingAccountId": "9"}, {"ProviderName": "Oracle"}, {"BilledCost": "2"}])
 def test_bills_of_other_accounts_providers_or_charges_are_no_second_export(
     step: StepContext, tmp_path: Path, changed: dict[str, str]

@@ -1,0 +1,75 @@
+"""Statements about bills: each counts from one source, and what is withheld of another is seen.
+
+What belongs here: what must hold of `cost`, from its staged rows and the cross-check its asset hands over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import ibis
+import ibis.expr.types as ir
+
+from energy_assets.contracts.proof import Proof
+
+CROSS_CHECK = "cost_cross_check"
+"""Name under which the asset shows the proofs what was withheld: see `unified.cost.cross_check`."""
+
+
+def counted_twice(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """Days of a bill that count from more than one source.
+
+    Args:
+        staged: Rows of the contract `Cost`.
+        upstream: Not looked at.
+
+    Returns:
+        day, provider, billing account, billing period, and the sources.
+    """
+    account = staged.billing_account_id.strip().lower().fill_null("")
+    rows = staged.mutate(bill_account=account)
+    bills = rows.group_by("day", "provider", "bill_account", "billing_period").aggregate(
+        sources=rows.source.nunique(), one=rows.source.min(), other=rows.source.max()
+    )
+    return bills.filter(bills.sources > 1)
+
+
+def withheld(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """Lines that do not count because another source has the same bill, beside what counts of it."""
+    return _cross_check(staged, upstream)
+
+
+def missing_from_winner(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """Days on which only a withheld source has lines of a bill: the one that counts may be incomplete."""
+    rows = _cross_check(staged, upstream)
+    return rows.filter((rows.rows == 0) & (rows.withheld_rows > 0))
+
+
+def _cross_check(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """The cross-check of the days that are staged; no rows where the site has one source of bills."""
+    if CROSS_CHECK not in upstream:
+        nothing = staged.filter(ibis.literal(False))
+        zero = ibis.literal(0, "int64")
+        return nothing.select("day", rows=zero, withheld_rows=zero)
+    return upstream[CROSS_CHECK]
+
+
+BILLS_COUNT_ONCE = Proof(
+    "bills_count_once",
+    "Every day of a bill counts from one source. Proven before the commit: a day that breaks it is not published.",
+    counted_twice,
+)
+BILLS_CROSS_CHECK = Proof(
+    "bills_cross_check",
+    "No bill is delivered by two sources. Where one is, the first source of the site file counts, and this shows what "
+    "the other says: rows and amounts should agree. Remove one of the sources, or leave both as a cross-check.",
+    withheld,
+    blocking=False,
+)
+BILLS_ARE_WHOLE = Proof(
+    "bills_are_whole",
+    "The source that counts has lines on every day on which another source of the same bill has some. Where not, it "
+    "may be incomplete: collect it again, or put the complete source first in the site file.",
+    missing_from_winner,
+    blocking=False,
+)

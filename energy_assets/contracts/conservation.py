@@ -1,0 +1,143 @@
+"""Proof that `energy` holds every kWh of its raw tables once; shares no code with the transform it proves.
+
+What belongs here: the statement, from raw and staged rows alone. What does not: how overlaps are resolved.
+
+The statement, per place and hour. A thing (a GPU with a UUID wherever it is; any other device on its host) is told
+of by contributors: a source under one of the names it gives the host. Its energy lies between the smallest and the
+largest amount that one of them observed, and where only one did, it is that amount exactly. A machine's energy is
+its largest account of itself: of its instance, its node meter, or the sum of its devices; an estimate of a
+container says nothing where something inside was measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import ibis
+import ibis.expr.types as ir
+
+KWH = "decimal(38, 9)"
+PLACES, NODE_NAMES = "places", "node_names"
+_DEVICES = ("cpu", "dram", "gpu", "rest_of_node")
+_MACHINE_KINDS = ("instance", "node", *_DEVICES)
+_GUESSED = ("estimated_utilization", "estimated_capacity", "spend_proxy")
+_UUID = "(?i)^.*[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12}.*$"
+_COLUMNS = ["day", "hour", "provider", "region", "node_id", "device_id", "device_kind", "method", "energy_kwh"]
+
+
+def energy_not_conserved(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """Machines and devices whose staged energy is not what their raw tables tell.
+
+    Args:
+        staged: Rows of the contract `Energy` that are about to be published.
+        upstream: Raw tables by their name in the lake (rows of `EnergyReadings`); `places` with table, provider
+            and region: where the rows of each raw table are unless they say it themselves; `node_names` with day,
+            provider, region, raw_node_id and node_id.
+
+    Returns:
+        day, provider, region, node_id, hour, `what` ('machine', or the device) and gap_kwh: how much too much, or,
+        below zero, how much was lost. No rows where all is well.
+    """
+    told = readings_told(upstream)
+    things = _things(told)
+    found = staged.select(*_COLUMNS)
+    return _apart(_devices_told(things), _devices_found(found)).union(
+        _apart(_machines_told(things), _machines_found(found))
+    )
+
+
+def readings_told(upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """All raw readings with their place and the one name of their host.
+
+    Args:
+        upstream: As `energy_not_conserved` takes it.
+    """
+    places, names = upstream[PLACES], upstream[NODE_NAMES]
+    parts = []
+    for name, rows in upstream.items():
+        if name in (PLACES, NODE_NAMES):
+            continue
+        own = {key: rows[key] if key in rows.columns else ibis.null("string") for key in ("provider", "region")}
+        parts.append(rows.mutate(table=ibis.literal(name), **own).select("table", *_COLUMNS))
+    rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    stands = places.select(table="table", place_provider="provider", place_region="region")
+    rows = rows.left_join(stands, "table")
+    rows = rows.mutate(
+        provider=ibis.coalesce(rows.provider, rows.place_provider), region=ibis.coalesce(rows.region, rows.place_region)
+    ).select("table", *_COLUMNS)
+    keys = [rows[key].identical_to(names[key]) for key in ("day", "provider", "region")]
+    named = rows.left_join(names, [*keys, rows.node_id == names.raw_node_id])
+    node = ibis.coalesce(names.node_id, rows.node_id)
+    device = ibis.ifelse(rows.device_id == rows.node_id, node, rows.device_id)
+    plain = [rows[key] for key in ("table", "day", "hour", "provider", "region", "device_kind", "method", "energy_kwh")]
+    return named.select(*plain, name=rows.node_id, node_id=node, device_id=device)
+
+
+def _thing(rows: ir.Table) -> ir.Table:
+    """Add `thing`: what the energy is of, whatever its host is called."""
+    universal = (rows.device_kind == "gpu") & rows.device_id.re_search(_UUID)
+    on_host = rows.node_id.concat("/", rows.device_id)
+    return rows.mutate(thing=ibis.ifelse(universal, rows.device_id.upper(), on_host))
+
+
+def _things(told: ir.Table) -> ir.Table:
+    """The smallest and largest amount told of each thing's hour on each host, and on how many hosts it was seen."""
+    rows = _thing(told)
+    keys = ["day", "hour", "provider", "region", "device_kind", "thing"]
+    by = rows.group_by([*keys, "node_id", "table", "name"]).aggregate(
+        kwh=rows.energy_kwh.sum().cast(KWH), guessed=rows.method.isin(_GUESSED).all()
+    )
+    by = by.filter(by.kwh.notnull())
+    hosts = by.group_by([*keys, "node_id"]).aggregate(lo=by.kwh.min(), hi=by.kwh.max(), guessed=by.guessed.all())
+    return hosts.mutate(hosts=hosts.node_id.count().over(ibis.window(group_by=keys)))
+
+
+_KEYS = ["day", "hour", "provider", "region", "node_id", "what"]
+
+
+def _devices_told(things: ir.Table) -> ir.Table:
+    devices = things.filter(~things.device_kind.isin(["node", "instance", "rest_of_node"]))
+    devices = devices.mutate(what=devices.thing)
+    keys = ["day", "hour", "provider", "region", "what"]
+    bounds = devices.group_by(keys).aggregate(lo=devices.lo.min(), hi=devices.hi.max())
+    return bounds.mutate(node_id=ibis.null("string"))
+
+
+def _devices_found(found: ir.Table) -> ir.Table:
+    devices = _thing(found.filter(~found.device_kind.isin(["node", "instance", "rest_of_node"])))
+    return devices.mutate(node_id=ibis.null("string"), what=devices.thing)
+
+
+def _machines_told(things: ir.Table) -> ir.Table:
+    """Bounds of each machine; a thing seen under several hosts may count on any of them."""
+    rows = things.filter(things.device_kind.isin(_MACHINE_KINDS))
+    rows = rows.mutate(level=ibis.cases((rows.device_kind == "instance", 3), (rows.device_kind == "node", 2), else_=1))
+    keys = ["day", "hour", "provider", "region", "node_id"]
+    window = ibis.window(group_by=keys)
+    measured = ibis.ifelse(rows.guessed, ibis.literal(9), rows.level).min().over(window)
+    rows = rows.mutate(innermost=measured)
+    rows = rows.filter(~(rows.guessed & (rows.level > 1) & (rows.innermost < rows.level)))
+    none = ibis.literal(0).cast(KWH)
+    levels = rows.group_by([*keys, "level"]).aggregate(
+        lo=ibis.ifelse(rows.hosts == 1, rows.lo, none).sum().cast(KWH), hi=rows.hi.sum().cast(KWH)
+    )
+    bounds = levels.group_by(keys).aggregate(lo=levels.lo.max(), hi=levels.hi.max())
+    return bounds.mutate(what=ibis.literal("machine"))
+
+
+def _machines_found(found: ir.Table) -> ir.Table:
+    return found.filter(found.device_kind.isin(_MACHINE_KINDS)).mutate(what=ibis.literal("machine"))
+
+
+def _apart(told: ir.Table, found: ir.Table) -> ir.Table:
+    """Keys whose found energy lies outside the bounds."""
+    none = ibis.literal(0).cast(KWH)
+    expected = told.select(*_KEYS, lo=told.lo.cast(KWH), hi=told.hi.cast(KWH), kwh=none)
+    actual = found.select(*_KEYS, lo=none, hi=none, kwh=found.energy_kwh.cast(KWH).fill_null(none))
+    rows = expected.union(actual)
+    sums = rows.group_by(_KEYS).aggregate(
+        lo=rows.lo.sum().cast(KWH), hi=rows.hi.sum().cast(KWH), kwh=rows.kwh.sum().cast(KWH)
+    )
+    gap = ibis.cases((sums.kwh > sums.hi, sums.kwh - sums.hi), (sums.kwh < sums.lo, sums.kwh - sums.lo), else_=none)
+    apart = sums.mutate(gap_kwh=gap.cast(KWH))
+    return apart.filter(apart.gap_kwh != 0).select(*_KEYS, "gap_kwh")

@@ -1,0 +1,83 @@
+"""Statements about meters: they hold what their devices report, and every one of them has devices.
+
+What belongs here: findings that a person must settle, from raw and staged rows alone. They withhold nothing: the
+energy is the best that is known, and the check says where it may be wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import ibis
+import ibis.expr.types as ir
+
+from energy_assets.contracts.conservation import NODE_NAMES, readings_told
+from energy_assets.contracts.proof import Proof
+
+KWH = "decimal(38, 9)"
+COMPONENTS = ["cpu", "dram", "gpu"]
+PLACE = ["day", "provider", "region"]
+MACHINE = [*PLACE, "node_id", "hour"]
+
+
+def overdrawn(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """Nodes and hours whose devices report more than the node's meter: the meter is wrong, or a device is.
+
+    Args:
+        staged: Rows of the contract `Energy`.
+        upstream: As `conservation.energy_not_conserved` takes it.
+
+    Returns:
+        day, provider, region, node_id, hour, node_kwh and inside_kwh.
+    """
+    told = readings_told(upstream)
+    meters = told.filter((told.device_kind == "node") & told.energy_kwh.notnull())
+    by_source = meters.group_by([*MACHINE, "table", "name"]).aggregate(kwh=meters.energy_kwh.sum().cast(KWH))
+    nodes = by_source.group_by(MACHINE).aggregate(node_kwh=by_source.kwh.max())
+    devices = staged.filter(staged.device_kind.isin(COMPONENTS))
+    inside = devices.group_by(MACHINE).aggregate(inside_kwh=devices.energy_kwh.sum().cast(KWH))
+    both = nodes.inner_join(inside, [nodes[key].identical_to(inside[key]) for key in MACHINE])
+    rows = both.select(*(nodes[key] for key in MACHINE), nodes.node_kwh, inside.inside_kwh)
+    return rows.filter(rows.inside_kwh > rows.node_kwh).order_by("node_id", "hour")
+
+
+def unmatched(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """Nodes of which only the meter or only devices were seen, in places that have both on that day.
+
+    Such a pair is one host under two names, counted twice, or a host without a meter. `nodes` in site.yaml says
+    which: `also` joins names, `metered: false` says that there is no meter.
+
+    Args:
+        staged: Rows of the contract `Energy`; only the raw readings matter.
+        upstream: As `conservation.energy_not_conserved` takes it.
+
+    Returns:
+        day, provider, region, node_id and `finding`: 'devices without a meter' or 'a meter without devices'.
+    """
+    rows = readings_told(upstream)
+    nodes = rows.group_by([*PLACE, "node_id"]).aggregate(
+        metered=(rows.device_kind == "node").any(), filled=rows.device_kind.isin(COMPONENTS).any()
+    )
+    window = ibis.window(group_by=PLACE)
+    nodes = nodes.mutate(both=nodes.metered.any().over(window) & nodes.filled.any().over(window))
+    names = upstream[NODE_NAMES]
+    excused = names.filter(names.unmetered).select(*PLACE, "node_id").distinct()
+    found = nodes.filter(nodes.both & (nodes.metered != nodes.filled))
+    found = found.anti_join(excused, [found[key].identical_to(excused[key]) for key in (*PLACE, "node_id")])
+    finding = ibis.ifelse(found.filled, "devices without a meter", "a meter without devices")
+    return found.select(*PLACE, "node_id", finding=finding).order_by([*PLACE, "node_id"])
+
+
+METERS_HOLD_DEVICES = Proof(
+    "meters_hold_devices",
+    "No node's devices report more energy than its own meter; where they do, the devices are believed.",
+    overdrawn,
+    blocking=False,
+)
+METERS_COVER_DEVICES = Proof(
+    "meters_cover_devices",
+    "In a place with node meters, every node with devices has a meter and every meter has devices. Where not, one "
+    "host may go by two names and count twice: say so under `nodes` in site.yaml (`also`, or `metered: false`).",
+    unmatched,
+    blocking=False,
+)

@@ -1,0 +1,126 @@
+"""From the outside: one thing under two names, one bill from two sources, and a company that only rents a cloud."""
+
+from __future__ import annotations
+
+import shutil
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from energy_assets.periods import DayRange
+from energy_assets.query import ask
+from energy_assets.running import Outcome, run_days
+from energy_assets.site import Site, load_site
+from energy_assets_tests.small_site import DAYS, SITE, write_csv, write_site
+
+DAY = DayRange(DAYS.first, DAYS.first)
+
+
+@pytest.fixture(autouse=True)
+def _own_dagster_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+
+
+def run(path: Path, days: DayRange = DAYS) -> tuple[Site, Outcome]:
+    site = load_site(path)
+    return site, run_days(site, days, lambda step: None)
+
+
+def one(site: Site, query: str) -> Any:
+    ((value,),) = ask(site, query)[1]
+    return value
+
+
+def test_one_bill_from_two_sources_counts_once_and_the_other_is_shown(tmp_path: Path) -> None:
+    second = '  - {name: payer, kind: focus_files, path: "again/*.csv"}\n'
+    path = write_site(tmp_path, text=SITE.replace("attribution:", second + "attribution:"))
+    shutil.copytree(tmp_path / "bills", tmp_path / "again")
+    # The same bill, written by another tool: the account in another case and with blanks.
+    for file in (tmp_path / "again").glob("*.csv"):
+        file.write_text(file.read_text().replace(",1,EUR", ", 1 ,EUR"))
+    site, outcome = run(path)
+    assert outcome.success, outcome.failures
+    assert one(site, "select sum(billed_cost) from cost") == 3 * Decimal("3.500000000000000001")
+    assert ask(site, "select distinct source from cost")[1] == [("bills",)]
+    assert one(site, "select sum(billed_cost) from raw_payer") == 3 * Decimal("3.500000000000000001"), "kept, as proof"
+    (warning,) = outcome.warnings
+    assert warning.startswith("unified/cost: bills_cross_check: 3 times, for example day 2024-05-30, provider aws")
+    assert "withheld_source payer" in warning
+
+
+def test_a_day_alone_and_a_range_decide_alike_who_has_the_bill(tmp_path: Path) -> None:
+    """The first source has only the first day of May; the whole month of May is its, and what it lacks is said."""
+    first = '  - {name: payer, kind: focus_files, path: "again/*.csv"}\n  - {name: bills,'
+    path = write_site(tmp_path, text=SITE.replace("  - {name: bills,", first))
+    (tmp_path / "again").mkdir()
+    shutil.copy(tmp_path / f"bills/{DAYS.first}.csv", tmp_path / "again")
+    site, outcome = run(path)
+    assert outcome.success, outcome.failures
+    query = "select day, source, sum(billed_cost) from cost group by all order by 1"
+    ranged = ask(site, query)[1]
+    assert [(str(day), source) for day, source, _ in ranged] == [("2024-05-30", "payer"), ("2024-06-01", "bills")]
+    assert any("bills_are_whole: 1 times" in warning for warning in outcome.warnings)
+    for day in DAYS:
+        assert run_days(site, DayRange(day, day), lambda step: None).success
+    assert ask(site, query)[1] == ranged
+
+
+TWO_NAMES = """
+organisation: {name: Two names, currency: EUR}
+start: 2024-05-30
+sources:
+  - {name: ipmi, kind: power_files, path: "ipmi/*.csv", node: node, max_gap_s: 900,
+     place: {provider: onprem, region: r1, zone: DE, pue: 1.25}}
+  - {name: dcgm, kind: power_files, path: "dcgm/*.csv", node: node, device: device, device_kind: gpu, max_gap_s: 900,
+     place: {provider: onprem, region: r1, zone: DE, pue: 1.25}}
+  - {name: grid, kind: intensity_files, path: "grid/*.csv"}
+"""
+
+
+def two_names(folder: Path, more: str = "") -> Path:
+    """A node of 10 kW that its meter knows by address, and its GPUs of 6 kW that know it by name."""
+    path = write_site(folder, text=TWO_NAMES + more)
+    times = [f"2024-05-30T{minute // 60:02}:{minute % 60:02}:00Z" for minute in range(0, 24 * 60, 15)]
+    write_csv(folder / "ipmi/a.csv", ["time", "node", "power_w"], ((at, "10.0.0.7:9290", 10_000) for at in times))
+    write_csv(
+        folder / "dcgm/a.csv",
+        ["time", "node", "device", "power_w"],
+        ((at, "GPU-A.cluster.local", "GPU-0", 6_000) for at in times),
+    )
+    return path
+
+
+def test_one_host_under_two_names_is_said_and_counts_once_when_the_site_file_joins_them(tmp_path: Path) -> None:
+    site, outcome = run(two_names(tmp_path), DAY)
+    assert one(site, "select sum(energy_kwh) from energy where hour = '2024-05-30 05:00'") == 16
+    assert any("meters_cover_devices: 2 times" in warning for warning in outcome.warnings)
+
+    site, outcome = run(two_names(tmp_path, 'nodes:\n  - {name: gpu-a, also: ["10.0.0.7"]}\n'), DAY)
+    assert outcome.success, outcome.failures
+    assert outcome.warnings == []
+    found = ask(
+        site,
+        "select node_id, device_kind, energy_kwh, uncertainty_pct from energy "
+        "where hour = '2024-05-30 05:00' order by device_kind",
+    )[1]
+    assert found == [("gpu-a", "gpu", 6, 5), ("gpu-a", "rest_of_node", 4, Decimal("7.906"))]
+
+
+CLOUD = """
+organisation: {name: Cloud only, currency: EUR}
+start: 2024-05-30
+sources:
+  - {name: meters, kind: power_files, path: "meters/*.csv", node: node, run: run, max_gap_s: 900,
+     place: {provider: aws, account_id: "1", region: eu-central-1}}
+  - {name: grid, kind: intensity_files, path: "grid/*.csv"}
+"""
+
+
+def test_a_company_with_a_cloud_alone_has_no_scope_2_and_its_region_gives_zone_and_pue(tmp_path: Path) -> None:
+    site, outcome = run(write_site(tmp_path, text=CLOUD), DAY)
+    assert outcome.success, outcome.failures
+    assert ask(site, "select distinct ghg_scope, zone, pue from emissions")[1] == [("scope3.1", "DE", Decimal("1.350"))]
+    grams = "select kpi, numerator > 0 from kpis_monthly where unit = 'gCO2e' and grain = 'total' order by 1"
+    assert ask(site, grams)[1] == [("scope31_g", True)]

@@ -1,0 +1,132 @@
+"""Publishing tells the truth: one materialization and one data version per partition; no neighbour is taken along."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import ibis.expr.types as ir
+import pytest
+
+from energy_assets.periods import DayRange
+from energy_assets.query import QueryError, ask
+from energy_assets.running import instance, run_days
+from energy_assets.site import Site, load_site
+from energy_assets.sources import registry
+from energy_assets.tables import SHARED, raw_table
+from energy_assets.unified import assets as unified_assets
+from energy_assets_tests.daily_readings import KIND
+from energy_assets_tests.small_site import DAYS, SmallRun
+
+MONTH = DayRange(date(2024, 5, 1), date(2024, 5, 31))
+SITE = """
+organisation: {name: Daily}
+start: 2024-05-01
+sources:
+  - {name: meters, kind: daily_readings, folder: in, token: "env:EA_SECRET", place: {region: r1, zone: DE, pue: 1.25}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_dagster_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+
+
+@pytest.fixture
+def month(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A site with a file for each of 31 days; every day is 1.5 kWh."""
+    monkeypatch.setitem(registry.KINDS, *next(iter(KIND.items())))
+    monkeypatch.setenv("EA_SECRET", "not shown")
+    monkeypatch.setattr("energy_assets.raw.assets.RETRY_WAIT_S", 0)
+    (tmp_path / "in").mkdir()
+    for day in MONTH:
+        (tmp_path / f"in/{day}.txt").write_text("1.5")
+    (tmp_path / "site.yaml").write_text(SITE)
+    return tmp_path
+
+
+def materializations(site: Site, assets: list[str]) -> dict[tuple[str, str], list[str]]:
+    """The data versions of every partition's materializations, newest first."""
+    found: dict[tuple[str, str], list[str]] = {}
+    with instance(site) as opened:
+        for name in assets:
+            key = dg.AssetKey(name.split("/"))
+            for record in opened.fetch_materializations(key, limit=1000).records:
+                event = record.event_log_entry.asset_materialization
+                assert event is not None
+                found.setdefault((name, str(event.partition)), []).append(event.tags["dagster/data_version"])
+    return found
+
+
+def table_names(site: Site) -> list[str]:
+    tables = [raw_table(source) for source in site.sources] + [t for t in SHARED if not t.feed or site.feeding(t.feed)]
+    return ["/".join(table.asset) for table in tables]
+
+
+def test_a_day_alone_and_in_a_range_has_the_same_data_version(small_run: SmallRun, tmp_path: Path) -> None:
+    ranged = materializations(small_run.site, table_names(small_run.site))
+    alone = SmallRun.of(tmp_path, DayRange(DAYS.last, DAYS.last))
+    single = materializations(alone.site, table_names(alone.site))
+    assert len(single) == len(table_names(alone.site))
+    for (name, partition), versions in single.items():
+        assert versions == ranged[name, partition][-1:], name
+
+
+def test_every_partition_has_a_version_of_its_own_and_an_equal_one_when_nothing_changed(small_run: SmallRun) -> None:
+    found = materializations(small_run.site, ["unified/energy"])
+    assert len({versions[-1] for versions in found.values()}) == len(DAYS)
+    assert all(len(set(versions)) == 1 for versions in found.values())
+
+
+@pytest.fixture
+def doubled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transform that counts every kWh of energy twice."""
+    right = unified_assets.energy
+
+    def wrong(*args: Any, **kwargs: Any) -> ir.Table:
+        rows = right(*args, **kwargs)
+        return rows.mutate(energy_kwh=(rows.energy_kwh * 2).cast("decimal(18, 9)"))
+
+    monkeypatch.setattr(unified_assets, "energy", wrong)
+
+
+@pytest.mark.usefixtures("doubled")
+def test_energy_doubled_by_the_transform_publishes_nothing(month: Path) -> None:
+    site = load_site(month / "site.yaml")
+    outcome = run_days(site, DayRange(MONTH.first, MONTH.first), lambda step: None)
+    assert not outcome.success
+    assert "conservation" in outcome.failures["unified/energy"]
+    with pytest.raises(QueryError):
+        ask(site, "select * from energy")
+    with instance(site) as opened:
+        assert opened.get_materialized_partitions(dg.AssetKey(["unified", "energy"])) == set()
+        check = dg.AssetCheckKey(dg.AssetKey(["unified", "energy"]), "conservation")
+        (last,) = opened.event_log_storage.get_asset_check_execution_history(check, 1)
+        assert last.status.value == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("text", "what"), [("many", "no number"), ("-7", "energy_kwh.greater_than_or_equal_to: 1 rows")]
+)
+def test_one_bad_day_in_31_keeps_no_other_from_the_kpis(month: Path, text: str, what: str) -> None:
+    bad = MONTH.first + timedelta(days=11)
+    (month / f"in/{bad}.txt").write_text(text)
+    site = load_site(month / "site.yaml")
+    outcome = run_days(site, MONTH, lambda step: None)
+    assert not outcome.success
+    assert what in outcome.failures["raw/meters"]
+    assert f"raw/meters: 1 of 31 days failed, 30 are published.\n{bad}: " in outcome.failures["raw/meters"]
+    good = {str(day) for day in MONTH if day != bad}
+    with instance(site) as opened:
+        for name in ("raw/meters", "unified/energy", "emissions/hourly", "kpi/daily"):
+            assert opened.get_materialized_partitions(dg.AssetKey(name.split("/"))) == good, name
+    days = ask(site, "select count(distinct day), sum(energy_kwh) from energy")[1]
+    assert days == [(30, Decimal("45.000000000"))]
+    assert ask(site, "select days from kpis_monthly where kpi = 'energy_kwh' and grain = 'total'")[1] == [(30,)]
+
+    (month / f"in/{bad}.txt").write_text("2.5")
+    assert run_days(site, DayRange(bad, bad), lambda step: None).success
+    assert ask(site, "select count(distinct day), sum(energy_kwh) from energy")[1] == [(31, Decimal("47.500000000"))]

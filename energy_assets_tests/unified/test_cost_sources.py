@@ -1,0 +1,173 @@
+"""One bill through two sources counts once, and what is withheld is shown."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pytest
+
+from energy_assets.contracts.audit import audit, conform
+from energy_assets.contracts.raw import Charges
+from energy_assets.contracts.tables import Cost
+from energy_assets.periods import DayRange
+from energy_assets.unified.cost import bills_held, cost, cross_check, deciding_days, owners
+from energy_assets_tests.rows import rows_of, table
+
+CON = ibis.duckdb.connect(threads=1)
+OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
+Line = dict[str, Any]
+
+
+def line(day: date = date(2026, 10, 5), **changed: Any) -> Line:
+    return {"day": day, "billing_period": OCTOBER, "billing_account_id": "111111111111", **changed}
+
+
+def charges(**sources: list[Line]) -> dict[str, ir.Table]:
+    return {name: table(Charges, rows) for name, rows in sources.items()}
+
+
+def counted(**sources: list[Line]) -> list[tuple[str, date]]:
+    """Source and day of every line that counts."""
+    made = conform(cost(charges(**sources), []), Cost)
+    audit(made, Cost)
+    return sorted((row["source"], row["day"]) for row in rows_of(CON, made))
+
+
+def names(**sources: list[Line]) -> list[str]:
+    return [source for source, _ in counted(**sources)]
+
+
+def test_one_bill_in_two_sources_counts_once_and_the_first_of_the_site_file_wins() -> None:
+    assert names(zulu=[line(), line()], alpha=[line(), line()]) == ["zulu", "zulu"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"provider": "gcp"},
+        {"billing_account_id": "111111111112"},
+        {"billing_account_id": None},
+        {"billing_period": NOVEMBER},
+    ],
+)
+def test_another_provider_account_or_period_is_another_bill(other: Line) -> None:
+    assert names(one=[line()], two=[line(**other)]) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ({"billing_account_id": "01AB-C"}, {"billing_account_id": " 01ab-c\t"}),
+        ({"billing_account_id": "012345678901"}, {"billing_account_id": "12345678901"}),
+        ({"billing_account_id": None}, {"billing_account_id": None}),
+        ({"billing_account_id": None}, {"billing_account_id": " "}),
+    ],
+)
+def test_an_account_is_the_same_however_it_is_written(ours: Line, theirs: Line) -> None:
+    assert names(one=[line(**ours)], two=[line(**theirs)]) == ["one"]
+    assert names(one=[line(**theirs)], two=[line(**ours)]) == ["one"]
+
+
+def test_only_aws_account_numbers_get_their_zeros_back() -> None:
+    ours, theirs = {"billing_account_id": "042"}, {"billing_account_id": "42"}
+    assert names(one=[line(provider="acme", **ours)], two=[line(provider="acme", **theirs)]) == ["one", "two"]
+
+
+def test_each_bill_has_its_own_winner_and_three_sources_count_once() -> None:
+    later = line(date(2026, 11, 2), billing_period=NOVEMBER)
+    found = counted(one=[line()], two=[line(), later], three=[line(), later])
+    assert found == [("one", date(2026, 10, 5)), ("two", date(2026, 11, 2))]
+
+
+def test_a_partial_first_source_wins_the_whole_period_on_every_day() -> None:
+    """What it lacks is not filled up: two deliveries of one bill need not have the same lines on the same days."""
+    rest = [line(date(2026, 10, day)) for day in (5, 6, 7)]
+    assert counted(one=[line()], two=rest) == [("one", date(2026, 10, 5))]
+
+
+def test_a_day_alone_decides_as_a_range_does() -> None:
+    day = date(2026, 10, 7)
+    whole = charges(one=[line()], two=[line(), line(day)])
+    alone = {name: rows.filter(rows.day == day) for name, rows in whole.items()}
+    owned = owners(bills_held(whole))
+    assert rows_of(CON, cost(alone, [], owned)) == []
+    assert len(rows_of(CON, cost(whole, [], owned))) == 1
+
+
+@pytest.mark.parametrize(
+    ("day", "wins"),
+    [
+        (date(2026, 9, 27), False),
+        (date(2026, 9, 28), True),
+        (date(2026, 10, 31), True),
+        (date(2026, 11, 1), False),
+    ],
+)
+def test_lines_from_three_days_before_a_period_to_its_last_day_decide(day: date, wins: bool) -> None:
+    """A correction alone does not win a bill that another source has; it is withheld with the rest."""
+    found = counted(one=[line(day)], two=[line()])
+    assert found == ([("one", day)] if wins else [("two", date(2026, 10, 5))])
+
+
+def test_corrections_that_only_two_later_sources_have_count_once() -> None:
+    day = date(2026, 7, 5)
+    assert counted(one=[], two=[line(day)], three=[line(day)]) == [("two", day)]
+    assert counted(one=[line()], two=[line(day)], three=[line(day)]) == [("one", date(2026, 10, 5))]
+
+
+def test_the_days_that_decide_depend_on_the_periods_alone() -> None:
+    october = DayRange(date(2026, 9, 28), date(2026, 10, 31))
+    assert deciding_days([OCTOBER]) == [october]
+    assert deciding_days([OCTOBER, NOVEMBER, OCTOBER]) == [DayRange(date(2026, 9, 28), date(2026, 12, 1))]
+    assert deciding_days([date(2026, 2, 1), OCTOBER]) == [DayRange(date(2026, 1, 29), date(2026, 3, 3)), october]
+    assert deciding_days([date(2026, 10, 15)]) == [DayRange(date(2026, 10, 12), date(2026, 11, 14))]
+    assert deciding_days([]) == []
+
+
+def test_the_cross_check_shows_both_sides_by_day_and_the_days_the_winner_lacks() -> None:
+    five, six, seven = (date(2026, 10, day) for day in (5, 6, 7))
+    spelled = {"billing_account_id": "AB-1"}
+    sources = charges(
+        one=[line(**spelled), line(**spelled), line(six, **spelled)],
+        two=[
+            line(billing_account_id=" ab-1", billed_cost=Decimal("2.5")),
+            line(seven, **spelled),
+            line(seven, billing_currency="USD", **spelled),
+            line(provider="gcp"),
+        ],
+    )
+    found = rows_of(CON, cross_check(sources, owners(bills_held(sources))))
+    assert {(r["provider"], r["billing_account_id"], r["billing_period"]) for r in found} == {("aws", "ab-1", OCTOBER)}
+    assert {(r["source"], r["withheld_source"]) for r in found} == {("one", "two")}
+    assert sorted(
+        (r["day"], r["billing_currency"], r["rows"], r["billed_cost"], r["withheld_rows"], r["withheld_billed_cost"])
+        for r in found
+    ) == [
+        (five, "EUR", 2, Decimal(2), 1, Decimal("2.5")),
+        (six, "EUR", 1, Decimal(1), 0, Decimal(0)),
+        (seven, "EUR", 0, Decimal(0), 1, Decimal(1)),
+        (seven, "USD", 0, Decimal(0), 1, Decimal(1)),
+    ]
+
+
+def test_the_cross_check_names_every_withheld_source_and_none_where_nothing_is() -> None:
+    sources = charges(one=[line(billing_account_id=None)], two=[line(billing_account_id=None)], three=[line()])
+    found = rows_of(CON, cross_check(sources, owners(bills_held(sources))))
+    assert [(r["billing_account_id"], r["withheld_source"], r["rows"], r["withheld_rows"]) for r in found] == [
+        (None, "two", 1, 1)
+    ]
+    alone = charges(one=[line()])
+    assert rows_of(CON, cross_check(alone, owners(bills_held(alone)))) == []
+
+
+def test_a_rule_may_match_the_zone_a_place_gives() -> None:
+    from energy_assets.site import Rule
+
+    rule = Rule.model_validate({"match": {"zone": "DE"}, "project": "german"})
+    made = cost(charges(one=[line()]), [rule], place=lambda rows: rows.mutate(zone=ibis.literal("DE")))
+    (row,) = rows_of(CON, made)
+    assert (row["zone"], row["project"]) == ("DE", "german")
