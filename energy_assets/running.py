@@ -17,9 +17,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import dagster as dg
-from dagster._core.errors import DagsterExecutionInterruptedError
 from filelock import FileLock
 
+from energy_assets.dagster_internals import DagsterExecutionInterruptedError
 from energy_assets.definitions import build_defs
 from energy_assets.materialize import FAILED_PARTITIONS, PARTITION_ROWS
 from energy_assets.operations.checks import arrival, arrival_keys

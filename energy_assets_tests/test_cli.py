@@ -57,7 +57,10 @@ def test_sql_finds_the_site_in_the_environment(small_run: SmallRun, monkeypatch:
 def test_a_wrong_query_is_answered_with_the_tables_there_are(small_run: SmallRun, query: str) -> None:
     result = call("sql", "--site", small_run.path, query)
     assert result.exit_code == 2
-    assert "Tables: energy, cost, grid_intensity, emissions, kpis_daily, kpis_monthly, raw_meters" in result.stderr
+    assert (
+        "Tables: energy, cost, grid_intensity, emissions, emissions_market, kpis_daily, kpis_monthly, raw_meters"
+        in result.stderr
+    )
     assert result.stdout == ""
 
 

@@ -19,7 +19,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import ibis
 from pydantic import Field, field_validator, model_validator
 
-from energy_assets.contracts.raw import EnergyReadings
+from energy_assets.contracts.raw import PLACE_COLUMNS, EnergyReadings
 from energy_assets.landing import Fetched, Held, Landed
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import Feed, Finding, Incomplete, Parsed, PlacedSource, StepContext, Strict, Unit
@@ -304,7 +304,7 @@ class PowerFiles(PlacedSource):
             ),
             raw_sha256=t.origin,
         )
-        return rows.select(*(name for name in EnergyReadings.to_schema().columns if name in rows.columns))
+        return rows.select(*(name for name in EnergyReadings.to_schema().columns if name not in PLACE_COLUMNS))
 
     def _check_windows(
         self,
