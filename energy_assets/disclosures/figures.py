@@ -118,7 +118,7 @@ class Input:
     factor: str = "1"
 
     def to_json(self) -> dict[str, Any]:
-        """All of it; the base rows only where they are known."""
+        """Role, value, selection; the base rows and their factor only where they are known."""
         content: dict[str, Any] = {"role": self.role, "value": self.value, "selection": self.selection.to_json()}
         if self.base:
             content |= {"base": self.base.to_json(), "factor": self.factor}
