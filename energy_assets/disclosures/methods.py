@@ -45,6 +45,9 @@ def _sum(table: str, column: str, *filters: Filter, factor: str | None = "1") ->
 
 _IT = _sum("emissions", "energy_kwh")
 _FACILITY = _sum("emissions", "facility_kwh")
+_OWN = Filter("ghg_scope", "=", "scope2")
+_BOUGHT = Filter("ghg_scope", "=", "scope3.1")
+_LEASED = Filter("ghg_scope", "=", "scope3.8")
 _INFERENCE = Filter("workload_type", "=", "inference")
 _WITH_LOCATION = Filter("location_g", "is not null")
 _SERVED = _sum("emissions", "facility_kwh", _INFERENCE, factor=None)
@@ -86,26 +89,34 @@ QUANTITIES: dict[str, Quantity] = {
         "counters: last minus first value of each hour; gauges: time-weighted mean × hours; summed",
         _IT,
     ),
-    "location_g": Quantity(
-        "Scope 2 emissions, location-based",
-        "mass",
-        "M-LOCATION",
-        "sum of (facility energy × intensity of the same hour and zone)",
-        _sum("emissions", "location_g"),
+    "scope2_location_g": Quantity(
+        "Scope 2 emissions, location-based", "mass", "M-SCOPE2",
+        "sum of (facility energy × intensity of the same hour and zone) over own machines",
+        _sum("emissions", "location_g", _OWN),
     ),
-    "upstream_g": Quantity(
-        "Scope 3.3 emissions, upstream",
-        "mass",
-        "M-UPSTREAM",
-        "sum of (facility energy × (life-cycle − direct intensity) of the same hour and zone)",
-        _sum("emissions", "upstream_g"),
+    "scope33_upstream_g": Quantity(
+        "Scope 3.3 emissions, upstream of electricity", "mass", "M-SCOPE33",
+        "sum of (facility energy × (life-cycle − direct intensity) of the same hour and zone) over own machines",
+        _sum("emissions", "upstream_g", _OWN),
     ),
-    "lifecycle_g": Quantity(
-        "Life-cycle emissions of electricity",
-        "mass",
-        "M-LIFECYCLE",
-        "sum of (facility energy × life-cycle intensity of the same hour and zone)",
-        _sum("emissions", "lifecycle_g"),
+    "scope32_embodied_g": Quantity(
+        "Scope 3.2 emissions, embodied in hardware", "mass", "M-SCOPE32",
+        "sum of the embodied emissions of the hours of own machines", _sum("emissions", "embodied_g", _OWN),
+    ),
+    "scope31_g": Quantity(
+        "Scope 3.1 emissions, bought services", "mass", "M-SCOPE31",
+        "sum of location-based, upstream and, where known, embodied emissions of bought services",
+        _sum("emissions", "location_g", _BOUGHT, factor=None),
+    ),
+    "scope38_location_g": Quantity(
+        "Scope 3.8 emissions, leased machines, location-based", "mass", "M-SCOPE38",
+        "sum of (facility energy × intensity of the same hour and zone) over leased machines",
+        _sum("emissions", "location_g", _LEASED),
+    ),
+    "scope38_upstream_g": Quantity(
+        "Scope 3.8 emissions, upstream of leased machines", "mass", "M-SCOPE38-UP",
+        "sum of (facility energy × (life-cycle − direct intensity) of the same hour and zone) over leased machines",
+        _sum("emissions", "upstream_g", _LEASED),
     ),
     "requests": Quantity(
         "Requests answered", "count", "M-ACTIVITY", "serving counters, resets handled; summed",
@@ -199,6 +210,7 @@ REPORT_METHODS = {
     "M-SITE": "stated in the site file",
     "M-LIMIT": "limit of a plausibility gate",
     "M-CALENDAR": "days of the calendar",
+    "M-RECONCILE": "sum of the figures named; a check, no scope",
     "M-REST": "total − the parts shown",
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,9 @@ class Node:
 
 
 def rows_reader(tables: Mapping[str, ir.Table]) -> ReadRows:
-    """A `read_rows` on ibis tables; every sum is made by the engine."""
+    """A `read_rows` on ibis tables; every sum is made by the engine, and the same question asked once."""
 
+    @cache
     def read_rows(read: Read) -> list[dict[str, Any]]:
         selection = read.selection
         table = reading.restricted(tables[selection.table], selection)
@@ -149,15 +151,15 @@ class _Walk:
     def _input(self, item: Input, figure: Figure) -> Node:
         if item.base is None or item.base == item.selection:
             return self._rows(item, item.selection)
-        found = self.read_rows(Read(item.selection, limit=2))
-        stored = [row[item.role] for row in found]
+        found = self.read_rows(Read(item.selection))
+        stored = [row[item.role] for row in found if row[item.role] is not None]
         facts = [("query", item.selection.sql()), ("rows", str(len(found)))]
         verdict = ""
         if item.value is not None:
-            verdict = _verdict(stored[0] if len(stored) == 1 else None, Decimal(item.value))
+            verdict = _verdict(sum(stored, Decimal(0)) if stored else None, Decimal(item.value))
             facts.append(("stored", item.value))
         below = self._rows(item, item.base)
-        title = f"KPI row of {item.selection.table}, {item.role}"
+        title = f"KPI {'row' if len(found) == 1 else 'rows'} of {item.selection.table}, {item.role}"
         return Node("kpi", title, tuple(facts), verdict, (below,))
 
     def _rows(self, item: Input, base: Selection) -> Node:
@@ -175,7 +177,7 @@ class _Walk:
             facts.append(("expected", item.value))
         elif item.value is not None:
             facts.append(("sum of these rows", "no rows" if total is None else plain(total)))
-            facts.append(("note", "the KPI adds their share of idle energy, so it is more than this sum"))
+            facts.append(("note", "the KPI is more than this sum; its method says what it adds"))
         title = f"Rows of {base.table}" + (f", {base.column}" if base.column else "")
         children = [_group(columns, row, base) for row in groups[:LISTED]]
         children += _more(len(groups) - LISTED, "groups")
