@@ -38,7 +38,10 @@ QUOTIENT = Decimal("1e-12")
 DAILY_GRAINS = ("total", "workload_type")
 KpiKey = tuple[str, str, str, str]
 #: The figures whose size decides the unit that all quantities of a kind are printed in.
-SCALE_FROM = {"energy": ("facility_kwh", "energy_kwh"), "mass": ("lifecycle_g", "location_g")}
+SCALE_FROM = {
+    "energy": ("facility_kwh", "energy_kwh"),
+    "mass": ("scope2_location_g", "scope31_g", "scope38_location_g"),
+}
 NO_ROW = "no row of this indicator for the month: nothing was measured that it could be made of"
 
 
@@ -390,7 +393,7 @@ def _inputs(name: str, quantity: Quantity, row: Mapping[str, Any] | None, cut: C
         base = ingredient.rows.where(*cut.base_filters()) if ingredient else None
         if base and base.table == "cost" and unit:
             base = base.where(Filter("billing_currency", "=", unit.split(" ")[0]))
-        factor = (ingredient.factor or "") if ingredient else ""
+        factor = (quantity.evidence_factor(ingredient) or "") if ingredient else ""
         selection = Selection(cut.table, role, tuple(filters))
         found.append(Input(role, None if exact is None else plain(exact), selection, base, factor))
     return tuple(found)

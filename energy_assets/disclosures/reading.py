@@ -13,9 +13,8 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from energy_assets.disclosures.figures import Filter, Selection
+from energy_assets.kpis.ingredients import UNKNOWN, Selection
 
-UNKNOWN = "unknown"
 NOT_FILLED = ("market_g", "embodied_g", "water_onsite_l", "water_offsite_l")
 
 
@@ -28,23 +27,8 @@ def rows(expression: ir.Table) -> list[dict[str, Any]]:
 def restricted(table: ir.Table, selection: Selection) -> ir.Table:
     """The rows of `table` that `selection` means."""
     for item in selection.filters:
-        table = table.filter(_condition(table[item.column], item))
+        table = table.filter(item.of(table[item.column]))
     return table
-
-
-def _condition(column: ir.Column, item: Filter) -> ir.BooleanValue:
-    text = column.cast("string")
-    if item.op == "hour of day":
-        return column.hour() == int(str(item.value))
-    if isinstance(item.value, tuple):
-        return text.between(*item.value) if item.op == "between" else text.isin(item.value)
-    return {
-        "is null": column.isnull(),
-        "is not null": column.notnull(),
-        "unknown": text.fill_null(UNKNOWN) == UNKNOWN,
-        "!=": text != item.value,
-        "=": text == item.value,
-    }[item.op]
 
 
 @dataclass(frozen=True)

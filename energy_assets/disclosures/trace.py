@@ -92,7 +92,7 @@ def rows_reader(tables: Mapping[str, ir.Table]) -> ReadRows:
             ordered = table.order_by([c for c in table.columns if not table[c].type().is_nested()])
             return reading.rows(ordered.limit(read.limit) if read.limit else ordered)
         total = (
-            table[selection.column].sum() if selection.column and selection.aggregate != "distinct" else table.count()
+            selection.value(table).sum() if selection.column and selection.aggregate != "distinct" else table.count()
         )
         grouped = table.group_by(list(read.group_by)).aggregate(rows=table.count(), total=total)
         grouped = grouped.order_by([ibis.desc("total"), *read.group_by])
@@ -175,7 +175,7 @@ class _Walk:
             facts.append(("expected", item.value))
         elif item.value is not None:
             facts.append(("sum of these rows", "no rows" if total is None else plain(total)))
-            facts.append(("note", "the KPI adds their share of idle energy, so it is more than this sum"))
+            facts.append(("note", "the KPI is not one sum of these rows: its formula says what is added and left out"))
         title = f"Rows of {base.table}" + (f", {base.column}" if base.column else "")
         children = [_group(columns, row, base) for row in groups[:LISTED]]
         children += _more(len(groups) - LISTED, "groups")
@@ -188,7 +188,7 @@ class _Walk:
 
     def _factors(self, base: Selection) -> list[Node]:
         """Grid factors of emissions rows, each with its own raw objects."""
-        if base.table != "emissions" or base.column not in {"location_g", "upstream_g", "lifecycle_g"}:
+        if base.table != "emissions" or not {"location_g", "upstream_g", "lifecycle_g"} & set(base.columns):
             return []
         found = self.read_rows(Read(base, ("factor_id", "factor_resolution", "factor_tier")))
         days = tuple(f for f in base.filters if f.column == "day")
