@@ -23,9 +23,7 @@ from energy_assets.disclosures.figures import (
     NOT_MEASURED,
     Figure,
     FigureBook,
-    Filter,
     Input,
-    Selection,
     bounds,
     canonical,
     display_of,
@@ -35,6 +33,8 @@ from energy_assets.disclosures.inputs import ReportInputs
 from energy_assets.disclosures.methods import QUANTITIES, Quantity, printed_unit
 from energy_assets.disclosures.rounding import EXACT, Scale, foot, scale_for
 from energy_assets.disclosures.text import visible
+from energy_assets.kpis.ingredients import UNKNOWN, Filter, Selection
+from energy_assets.kpis.periods import over_months
 from energy_assets.periods import DayRange, Month
 
 #: Quotients keep this many decimals; divided and rounded once, here.
@@ -93,7 +93,7 @@ class Cut:
         """Conditions on the lake rows below the KPI row."""
         filters = [Filter("day", "between", self.period)]
         if not self.is_total:
-            unknown = self.raw == reading.UNKNOWN
+            unknown = self.raw == UNKNOWN
             filters.append(Filter(self.grain, "unknown") if unknown else Filter(self.grain, "=", self.raw))
         return filters
 
@@ -132,10 +132,10 @@ class FigureFactory:
         days = inputs.period.days
         self.period = (days.first.isoformat(), days.last.isoformat())
         currency = inputs.organisation.currency
-        rows = reading.rows(reading.over_months(inputs.tables["kpis_monthly"]))
+        rows = reading.rows(over_months(inputs.tables["kpis_monthly"]))
         self.other_currencies = sorted({r["unit"] for r in rows if r["kpi"] == "billed_cost" and r["unit"] != currency})
         self.rows = _index(rows, lambda row: "", currency)
-        before = [] if inputs.previous is None else reading.rows(reading.over_months(inputs.previous))
+        before = [] if inputs.previous is None else reading.rows(over_months(inputs.previous))
         self.previous = _index(before, lambda row: "", currency)
         self._footed: set[str] = set()
         self._scopes: dict[str | None, Mapping[str, set[str]]] = {}
@@ -191,7 +191,7 @@ class FigureFactory:
             for (_, name, grain_, member), row in self.rows.items()
             if name == kpi and grain_ == grain
         ]
-        ordered = sorted(found, key=lambda pair: (pair[1] == reading.UNKNOWN, -pair[0], pair[1]))
+        ordered = sorted(found, key=lambda pair: (pair[1] == UNKNOWN, -pair[0], pair[1]))
         return [Member(grain, member) for _, member in ordered]
 
     def kpi(self, name: str, member: Member | None = None, *, step: DayRange | None = None) -> Figure:
@@ -471,7 +471,7 @@ def _label(quantity: Quantity, cut: Cut) -> str:
     """What it is, of which part, in which step."""
     parts = [quantity.label]
     if not cut.is_total:
-        parts.append("not attributed" if cut.raw == reading.UNKNOWN else visible(cut.raw))
+        parts.append("not attributed" if cut.raw == UNKNOWN else visible(cut.raw))
     if cut.step:
         parts.append(cut.period[0] if cut.table == "kpis_daily" else cut.period[0][:7])
     return " · ".join(parts)
@@ -489,7 +489,7 @@ def _inputs(name: str, quantity: Quantity, row: Mapping[str, Any] | None, cut: C
         base = ingredient.rows.where(*cut.base_filters()) if ingredient else None
         if base and base.table == "cost" and unit:
             base = base.where(Filter("billing_currency", "=", unit.split(" ")[0]))
-        factor = (ingredient.factor or "") if ingredient else ""
+        factor = (quantity.evidence_factor(ingredient) or "") if ingredient else ""
         selection = Selection(cut.table, role, tuple(filters))
         found.append(Input(role, None if exact is None else plain(exact), selection, base, factor))
     return tuple(found)

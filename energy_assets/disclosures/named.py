@@ -9,9 +9,10 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from energy_assets.disclosures.figure_factory import FigureFactory
-from energy_assets.disclosures.figures import Figure, Filter, Selection
+from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.methods import QUANTITIES
 from energy_assets.disclosures.rounding import Scale
+from energy_assets.kpis.ingredients import Filter, Selection
 
 DAYS = Scale("days", 0, 0)
 NO_PUE = "part of the IT energy has no PUE, so facility and IT energy are not of the same equipment"

@@ -15,10 +15,8 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from energy_assets.contracts.tables import KPI_DIMENSIONS
-from energy_assets.disclosures.figures import Filter, Selection
+from energy_assets.kpis.ingredients import UNKNOWN, Selection
 
-UNKNOWN = "unknown"
 NOT_FILLED = ("market_g", "embodied_g", "water_onsite_l", "water_offsite_l")
 #: What sections tell rows of `emissions` apart by.
 ALIKE = (
@@ -38,23 +36,8 @@ def rows(expression: ir.Table) -> list[dict[str, Any]]:
 def restricted(table: ir.Table, selection: Selection) -> ir.Table:
     """The rows of `table` that `selection` means."""
     for item in selection.filters:
-        table = table.filter(_condition(table[item.column], item))
+        table = table.filter(item.of(table[item.column]))
     return table
-
-
-def _condition(column: ir.Column, item: Filter) -> ir.BooleanValue:
-    text = column.cast("string")
-    if item.op == "hour of day":
-        return column.hour() == int(str(item.value))
-    if isinstance(item.value, tuple):
-        return text.between(*item.value) if item.op == "between" else text.isin(item.value)
-    return {
-        "is null": column.isnull(),
-        "is not null": column.notnull(),
-        "unknown": text.fill_null(UNKNOWN) == UNKNOWN,
-        "!=": text != item.value,
-        "=": text == item.value,
-    }[item.op]
 
 
 @dataclass(frozen=True)
@@ -63,39 +46,6 @@ class Basis:
 
     factor_ids: tuple[str, ...]
     tiers: Mapping[str, Decimal]
-
-
-def over_months(months: ir.Table) -> ir.Table:
-    """KPIs of a period from those of its months: exact numerators and denominators added, divided by the reader.
-
-    Args:
-        months: Rows of `kpis_monthly`, of one month or of several.
-
-    Returns:
-        One row per KPI, unit, grain and member. The interval is the mean of the months' intervals weighted by the
-        numerator, because one meter's error stays the same from month to month; it is unknown where one of them
-        is. Coverage is the mean weighted by the days that have data; `days` counts them.
-    """
-    key = ["kpi", "unit", "grain", *KPI_DIMENSIONS]
-    known = months.uncertainty_pct.notnull() | (months.numerator == 0)
-    half_width = (months.numerator.cast("decimal(29, 6)") * months.uncertainty_pct).cast("decimal(38, 9)")
-    days = months.days.cast("float64")
-    sums = months.group_by(key).aggregate(
-        numerator=months.numerator.sum(),
-        denominator=months.denominator.sum(),
-        observed=(months.coverage.cast("float64") * days).sum(),
-        half_width=half_width.sum().cast("float64"),
-        certain=known.all(),
-        days=months.days.sum(),
-        alone=months.count() == 1,
-        its_interval=months.uncertainty_pct.max(),
-    )
-    interval = (sums.half_width / sums.numerator.cast("float64").nullif(0.0)).round(3).cast("decimal(6, 3)")
-    interval = ibis.ifelse(sums.certain, interval, ibis.null("decimal(6, 3)"))
-    return sums.mutate(
-        coverage=(sums.observed / sums.days.cast("float64").nullif(0.0)).round(6).cast("decimal(9, 6)"),
-        uncertainty_pct=ibis.ifelse(sums.alone, sums.its_interval, interval),
-    ).drop("observed", "half_width", "certain", "alone", "its_interval")
 
 
 def days_with_data(daily: ir.Table) -> list[date]:

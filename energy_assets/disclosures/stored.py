@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from energy_assets.disclosures.figures import Display, Figure, FigureBook, Filter, Input, Selection
+from energy_assets.disclosures.figures import Display, Figure, FigureBook, Input
 from energy_assets.disclosures.shelf import heal
+from energy_assets.kpis.ingredients import Filter, Selection
 from energy_assets.periods import Period
 
 

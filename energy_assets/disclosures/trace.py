@@ -22,11 +22,12 @@ from rich.tree import Tree
 from energy_assets.disclosures import reading
 from energy_assets.disclosures.document import Document
 from energy_assets.disclosures.figure_factory import QUOTIENT, compute
-from energy_assets.disclosures.figures import Figure, FigureBook, Filter, Input, Selection, plain
+from energy_assets.disclosures.figures import Figure, FigureBook, Input, plain
 from energy_assets.disclosures.places import reports_folder
 from energy_assets.disclosures.rounding import EXACT
 from energy_assets.disclosures.text import visible
 from energy_assets.disclosures.xhtml import page_fonts
+from energy_assets.kpis.ingredients import Filter, Selection
 
 EQUAL, DIFFERS = "equal", "differs"
 #: Groups, objects and receipts listed at one node; the number of what is left out is said.
@@ -94,7 +95,7 @@ def rows_reader(tables: Mapping[str, ir.Table]) -> ReadRows:
             ordered = table.order_by([c for c in table.columns if not table[c].type().is_nested()])
             return reading.rows(ordered.limit(read.limit) if read.limit else ordered)
         total = (
-            table[selection.column].sum() if selection.column and selection.aggregate != "distinct" else table.count()
+            selection.value(table).sum() if selection.column and selection.aggregate != "distinct" else table.count()
         )
         grouped = table.group_by(list(read.group_by)).aggregate(rows=table.count(), total=total)
         grouped = grouped.order_by([ibis.desc("total"), *read.group_by])
@@ -177,7 +178,7 @@ class _Walk:
             facts.append(("expected", item.value))
         elif item.value is not None:
             facts.append(("sum of these rows", "no rows" if total is None else plain(total)))
-            facts.append(("note", "the KPI is more than this sum; its method says what it adds"))
+            facts.append(("note", "the KPI is not one sum of these rows: its formula says what is added and left out"))
         title = f"Rows of {base.table}" + (f", {base.column}" if base.column else "")
         children = [_group(columns, row, base) for row in groups[:LISTED]]
         children += _more(len(groups) - LISTED, "groups")
@@ -190,7 +191,7 @@ class _Walk:
 
     def _factors(self, base: Selection) -> list[Node]:
         """Grid factors of emissions rows, each with its own raw objects."""
-        if base.table != "emissions" or base.column not in {"location_g", "upstream_g", "lifecycle_g"}:
+        if base.table != "emissions" or not {"location_g", "upstream_g", "lifecycle_g"} & set(base.columns):
             return []
         found = self.read_rows(Read(base, ("factor_id", "factor_resolution", "factor_tier")))
         days = tuple(f for f in base.filters if f.column == "day")

@@ -11,11 +11,12 @@ from decimal import Decimal
 
 from energy_assets.disclosures import reading
 from energy_assets.disclosures.figure_factory import QUOTIENT, FigureFactory
-from energy_assets.disclosures.figures import Figure, Filter, Selection
+from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.profile import Emission
 from energy_assets.disclosures.rounding import EXACT, Scale
 from energy_assets.disclosures.sections.common import Context
 from energy_assets.disclosures.text import visible
+from energy_assets.kpis.ingredients import UNKNOWN, Filter, Selection
 from energy_assets.periods import DayRange
 
 #: Name of these figures among what sections share.
@@ -82,7 +83,7 @@ def _breakdown(context: Context) -> Breakdown:
         "energy_by_step": factory.foot(context.figure("energy_kwh"), list(energy_by_step.values())),
         **{name: factory.foot(factory.kpi(name), list(figures.values())) for name, figures in by_step.items()},
     }
-    zones = [row for row in reading.zones(factory.condensed) if row["zone"] != reading.UNKNOWN]
+    zones = [row for row in reading.zones(factory.condensed) if row["zone"] != UNKNOWN]
     by_use = sorted(zones, key=lambda row: -(row["facility_kwh"] or Decimal(0)))
     return Breakdown(
         workloads=workloads,

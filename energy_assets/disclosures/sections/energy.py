@@ -8,13 +8,14 @@ from typing import Any
 from energy_assets.disclosures import reading
 from energy_assets.disclosures.document import Block, Chart, Column, Runs, Section, charts, heading, number, table
 from energy_assets.disclosures.figure_factory import FigureFactory, Member
-from energy_assets.disclosures.figures import Figure, Filter, Selection
+from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.methods import WORKLOADS
 from energy_assets.disclosures.sections.breakdown import INTENSITY, Breakdown, breakdown
 from energy_assets.disclosures.sections.charting import cell, labelled, plot, step_names, step_table, steps_alt, totals
 from energy_assets.disclosures.sections.common import Context, largest, smallest, steps_words
 from energy_assets.disclosures.sections.scopes import by_scope, emissions_chart
 from energy_assets.disclosures.text import printable, visible
+from energy_assets.kpis.ingredients import UNKNOWN, Filter, Selection
 
 NO_NAME = {"model_id": "No model named", "project": "Not attributed", "zone": "No zone known"}
 COLOURS = {
@@ -242,7 +243,7 @@ def _member_table(context: Context, figures: Mapping[str, Figure], grain: str, t
 
 
 def _row_name(member: Member) -> str:
-    if member.raw == reading.UNKNOWN:
+    if member.raw == UNKNOWN:
         return NO_NAME[member.grain]
     return member.shown or "All others"
 

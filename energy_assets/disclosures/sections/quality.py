@@ -24,13 +24,14 @@ from energy_assets.disclosures.document import (
     paragraph,
     table,
 )
-from energy_assets.disclosures.figures import Figure, Filter, Selection
-from energy_assets.disclosures.methods import RUNG_NAMES, TIER_NAMES
+from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.profile import Gate
 from energy_assets.disclosures.rounding import Scale
 from energy_assets.disclosures.sections.charting import labelled, plot, step_names, step_table, steps_alt, totals
 from energy_assets.disclosures.sections.common import Context, largest, steps_words
 from energy_assets.disclosures.text import visible
+from energy_assets.kpis.indicators import RUNG_NAMES, TIER_NAMES
+from energy_assets.kpis.ingredients import Filter, Selection
 from energy_assets.periods import DayRange
 
 WATTS = Scale("W", 0, 0)

@@ -19,10 +19,11 @@ from energy_assets.disclosures.document import (
     paragraph,
     table,
 )
-from energy_assets.disclosures.figures import NONE, Figure, Filter, Selection
+from energy_assets.disclosures.figures import NONE, Figure
 from energy_assets.disclosures.sections.breakdown import breakdown
 from energy_assets.disclosures.sections.charting import labelled, plot, step_names, step_table, steps_alt, totals
 from energy_assets.disclosures.sections.common import Context
+from energy_assets.kpis.ingredients import Filter, Selection
 
 #: Columns of `emissions` that the figures of all scopes are made from.
 GRAMS = {"location_g": "location-based", "upstream_g": "upstream", "embodied_g": "embodied"}
