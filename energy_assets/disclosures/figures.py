@@ -14,7 +14,8 @@ from decimal import Decimal
 from typing import Any
 
 from energy_assets.disclosures.rounding import EXACT, MINUS, Scale, grouped
-from energy_assets.kpis.ingredients import Filter, Selection
+from energy_assets.kpis.ingredients import Filter as Filter
+from energy_assets.kpis.ingredients import Selection as Selection
 
 NOT_MEASURED = "not measured"
 
