@@ -15,7 +15,8 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from energy_assets.kpis.ingredients import UNKNOWN, Selection
+from energy_assets.kpis.ingredients import UNKNOWN as UNKNOWN
+from energy_assets.kpis.ingredients import Selection
 
 NOT_FILLED = ("market_g", "embodied_g", "water_onsite_l", "water_offsite_l")
 #: What sections tell rows of `emissions` apart by.

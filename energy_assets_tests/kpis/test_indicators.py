@@ -23,7 +23,7 @@ Row = dict[str, Any]
 Key = tuple[str, str, str, str]
 """KPI, unit, grain, member."""
 ONE, TWO, JUNE = date(2024, 5, 9), date(2024, 5, 10), date(2024, 6, 1)
-GRAINS = ("total", "source", "zone", "project", "model_id", "workload_type")
+GRAINS = ("total", "source", "zone", "project", "model_id", "workload_type", "ghg_scope")
 DIMENSIONS = GRAINS[1:]
 D = Decimal
 
@@ -35,7 +35,8 @@ def used(
     row = {
         "day": day, "hour": at(n, day), "device_id": f"{source}-{n}", "source": source, "zone": zone,
         "project": project, "model_id": model, "workload_type": kind, "energy_kwh": kwh if kwh is None else D(kwh),
-        "pue": D("1.2"), "factor_tier": 1, "uncertainty_pct": D(1),
+        "pue": D("1.2"), "factor_tier": 1, "uncertainty_pct": D(1), "ghg_scope": "scope2",
+        "factor_uncertainty_pct": D(10), "grams_uncertainty_pct": D(10),
     } | {"direct": D(300), "lifecycle": D(400)} | more  # fmt: skip
     direct, lifecycle = row.pop("direct"), row.pop("lifecycle")
     facility = None if row["energy_kwh"] is None or row["pue"] is None else row["energy_kwh"] * row["pue"]
@@ -60,13 +61,40 @@ def charge(day: date, project: str, amount: str, currency: str = "EUR", **more: 
 
 
 USED = [
-    used(ONE, 0, "dublin", "IE", "chat", "llama", "inference", "10.5", quality_tier=1),
+    used(ONE, 0, "dublin", "IE", "chat", "llama", "inference", "10.5", quality_tier=1, embodied_g=D("3.75")),
     used(ONE, 1, "dublin", "IE", "chat", "mistral", "inference", "4.25", coverage=D("0.5"), uncertainty_pct=D(5)),
     used(ONE, 2, "dublin", "IE", "idle", None, "idle", "2", direct=D("123.456"), factor_tier=2),
     used(ONE, 3, "dublin", "IE", "lab", None, "training", "8", factor_tier=3, uncertainty_pct=D(3)),
-    used(ONE, 0, "oregon", "US", "chat", "llama", "inference", "7", provider="aws", quality_tier=3, pue=D("1.5")),
-    used(ONE, 1, "oregon", "US", "unknown", None, "unknown", "1.125", quality_tier=4, uncertainty_pct=D(30)),
-    used(ONE, 2, "oregon", "US", "idle", None, "idle", "0.5"),
+    used(
+        ONE,
+        0,
+        "oregon",
+        "US",
+        "chat",
+        "llama",
+        "inference",
+        "7",
+        provider="aws",
+        quality_tier=3,
+        pue=D("1.5"),
+        ghg_scope="scope3.1",
+        embodied_g=D("12.5"),
+    ),
+    used(
+        ONE,
+        1,
+        "oregon",
+        "US",
+        "unknown",
+        None,
+        "unknown",
+        "1.125",
+        quality_tier=4,
+        uncertainty_pct=D(30),
+        ghg_scope="scope3.1",
+    ),
+    used(ONE, 2, "oregon", "US", "idle", None, "idle", "0.5", ghg_scope="scope3.1"),
+    used(ONE, 0, "rented", "US", "lab", None, "training", "2.5", ghg_scope="scope3.8"),
     used(TWO, 0, "dublin", "IE", "chat", "llama", "inference", "3", direct=None),
     used(TWO, 1, "dublin", "IE", "chat", "llama", "inference", None, coverage=D(0)),
     used(TWO, 2, "dublin", None, "lab", None, "training", "5", direct=None, lifecycle=None),
@@ -159,13 +187,28 @@ def expected_of(day: date, grain: str, name: str) -> dict[tuple[str, str], tuple
     def mine(rows: list[Row], **defaults: str) -> list[Row]:
         return [r for r in rows if r["day"] == day and member(defaults | r, grain) == name]
 
+    def scoped(scope: str, *columns: str) -> Decimal | None:
+        sums_ = [add(u, column, lambda r: r["ghg_scope"] == scope) for column in columns]
+        known = [value for value in sums_ if value is not None]
+        return sum(known, D(0)) if known else None
+
     u, a, c = mine(USED), mine(SERVED, source="serving", workload_type="inference"), mine(SPENT, source="bills")
     it, facility = add(u, "energy_kwh"), add(u, "facility_kwh")
     sums = {
         ("energy_kwh", "kWh"): it,
         ("facility_kwh", "kWh"): facility,
-        **{(k, "gCO2e"): add(u, k) for k in ("location_g", "upstream_g", "lifecycle_g")},
     }
+    if grain == "ghg_scope":
+        sums |= {("lifecycle_g", "gCO2e"): add(u, "lifecycle_g")}
+    else:
+        sums |= {
+            ("scope2_location_g", "gCO2e"): scoped("scope2", "location_g"),
+            ("scope33_upstream_g", "gCO2e"): scoped("scope2", "upstream_g"),
+            ("scope32_embodied_g", "gCO2e"): scoped("scope2", "embodied_g"),
+            ("scope31_g", "gCO2e"): scoped("scope3.1", "location_g", "upstream_g", "embodied_g"),
+            ("scope38_location_g", "gCO2e"): scoped("scope3.8", "location_g"),
+            ("scope38_upstream_g", "gCO2e"): scoped("scope3.8", "upstream_g"),
+        }
     if grain in ("total", "source", "project", "model_id"):
         sums |= {("requests", "requests"): add(a, "requests")}
         sums |= {(k, "tokens"): add(a, k) for k in ("prompt_tokens", "generated_tokens")}
@@ -176,32 +219,59 @@ def expected_of(day: date, grain: str, name: str) -> dict[tuple[str, str], tuple
             add(u, "facility_kwh", lambda r: r["location_g"] is not None) or 0, facility
         ),
     }
-    if grain in ("total", "source", "zone"):
+    if grain in ("total", "source", "zone", "ghg_scope"):
         ratios |= shares(u, it, facility)
     if grain in ("total", "source", "zone", "project"):
         for k, basis in (("location", "location-based"), ("lifecycle", "life-cycle")):
             known = add(u, "facility_kwh", lambda r, k=k: r[f"{k}_g"] is not None)
             ratios[f"carbon_intensity_{k}", f"gCO2e ({basis}) per kWh"] = divide(add(u, f"{k}_g"), known)
     if grain in ("total", "model_id"):
-        kwh, grams = serving(u, day, "facility_kwh"), serving(u, day, "location_g")
-        thousands, millions = scaled(add(a, "requests"), "0.001"), scaled(add(a, "generated_tokens"), "0.000001")
+        e, a_requests = in_both(u, a, day, "facility_kwh", "requests")
+        e_tokens, a_tokens = in_both(u, a, day, "facility_kwh", "generated_tokens")
+        e_grams, a_grams = in_both(u, a, day, "location_g", "requests")
+        kwh, grams = serving(e, day, "facility_kwh"), serving(e_grams, day, "location_g")
+        thousands = scaled(add(a_requests, "requests"), "0.001")
+        of_grams = scaled(add(a_grams, "requests"), "0.001")
+        millions = scaled(add(a_tokens, "generated_tokens"), "0.000001")
         ratios["wh_per_1k_inferences", "Wh per 1,000 requests"] = divide(scaled(kwh, "1000"), thousands)
-        ratios["wh_per_1m_tokens", "Wh per 1,000,000 tokens"] = divide(scaled(kwh, "1000"), millions)
-        ratios["gco2e_per_1k_inferences", "gCO2e (location-based) per 1,000 requests"] = divide(grams, thousands)
-    if grain != "zone":
+        ratios["wh_per_1m_tokens", "Wh per 1,000,000 tokens"] = divide(
+            scaled(serving(e_tokens, day, "facility_kwh"), "1000"), millions
+        )
+        ratios["gco2e_per_1k_inferences", "gCO2e (location-based) per 1,000 requests"] = divide(grams, of_grams)
+    if grain not in ("zone", "ghg_scope"):
         for currency in ("EUR", "USD"):
-            spent = add(c, "billed_cost", lambda r, x=currency: r["billing_currency"] == x)
-            sums["billed_cost", currency] = spent
-            if currency == "EUR":
-                ratios["cost_per_kwh", "EUR per kWh"] = divide(spent, facility)
+            sums["billed_cost", currency] = add(c, "billed_cost", lambda r, x=currency: r["billing_currency"] == x)
+    if grain in ("total", "project"):
+        euros = [r for r in c if r["billing_currency"] == "EUR"]
+        billed = {r["project"] for r in SPENT if r["day"] == day and r["billing_currency"] == "EUR"}
+        metered = {r["project"] for r in USED if r["day"] == day and r["facility_kwh"] is not None}
+        both = (billed & metered) - {"unknown", "idle"}
+        ratios["cost_per_kwh", "EUR per kWh"] = divide(
+            add(euros, "billed_cost", lambda r: r["project"] in both),
+            add(u, "facility_kwh", lambda r: r["project"] in both),
+        )
     found: dict[tuple[str, str], tuple[Any, Any]] = {k: (v, None) for k, v in sums.items() if v is not None}
     return found | {k: v for k, v in ratios.items() if v is not None}
 
 
+def in_both(u: list[Row], a: list[Row], day: date, energy: str, count: str) -> tuple[list[Row], list[Row]]:
+    """Inference and servers of models that have both on the day, in one project where they share one."""
+    inference = [r for r in USED if r["day"] == day and r["workload_type"] == "inference" and r[energy] is not None]
+    counted = [r for r in SERVED if r["day"] == day and r[count] is not None]
+    pairs = {(r["model_id"], r["project"]) for r in inference} & {(r["model_id"], r["project"]) for r in counted}
+    alone = {r["model_id"] for r in inference} & {r["model_id"] for r in counted} - {model for model, _ in pairs}
+
+    def both(r: Row) -> bool:
+        return (r["model_id"], r["project"]) in pairs or r["model_id"] in alone
+
+    return [r for r in u if both(r)], [r for r in a if both(r)]
+
+
 def shares(u: list[Row], it: Any, facility: Any) -> dict[tuple[str, str], Any]:
     """Attributed and tier shares of one member."""
-    attributed = add(u, "energy_kwh", lambda r: r["project"] != "unknown")
-    ratios = {("attributed_share", "share"): divide(attributed or 0, it)}
+    in_use = [r for r in u if r["workload_type"] != "idle"]
+    attributed = add(in_use, "energy_kwh", lambda r: r["project"] != "unknown")
+    ratios = {("attributed_share", "share"): divide(attributed or 0, add(in_use, "energy_kwh"))}
     for n in (1, 2, 3, 4):
         tier = add(u, "energy_kwh", lambda r, n=n: r.get("quality_tier", 2) == n)
         factor = add(u, "facility_kwh", lambda r, n=n: r["factor_tier"] == n)
@@ -280,7 +350,8 @@ def test_only_the_column_of_the_grain_is_filled(made: tuple[list[Row], list[Row]
         # dublin: 10.5, 4.25, 2 and 8 kWh of 1, 5, 1 and 3 %; oregon: 7, 1.125 and 0.5 kWh of 1, 30 and 1 %
         (ONE, "source", "dublin", "0.875", "2.333"),
         (ONE, "source", "oregon", "1", "4.783"),
-        (ONE, "total", "all", "0.928571", "2.126"),
+        # and rented: 2.5 kWh of 1 %
+        (ONE, "total", "all", "0.9375", "1.979"),
         (ONE, "model_id", "mistral", "0.5", "5"),
         (TWO, "source", "dublin", "0.75", None),
         (TWO, "source", "tokyo", "1", "1"),
