@@ -31,7 +31,12 @@ _PPM = 1_000_000
 
 
 def find_uses(scratch: Scratch, keep_labels: Sequence[str]) -> None:
-    """Make `uses`, `tenants` and `counted` from the answers about usage and activity."""
+    """Make `uses`, `tenants` and `counted` from the answers about usage and activity.
+
+    Args:
+        scratch: Holds `named`, `keys` and `points`.
+        keep_labels: More labels the rows carry.
+    """
     kept = [f"k{number}" for number in range(len(keep_labels))]
     scratch.make("users", _users(scratch, keep_labels))
     scratch.make(
