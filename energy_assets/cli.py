@@ -35,7 +35,13 @@ class Period(click.ParamType[Month]):
     name = "month"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Month:
-        """Read it or fail with how to write it."""
+        """Read it or fail with how to write it.
+
+        Args:
+            value: As typed, or a period already.
+            param: The option it belongs to.
+            ctx: Of click, for the message.
+        """
         try:
             return value if isinstance(value, Month) else Month.parse(str(value))
         except ValueError as error:

@@ -177,7 +177,13 @@ def _below(site: Site, names: Sequence[str]) -> set[str]:
 
 
 def run_report(site: Site, month: Month, listen: Listener) -> Outcome:
-    """Materialize the month's indicators and its disclosures."""
+    """Materialize the month's indicators and its disclosures.
+
+    Args:
+        site: The site.
+        month: The month to disclose.
+        listen: Called with each event, as it happens.
+    """
     outcome = Outcome()
     keys = {RANGE_START: month.first.isoformat(), RANGE_END: month.first.isoformat()}
     with instance(site) as dagster:

@@ -54,6 +54,11 @@ class Point:
 def points(body: bytes, request: Mapping[str, Any], sha256: str = "") -> list[Point]:
     """The values of one answer that lie in the window it was asked for.
 
+    Args:
+        body: JSON as answered.
+        request: What was asked, as landed beside it.
+        sha256: Of the body; the points carry it.
+
     Raises:
         MalformedError: no JSON, another shape than promised, or an answer about another zone than asked.
     """
@@ -98,7 +103,12 @@ def is_history(request: Mapping[str, Any]) -> bool:
 
 
 def short_days(found: Iterable[Point], days: Iterable[date]) -> list[date]:
-    """The days on which one of the zones lacks an intensity in one of the 24 hours."""
+    """The days on which one of the zones lacks an intensity in one of the 24 hours.
+
+    Args:
+        found: Points of any zones.
+        days: Days in UTC that should be whole.
+    """
     hours: dict[tuple[str, str], dict[date, set[datetime]]] = {}
     for point in found:
         of_day = hours.setdefault((point.zone, point.basis), {}).setdefault(point.time.date(), set())
@@ -117,7 +127,12 @@ def hour_rows(found: Sequence[Point]) -> pa.Table:
 
 
 def published_rows(hours: pa.Table, days: DayRange) -> pa.Table:
-    """The `ROWS` of days that lack nothing."""
+    """The `ROWS` of days that lack nothing.
+
+    Args:
+        hours: One row per zone and hour.
+        days: The days to keep, in UTC.
+    """
     rows = [
         {**row, "day": row["hour"].date(), "resolution": "hour"}
         for row in hours.to_pylist()
@@ -136,7 +151,12 @@ def year_rows(found: Sequence[Point]) -> pa.Table:
 
 
 def notes_of(found: Iterable[Point], days: DayRange) -> dict[str, int]:
-    """What of `days` was left out."""
+    """What of `days` was left out.
+
+    Args:
+        found: Points of all zones.
+        days: The days in question, in UTC.
+    """
     notes: dict[str, int] = {}
     for point in found:
         if point.fault and point.time.date() in days:

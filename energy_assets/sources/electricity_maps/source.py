@@ -177,6 +177,11 @@ def window_of(day: date, today: date, repull_days: int) -> DayRange:
 
     Windows of ten days lie on a fixed grid; a window whose estimates may still change is asked day by day, so
     that a re-pull of a day does not restate its neighbours.
+
+    Args:
+        day: The day, UTC.
+        today: The current day, UTC.
+        repull_days: For how many days estimates may still change.
     """
     first = EPOCH + ONE_DAY * ((day - EPOCH).days // WINDOW_DAYS * WINDOW_DAYS)
     window = DayRange(first, first + ONE_DAY * (WINDOW_DAYS - 1))
