@@ -122,8 +122,8 @@ class Reader:
 
     def keep(self, rows: ir.Table) -> ir.Table:
         """Compute `rows` once, for a transform that uses them many times."""
-        kept: ir.Table = self.con.create_table(f"kept_{uuid4().hex[:12]}", rows, temp=True)
-        return kept
+        temporary: ir.Table = self.con.create_table(f"computed_{uuid4().hex[:12]}", rows, temp=True)
+        return temporary
 
 
 @dataclass
