@@ -35,7 +35,13 @@ class PeriodType(click.ParamType[Period]):
     name = "period"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Period:
-        """Read it or fail with how to write it."""
+        """Read it or fail with how to write it.
+
+        Args:
+            value: As typed, or a period already.
+            param: The option it belongs to.
+            ctx: Of click, for the message.
+        """
         try:
             return value if isinstance(value, Period) else Period.parse(str(value))
         except ValueError as error:

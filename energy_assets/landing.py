@@ -145,7 +145,12 @@ class Landing:
                 return edition
 
     def edition(self, source: str, day: date) -> Edition | None:
-        """The newest edition of a day, or None when the day was never collected."""
+        """The newest edition of a day, or None when the day was never collected.
+
+        Args:
+            source: The source's name.
+            day: The day, UTC.
+        """
         prefix = f"landing/editions/{source}/{day}/"
         keys = sorted(meta["path"] for batch in obstore.list(self._store, prefix) for meta in batch)
         if not keys:
@@ -163,7 +168,13 @@ class Landing:
         return zstandard.ZstdDecompressor().decompressobj().decompress(self._get(self._object_key(sha256)))
 
     def spool(self, sha256: str, folder: Path, suffix: str = "") -> Path:
-        """Write the raw bytes of one object to a local file (once) and return its path."""
+        """Write the raw bytes of one object to a local file (once) and return its path.
+
+        Args:
+            sha256: Of the raw bytes, in hex.
+            folder: A local folder, which exists.
+            suffix: End of the file's name, for readers that go by it.
+        """
         target = folder / f"{sha256}{suffix}"
         if not target.exists():
             partial = target.with_name(f"{target.name}.partial")

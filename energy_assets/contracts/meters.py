@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import ibis
 import ibis.expr.types as ir
 
-from energy_assets.contracts.conservation import NODE_NAMES, readings_told
+from energy_assets.contracts.conservation import NODE_NAMES, readings_of
 from energy_assets.contracts.proof import Proof
 
 KWH = "decimal(38, 9)"
@@ -30,8 +30,8 @@ def overdrawn(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     Returns:
         day, provider, region, node_id, hour, node_kwh and inside_kwh.
     """
-    told = readings_told(upstream)
-    meters = told.filter((told.device_kind == "node") & told.energy_kwh.notnull())
+    readings = readings_of(upstream)
+    meters = readings.filter((readings.device_kind == "node") & readings.energy_kwh.notnull())
     by_source = meters.group_by([*MACHINE, "table", "name"]).aggregate(kwh=meters.energy_kwh.sum().cast(KWH))
     nodes = by_source.group_by(MACHINE).aggregate(node_kwh=by_source.kwh.max())
     devices = staged.filter(staged.device_kind.isin(COMPONENTS))
@@ -54,7 +54,7 @@ def unmatched(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     Returns:
         day, provider, region, node_id and `finding`: 'devices without a meter' or 'a meter without devices'.
     """
-    rows = readings_told(upstream)
+    rows = readings_of(upstream)
     nodes = rows.group_by([*PLACE, "node_id"]).aggregate(
         metered=(rows.device_kind == "node").any(), filled=rows.device_kind.isin(COMPONENTS).any()
     )

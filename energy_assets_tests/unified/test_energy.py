@@ -172,6 +172,12 @@ def test_users_of_a_node_share_its_rest_in_proportion_and_exactly() -> None:
     assert sum(r["energy_kwh"] for r in thirds) == 3
 
 
+def test_shares_of_a_rest_are_exact_to_nine_places() -> None:
+    rows = unified(meters=[node(1, share_id=name) for name in "abc"] + [device("gpu", 2)])
+    rests = [r["energy_kwh"] for r in rows if r["device_kind"] == "rest_of_node"]
+    assert sorted(rests) == [Decimal("0.333333333"), Decimal("0.333333333"), Decimal("0.333333334")]
+
+
 def test_a_device_two_sources_tell_of_counts_once_by_tier_then_by_order() -> None:
     first, second = [device("gpu", 1, quality_tier=2)], [device("gpu", 2, quality_tier=2)]
     assert amounts(unified(a=first, b=second)) == [("a", "gpu", 1)]

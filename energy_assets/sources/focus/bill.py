@@ -156,6 +156,10 @@ def malformed(name: str, path: Path) -> Iterator[None]:
     """Turn what DuckDB says of unreadable bytes into a `MalformedError` that names the file.
 
     Running out of memory or disk, and wrong SQL, are no property of the bytes and pass through.
+
+    Args:
+        name: What messages call the file.
+        path: Its local copy, which messages must not show.
     """
     try:
         yield

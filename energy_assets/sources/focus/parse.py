@@ -48,7 +48,13 @@ class Share:
 
 
 def typed_file(folder: Path, sha256: str, wanted: Wanted) -> Path:
-    """Where the charges of a bill lie once they are rewritten, in a folder that lives as long as a step."""
+    """Where the charges of a bill lie once they are rewritten, in a folder that lives as long as a step.
+
+    Args:
+        folder: Of the step.
+        sha256: Of the bill's bytes.
+        wanted: What is kept of it.
+    """
     return folder / f"{sha256}.{wanted}.charges.parquet"
 
 

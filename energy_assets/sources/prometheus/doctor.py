@@ -18,7 +18,13 @@ STALE_S = 900
 
 
 def examine(api: Api, askers: Sequence[MeterQueries], now: datetime) -> Iterator[Finding]:
-    """Findings about the server and every metric it could have for us."""
+    """Findings about the server and every metric it could have for us.
+
+    Args:
+        api: The server.
+        askers: Who would ask for which metric.
+        now: The current instant, UTC.
+    """
     try:
         version = api.get("api/v1/status/buildinfo").get("version", "of unknown version")
         yield Finding(True, f"Prometheus {version} answers")

@@ -113,7 +113,7 @@ class PrometheusEnergy(Server, PlacedSource):
     def _look_closer(
         self, session: Session, askers: Askers, window: Window, answers: Sequence[Answer]
     ) -> Iterator[Fetched]:
-        meters = [asker.meter for asker in askers.values()]
+        meters = [meter for meter in self.meters if meter.name in askers]
         with session.loaded(answers) as scratch:
             name_devices(scratch, meters)
             observe(scratch)
