@@ -78,18 +78,19 @@ def init(path: Path) -> None:
 @main.command()
 @site_option
 def doctor(site_path: Path) -> None:
-    """Try every source live: what works, what is missing, and what to do."""
+    """Try every source live, then compare what they see: what works, what is missing, and what to do."""
     from energy_assets.doctor import examine
 
     site, healthy = _site(site_path), True
-    for source, findings in examine(site):
-        out.print(f"[bold]{source.name}[/] [dim]{source.kind}[/]")
-        for finding in findings:
+    for chapter in examine(site):
+        out.print(f"[bold]{chapter.name}[/] [dim]{chapter.about}[/]")
+        for finding in chapter.findings:
             healthy = healthy and finding.ok
             mark = "[green]✓[/]" if finding.ok else "[red]✗[/]"
             out.print(f"  {mark} {escape(finding.what)}", soft_wrap=True)
             if finding.remedy:
-                out.print(f"    → {escape(finding.remedy)}", soft_wrap=True)
+                remedy = finding.remedy.replace("\n", "\n      ")
+                out.print(f"    → {escape(remedy)}", soft_wrap=True)
     if not healthy:
         sys.exit(1)
 

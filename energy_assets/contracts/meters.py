@@ -68,6 +68,23 @@ def unmatched(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     return found.select(*PLACE, "node_id", finding=finding).order_by([*PLACE, "node_id"])
 
 
+def ambiguous(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """Hosts of one place whose short name another domain has too, so that both keep their full names.
+
+    A meter that writes the short name alone belongs to neither, and on a day without the other one the host goes
+    by its short name. A line under `nodes` in site.yaml settles it.
+
+    Args:
+        staged: Not looked at.
+        upstream: As `conservation.energy_not_conserved` takes it.
+
+    Returns:
+        day, provider, region and node_id, the full name.
+    """
+    names = upstream[NODE_NAMES]
+    return names.filter(names.ambiguous).select(*PLACE, "node_id").distinct().order_by([*PLACE, "node_id"])
+
+
 METERS_HOLD_DEVICES = Proof(
     "meters_hold_devices",
     "No node's devices report more energy than its own meter; where they do, the devices are believed.",
@@ -79,5 +96,12 @@ METERS_COVER_DEVICES = Proof(
     "In a place with node meters, every node with devices has a meter and every meter has devices. Where not, one "
     "host may go by two names and count twice: say so under `nodes` in site.yaml (`also`, or `metered: false`).",
     unmatched,
+    blocking=False,
+)
+HOST_NAMES_ARE_UNAMBIGUOUS = Proof(
+    "host_names_are_unambiguous",
+    "No two hosts of a place differ in their domain alone. Where they do, both keep their full names: say under "
+    "`nodes` in site.yaml that they are one host (`also`), or name each, so that no day depends on its neighbours.",
+    ambiguous,
     blocking=False,
 )

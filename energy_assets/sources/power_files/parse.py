@@ -246,6 +246,23 @@ def nodes_of_runs(file: Opened, columns: ReadingColumns) -> str:
     return f"SELECT DISTINCT {_joined(columns.node)} AS node_id, {_joined(columns.run)} AS run FROM {file.relation}"
 
 
+def last_readings(con: Any, file: Opened, columns: ReadingColumns) -> list[tuple[str, datetime]]:
+    """Each machine of a file with the instant of its last reading, UTC without a zone.
+
+    Raises:
+        MalformedError: a time is missing or cannot be right.
+    """
+    sql = f"""
+        SELECT {_joined(columns.node)} AS node_id,
+            make_timestamp(max({file.plausible_us(columns.time, columns.time_unit)}))
+        FROM {file.relation} GROUP BY ALL HAVING node_id IS NOT NULL"""
+    try:
+        found: list[tuple[str, datetime]] = con.raw_sql(sql).fetchall()
+    except duckdb.Error as error:
+        raise _diagnosed(con, file, columns, error) from error
+    return found
+
+
 def create_windows(con: Any, table: str, file: Opened, columns: WindowColumns) -> None:
     """A table of `node_id` (NULL for every node), `run`, `start` and `end` (NULL where the file has none).
 

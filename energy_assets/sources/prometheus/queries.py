@@ -100,6 +100,10 @@ class MeterQueries:
         labels = dict.fromkeys((*self.meter.device_by, *users))
         return f"max by ({', '.join(labels)}) ({promql})" if self.meter.device_by else promql
 
+    def reporting(self) -> str:
+        """Which devices report at an instant."""
+        return self._by_device("max", self.select())
+
     def _hourly(self, role: str, promql: str, window: Window) -> Query:
         """An evaluation at the end of every hour, and one hour more before the day."""
         return Query(role, self.meter.name, promql, window.start - HOUR, window.end, HOUR)
