@@ -100,15 +100,16 @@ def _shares_of_text(con: Any, bill: Bill, wanted: Wanted, folder: Path) -> list[
 def rewrite(con: Any, path: Path, name: str, wanted: Wanted, to: Path) -> None:
     """Write the charges of a bill as Parquet: the contract's columns, what `Charge` adds, two flags.
 
-    Columns of `TOLD_BY_FILE` are left to whoever reads it. The flags are `rounded` (an amount has more than 18 decimals) and `bad_labels` (tags are no JSON object).
+    Columns of `TOLD_BY_FILE` are left to whoever reads it. The flags are `rounded` (an amount has more than 18
+    decimals) and `bad_labels` (tags are no JSON object).
 
     Args:
         con: A DuckDB connection.
         path: The bill.
         name: How errors call it.
         wanted: The layout, or `auto`.
-        to: The Parquet file (see `typed_file`); written under another name first, so that it is whole when it is there. A compressed
-            bill is unpacked beside it while it is read.
+        to: The Parquet file (see `typed_file`); written under another name first, so that it is whole when it is
+            there. A compressed bill is unpacked beside it while it is read.
 
     Raises:
         MalformedError: truncated, or a value that must be readable is not; names the column, an example and the count.
