@@ -11,6 +11,7 @@ from datetime import datetime
 from energy_assets.sources.base import Finding, SeenNode
 from energy_assets.sources.errors import SourceError
 from energy_assets.sources.prometheus.client import NAMES_PATH, Api
+from energy_assets.sources.prometheus.meters import Meter
 from energy_assets.sources.prometheus.queries import MeterQueries
 
 STALE_S = 900
@@ -59,10 +60,11 @@ def hosts(api: Api, askers: Sequence[MeterQueries], now: datetime) -> Iterator[S
     present = set(api.get(NAMES_PATH, {"match[]": sorted({asker.meter.metric for asker in askers})}))
     seen = set()
     for asker in askers:
-        if asker.meter.metric not in present:
+        meter = asker.meter
+        if not isinstance(meter, Meter) or meter.metric not in present:
             continue
         for series in api.ask(asker.reporting(), round(now.timestamp()))["result"]:
-            labels, meter = series["metric"], asker.meter
+            labels = series["metric"]
             host = _first(labels, meter.node_labels)
             if host and (not meter.device_labels or _first(labels, meter.device_labels)):
                 seen.add((host, meter.device_kind))
