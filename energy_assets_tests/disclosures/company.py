@@ -36,11 +36,15 @@ SUMS = {
     "billed_cost": ("EUR", "sum(billed_cost)", "cost"),
 }  # fmt: skip
 NAMES = ("kpis_daily", "kpis_monthly", "emissions", "cost", "activity", "grid_intensity")
-GRAINS = ("source", "zone", "project", "model_id", "workload_type")
+GRAINS = ("source", "zone", "project", "model_id", "workload_type", "ghg_scope")
 IT, FACILITY = "sum(energy_kwh)", "sum(facility_kwh)"
 RATIOS = {
     "idle_share": ("share", "coalesce(sum(energy_kwh) filter (where workload_type = 'idle'), 0)", IT),
-    "attributed_share": ("share", "coalesce(sum(energy_kwh) filter (where project <> 'unknown'), 0)", IT),
+    "attributed_share": (
+        "share",
+        "coalesce(sum(energy_kwh) filter (where project <> 'unknown' and workload_type <> 'idle'), 0)",
+        "sum(energy_kwh) filter (where workload_type <> 'idle')",
+    ),
     "coverage": ("share", "sum(coverage)", "count(*)"),
     "factor_coverage": ("share", "coalesce(sum(facility_kwh) filter (where location_g is not null), 0)", FACILITY),
     "carbon_intensity_location": (
