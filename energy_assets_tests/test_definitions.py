@@ -18,7 +18,7 @@ from energy_assets.partitions import OWNERS
 from energy_assets.running import instance
 from energy_assets.site import Site, SiteError, load_site
 from energy_assets.sources.intensity_files.source import IntensityFiles
-from energy_assets.tables import FRESHNESS
+from energy_assets.tables import FRESHNESS, Grain
 from energy_assets_tests.small_site import DAYS, SmallRun, write_site
 
 EVERY_FEED = """
@@ -47,10 +47,20 @@ GRAPH = {
     "emissions/market": ("emissions", ["emissions/hourly"]),
     "kpi/daily": ("kpi", ["emissions/hourly", "unified/activity", "unified/cost"]),
     "kpi/monthly": ("kpi", ["kpi/daily"]),
-    "disclosure/ml_sustainability": (
-        "disclosure",
-        ["emissions/hourly", "factors/grid_intensity", "kpi/daily", "kpi/monthly", "unified/activity", "unified/cost"],
-    ),
+    **{
+        f"disclosure/ml_sustainability{grain}": (
+            "disclosure",
+            [
+                "emissions/hourly",
+                "factors/grid_intensity",
+                "kpi/daily",
+                "kpi/monthly",
+                "unified/activity",
+                "unified/cost",
+            ],
+        )
+        for grain in ("", "_quarterly", "_yearly")
+    },
 }
 
 
@@ -87,6 +97,7 @@ def test_a_site_without_a_feed_has_none_of_its_assets(tmp_path: Path) -> None:
     assert set(nodes(defs)) == {
         "raw/meters", "unified/energy", "emissions/hourly", "emissions/market",
         "kpi/daily", "kpi/monthly", "disclosure/ml_sustainability",
+        "disclosure/ml_sustainability_quarterly", "disclosure/ml_sustainability_yearly",
     }  # fmt: skip
 
 
@@ -95,8 +106,10 @@ def test_every_asset_is_described_owned_and_typed(defs: dg.Definitions) -> None:
         assert node.description, name
         assert node.owners == set(OWNERS) or list(node.owners) == OWNERS, name
         assert node.kinds, name
-        monthly = name.startswith("disclosure/") or name in {"kpi/monthly", "emissions/market"}
+        monthly = name in {"disclosure/ml_sustainability", "kpi/monthly", "emissions/market"}
         wanted = dg.MonthlyPartitionsDefinition if monthly else dg.DailyPartitionsDefinition
+        if name.endswith(("_quarterly", "_yearly")):
+            wanted = dg.TimeWindowPartitionsDefinition
         assert isinstance(node.partitions_def, wanted), name
         assert node.backfill_policy == dg.BackfillPolicy.single_run(), name
 
@@ -118,8 +131,9 @@ def test_every_table_shows_its_columns_and_checks_its_contract(defs: dg.Definiti
 
 def test_every_asset_ages_in_the_rhythm_of_its_partitions(defs: dg.Definitions) -> None:
     for name, node in nodes(defs).items():
-        monthly = isinstance(node.partitions_def, dg.MonthlyPartitionsDefinition)
-        assert node.freshness_policy == policy(FRESHNESS["month" if monthly else "day"]), name
+        ages: dict[Any, Grain] = {dg.DailyPartitionsDefinition: "day", dg.MonthlyPartitionsDefinition: "month"}
+        grain = ages.get(type(node.partitions_def))
+        assert node.freshness_policy == (policy(FRESHNESS[grain]) if grain else None), name
 
 
 def test_the_arrivals_wait_for_somebody_to_switch_them_on(defs: dg.Definitions) -> None:

@@ -9,7 +9,7 @@ from energy_assets.contracts.raw import DEVICE_KINDS, METHODS
 from energy_assets.contracts.vocabulary import GhgScope, WorkloadType
 
 WORKLOAD_TYPES = WorkloadType.values()
-KPI_DIMENSIONS = ["source", "zone", "project", "model_id", "workload_type"]
+KPI_DIMENSIONS = ["source", "zone", "project", "model_id", "workload_type", "ghg_scope"]
 KPI_GRAINS = ["total", *KPI_DIMENSIONS]
 SHA256 = "^[0-9a-f]{64}$"
 
@@ -232,12 +232,15 @@ class _Kpis(DataFrameModel):
     project: t.TEXT = Field(nullable=True, description="project, where grain is project")
     model_id: t.TEXT = Field(nullable=True, description="AI model, where grain is model_id; 'unknown' for none")
     workload_type: t.TEXT = Field(nullable=True, description="workload type, where grain is workload_type")
+    ghg_scope: t.TEXT = Field(nullable=True, description="scope of the GHG Protocol, where grain is ghg_scope")
     value: t.FIGURE = Field(nullable=True, description="numerator / denominator, or the numerator of a sum")
     unit: t.TEXT = Field(description="unit of the value")
     numerator: t.FIGURE = Field(nullable=True, description="exact")
     denominator: t.FIGURE = Field(nullable=True, description="exact; NULL for a sum")
-    coverage: t.SHARE = Field(nullable=True, ge=0, le=1, description="share of the numerator that was observed")
-    uncertainty_pct: t.PERCENT = Field(nullable=True, ge=0, description="95 % interval, ± per cent")
+    coverage: t.SHARE = Field(
+        nullable=True, ge=0, le=1, description="share of the numerator that was observed, or matched"
+    )
+    uncertainty_pct: t.PERCENT = Field(nullable=True, ge=0, description="95 % interval of the value, ± per cent")
 
 
 class KpisDaily(_Kpis):

@@ -14,84 +14,14 @@ from decimal import Decimal
 from typing import Any
 
 from energy_assets.disclosures.rounding import EXACT, MINUS, Scale, grouped
+from energy_assets.kpis.ingredients import Selection
 
 NOT_MEASURED = "not measured"
+#: Printed where it is known that there is nothing to measure.
+NONE = "none"
 
 
-@dataclass(frozen=True)
-class Filter:
-    """One condition on a row.
-
-    `op` is `=`, `!=`, `between`, `in`, `is null`, `is not null`; `unknown`: NULL or the word itself, which is how
-    KPIs name a missing dimension; `hour of day`: of a timestamp, UTC.
-    """
-
-    column: str
-    op: str = "="
-    value: str | tuple[str, ...] | None = None
-
-    def sql(self) -> str:
-        """The condition as SQL; values are quoted, so any text is safe in it."""
-        if self.op == "unknown":
-            return f"coalesce({self.column}, 'unknown') = 'unknown'"
-        if self.op == "hour of day":
-            return f"hour({self.column}) = {self.value}"
-        if self.value is None:
-            return f"{self.column} {self.op}"
-        if isinstance(self.value, str):
-            return f"{self.column} {self.op} {_quoted(self.value)}"
-        values = [_quoted(value) for value in self.value]
-        if self.op == "between":
-            return f"{self.column} between {values[0]} and {values[1]}"
-        return f"{self.column} in ({', '.join(values)})"
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Rows of a lake table: enough to select them again.
-
-    Attributes:
-        table: Name of the lake table.
-        column: The column that makes the number; None counts rows.
-        filters: All must hold.
-        aggregate: `sum`, `avg`, `count(distinct …)` as `distinct`, or `busiest`: the largest sum over one device
-            in one hour.
-    """
-
-    table: str
-    column: str | None = None
-    filters: tuple[Filter, ...] = ()
-    aggregate: str = "sum"
-
-    def sql(self) -> str:
-        """The query that gives the number, for `energy-assets sql`; every value in it is quoted."""
-        where = " and ".join(f.sql() for f in self.filters)
-        rows = f"{self.table}" + (f" where {where}" if where else "")
-        if self.column is None:
-            return f"select count(*) from {rows}"  # noqa: S608
-        if self.aggregate == "distinct":
-            return f"select count(distinct {self.column}) from {rows}"  # noqa: S608
-        if self.aggregate == "busiest":
-            each = f"select sum({self.column}) as total from {rows} group by hour, source, node_id, device_id"  # noqa: S608
-            return f"select max(total) from ({each})"  # noqa: S608
-        return f"select {self.aggregate}({self.column}) from {rows}"  # noqa: S608
-
-    def where(self, *filters: Filter) -> Selection:
-        """The same selection with further conditions."""
-        return replace(self, filters=(*self.filters, *filters))
-
-    def to_json(self) -> dict[str, Any]:
-        """Table, column, conditions and the same as SQL."""
-        return {
-            "table": self.table,
-            "column": self.column,
-            "aggregate": self.aggregate if self.column else "count",
-            "filters": [
-                {"column": f.column, "op": f.op, "value": list(f.value) if isinstance(f.value, tuple) else f.value}
-                for f in self.filters
-            ],
-            "sql": self.sql(),
-        }
+WHOLE = Decimal(100)
 
 
 @dataclass(frozen=True)
@@ -113,7 +43,7 @@ class Input:
     factor: str = "1"
 
     def to_json(self) -> dict[str, Any]:
-        """All of it; the base rows only where they are known."""
+        """Role, value, selection; the base rows and their factor only where they are known."""
         content: dict[str, Any] = {"role": self.role, "value": self.value, "selection": self.selection.to_json()}
         if self.base:
             content |= {"base": self.base.to_json(), "factor": self.factor}
@@ -306,6 +236,9 @@ def display_of(
     if value is None:
         return Display(text=missing, rule="not rounded")
     text = _nonzero(scale.rounded(value), value, scale)
+    if scale.unit == "%" and not signed and value < 1 and scale.rounded(value) >= WHOLE:
+        # A share that is not the whole must not read like it.
+        text = f">{grouped(WHOLE - scale.step)}"
     if signed and value > 0 and not text.startswith("<"):
         text = f"+{text}"
     interval = ""
@@ -340,10 +273,6 @@ def _nonzero(rounded: Decimal, exact: Decimal | None, scale: Scale) -> str:
     if rounded == 0 and exact:
         return f"<{grouped(scale.step)}" if exact > 0 else f">{MINUS}{grouped(scale.step)}"
     return grouped(abs(rounded) if rounded == 0 else rounded)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _key(figure: Figure) -> str:

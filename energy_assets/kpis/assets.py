@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 
 from energy_assets.kpis.daily import by_member, costs, indicators
 from energy_assets.kpis.facts import facts
-from energy_assets.kpis.monthly import monthly as monthly_kpis
+from energy_assets.kpis.periods import monthly as monthly_kpis
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.periods import Month
 from energy_assets.site import Site
@@ -21,17 +21,20 @@ def kpi_assets(site: Site) -> list[dg.AssetsDefinition]:
     """Daily and monthly indicators over whatever the site measures."""
 
     def days_rows(read: Reader, days: Sequence[date]) -> ir.Table:
-        summed = read.keep(facts(read(EMISSIONS, days), read(ACTIVITY, days), read(COST, days), read.keep))
-        every = read.keep(indicators(read.keep(by_member(summed))))
-        return every.union(read.keep(costs(summed, site.organisation.currency)).select(every.columns))
+        currency = site.organisation.currency
+        summed = facts(read(EMISSIONS, days), read(ACTIVITY, days), read(COST, days), currency, read.keep)
+        summed = read.keep(summed)
+        every = read.keep(indicators(read.keep(by_member(summed)), currency))
+        return every.union(read.keep(costs(summed)).select(every.columns))
 
     def months_rows(read: Reader, months: Sequence[date]) -> ir.Table:
         return monthly_kpis(read(KPIS_DAILY, [day for first in months for day in Month.of(first).days]))
 
     upstream = [t for t, feed in ((EMISSIONS, "energy"), (COST, "cost"), (ACTIVITY, "activity")) if site.feeding(feed)]
     about = (
-        "Indicators by day, in total and by source, zone, project, model and workload: energy, emissions, per "
-        "request and token, cost, idle share, coverage, quality tiers. Each with its numerator and denominator."
+        "Indicators by day, in total and by source, zone, project, model, workload and GHG scope: energy, "
+        "emissions scope by scope, per request and token, cost, idle share, coverage, quality tiers. Each with its "
+        "numerator and denominator."
     )
     monthly_about = "Indicators by month: the days' numerators and denominators summed, divided last."
     return [

@@ -1,7 +1,12 @@
-"""KPIs of days: every indicator at every grain, long form."""
+"""KPIs of days: every indicator at every grain, long form.
+
+What belongs here: grains and members, the interval of a member, and the row of the contract. What does not: the sums
+(`facts.py`) and what the indicators are (`indicators.py`).
+"""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import ibis
@@ -9,87 +14,183 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.tables import KPI_DIMENSIONS, KPI_GRAINS
-from energy_assets.kpis.facts import MEASURES
-from energy_assets.kpis.indicators import INDICATORS, Indicator
+from energy_assets.kpis.facts import errors_of, has_interval, measures, name_of, part, type_of
+from energy_assets.kpis.indicators import INDICATORS, Indicator, coverage_rows
+from energy_assets.kpis.ingredients import Ingredient
 
-COST_GRAINS = ("total", "source", "project", "model_id", "workload_type")
 MEMBER = ["day", "grain", "member"]
+CURRENCY = "{currency}"
 
 
 def by_member(facts: ir.Table) -> ir.Table:
-    """Measures by day, grain and member of the grain, with the half-width of the 95 % interval.
+    """Measures by day, grain and member of the grain, with the half-width of each indicator's 95 % interval.
 
-    Readings of one source share their meter's error and add linearly; sources are independent of each other
-    and add in squares.
+    A meter's error is shared by the readings of its source, a grid factor's by the rows of its zone: these add
+    linearly. Sources are independent of each other, zones too, and meters of factors: these add in squares (GUM,
+    first order). In a ratio the errors of both sides are weighed against each other before they are added, so that
+    what is common to both cancels.
 
     Args:
-        facts: From `energy_assets.kpis.facts.facts`; read once per grain, so the caller keeps it.
+        facts: From `energy_assets.kpis.facts.facts`.
+
+    Returns:
+        `day`, `grain`, `member`, the columns of `measures()`, and `<indicator>__half_width` in per cent of the unit
+        of its numerator.
     """
-    per_source = _every_grain(facts, KPI_GRAINS).group_by([*MEMBER, "source"])
-    sums = per_source.aggregate(**{name: lambda r, n=name: _sum(r, n) for name in MEASURES})
-    interval = sums.interval_kwh.cast("float64")
-    return sums.group_by(MEMBER).aggregate(
-        **{name: _sum(sums, name) for name in MEASURES}, half_width_kwh=(interval * interval).sum().sqrt()
+    names = list(measures())
+    cut = _every_grain(facts)
+    each = cut.group_by([*MEMBER, "source", "zone"]).aggregate(**{name: _sum(cut, name) for name in names})
+    spoken = [indicator for indicator in INDICATORS.values() if has_interval(indicator)]
+    each = each.mutate(**{f"{i.name}__ratio": _ratio(each, i) for i in spoken if _divides_by_error(i)})
+    squares = {indicator.name: _squares(each, indicator) for indicator in spoken}
+    each = each.mutate(**{f"{name}__half_width": square for name, square in squares.items()})
+    return each.group_by(MEMBER).aggregate(
+        **{name: _sum(each, name) for name in names},
+        **{f"{name}__half_width": each[f"{name}__half_width"].sum().sqrt() for name in squares},
     )
 
 
-def indicators(members: ir.Table) -> ir.Table:
-    """Every indicator of every member: rows of the contract `KpisDaily`, costs apart.
+def indicators(members: ir.Table, currency: str) -> ir.Table:
+    """Every indicator of every member: rows of the contract `KpisDaily`, sums of money apart.
 
     Args:
         members: From `by_member`; kept by the caller.
+        currency: The organisation's.
     """
-    return _long(members, [_row(members, indicator) for indicator in INDICATORS.values()])
+    return _long(members, [_row(members, i, currency) for i in INDICATORS.values() if i.unit != CURRENCY])
 
 
-def costs(facts: ir.Table, currency: str) -> ir.Table:
-    """`billed_cost` in every currency of the bills, and `cost_per_kwh` in the organisation's.
+def costs(facts: ir.Table) -> ir.Table:
+    """Sums of money in every currency of the bills, which are summed apart and never converted.
 
-    Amounts in different currencies are summed apart and never converted.
+    Args:
+        facts: From `energy_assets.kpis.facts.facts`.
     """
-    rows = _every_grain(facts, COST_GRAINS)
-    spent = rows.filter(rows.currency.notnull()).group_by([*MEMBER, "currency"])
-    spent = spent.aggregate(billed_cost=lambda r: _sum(r, "billed_cost"))
-    used = rows.group_by(MEMBER).aggregate(facility_kwh=lambda r: _sum(r, "facility_kwh"))
-    both = spent.left_join(used, MEMBER).drop(*(f"{name}_right" for name in MEMBER))
-    kwh = ibis.ifelse(both.currency == currency, both.facility_kwh, ibis.null(MEASURES["facility_kwh"]))
-    nothing = (ibis.null(t.SHARE), ibis.null(t.PERCENT))
-    billed = _kpi("billed_cost", both.currency, both.billed_cost, None, *nothing)
-    per_kwh = _kpi("cost_per_kwh", both.currency + " per kWh", both.billed_cost, kwh, *nothing)
-    return _long(both, [billed, per_kwh])
+    money = [indicator for indicator in INDICATORS.values() if indicator.unit == CURRENCY]
+    cut = _every_grain(facts.filter(facts.currency.notnull()))
+    spent = cut.group_by([*MEMBER, "currency"]).aggregate(
+        **{name_of(i.numerator): _sum(cut, name_of(i.numerator)) for i in money}
+    )
+    return _long(spent, [_row(spent, indicator, spent.currency) for indicator in money])
 
 
-def _every_grain(facts: ir.Table, grains: tuple[str, ...] | list[str]) -> ir.Table:
+def _every_grain(facts: ir.Table) -> ir.Table:
     """The facts once per grain, each with the member its grain puts it under."""
-    tables = []
-    for grain in grains:
-        member = ibis.literal("all") if grain == "total" else facts[grain].fill_null("unknown")
-        kept = ["day", "source", "currency", *MEASURES]
-        tables.append(facts.mutate(grain=ibis.literal(grain), member=member).select("grain", "member", *kept))
-    return ibis.union(*tables)
+    members = [
+        ibis.struct(
+            {
+                "grain": ibis.literal(grain),
+                "member": ibis.literal("all") if grain == "total" else facts[grain].fill_null("unknown"),
+            }
+        )
+        for grain in KPI_GRAINS
+    ]
+    return facts.mutate(cut=ibis.array(members).unnest()).unpack("cut")
 
 
 def _sum(rows: ir.Table, measure: str) -> Any:
-    return rows[measure].sum().cast(MEASURES[measure])
+    return rows[measure].sum().cast(rows[measure].type())
 
 
-def _row(m: ir.Table, indicator: Indicator) -> ir.StructValue:
-    numerator, denominator = indicator.parts(m)
-    whole = m.grain.isin(list(indicator.grains))
-    observed = {
-        "energy": m.observed_hours.cast("float64") / m.device_hours.cast("float64").nullif(0.0),
-        "activity": m.served_hours.cast("float64") / m.deployment_hours.cast("float64").nullif(0.0),
-    }[indicator.basis]
-    known = (m.without_interval_kwh.fill_null(0) == 0) & (indicator.basis == "energy") & (indicator.unit != "share")
-    interval = m.half_width_kwh / m.energy_kwh.cast("float64").nullif(0.0) * 100
+def _squares(each: ir.Table, indicator: Indicator) -> Any:
+    """What one source and zone adds to the squared half-width of a member.
+
+    The sum over a source of its rows' errors a, squared, is the sum over the rows of a times the source's sum.
+    """
+    square: Any = ibis.literal(0.0)
+    for kind, owner in (("meter", "source"), ("factor", "zone")):
+        if any(kind in errors_of(one) for one in indicator.ingredients()):
+            error = _error(each, indicator, kind)
+            window = ibis.window(group_by=[*(each[name] for name in MEMBER), each[owner]])
+            square = square + error * error.sum().over(window)
+    return square
+
+
+def _error(each: ir.Table, indicator: Indicator, kind: str) -> Any:
+    """The error of the numerator, less that of the denominator times the member's ratio: what both share cancels."""
+    top, below = indicator.numerator, indicator.denominator
+    error: Any = _half_width(each, indicator, top, kind) if kind in errors_of(top) else ibis.literal(0.0)
+    if below is None or kind not in errors_of(below):
+        return error
+    return error - each[f"{indicator.name}__ratio"] * _half_width(each, indicator, below, kind)
+
+
+def _divides_by_error(indicator: Indicator) -> bool:
+    return indicator.denominator is not None and bool(errors_of(indicator.denominator))
+
+
+def _ratio(each: ir.Table, indicator: Indicator) -> Any:
+    """The value of a ratio for the whole member."""
+    above, below = (_over_member(each, part(indicator, one)) for one in indicator.ingredients())
+    return above / below.nullif(0.0)
+
+
+def _half_width(each: ir.Table, indicator: Indicator, ingredient: Ingredient, kind: str) -> Any:
+    return each[f"{part(indicator, ingredient)}__{kind}"].cast("float64").fill_null(0.0)
+
+
+def _over_member(each: ir.Table, column: str) -> Any:
+    window = ibis.window(group_by=[each[name] for name in MEMBER])
+    return each[column].cast("float64").fill_null(0.0).sum().over(window)
+
+
+def _row(m: ir.Table, indicator: Indicator, currency: Any) -> ir.StructValue:
+    unit = indicator.unit.removeprefix(CURRENCY)
+    numerator = _scaled(m, indicator, indicator.numerator)
+    # A share of something that is there, of which nothing meets the condition, is zero and not unknown.
+    numerator = numerator.fill_null(0) if indicator.kind == "share" else numerator
+    denominator = None if indicator.denominator is None else _scaled(m, indicator, indicator.denominator)
+    there = m.grain.isin(list(indicator.grains))
     return _kpi(
         indicator.name,
-        ibis.literal(indicator.unit),
-        ibis.ifelse(whole, numerator.cast(t.FIGURE), ibis.null(t.FIGURE)),
+        ibis.literal(unit) if unit == indicator.unit else currency + ibis.literal(unit),
+        ibis.ifelse(there, numerator.cast(t.FIGURE), ibis.null(t.FIGURE)),
         denominator,
-        observed.round(6).cast(t.SHARE),
-        ibis.ifelse(known, interval.round(3).cast(t.PERCENT), ibis.null(t.PERCENT)),
+        _coverage(m, indicator),
+        _interval(m, indicator),
     )
+
+
+def _scaled(m: ir.Table, indicator: Indicator, ingredient: Ingredient) -> Any:
+    """The ingredient times its factor, exactly: a whole number, or a power of ten below one."""
+    column, factor = m[part(indicator, ingredient)], Decimal(ingredient.factor)
+    if factor == 1:
+        return column
+    if factor == factor.to_integral_value():
+        return (column * int(factor)).cast(type_of(ingredient.rows))
+    digits = -int(factor.as_tuple().exponent)
+    scale = ibis.literal(ingredient.factor).cast(f"decimal({digits + 1}, {digits})")
+    return (column.cast(f"decimal(30, {digits})") * scale).cast(f"decimal(38, {digits})")
+
+
+def _coverage(m: ir.Table, indicator: Indicator) -> Any:
+    if indicator.basis == "none":
+        return ibis.null(t.SHARE)
+    if indicator.basis == "matched":
+        shares = [
+            _share(m, f"{part(indicator, one)}__matched", f"{part(indicator, one)}__all")
+            for one in indicator.ingredients()
+        ]
+        return ibis.least(*shares).round(6).cast(t.SHARE)
+    observed, hours = coverage_rows(indicator)
+    return _share(m, name_of(observed), name_of(hours)).round(6).cast(t.SHARE)
+
+
+def _share(m: ir.Table, some: str, whole: str) -> Any:
+    return m[some].cast("float64") / m[whole].cast("float64").nullif(0.0)
+
+
+def _interval(m: ir.Table, indicator: Indicator) -> Any:
+    """± per cent of the value; unknown where the interval of any part of it is."""
+    if not has_interval(indicator):
+        return ibis.null(t.PERCENT)
+    known = ibis.literal(True)
+    for one in indicator.ingredients():
+        if errors_of(one):
+            known = known & (m[f"{part(indicator, one)}__open"].fill_null(0) == 0)
+    amount = m[part(indicator, indicator.numerator)].cast("float64").abs().nullif(0.0)
+    per_cent = m[f"{indicator.name}__half_width"] / amount
+    return ibis.ifelse(known, per_cent.round(3).cast(t.PERCENT), ibis.null(t.PERCENT))
 
 
 def _kpi(name: str, unit: Any, numerator: Any, denominator: Any, coverage: Any, interval: Any) -> ir.StructValue:

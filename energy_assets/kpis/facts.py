@@ -1,54 +1,100 @@
 """Facts: energy, cost and activity summed once to the dimensions that indicators are cut by.
 
+What belongs here: the sums that the indicators' ingredients ask for, each once, with what is known of their error; the
+share of idle energy; and which facts have both sides of a ratio. What does not: grains and members (`daily.py`).
 Everything an indicator needs is in these sums, so the large tables are scanned once a day and the indicators
 themselves run on a few hundred rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
-from energy_assets.contracts.tables import KPI_DIMENSIONS
+from energy_assets.contracts.audit import schema_of
+from energy_assets.contracts.tables import KPI_DIMENSIONS, Activity, Cost, Emissions
+from energy_assets.kpis.indicators import INDICATORS, Indicator, coverage_rows
+from energy_assets.kpis.ingredients import Filter, Ingredient, Selection, added
 
-KWH = "decimal(38, 12)"
-GRAM = "decimal(38, 15)"
-HOURS = "decimal(38, 9)"
-MEASURES: dict[str, str] = {
-    "energy_kwh": KWH,
-    "facility_kwh": KWH,
-    "idle_kwh": KWH,
-    "served_kwh": KWH,
-    "served_g": GRAM,
-    "attributed_kwh": KWH,
-    "location_g": GRAM,
-    "upstream_g": GRAM,
-    "lifecycle_g": GRAM,
-    "with_direct_kwh": KWH,
-    "with_lifecycle_kwh": KWH,
-    **{f"tier{n}_kwh": KWH for n in (1, 2, 3, 4)},
-    **{f"factor_tier{n}_kwh": KWH for n in (1, 2, 3, 4)},
-    "interval_kwh": KWH,
-    "without_interval_kwh": KWH,
-    "observed_hours": HOURS,
-    "device_hours": HOURS,
-    "requests": "decimal(38, 0)",
-    "prompt_tokens": "decimal(38, 0)",
-    "generated_tokens": "decimal(38, 0)",
-    "served_hours": HOURS,
-    "deployment_hours": HOURS,
-    "billed_cost": "decimal(38, 18)",
-}
-"""Every summed measure and its exact type. `served_*` is inference with its share of idle energy."""
+TABLES = {"emissions": schema_of(Emissions), "activity": schema_of(Activity), "cost": schema_of(Cost)}
+EMBODIED = "embodied_g"
+#: Columns whose interval is that of the energy, and those whose interval is of energy and grid factor together.
+ENERGY_COLUMNS = ("energy_kwh", "facility_kwh")
+GRAM_COLUMNS = ("location_g", "lifecycle_g", f"location_g + upstream_g + {EMBODIED}")
+IDLE = Filter("workload_type", "=", "idle")
+NOBODY = ("unknown", "idle")
+PER_CENT_DIGITS = 3
+
+
+def name_of(ingredient: Ingredient | Selection) -> str:
+    """Name of the summed column of an ingredient; the factor is no part of it."""
+    rows = ingredient.rows if isinstance(ingredient, Ingredient) else ingredient
+    words = [rows.table, rows.column or "rows", *(f"{f.column}{f.op}{f.value or ''}" for f in rows.filters)]
+    idle = ["with_idle"] if isinstance(ingredient, Ingredient) and ingredient.with_idle else []
+    return re.sub(r"[^a-z0-9]+", "_", "__".join([*words, *idle]).replace("!=", " not "))
+
+
+def type_of(rows: Selection) -> str:
+    """The exact type of a sum: that of its column, as wide as decimals are; whole numbers for counts."""
+    return f"decimal(38, {_scale(rows)})"
+
+
+def _scale(rows: Selection) -> int:
+    return max((TABLES[rows.table][name].scale or 0 if TABLES[rows.table][name].is_decimal() else 0
+                for name in rows.columns), default=0)  # fmt: skip
+
+
+def errors_of(ingredient: Ingredient) -> tuple[str, ...]:
+    """The errors that are known of an ingredient: `meter`, shared by its source, and `factor`, shared by its zone.
+
+    Nothing is known of upstream grams, a difference of two intensities, of hardware's emissions and of counts.
+    """
+    column = ingredient.rows.column
+    return ("meter",) if column in ENERGY_COLUMNS else ("meter", "factor") if column in GRAM_COLUMNS else ()
+
+
+def has_interval(indicator: Indicator) -> bool:
+    """Whether a 95 % interval can be told of an indicator."""
+    return indicator.kind != "share" and any(errors_of(part) for part in indicator.ingredients())
+
+
+def part(indicator: Indicator, ingredient: Ingredient) -> str:
+    """Column of the facts that holds an ingredient of an indicator; matched ones have their own."""
+    return f"{indicator.name}__{name_of(ingredient)}" if indicator.match else name_of(ingredient)
+
+
+def measures() -> dict[str, str]:
+    """Every summed column of the facts and its exact type, from the ingredients of all indicators."""
+    found: dict[str, str] = {}
+    for indicator in INDICATORS.values():
+        for ingredient in indicator.ingredients():
+            dtype = type_of(ingredient.rows)
+            columns = {name_of(ingredient)} | {part(indicator, ingredient)}
+            found |= dict.fromkeys(sorted(columns), dtype)
+            if indicator.match:
+                found |= {f"{part(indicator, ingredient)}__{of}": dtype for of in ("matched", "all")}
+            if has_interval(indicator):
+                for column in sorted(columns):
+                    found |= {f"{column}__{error}": _error_type(ingredient.rows) for error in errors_of(ingredient)}
+                    found |= {f"{column}__open": dtype} if errors_of(ingredient) else {}
+        if indicator.basis in ("energy", "activity"):
+            found |= {name_of(rows): type_of(rows) for rows in coverage_rows(indicator)}
+    return found
+
+
+def _error_type(rows: Selection) -> str:
+    return f"decimal(38, {_scale(rows) + PER_CENT_DIGITS})"
 
 
 def facts(
     emissions: ir.Table,
     activity: ir.Table,
     cost: ir.Table,
+    currency: str,
     keep: Callable[[ir.Table], ir.Table] = lambda rows: rows,
 ) -> ir.Table:
     """All measures by day, currency and the dimensions of indicators; a measure a row does not speak of is NULL.
@@ -57,95 +103,204 @@ def facts(
         emissions: Rows of the contract `Emissions`.
         activity: Rows of the contract `Activity`.
         cost: Rows of the contract `Cost`.
+        currency: The organisation's; ratios of money are made of bills in it alone.
         keep: Computes a table once and for all; without it the engine may scan the emissions twice.
+
+    Returns:
+        `day`, the dimensions, `currency`, and the columns of `measures()`. Per ingredient with a known error:
+        `…__meter` and `…__factor`, the half-width of the 95 % interval in per cent of the unit, and `…__open`, the
+        part of the sum whose interval is not known. Matched ingredients have a column of their own, with
+        `…__matched` and `…__all`: absolute amounts that have and need not have the other side.
     """
-    return ibis.union(_energy(keep(_condensed(emissions))), _activity(activity), _cost(cost))
+    condensed = keep(_condensed(emissions))
+    parts = [_energy(condensed), _summed(activity, "activity"), _summed(cost, "cost")]
+    together = keep(ibis.union(*(_complete(rows) for rows in parts)))
+    return _matched(together, currency)
+
+
+def _ingredients(table: str) -> list[Ingredient]:
+    """The distinct sums over one table that all indicators and their coverage ask for, and what they rest on."""
+    found: dict[Ingredient, None] = {}
+    for indicator in INDICATORS.values():
+        for one in indicator.ingredients():
+            found |= {Ingredient(rows): None for rows in (_behind(one.rows) if one.with_idle else ())}
+            found[Ingredient(one.rows)] = None
+        if indicator.basis in ("energy", "activity"):
+            found |= {Ingredient(rows): None for rows in coverage_rows(indicator)}
+    return [one for one in found if one.rows.table == table]
+
+
+def _behind(rows: Selection) -> tuple[Selection, Selection, Selection, Selection]:
+    """What the share of idle of some rows is made of: their energy, idle energy, idle amount, all energy."""
+    kwh = Selection("emissions", "facility_kwh")
+    return kwh.where(*rows.filters), kwh.where(IDLE), Selection(rows.table, rows.column, (IDLE,)), kwh
 
 
 def _energy(rows: ir.Table) -> ir.Table:
-    kwh, idle = rows.energy_kwh, rows.workload_type == "idle"
-    served = (rows.workload_type == "inference") & rows.facility_kwh.notnull()
-    share = (rows.uncertainty_pct * ibis.literal("0.01").cast("decimal(5, 2)")).cast("decimal(12, 5)")
-    sums = rows.group_by(["day", *KPI_DIMENSIONS]).aggregate(
-        energy_kwh=_sum(kwh, KWH),
-        facility_kwh=_sum(rows.facility_kwh, KWH),
-        idle_kwh=_sum(kwh, KWH, idle),
-        idle_facility_kwh=_sum(rows.facility_kwh, KWH, idle),
-        idle_g=_sum(rows.location_g, GRAM, idle),
-        inference_kwh=_sum(rows.facility_kwh, KWH, served),
-        inference_g=_sum(rows.location_g, GRAM, served),
-        attributed_kwh=_sum(kwh, KWH, rows.project != "unknown"),
-        location_g=_sum(rows.location_g, GRAM),
-        upstream_g=_sum(rows.upstream_g, GRAM),
-        lifecycle_g=_sum(rows.lifecycle_g, GRAM),
-        with_direct_kwh=_sum(rows.facility_kwh, KWH, rows.location_g.notnull()),
-        with_lifecycle_kwh=_sum(rows.facility_kwh, KWH, rows.lifecycle_g.notnull()),
-        **{f"tier{n}_kwh": _sum(kwh, KWH, rows.quality_tier == n) for n in (1, 2, 3, 4)},
-        **{f"factor_tier{n}_kwh": _sum(rows.facility_kwh, KWH, rows.factor_tier == n) for n in (1, 2, 3, 4)},
-        interval_kwh=_sum((kwh.cast("decimal(38, 9)") * share).cast("decimal(38, 14)"), KWH),
-        without_interval_kwh=_sum(kwh, KWH, rows.uncertainty_pct.isnull()),
-        observed_hours=_sum(rows.coverage, HOURS),
-        device_hours=rows.device_hours.sum().cast(HOURS),
-    )
-    # Idle energy belongs to nobody, but somebody keeps the machines ready: an indicator per request carries the
-    # idle energy of its own source in proportion to the source's busy energy.
+    columns = {name_of(one): _conditional(rows, one.rows) for one in _ingredients("emissions")}
+    for indicator in filter(has_interval, INDICATORS.values()):
+        for one in indicator.ingredients():
+            columns |= _errors(rows, one)
+    sums = rows.group_by(["day", *KPI_DIMENSIONS]).aggregate(**columns)
+    kept = {one for i in INDICATORS.values() for one in i.ingredients() if one.with_idle}
+    return sums.mutate(**{name: column for one in kept for name, column in _with_idle(sums, one).items()})
+
+
+def _conditional(rows: ir.Table, wanted: Selection) -> Any:
+    value = wanted.value(rows) if wanted.column else rows.rows
+    return value.sum(where=_where(rows, wanted)).cast(type_of(wanted))
+
+
+def _where(rows: ir.Table, wanted: Selection) -> Any:
+    conditions = [
+        _flag(rows, f) if f.op in ("is null", "is not null") else f.of(rows[f.column]) for f in wanted.filters
+    ]
+    where = None
+    for condition in conditions:
+        where = condition if where is None else where & condition
+    return where
+
+
+def _flag(rows: ir.Table, item: Filter) -> Any:
+    """Of condensed rows it is known by a flag whether a value is."""
+    flag = f"{item.column}_known"
+    if flag not in rows.columns:
+        return item.of(rows[item.column])
+    return rows[flag] if item.op == "is not null" else ~rows[flag]
+
+
+def _errors(rows: ir.Table, ingredient: Ingredient) -> dict[str, Any]:
+    """Half-widths and the open part of an ingredient, summed."""
+    wanted, name = ingredient.rows, name_of(ingredient.rows)
+    kinds = errors_of(ingredient)
+    if not kinds:
+        return {}
+    told = [rows[column] for column in wanted.columns if column != EMBODIED]
+    value, known = added(told), rows.uncertainty_pct.notnull()
+    if "factor" in kinds:
+        known = known & rows.factor_uncertainty_pct.notnull() & rows.grams_interval_known
+    if EMBODIED in wanted.columns:
+        known = known & (rows[EMBODIED].fill_null(0) == 0)
+    where, dtype = _where(rows, wanted), _error_type(wanted)
+    pct = {"meter": rows.uncertainty_pct, "factor": rows.factor_uncertainty_pct}
+    found = {f"{name}__{kind}": (value * pct[kind]).cast(dtype).sum(where=where).cast(dtype) for kind in kinds}
+    unknown = ~known if where is None else where & ~known
+    found[f"{name}__open"] = wanted.value(rows).sum(where=unknown).cast(type_of(wanted))
+    return found
+
+
+def _with_idle(sums: ir.Table, ingredient: Ingredient) -> dict[str, Any]:
+    """An ingredient with its share of idle: somebody keeps the machines ready, whom nobody used at that time.
+
+    The idle amount of a source and day is shared by its busy energy. The share is taken to be as uncertain as what
+    it is added to: both come from the same meters.
+    """
+    own_kwh, idle_kwh, idle_amount, all_kwh = (sums[name_of(rows)] for rows in _behind(ingredient.rows))
+    base, name, dtype = name_of(ingredient.rows), name_of(ingredient), type_of(ingredient.rows)
     per_source = ibis.window(group_by=[sums.day, sums.source])
-    idle_there = sums.idle_facility_kwh.sum().over(per_source).cast("float64").fill_null(0.0)
-    idle_g_there = sums.idle_g.sum().over(per_source).cast("float64").fill_null(0.0)
-    busy_there = (sums.facility_kwh.sum().over(per_source).cast("float64") - idle_there).nullif(0.0)
-    inference = sums.inference_kwh.cast("float64")
-    readied = sums.mutate(
-        served_kwh=sums.inference_kwh + (inference * idle_there / busy_there).round(12).cast(KWH),
-        served_g=sums.inference_g + (inference * idle_g_there / busy_there).round(12).cast(GRAM),
-    )
-    return _complete(readied, {"currency": None})
+    there = {key: column.sum().over(per_source).cast("float64").fill_null(0.0) for key, column in
+             {"idle": idle_kwh, "amount": idle_amount, "all": all_kwh}.items()}  # fmt: skip
+    busy = (there["all"] - there["idle"]).nullif(0.0)
+    share = (own_kwh.cast("float64") * there["amount"] / busy).round(12).fill_null(0.0)
+    value = (sums[base] + share.cast(dtype)).cast(dtype)
+    grown = value.cast("float64") / sums[base].cast("float64").nullif(0.0)
+    errors = {
+        f"{name}__{kind}": (sums[f"{base}__{kind}"].cast("float64") * grown).round(9).cast(_error_type(ingredient.rows))
+        for kind in errors_of(ingredient)
+    }
+    return {name: value, f"{name}__open": sums[f"{base}__open"], **errors}
 
 
 def _condensed(emissions: ir.Table) -> ir.Table:
-    """Rows that no indicator tells apart, as one with their sums and the number of their `device_hours`.
+    """Rows that no indicator tells apart, as one with their sums and their number: the one scan of the large table.
 
     The many conditional sums of `_energy` then run on a few hundred rows. A sum is NULL exactly where all its rows
-    are, because known and unknown values are kept apart.
+    are, because known and unknown values of columns that conditions ask about are kept apart.
     """
-    sums = {"facility_kwh": KWH, "location_g": GRAM, "lifecycle_g": GRAM}
-    known = {f"{name}_known": emissions[name].notnull() for name in sums}
+    wanted = [one.rows for one in _ingredients("emissions")]
+    summed = list(dict.fromkeys(column for rows in wanted for column in rows.columns))
+    asked = {f.column for rows in wanted for f in rows.filters} - set(KPI_DIMENSIONS)
+    known = {f"{name}_known": emissions[name].notnull() for name in sorted(asked & set(summed))}
+    known["grams_interval_known"] = emissions.grams_uncertainty_pct.notnull()
     rows = emissions.mutate(**known)
-    alike = ["day", *KPI_DIMENSIONS, "quality_tier", "factor_tier", "uncertainty_pct", *known]
-    return rows.group_by(alike).aggregate(
-        energy_kwh=_sum(rows.energy_kwh, HOURS),
-        upstream_g=_sum(rows.upstream_g, GRAM),
-        coverage=_sum(rows.coverage, HOURS),
-        device_hours=rows.count(),
-        **{name: _sum(rows[name], dtype) for name, dtype in sums.items()},
+    pct = ["uncertainty_pct", "factor_uncertainty_pct"]
+    alike = ["day", *KPI_DIMENSIONS, *sorted(asked - set(summed)), *pct, *known]
+    sums = {name: rows[name].sum().cast(type_of(Selection("emissions", name))) for name in summed}
+    return rows.group_by(alike).aggregate(rows=rows.count(), **sums)
+
+
+def _summed(rows: ir.Table, table: str) -> ir.Table:
+    """Sums of activity or cost, by day, the dimensions it has, and currency."""
+    absent = [name for name in KPI_DIMENSIONS if name not in rows.columns]
+    money = {"currency": rows.billing_currency} if "billing_currency" in rows.columns else {}
+    keyed = rows.mutate(rows=ibis.literal(1, "int64"), **dict.fromkeys(absent, ibis.null("string")), **money)
+    return keyed.group_by(["day", *KPI_DIMENSIONS, *money]).aggregate(
+        **{name_of(one): _conditional(keyed, one.rows) for one in _ingredients(table)}
     )
 
 
-def _activity(rows: ir.Table) -> ir.Table:
-    keyed = rows.mutate(zone=ibis.null("string"))
-    sums = keyed.group_by(["day", *KPI_DIMENSIONS]).aggregate(
-        requests=_sum(keyed.requests, "decimal(38, 0)"),
-        prompt_tokens=_sum(keyed.prompt_tokens, "decimal(38, 0)"),
-        generated_tokens=_sum(keyed.generated_tokens, "decimal(38, 0)"),
-        served_hours=_sum(keyed.coverage, HOURS),
-        deployment_hours=keyed.count().cast(HOURS),
-    )
-    return _complete(sums, {"currency": None})
-
-
-def _cost(rows: ir.Table) -> ir.Table:
-    sums = rows.group_by(["day", *KPI_DIMENSIONS, "billing_currency"]).aggregate(
-        billed_cost=_sum(rows.billed_cost, "decimal(38, 18)")
-    )
-    return _complete(sums.rename(currency="billing_currency"), {})
-
-
-def _sum(column: Any, dtype: str, where: Any = None) -> Any:
-    return column.sum(where=where).cast(dtype)
-
-
-def _complete(sums: ir.Table, extra: Mapping[str, None]) -> ir.Table:
+def _complete(sums: ir.Table) -> ir.Table:
     """The table with every dimension and measure, NULL where it has none, in one order."""
-    absent = {name: ibis.null(dtype) for name, dtype in MEASURES.items() if name not in sums.columns}
-    absent |= {name: ibis.null("string") for name in extra}
+    wanted = {name: dtype for name, dtype in measures().items() if not _is_matched(name)}
+    absent = {name: ibis.null(dtype) for name, dtype in wanted.items() if name not in sums.columns}
+    if "currency" not in sums.columns:
+        absent["currency"] = ibis.null("string")
     wide = sums.mutate(**absent)
-    return wide.select("day", *KPI_DIMENSIONS, "currency", **{n: wide[n].cast(d) for n, d in MEASURES.items()})
+    return wide.select("day", *KPI_DIMENSIONS, "currency", **{n: wide[n].cast(d) for n, d in wanted.items()})
+
+
+def _is_matched(measure: str) -> bool:
+    return any(measure.startswith(f"{i.name}__") for i in INDICATORS.values() if i.match)
+
+
+def _matched(rows: ir.Table, currency: str) -> ir.Table:
+    """The facts with the parts of matched indicators: what has no other side on its day stays out of both."""
+    for indicator in INDICATORS.values():
+        if not indicator.match:
+            continue
+        amounts = {one: _amount(rows, one, currency) for one in indicator.ingredients()}
+        both = _both(rows, indicator, [amount.notnull() for amount in amounts.values()])
+        rows = both.mutate(
+            **{name: column for one in amounts for name, column in _kept_parts(both, indicator, one, currency).items()}
+        ).drop("both")
+    return rows
+
+
+def _amount(rows: ir.Table, ingredient: Ingredient, currency: str) -> Any:
+    column = rows[name_of(ingredient)]
+    if ingredient.rows.table != "cost":
+        return column
+    return ibis.ifelse(rows.currency == currency, column, ibis.null(column.type()))
+
+
+def _kept_parts(rows: ir.Table, indicator: Indicator, ingredient: Ingredient, currency: str) -> dict[str, Any]:
+    amount, name = _amount(rows, ingredient, currency), part(indicator, ingredient)
+    dtype = type_of(ingredient.rows)
+    mine = ibis.ifelse(rows.both, amount, ibis.null(dtype))
+    found = {name: mine, f"{name}__matched": mine.abs().cast(dtype), f"{name}__all": amount.abs().cast(dtype)}
+    for kind in (*errors_of(ingredient), "open") if errors_of(ingredient) else ():
+        column = rows[f"{name_of(ingredient)}__{kind}"]
+        found[f"{name}__{kind}"] = ibis.ifelse(rows.both, column, ibis.null(column.type()))
+    return found
+
+
+def _both(rows: ir.Table, indicator: Indicator, present: Iterable[Any]) -> ir.Table:
+    """The rows with a flag `both`: members of the day for which every side of the indicator is known."""
+    day, project, model = rows.day, rows.project, rows.model_id
+    owned = project.notnull() & project.notin(NOBODY)
+    sides = list(present)
+
+    def everywhere(keys: list[Any]) -> Any:
+        window = ibis.window(group_by=keys)
+        found = ibis.literal(True)
+        for side in sides:
+            found = found & side.cast("int8").max().over(window).cast("boolean")
+        return found
+
+    if indicator.match == "project":
+        return rows.mutate(both=everywhere([day, project]) & owned)
+    shared = everywhere([day, model, project]) & (owned | model.notnull())
+    flagged = rows.mutate(shared=shared, alone=everywhere([day, model]) & model.notnull())
+    somewhere = flagged.shared.cast("int8").max().over(ibis.window(group_by=[flagged.day, flagged.model_id]))
+    alone = flagged.alone & ~somewhere.cast("boolean")
+    return flagged.mutate(both=flagged.shared | alone).drop("shared", "alone")

@@ -1,24 +1,31 @@
-"""The indicators: one function each, from summed measures to an exact numerator and denominator.
+"""The KPIs, each described once: words, unit, formula, and the sums over lake rows that it is made of.
 
-The value is numerator / denominator, divided last; an indicator without denominator is a sum. Every indicator
-in grams names its basis in its unit.
+What belongs here: one description per KPI. The KPI tables, the evidence query of a figure and the words of the report
+are all made from it. What does not: how the sums are computed (`facts.py`, `daily.py`), and figures that a report
+makes for itself. Adding a KPI is adding one `Indicator` to the list below.
+
+The value is numerator / denominator, divided last; an indicator without denominator is a sum. Scopes of the GHG
+Protocol are apart: no indicator in grams adds rows of two of them, but for intensities (grams per kWh, per request),
+which say what electricity emits whoever owns the machines, and `lifecycle_g`, which is cut by scope alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
-
-import ibis
-import ibis.expr.types as ir
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from energy_assets.contracts.tables import KPI_DIMENSIONS
+from energy_assets.contracts.vocabulary import GhgScope
+from energy_assets.kpis.ingredients import Filter, Ingredient, Selection, total
 
-Basis = Literal["energy", "activity", "cost"]
-Parts = tuple[Any, Any]
+Kind = Literal["energy", "mass", "share", "count", "ratio", "money"]
+Basis = Literal["energy", "activity", "matched", "none"]
 EVERYWHERE = ("total", *KPI_DIMENSIONS)
+BY_OWNER = ("total", "source", "zone", "project", "model_id", "workload_type")
+BY_PLACE = ("total", "source", "zone", "ghg_scope")
 BY_MODEL = ("total", "model_id")
+BY_SERVICE = ("total", "source", "project", "model_id")
+BY_BILL = ("total", "source", "project", "model_id", "workload_type")
 
 
 @dataclass(frozen=True)
@@ -27,159 +34,223 @@ class Indicator:
 
     Attributes:
         name: Public name, the value of the column `kpi`.
-        unit: Unit of the value.
-        basis: Which measurements its coverage and interval come from.
+        label: For a reader.
+        kind: Decides how it is printed.
+        unit: Unit of the value; `{currency}` is that of the organisation, or of the bills where it is a sum.
+        method: Id of its method.
+        formula: The method in words.
+        numerator: What is summed (the value, where there is no denominator).
+        denominator: What it is divided by.
         grains: Dimensions it is cut by.
-        parts: Measures to (numerator, denominator); the denominator of a sum is None.
-        description: First paragraph of the function's docstring.
+        basis: What its coverage speaks of: device-hours observed, hours of servers observed, the share of both sides
+            that could be matched, or nothing.
+        match: What numerator and denominator must both have to be counted, day by day: `project`, known; or `model_id`,
+            a model in one project, or the model alone where its two sides share no project.
     """
 
     name: str
+    label: str
+    kind: Kind
     unit: str
-    basis: Basis
-    grains: tuple[str, ...]
-    parts: Callable[[ir.Table], Parts]
-    description: str
+    method: str
+    formula: str
+    numerator: Ingredient
+    denominator: Ingredient | None = None
+    grains: tuple[str, ...] = EVERYWHERE
+    basis: Basis = "energy"
+    match: Literal["project", "model_id"] | None = None
+
+    @property
+    def scope(self) -> str | None:
+        """The GHG scope that its rows are restricted to."""
+        return next((str(f.value) for f in self.numerator.rows.filters if f.column == "ghg_scope"), None)
+
+    def ingredients(self) -> tuple[Ingredient, ...]:
+        """Numerator and, where there is one, denominator."""
+        return (self.numerator,) if self.denominator is None else (self.numerator, self.denominator)
+
+    def evidence_factor(self, ingredient: Ingredient) -> str | None:
+        """What one query of the ingredient's rows is multiplied with to give it; None: it is not one query."""
+        return None if self.match or ingredient.with_idle else ingredient.factor
 
 
-INDICATORS: dict[str, Indicator] = {}
+_IT = total("emissions", "energy_kwh")
+_FACILITY = total("emissions", "facility_kwh")
+_OWN = Filter("ghg_scope", "=", GhgScope.SCOPE2.value)
+_BOUGHT = Filter("ghg_scope", "=", GhgScope.SCOPE31.value)
+_LEASED = Filter("ghg_scope", "=", GhgScope.SCOPE38.value)
+_INFERENCE = Filter("workload_type", "=", "inference")
+_IDLE = Filter("workload_type", "=", "idle")
+_IN_USE = Filter("workload_type", "!=", "idle")
+_WITH_LOCATION = Filter("location_g", "is not null")
+_WITH_LIFECYCLE = Filter("lifecycle_g", "is not null")
+_SERVED_WH = total("emissions", "facility_kwh", _INFERENCE, factor="1000", with_idle=True)
+_SERVED_G = total("emissions", "location_g", _INFERENCE, with_idle=True)
+_MATCHED = "; only models (in one project where they share one) that have both on the day"
+
+TIER_NAMES = {
+    "1": "Tier 1 · metered and confirmed",
+    "2": "Tier 2 · own meter or counter",
+    "3": "Tier 3 · telemetry with a model",
+    "4": "Tier 4 · proxy",
+}
+RUNG_NAMES = {
+    "1": "The hour, measured",
+    "2": "The hour, estimated by the publisher",
+    "3": "Same hour of day, mean of the month",
+    "4": "Mean of the year",
+}
+
+_ENERGY = (
+    Indicator(
+        "facility_kwh", "Electricity, facility", "energy", "kWh", "M-FACILITY",
+        "sum of (IT energy × PUE of the place)", _FACILITY,
+    ),
+    Indicator(
+        "energy_kwh", "Electricity, IT equipment", "energy", "kWh", "M-ENERGY",
+        "counters: last minus first value of each hour; gauges: time-weighted mean × hours; summed", _IT,
+    ),
+)  # fmt: skip
+
+_SCOPES = (
+    Indicator(
+        "scope2_location_g", "Scope 2 emissions, location-based", "mass", "gCO2e", "M-SCOPE2",
+        "sum of (facility energy × intensity of the same hour and zone) over own machines",
+        total("emissions", "location_g", _OWN), grains=BY_OWNER,
+    ),
+    Indicator(
+        "scope33_upstream_g", "Scope 3.3 emissions, upstream of electricity", "mass", "gCO2e", "M-SCOPE33",
+        "sum of (facility energy × (life-cycle − direct intensity) of the same hour and zone) over own machines",
+        total("emissions", "upstream_g", _OWN), grains=BY_OWNER,
+    ),
+    Indicator(
+        "scope32_embodied_g", "Scope 3.2 emissions, embodied in hardware", "mass", "gCO2e", "M-SCOPE32",
+        "sum of the embodied emissions of the hours of own machines",
+        total("emissions", "embodied_g", _OWN), grains=BY_OWNER,
+    ),
+    Indicator(
+        "scope31_g", "Scope 3.1 emissions, bought services", "mass", "gCO2e", "M-SCOPE31",
+        "sum of location-based, upstream and embodied emissions, each where known, of bought services",
+        total("emissions", "location_g + upstream_g + embodied_g", _BOUGHT), grains=BY_OWNER,
+    ),
+    Indicator(
+        "scope38_location_g", "Scope 3.8 emissions, leased machines, location-based", "mass", "gCO2e", "M-SCOPE38",
+        "sum of (facility energy × intensity of the same hour and zone) over leased machines",
+        total("emissions", "location_g", _LEASED), grains=BY_OWNER,
+    ),
+    Indicator(
+        "scope38_upstream_g", "Scope 3.8 emissions, upstream of leased machines", "mass", "gCO2e", "M-SCOPE38-UP",
+        "sum of (facility energy × (life-cycle − direct intensity) of the same hour and zone) over leased machines",
+        total("emissions", "upstream_g", _LEASED), grains=BY_OWNER,
+    ),
+    Indicator(
+        "lifecycle_g", "Life-cycle emissions of electricity", "mass", "gCO2e", "M-LIFECYCLE",
+        "sum of (facility energy × life-cycle intensity of the same hour and zone), scopes apart",
+        total("emissions", "lifecycle_g"), grains=("ghg_scope",),
+    ),
+)  # fmt: skip
+
+_ACTIVITY = (
+    Indicator(
+        "requests", "Requests answered", "count", "requests", "M-ACTIVITY", "serving counters, resets handled; summed",
+        total("activity", "requests"), grains=BY_SERVICE, basis="activity",
+    ),
+    Indicator(
+        "prompt_tokens", "Prompt tokens", "count", "tokens", "M-ACTIVITY", "serving counters, resets handled; summed",
+        total("activity", "prompt_tokens"), grains=BY_SERVICE, basis="activity",
+    ),
+    Indicator(
+        "generated_tokens", "Generated tokens", "count", "tokens", "M-ACTIVITY",
+        "serving counters, resets handled; summed",
+        total("activity", "generated_tokens"), grains=BY_SERVICE, basis="activity",
+    ),
+    Indicator(
+        "wh_per_1k_inferences", "Energy per 1,000 requests", "ratio", "Wh per 1,000 requests", "M-WH-REQUEST",
+        f"facility energy of inference with its share of idle energy / requests × 1,000{_MATCHED}",
+        _SERVED_WH, total("activity", "requests", factor="0.001"), BY_MODEL, "matched", "model_id",
+    ),
+    Indicator(
+        "wh_per_1m_tokens", "Energy per million generated tokens", "ratio", "Wh per 1,000,000 tokens", "M-WH-TOKEN",
+        f"facility energy of inference with its share of idle energy / generated tokens × 1,000,000{_MATCHED}",
+        _SERVED_WH, total("activity", "generated_tokens", factor="0.000001"), BY_MODEL, "matched", "model_id",
+    ),
+    Indicator(
+        "gco2e_per_1k_inferences", "Emissions of electricity per 1,000 requests, location-based, all scopes", "ratio",
+        "gCO2e (location-based) per 1,000 requests", "M-G-REQUEST",
+        "location-based emissions of the electricity of inference with its share of idle, whoever owns the machines "
+        f"/ requests × 1,000{_MATCHED}",
+        _SERVED_G, total("activity", "requests", factor="0.001"), BY_MODEL, "matched", "model_id",
+    ),
+)  # fmt: skip
+
+_MONEY = (
+    Indicator(
+        "billed_cost", "Billed cost", "money", "{currency}", "M-COST",
+        "sum of BilledCost as printed on the bill, per currency",
+        total("cost", "billed_cost"), grains=BY_BILL, basis="none",
+    ),
+    Indicator(
+        "cost_per_kwh", "Billed cost per facility kWh", "ratio", "{currency} per kWh", "M-COST-KWH",
+        "billed cost / facility energy; only projects that have both on the day",
+        total("cost", "billed_cost"), _FACILITY, ("total", "project"), "matched", "project",
+    ),
+)  # fmt: skip
+
+_QUALITY = (
+    Indicator(
+        "idle_share", "Idle share of IT energy", "share", "share", "M-IDLE",
+        "IT energy of devices known to be used by nobody / IT energy", total("emissions", "energy_kwh", _IDLE), _IT,
+    ),
+    Indicator(
+        "coverage", "Device-hours observed", "share", "share", "M-COVERAGE",
+        "observed device-hours / device-hours the sources know of",
+        total("emissions", "coverage"), total("emissions", None),
+    ),
+    Indicator(
+        "factor_coverage", "Energy with a grid factor", "share", "share", "M-FACTOR",
+        "facility energy that has a location-based intensity / facility energy",
+        total("emissions", "facility_kwh", _WITH_LOCATION), _FACILITY,
+    ),
+    Indicator(
+        "attributed_share", "Energy in use that is attributed to a project", "share", "share", "M-ATTRIBUTION",
+        "IT energy in use whose project is known / IT energy in use (all but idle devices)",
+        total("emissions", "energy_kwh", _IN_USE, Filter("project", "!=", "unknown")),
+        total("emissions", "energy_kwh", _IN_USE), BY_PLACE,
+    ),
+    Indicator(
+        "carbon_intensity_location", "Grid intensity, location-based", "ratio", "gCO2e (location-based) per kWh",
+        "M-INTENSITY", "location-based emissions / facility energy that has this intensity, all scopes",
+        total("emissions", "location_g"), total("emissions", "facility_kwh", _WITH_LOCATION),
+        ("total", "source", "zone", "project"),
+    ),
+    Indicator(
+        "carbon_intensity_lifecycle", "Grid intensity, life-cycle", "ratio", "gCO2e (life-cycle) per kWh",
+        "M-INTENSITY-LC", "life-cycle emissions / facility energy that has this intensity, all scopes",
+        total("emissions", "lifecycle_g"), total("emissions", "facility_kwh", _WITH_LIFECYCLE),
+        ("total", "source", "zone", "project"),
+    ),
+    *(
+        Indicator(
+            f"tier{n}_share", label, "share", "share", "M-TIER", "sum of IT energy of the tier / sum of IT energy",
+            total("emissions", "energy_kwh", Filter("quality_tier", "=", n)), _IT, BY_PLACE,
+        )
+        for n, label in TIER_NAMES.items()
+    ),
+    *(
+        Indicator(
+            f"factor_tier{n}_share", label, "share", "share", "M-FACTOR-TIER",
+            "sum of facility energy on that rung / sum of facility energy",
+            total("emissions", "facility_kwh", Filter("factor_tier", "=", n)), _FACILITY, BY_PLACE,
+        )
+        for n, label in RUNG_NAMES.items()
+    ),
+)  # fmt: skip
+
+INDICATORS: dict[str, Indicator] = {one.name: one for one in (*_ENERGY, *_SCOPES, *_ACTIVITY, *_MONEY, *_QUALITY)}
 
 
-def indicator(
-    unit: str, *, basis: Basis = "energy", grains: tuple[str, ...] = EVERYWHERE
-) -> Callable[[Callable[[ir.Table], Parts]], Callable[[ir.Table], Parts]]:
-    """Register the decorated function as the KPI of its name."""
-
-    def register(parts: Callable[[ir.Table], Parts]) -> Callable[[ir.Table], Parts]:
-        about = " ".join((parts.__doc__ or "").split("\n\n")[0].split())
-        INDICATORS[parts.__name__] = Indicator(parts.__name__, unit, basis, grains, parts, about)
-        return parts
-
-    return register
-
-
-def _thousandth(count: Any, digits: int) -> Any:
-    """An exact count divided by a power of ten, as a product with a decimal."""
-    scale = ibis.literal(f"0.{'0' * (digits - 1)}1").cast(f"decimal({digits + 1}, {digits})")
-    return (count.cast(f"decimal(30, {digits})") * scale).cast(f"decimal(38, {digits})")
-
-
-def _watt_hours(kwh: Any) -> Any:
-    return (kwh * 1000).cast("decimal(38, 12)")
-
-
-@indicator("kWh")
-def energy_kwh(m: ir.Table) -> Parts:
-    """IT energy, before the building's overhead."""
-    return m.energy_kwh, None
-
-
-@indicator("kWh")
-def facility_kwh(m: ir.Table) -> Parts:
-    """IT energy times PUE."""
-    return m.facility_kwh, None
-
-
-@indicator("gCO2e")
-def location_g(m: ir.Table) -> Parts:
-    """Scope 2, location-based: facility energy times the grid's direct intensity in the same hour and zone."""
-    return m.location_g, None
-
-
-@indicator("gCO2e")
-def upstream_g(m: ir.Table) -> Parts:
-    """Scope 3 category 3: facility energy times (life-cycle minus direct) intensity."""
-    return m.upstream_g, None
-
-
-@indicator("gCO2e")
-def lifecycle_g(m: ir.Table) -> Parts:
-    """Facility energy times the grid's life-cycle intensity; contains location-based and upstream."""
-    return m.lifecycle_g, None
-
-
-@indicator("requests", basis="activity", grains=("total", "source", "project", "model_id"))
-def requests(m: ir.Table) -> Parts:
-    """Inference requests answered."""
-    return m.requests, None
-
-
-@indicator("tokens", basis="activity", grains=("total", "source", "project", "model_id"))
-def prompt_tokens(m: ir.Table) -> Parts:
-    """Input tokens."""
-    return m.prompt_tokens, None
-
-
-@indicator("tokens", basis="activity", grains=("total", "source", "project", "model_id"))
-def generated_tokens(m: ir.Table) -> Parts:
-    """Output tokens."""
-    return m.generated_tokens, None
-
-
-@indicator("Wh per 1,000 requests", grains=BY_MODEL)
-def wh_per_1k_inferences(m: ir.Table) -> Parts:
-    """Facility energy of inference, with its share of idle energy, per thousand requests."""
-    return _watt_hours(m.served_kwh), _thousandth(m.requests, 3)
-
-
-@indicator("Wh per 1,000,000 tokens", grains=BY_MODEL)
-def wh_per_1m_tokens(m: ir.Table) -> Parts:
-    """Facility energy of inference, with its share of idle energy, per million generated tokens."""
-    return _watt_hours(m.served_kwh), _thousandth(m.generated_tokens, 6)
-
-
-@indicator("gCO2e (location-based) per 1,000 requests", grains=BY_MODEL)
-def gco2e_per_1k_inferences(m: ir.Table) -> Parts:
-    """Location-based emissions of inference, with its share of idle energy, per thousand requests."""
-    return m.served_g, _thousandth(m.requests, 3)
-
-
-@indicator("share")
-def idle_share(m: ir.Table) -> Parts:
-    """IT energy of devices nobody used, of all IT energy."""
-    return m.idle_kwh.fill_null(0), m.energy_kwh
-
-
-@indicator("share")
-def coverage(m: ir.Table) -> Parts:
-    """Device-hours observed, of all device-hours the sources know of."""
-    return m.observed_hours, m.device_hours
-
-
-@indicator("share")
-def factor_coverage(m: ir.Table) -> Parts:
-    """Facility energy that has a location-based intensity, of all facility energy."""
-    return m.with_direct_kwh.fill_null(0), m.facility_kwh
-
-
-@indicator("share", grains=("total", "source", "zone"))
-def attributed_share(m: ir.Table) -> Parts:
-    """IT energy whose project a rule names, or that is idle, of all IT energy."""
-    return m.attributed_kwh.fill_null(0), m.energy_kwh
-
-
-@indicator("gCO2e (location-based) per kWh", grains=("total", "source", "zone", "project"))
-def carbon_intensity_location(m: ir.Table) -> Parts:
-    """Energy-weighted direct intensity of the electricity used."""
-    return m.location_g, m.with_direct_kwh
-
-
-@indicator("gCO2e (life-cycle) per kWh", grains=("total", "source", "zone", "project"))
-def carbon_intensity_lifecycle(m: ir.Table) -> Parts:
-    """Energy-weighted life-cycle intensity of the electricity used."""
-    return m.lifecycle_g, m.with_lifecycle_kwh
-
-
-def _tier_share(tier: int, prefix: str, whole: str) -> None:
-    def parts(m: ir.Table) -> Parts:
-        return m[f"{prefix}{tier}_kwh"].fill_null(0), m[whole]
-
-    parts.__name__ = f"{prefix}{tier}_share"
-    what = "IT energy of quality tier" if prefix == "tier" else "facility energy with an intensity of factor tier"
-    parts.__doc__ = f"Share of {what} {tier}."
-    indicator("share", grains=("total", "source", "zone"))(parts)
-
-
-for _tier in (1, 2, 3, 4):
-    _tier_share(_tier, "tier", "energy_kwh")
-    _tier_share(_tier, "factor_tier", "facility_kwh")
+def coverage_rows(indicator: Indicator) -> tuple[Selection, Selection]:
+    """Hours observed and hours that exist, of the rows the coverage of an indicator speaks of."""
+    table = "activity" if indicator.basis == "activity" else "emissions"
+    rows = Selection(table, "coverage", tuple(f for f in indicator.numerator.rows.filters if f.column == "ghg_scope"))
+    return rows, replace(rows, column=None)

@@ -132,12 +132,13 @@ def with_automation(assets: Sequence[dg.AssetsDefinition], site: Site) -> list[d
     return [asset.map_asset_specs(automated) for asset in assets]
 
 
-def _condition(spec: dg.AssetSpec, trailing: Mapping[dg.AssetKey, int]) -> Condition:
+def _condition(spec: dg.AssetSpec, trailing: Mapping[dg.AssetKey, int]) -> Condition | None:
+    """The condition of an asset; none for reports on quarters and years, which a person asks for."""
     if spec.key in trailing:
         return collect_nightly(trailing[spec.key])
-    if spec.group_name == "disclosure":
-        return report_months()
     monthly = isinstance(spec.partitions_def, dg.MonthlyPartitionsDefinition)
+    if spec.group_name == "disclosure":
+        return report_months() if monthly else None
     return follow_days_of_month() if monthly else follow_days()
 
 

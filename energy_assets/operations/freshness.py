@@ -6,16 +6,24 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from energy_assets.disclosures.asset import disclosure_keys
 from energy_assets.partitions import tables_of
 from energy_assets.site import Site
 from energy_assets.tables import FRESHNESS, Freshness
 
 
 def with_freshness(assets: Sequence[dg.AssetsDefinition], site: Site) -> list[dg.AssetsDefinition]:
-    """The assets with the policy of their table; a disclosure is no table and ages like the months it reports."""
+    """The assets with the policy of their table; a disclosure is no table and ages like the months it reports.
+
+    Reports on quarters and years are made when they are asked for; they do not age.
+    """
     ages = {dg.AssetKey(table.asset): table.ages for table in tables_of(site)}
 
+    on_request = {*disclosure_keys("quarter"), *disclosure_keys("year")}
+
     def aged(spec: dg.AssetSpec) -> dg.AssetSpec:
+        if spec.key in on_request:
+            return spec
         return spec.replace_attributes(freshness_policy=policy(ages.get(spec.key, FRESHNESS["month"])))
 
     return [asset.map_asset_specs(aged) for asset in assets]

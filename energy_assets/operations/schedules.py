@@ -8,9 +8,11 @@ from typing import Any
 
 import dagster as dg
 
+from energy_assets.disclosures.asset import disclosure_keys
 from energy_assets.operations.checks import arrival_keys
 from energy_assets.partitions import tables_of
 from energy_assets.periods import DayRange
+from energy_assets.periods import Grain as PeriodGrain
 from energy_assets.site import Site
 from energy_assets.tables import Grain
 
@@ -38,7 +40,7 @@ def _arrivals(site: Site) -> dg.AssetSelection:
 
 def monthly_selection(site: Site) -> dg.AssetSelection:
     """Everything partitioned by month: indicators, market-based emissions and disclosures."""
-    return _of_grain(site, "month") | dg.AssetSelection.groups("disclosure")
+    return _of_grain(site, "month") | dg.AssetSelection.assets(*disclosure_keys("month"))
 
 
 def jobs(site: Site) -> list[Any]:
@@ -50,6 +52,21 @@ def jobs(site: Site) -> list[Any]:
             "monthly_indicators", _of_grain(site, "month"), description="Tables of one or more months."
         ),
         dg.define_asset_job("monthly", monthly_selection(site), description="Indicators and reports of a month."),
+        *_longer_jobs(),
+    ]
+
+
+def _longer_jobs() -> list[Any]:
+    """`quarterly` and `yearly`: the reports of longer periods, from the indicators of their months."""
+    grains: tuple[PeriodGrain, ...] = ("quarter", "year")
+    return [
+        dg.define_asset_job(
+            f"{grain}ly",
+            dg.AssetSelection.assets(*disclosure_keys(grain)),
+            description=f"Reports of a {grain}, from the indicators of its months.",
+        )
+        for grain in grains
+        if disclosure_keys(grain)
     ]
 
 

@@ -160,8 +160,8 @@ class Source(Strict, ABC):
     grain: ClassVar[Literal["day", "month"]] = "day"
     """What one partition of its raw table holds. A monthly source names months by their first days."""
     resources: ClassVar[frozenset[str]] = frozenset()
-    """Names of the Dagster resources this kind can use, for example `boto3`. They are handed over in
-    `StepContext.resources`; where the composition root supplies none of a name, the source makes its own."""
+    """Names of the Dagster resources this kind works with, handed over in `StepContext.resources`. One that nobody
+    passes is an error when definitions load, unless the kind can make its own (`energy_assets.resources`)."""
 
     name: SourceName = Field(description="unique name; the raw asset is called raw/<name>")
     kind: str

@@ -16,7 +16,7 @@ from energy_assets.contracts.tables import Activity, Cost, Emissions, KpisDaily,
 from energy_assets.kpis.daily import by_member, costs, indicators
 from energy_assets.kpis.facts import facts
 from energy_assets.kpis.indicators import INDICATORS
-from energy_assets.kpis.monthly import monthly
+from energy_assets.kpis.periods import monthly
 from energy_assets_tests.rows import at, rows_of, table
 
 Row = dict[str, Any]
@@ -105,9 +105,9 @@ def kpis(used_: list[Row], served_: list[Row], spent: list[Row]) -> tuple[list[R
     def keep(rows: Any) -> Any:
         return con.create_table(ibis.util.gen_name("kept"), rows, temp=True)
 
-    summed = keep(facts(table(Emissions, used_), table(Activity, served_), table(Cost, spent)))
-    every = keep(indicators(keep(by_member(summed))))
-    daily = keep(conform(every.union(costs(summed, "EUR").select(every.columns)), KpisDaily))
+    summed = keep(facts(table(Emissions, used_), table(Activity, served_), table(Cost, spent), "EUR", keep))
+    every = keep(indicators(keep(by_member(summed)), "EUR"))
+    daily = keep(conform(every.union(costs(summed).select(every.columns)), KpisDaily))
     audit(daily, KpisDaily)
     months = keep(conform(monthly(daily), KpisMonthly))
     audit(months, KpisMonthly, "month")

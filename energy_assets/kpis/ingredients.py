@@ -1,0 +1,154 @@
+"""Ingredients: sums over lake rows that KPIs are made of, and what both engines of a figure compile from them.
+
+What belongs here: how a sum is declared (table, column, conditions, factor), and the same as SQL text and as an Ibis
+expression. What does not: which sums a KPI wants (`indicators.py`), and the steps that compute them (`facts.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+UNKNOWN = "unknown"
+SUM = " + "
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One condition on a row.
+
+    `op` is `=`, `!=`, `between`, `in`, `is null`, `is not null`; `unknown`: NULL or the word itself, which is how
+    KPIs name a missing dimension; `hour of day`: of a timestamp, UTC.
+    """
+
+    column: str
+    op: str = "="
+    value: str | tuple[str, ...] | None = None
+
+    def sql(self) -> str:
+        """The condition as SQL; values are quoted, so any text is safe in it."""
+        if self.op == "unknown":
+            return f"coalesce({self.column}, 'unknown') = 'unknown'"
+        if self.op == "hour of day":
+            return f"hour({self.column}) = {self.value}"
+        if self.value is None:
+            return f"{self.column} {self.op}"
+        if isinstance(self.value, str):
+            return f"{self.column} {self.op} {_quoted(self.value)}"
+        values = [_quoted(value) for value in self.value]
+        if self.op == "between":
+            return f"{self.column} between {values[0]} and {values[1]}"
+        return f"{self.column} in ({', '.join(values)})"
+
+    def of(self, column: Any) -> ir.BooleanValue:
+        """The condition as an Ibis expression on `column`."""
+        if self.op == "hour of day":
+            return column.hour() == int(str(self.value))
+        text = column.cast("string")
+        if isinstance(self.value, tuple):
+            return text.between(*self.value) if self.op == "between" else text.isin(self.value)
+        return {
+            "is null": column.isnull(),
+            "is not null": column.notnull(),
+            "unknown": text.fill_null(UNKNOWN) == UNKNOWN,
+            "!=": text != self.value,
+            "=": text == self.value,
+        }[self.op]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows of a lake table: enough to select them again.
+
+    Attributes:
+        table: Name of the lake table.
+        column: The column that makes the number; None counts rows. Several, joined by ` + `, are added row by row,
+            each where it is known.
+        filters: All must hold.
+        aggregate: `sum`, `avg`, `count(distinct …)` as `distinct`, or `busiest`: the largest sum over one device
+            in one hour.
+    """
+
+    table: str
+    column: str | None = None
+    filters: tuple[Filter, ...] = ()
+    aggregate: str = "sum"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that make the number."""
+        return tuple(self.column.split(SUM)) if self.column else ()
+
+    def sql(self) -> str:
+        """The query that gives the number, for `energy-assets sql`; every value in it is quoted."""
+        where = " and ".join(f.sql() for f in self.filters)
+        rows = f"{self.table}" + (f" where {where}" if where else "")
+        if self.column is None:
+            return f"select count(*) from {rows}"  # noqa: S608
+        if self.aggregate == "distinct":
+            return f"select count(distinct {self.column}) from {rows}"  # noqa: S608
+        if self.aggregate == "busiest":
+            each = f"select sum({self.column}) as total from {rows} group by hour, source, node_id, device_id"  # noqa: S608
+            return f"select max(total) from ({each})"  # noqa: S608
+        column = self.column if len(self.columns) == 1 else SUM.join(f"coalesce({c}, 0)" for c in self.columns)
+        return f"select {self.aggregate}({column}) from {rows}"  # noqa: S608
+
+    def value(self, rows: ir.Table) -> ir.NumericValue:
+        """What each row gives to the number: its column, or the sum of those of its columns that are known."""
+        return added([rows[name] for name in self.columns])
+
+    def where(self, *filters: Filter) -> Selection:
+        """The same selection with further conditions."""
+        return replace(self, filters=(*self.filters, *filters))
+
+    def to_json(self) -> dict[str, Any]:
+        """Table, column, conditions and the same as SQL."""
+        return {
+            "table": self.table,
+            "column": self.column,
+            "aggregate": self.aggregate if self.column else "count",
+            "filters": [
+                {"column": f.column, "op": f.op, "value": list(f.value) if isinstance(f.value, tuple) else f.value}
+                for f in self.filters
+            ],
+            "sql": self.sql(),
+        }
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """A numerator or denominator: one sum over lake rows, times a factor.
+
+    Attributes:
+        rows: The rows and the column that are summed.
+        factor: What the sum is multiplied with: "1", a whole number, or a negative power of ten ("0.001").
+        with_idle: Whether the energy (or grams) of idle devices of the same source and day is added, in proportion
+            to the source's busy energy: nobody uses them, but they are kept ready.
+    """
+
+    rows: Selection
+    factor: str = "1"
+    with_idle: bool = False
+
+
+def total(table: str, column: str | None, *filters: Filter, factor: str = "1", with_idle: bool = False) -> Ingredient:
+    """The sum of a column (or the number) of the rows of a table that meet `filters`, times `factor`."""
+    return Ingredient(Selection(table, column, filters), factor, with_idle)
+
+
+def added(columns: Sequence[ir.NumericValue]) -> ir.NumericValue:
+    """The sum of the known ones of some columns; unknown where all are."""
+    if len(columns) == 1:
+        return columns[0]
+    known: ir.BooleanValue = reduce(lambda a, b: a | b, [column.notnull() for column in columns])
+    filled: list[Any] = [column.fill_null(0) for column in columns]
+    return ibis.ifelse(known, reduce(lambda a, b: a + b, filled), ibis.null(columns[0].type()))
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

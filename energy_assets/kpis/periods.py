@@ -1,0 +1,71 @@
+"""KPIs of months, and of longer periods: exact numerators and denominators added, divided last.
+
+What belongs here: the one rule by which KPIs of short periods make those of a longer one. What does not: what is in
+a KPI.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from energy_assets.contracts import types as t
+from energy_assets.contracts.tables import KPI_DIMENSIONS
+
+KEY = ("kpi", "unit", "grain", *KPI_DIMENSIONS)
+
+
+def monthly(days: ir.Table) -> ir.Table:
+    """Rows of the contract `KpisMonthly` from rows of `KpisDaily`.
+
+    Args:
+        days: Days of one or of several months; each month is summed apart.
+
+    Returns:
+        One row per month and key. The interval is the mean of the days' intervals weighted by the numerator, because
+        one meter's error stays the same from day to day; a day whose numerator is zero has no say in it, a day of
+        unknown interval makes it unknown. Coverage is the mean over the days that have data; `days` counts them.
+    """
+    # Not truncate("M"): DuckDB makes a timestamp of it while Ibis believes it to be a date.
+    return _added(
+        days.mutate(month=ibis.date(days.day.year(), days.day.month(), 1), days=ibis.literal(1, "int64")), ("month",)
+    )
+
+
+def over_months(months: ir.Table) -> ir.Table:
+    """KPIs of a quarter, a year or any other period from those of its months.
+
+    Args:
+        months: Rows of the contract `KpisMonthly`, of the months of one period.
+
+    Returns:
+        The columns of `KpisMonthly` but `month`, one row per key, by the rules of `monthly`: coverage weighted by the
+        days that have data. One month alone is returned as it is.
+    """
+    return _added(months, ())
+
+
+def _added(rows: ir.Table, when: tuple[str, ...]) -> ir.Table:
+    known = rows.uncertainty_pct.notnull() | (rows.numerator == 0)
+    half_width = (rows.numerator.cast("decimal(29, 6)") * rows.uncertainty_pct).cast("decimal(38, 9)")
+    sums = rows.group_by([*when, *KEY]).aggregate(
+        numerator=rows.numerator.sum().cast(t.FIGURE),
+        denominator=rows.denominator.sum().cast(t.FIGURE),
+        observed=(rows.coverage.cast("decimal(18, 6)") * rows.days).cast("decimal(38, 6)").sum().cast("float64"),
+        half_width=half_width.sum().cast("float64"),
+        certain=known.all(),
+        days=rows.days.sum(),
+        alone=rows.count() == 1,
+        its_interval=rows.uncertainty_pct.max(),
+    )
+    ratio = (sums.numerator.cast("float64") / sums.denominator.cast("float64").nullif(0.0)).cast("decimal(38, 12)")
+    interval: Any = (sums.half_width / sums.numerator.cast("float64").nullif(0.0)).abs().round(3).cast(t.PERCENT)
+    return sums.mutate(
+        coverage=(sums.observed / sums.days.cast("float64")).round(6).cast(t.SHARE),
+        value=ibis.ifelse(sums.denominator.isnull(), sums.numerator, ratio.cast(t.FIGURE)),
+        uncertainty_pct=ibis.ifelse(
+            sums.alone, sums.its_interval, ibis.ifelse(sums.certain, interval, ibis.null(t.PERCENT))
+        ),
+    ).drop("observed", "half_width", "certain", "alone", "its_interval")
