@@ -144,7 +144,12 @@ class Period:
 
     @classmethod
     def containing(cls, day: date, grain: Grain = "month") -> Period:
-        """The period of a grain that a day lies in."""
+        """The period of a grain that a day lies in.
+
+        Args:
+            day: Any day of the period, UTC.
+            grain: How long the period is.
+        """
         size = MONTHS_OF[grain]
         return cls(Month(day.year, (day.month - 1) // size * size + 1), grain)
 
