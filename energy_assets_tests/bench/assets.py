@@ -50,7 +50,8 @@ def call(asset: dg.AssetsDefinition, site: Site, keys: Sequence[date]) -> int:
     wanted = inspect.signature(function.decorated_fn).parameters
     for _ in function.decorated_fn(context, **{name: resources[name] for name in resources if name in wanted}):
         pass
-    return int(published[-1].metadata["dagster/row_count"].value)
+    rows: Any = published[-1].metadata["dagster/row_count"].value
+    return int(rows)
 
 
 @contextmanager
