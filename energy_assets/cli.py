@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from energy_assets import __version__
-from energy_assets.periods import DayRange, Month
+from energy_assets.periods import DayRange, Month, Period
 from energy_assets.secrets import SecretError
 from energy_assets.site import SITE_VARIABLE, Site, SiteError, load_site
 
@@ -29,15 +29,21 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
-class Period(click.ParamType[Month]):
-    """A month, 2024-05."""
+class PeriodType(click.ParamType[Period]):
+    """A month, a quarter or a year."""
 
-    name = "month"
+    name = "period"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Month:
-        """Read it or fail with how to write it."""
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Period:
+        """Read it or fail with how to write it.
+
+        Args:
+            value: As typed, or a period already.
+            param: The option it belongs to.
+            ctx: Of click, for the message.
+        """
         try:
-            return value if isinstance(value, Month) else Month.parse(str(value))
+            return value if isinstance(value, Period) else Period.parse(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -72,18 +78,19 @@ def init(path: Path) -> None:
 @main.command()
 @site_option
 def doctor(site_path: Path) -> None:
-    """Try every source live: what works, what is missing, and what to do."""
+    """Try every source live, then compare what they see: what works, what is missing, and what to do."""
     from energy_assets.doctor import examine
 
     site, healthy = _site(site_path), True
-    for source, findings in examine(site):
-        out.print(f"[bold]{source.name}[/] [dim]{source.kind}[/]")
-        for finding in findings:
+    for chapter in examine(site):
+        out.print(f"[bold]{chapter.name}[/] [dim]{chapter.about}[/]")
+        for finding in chapter.findings:
             healthy = healthy and finding.ok
             mark = "[green]✓[/]" if finding.ok else "[red]✗[/]"
             out.print(f"  {mark} {escape(finding.what)}", soft_wrap=True)
             if finding.remedy:
-                out.print(f"    → {escape(finding.remedy)}", soft_wrap=True)
+                remedy = finding.remedy.replace("\n", "\n      ")
+                out.print(f"    → {escape(remedy)}", soft_wrap=True)
     if not healthy:
         sys.exit(1)
 
@@ -109,16 +116,19 @@ def run(site_path: Path, first: datetime, last: datetime | None) -> None:
 
 @main.command()
 @site_option
-@click.option("--period", type=Period(), required=True, help="The month to report on, for example 2024-05.")
-def report(site_path: Path, period: Month) -> None:
-    """Make the disclosures of a month."""
+@click.option(
+    "--period", type=PeriodType(), required=True, help="A month (2024-05), a quarter (2024-Q2) or a year (2024)."
+)
+def report(site_path: Path, period: Period) -> None:
+    """Make the disclosures of a month, a quarter or a year."""
     site = _site(site_path)
-    _check_month(site, site_path, period)
-    folder = _report(site, period, f"energy-assets report --site {site_path} --period {period}")
-    if folder is None:
+    _check_period(site, site_path, period)
+    folders = _report(site, period, f"energy-assets report --site {site_path} --period {period}")
+    for folder in folders:
+        _print_report(folder)
+    if not folders:
         sys.exit(1)
-    _print_report(folder)
-    out.print(f"Next: energy-assets trace --site {site_path} {folder} F-001", soft_wrap=True)
+    out.print(f"Next: energy-assets trace --site {site_path} {folders[0]} F-001", soft_wrap=True)
 
 
 @main.command()
@@ -126,12 +136,12 @@ def report(site_path: Path, period: Month) -> None:
 @click.argument("report_path", metavar="REPORT", type=click.Path(path_type=Path))
 @click.argument("figure", metavar="FIGURE")
 def trace(site_path: Path, report_path: Path, figure: str) -> None:
-    """Print the road of FIGURE (for example F-003) in REPORT: rows, factors, raw objects, receipts."""
-    from energy_assets.disclosures.road import RoadError, road
+    """Follow FIGURE (for example F-003) of REPORT to the bytes it came from: rows, factors, raw objects, receipts."""
+    from energy_assets.disclosures.tracing import TraceError, trace_stored
 
     try:
-        out.print(road(_site(site_path), report_path, figure))
-    except RoadError as error:
+        out.print(trace_stored(_site(site_path), report_path, figure))
+    except TraceError as error:
         _stop(str(error))
 
 
@@ -178,14 +188,15 @@ def demo(folder: Path, days: int) -> None:
         again = f"energy-assets demo --folder {folder} --days {days}"
         if not _run(site, span, again):
             sys.exit(1)
-        made = _report(site, _most_of(span), again)
-    if made is None:
+        folders = _report(site, Period.containing(_most_of(span).first), again)
+    for folder_ in folders:
+        _print_report(folder_)
+    if not folders:
         sys.exit(1)
-    _print_report(made)
     query = "select kpi, value, unit from kpis_monthly where grain = 'total'"
     out.print(
         "\nLook at it:\n"
-        f"  energy-assets trace --site {path} {made} F-001\n"
+        f"  energy-assets trace --site {path} {folders[0]} F-001\n"
         f'  energy-assets sql --site {path} "{query}"\n'
         "  make ui",
         soft_wrap=True,
@@ -194,10 +205,10 @@ def demo(folder: Path, days: int) -> None:
 
 def _run(site: Site, days: DayRange, command: str) -> bool:
     with _resumable(command):
-        from energy_assets.running import daily_assets, run_days
+        from energy_assets.running import run_assets, run_days
 
         out.print(f"Materializing {len(days)} {'day' if len(days) == 1 else 'days'} ({days}).")
-        with _progress_bar(len(daily_assets(site)) + 1) as listen:
+        with _progress_bar(len(run_assets(site))) as listen:
             outcome = run_days(site, days, listen)
     for warning in outcome.warnings:
         err.print(f"[yellow]! {escape(warning)}[/]", soft_wrap=True)
@@ -208,16 +219,21 @@ def _run(site: Site, days: DayRange, command: str) -> bool:
     return outcome.success
 
 
-def _report(site: Site, month: Month, command: str) -> Path | None:
+def _report(site: Site, period: Period, command: str) -> list[Path]:
+    """The folders of the reports made, one per profile; none where one failed, which was then said."""
     with _resumable(command):
         from energy_assets.disclosures.asset import report_folder
+        from energy_assets.disclosures.profile import profiles
         from energy_assets.running import run_report
 
-        with _progress_bar(2) as listen:
-            outcome = run_report(site, month, listen)
+        names = [profile.name for profile in profiles() if period.grain in profile.grains]
+        if not names:
+            _stop(f"--period {period}: no profile in reports/frameworks has `{period.grain}` among its grains.")
+        with _progress_bar(1 + len(names)) as listen:
+            outcome = run_report(site, period, listen)
     for asset, message in outcome.failures.items():
         err.print(f"[red]✗ {asset}[/]\n{escape(message)}", soft_wrap=True)
-    return _short(report_folder(site, "ml_sustainability", month)) if outcome.success else None
+    return [_short(report_folder(site, name, period)) for name in names] if outcome.success else []
 
 
 def _short(path: Path) -> Path:
@@ -273,12 +289,15 @@ def _check_days(site: Site, path: Path, days: DayRange) -> None:
         _stop(f"--to {days.last}: only complete days (UTC) can be run; the last one is {yesterday}.")
 
 
-def _check_month(site: Site, path: Path, month: Month) -> None:
-    first, running = Month.of(site.start), Month.of(datetime.now(UTC).date())
-    if month < first:
-        _stop(f"--period {month}: {path} starts on {site.start}; the first month it can report on is {first}.")
-    if month > running:
-        _stop(f"--period {month}: is not over yet; the last month there can be data of is {running}.")
+def _check_period(site: Site, path: Path, period: Period) -> None:
+    first = Period.containing(site.start, period.grain)
+    running = Period.containing(datetime.now(UTC).date(), period.grain)
+    if period < first:
+        _stop(
+            f"--period {period}: {path} starts on {site.start}; the first {period.grain} it can report on is {first}."
+        )
+    if period > running:
+        _stop(f"--period {period}: has not begun yet; the last {period.grain} there can be data of is {running}.")
 
 
 def _most_of(days: DayRange) -> Month:

@@ -27,6 +27,23 @@ from dagster._core.definitions.data_version import (
 # its own, so that the step logs one per partition; the public `MaterializeResult` has no such switch.
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
+# What Ctrl-C becomes while a run starts or ends. `execute_in_process` raises it, and no public error is its base.
+from dagster._core.errors import DagsterExecutionInterruptedError
+
+# Dagster's own SQLite event log opens a database anew for every event. `operations/event_log.py` keeps it open, for
+# which there is no setting: 12 empty assets over 7 days take 0.7 s instead of 2.5 s. The second name is the argument
+# by which Dagster makes what dagster.yaml names.
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._serdes import ConfigurableClassData
+
+__all__ = [
+    "ConfigurableClassData",
+    "DagsterExecutionInterruptedError",
+    "SqliteEventLogStorage",
+    "version_tags",
+    "without_automatic_events",
+]
+
 
 def without_automatic_events(result: dg.MaterializeResult[None]) -> dg.MaterializeResult[None]:
     """The result, for which Dagster logs no materialization of its own.

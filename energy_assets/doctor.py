@@ -1,23 +1,79 @@
-"""The doctor: every source tried live, without landing anything."""
+"""The doctor: every source tried live, and what they see compared, without landing anything.
+
+What belongs here: findings about sources together, with the lines of site.yaml that settle them. What does not: what
+one source finds about itself (`check`), and the rules by which hosts are named, places resolved and bills counted;
+those are the run's own (`unified.nodes`, `contracts.meters`, `factors.places`, `unified.cost`).
+"""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
 
-from energy_assets.factors.places import site_zones
+from energy_assets.contracts.conservation import NODE_NAMES, PLACES
+from energy_assets.contracts.meters import ambiguous, unmatched
+from energy_assets.contracts.node_names import plain_name
+from energy_assets.contracts.vocabulary import Feed, GhgScope
+from energy_assets.factors.places import BEGINNING, END, Member, Resolved, filled, members_of, resolve, site_zones
 from energy_assets.secrets import SecretError
 from energy_assets.site import Site
-from energy_assets.sources.base import Finding, Source, StepContext
+from energy_assets.sources.base import Finding, SeenBill, SeenNode, Source, StepContext
 from energy_assets.sources.errors import SourceError
+from energy_assets.unified.cost import owners
+from energy_assets.unified.nodes import node_names
+
+SHOWN = 12
+"""Hosts of one place that are named; the others are counted."""
+
+_TEXT = pa.string()
+_SEEN = pa.schema(
+    [
+        ("day", pa.date32()),
+        ("hour", pa.timestamp("us")),
+        *((n, _TEXT) for n in ("source", "provider", "account_id", "region", "node_id", "device_id", "device_kind")),
+        ("method", _TEXT),
+        ("energy_kwh", pa.decimal128(18, 9)),
+    ]
+)
+"""The columns of readings that say which host and device there is; what was not asked for is NULL."""
+
+_HELD = pa.schema(
+    [
+        *((name, _TEXT) for name in ("source", "provider", "billing_account_id")),
+        ("precedence", pa.int64()),
+        ("billing_period", pa.date32()),
+        ("day", pa.date32()),
+    ]
+)
+_NOWHERE = ibis.schema({"table": "string", "provider": "string", "region": "string"})
 
 
-def examine(site: Site) -> Iterator[tuple[Source, list[Finding]]]:
-    """The findings of each source, in the order of the site file; a source that raises has one bad finding."""
+@dataclass(frozen=True)
+class Chapter:
+    """Findings about one source, or about what sources see together.
+
+    Attributes:
+        name: The source, or what is compared.
+        about: The kind of source, or what the findings say.
+        findings: In order.
+    """
+
+    name: str
+    about: str
+    findings: list[Finding]
+
+
+def examine(site: Site) -> Iterator[Chapter]:
+    """Each source in the order of the site file; then hosts, places and bills, where there is something to say."""
     with tempfile.TemporaryDirectory() as folder:
         con = ibis.duckdb.connect()
         con.raw_sql("SET TimeZone = 'UTC'")
@@ -29,17 +85,217 @@ def examine(site: Site) -> Iterator[tuple[Source, list[Finding]]]:
             zones=site_zones(site),
             now=datetime.now(UTC),
         )
+        nodes: dict[str, list[SeenNode]] = {}
+        bills: dict[str, list[SeenBill]] = {}
         for source in site.sources:
-            yield source, _findings(source, step)
+            findings, seen = _look(source, step)
+            nodes[source.name] = [one for one in seen if isinstance(one, SeenNode)]
+            bills[source.name] = [one for one in seen if isinstance(one, SeenBill)]
+            yield Chapter(source.name, source.kind, findings)
+        rows = _placed(site, nodes, step.now.date())
+        yield from _chapter("hosts", "one host may have several names", hosts(con, site, rows))
+        yield from _chapter("places", "where machines stand", places(con, site, rows))
+        yield from _chapter("bills", "each counts once", same_bills(con, site.feeding(Feed.COST), bills))
 
 
-def _findings(source: Source, step: StepContext) -> list[Finding]:
+def hosts(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
+    """Meters without devices, devices without a meter, and names that could be two hosts, by place.
+
+    Args:
+        con: An Ibis DuckDB connection.
+        site: The site file.
+        rows: Hosts seen, in the columns of readings, with their place.
+    """
+    names = con.create_table("doctor_names", node_names(rows, site.nodes), temp=True, overwrite=True)
+    upstream = {"seen": rows, PLACES: ibis.memtable([], schema=_NOWHERE), NODE_NAMES: names}
+    total = con.to_pyarrow(names.select("provider", "region", "node_id").distinct().count()).as_py()
+    by_place: dict[tuple[str | None, str | None], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for row in con.to_pyarrow(unmatched(rows, upstream)).to_pylist():
+        by_place[row["provider"], row["region"]][row["finding"]].append(row["node_id"])
+    for row in con.to_pyarrow(ambiguous(rows, upstream)).to_pylist():
+        by_place[row["provider"], row["region"]]["ambiguous"].append(row["node_id"])
+    if total and not by_place:
+        yield Finding(True, f"{total} hosts, each under one name" if total > 1 else "1 host")
+    for (provider, region), found in by_place.items():
+        where = _where(provider, region)
+        yield from _unmatched(where, region, found["a meter without devices"], found["devices without a meter"])
+        if found["ambiguous"]:
+            yield _ambiguous(where, region, found["ambiguous"])
+
+
+def _unmatched(where: str, region: str | None, meters: list[str], devices: list[str]) -> Iterator[Finding]:
+    if not devices:
+        if meters:
+            yield Finding(True, f"{where}: node meters without devices, which count as whole nodes: {_listed(meters)}")
+        return
+    pairs = _pairs(meters, devices)
+    lines = []
+    for host in devices[:SHOWN]:
+        others = [pairs[host]] if host in pairs else []
+        if others:
+            lines.append(
+                _line(host, region, f'also: ["{others[0]}"]') + "   # if they are one host; else `metered: false`"
+            )
+        else:
+            lines.append(_line(host, region, "metered: false") + "   # if it has no meter; else `also` with its name")
+    said = f"{where}: devices without their node's meter: {_listed(devices)}"
+    if meters:
+        said += f"; node meters without devices: {_listed(meters)}. Under two names one host counts twice"
+    yield Finding(False, said, _add("nodes", lines))
+
+
+def _ambiguous(where: str, region: str | None, names: list[str]) -> Finding:
+    short: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        short[name.split(".")[0]].append(name)
+    lines = []
+    for host, full in list(short.items())[:SHOWN]:
+        listed = ", ".join(f'"{name}"' for name in full)
+        lines.append(_line(host, region, f"also: [{listed}]") + "   # if they are one host")
+        lines += [_line(name, region) + "   # else one line for each" for name in full]
+    return Finding(False, f"{where}: names that differ in their domain alone: {_listed(names)}", _add("nodes", lines))
+
+
+def _pairs(meters: Sequence[str], devices: Sequence[str]) -> dict[str, str]:
+    """Devices' hosts and the one meter that is likely theirs: the only one left, or the only one named like it."""
+    if len(meters) == len(devices) == 1:
+        return {devices[0]: meters[0]}
+    alike = {host: [meter for meter in meters if plain_name(host) in _parts(meter)] for host in devices}
+    return {host: found[0] for host, found in alike.items() if len(found) == 1}
+
+
+def _parts(name: str) -> set[str]:
+    """Beginnings and ends of a name at its hyphens: those of `bmc-gpu-7` are bmc, bmc-gpu, gpu-7 and 7."""
+    words = name.split(".")[0].split("-")
+    return {"-".join(words[:n]) for n in range(1, len(words))} | {"-".join(words[n:]) for n in range(1, len(words))}
+
+
+def places(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
+    """Zone, PUE and scope of each place since the site's start and who says so; what nobody says, with lines for it.
+
+    Args:
+        con: An Ibis DuckDB connection.
+        site: The site file.
+        rows: Hosts seen, with their place.
+    """
+    members = [Member(name, p.provider, p.account_id, p.region) for name, p in site.source_places.items()]
+    members += [Member("", p.provider, p.account_id, p.region) for p in site.places if p.region]
+    seen = con.create_table("doctor_seen", rows, temp=True, overwrite=True)
+    members += members_of(seen)
+    said: dict[tuple[Any, ...], list[Resolved]] = defaultdict(list)
+    for entry in resolve(members, site.source_places, site.places):
+        if entry.valid_to > site.start:
+            key = (entry.member.provider, entry.member.region, entry.valid_from, entry.valid_to)
+            said[(*key, entry.zone, entry.pue, entry.ghg_scope, entry.said_by)].append(entry)
+    for entries in said.values():
+        yield _placing(entries)
+
+
+def _placing(entries: Sequence[Resolved]) -> Finding:
+    one = entries[0]
+    zone, pue, scope = one.said_by
+    accounts = len({entry.member.account_id for entry in entries})
+    what = _where(one.member.provider, one.member.region) + (f" ({accounts} accounts)" if accounts > 1 else "")
+    what += f" from {one.valid_from}" if one.valid_from != BEGINNING else ""
+    what += f" until {one.valid_to}" if one.valid_to != END else ""
+    what += f": zone {one.zone} ({zone})" if one.zone else ": zone not known"
+    what += f", PUE {one.pue} ({pue})" if one.pue is not None else ", PUE not known"
+    label = next(word.label for word in GhgScope if word.value == one.ghg_scope)
+    what += f", {label} ({scope})"
+    absent = [name for name, value in (("zone", one.zone), ("pue", one.pue)) if value is None]
+    if not absent:
+        return Finding(True, what)
+    hints = {"zone": "zone: …", "pue": "pue: …"}
+    region = f", region: {_text(one.member.region)}" if one.member.region else ""
+    line = f"- {{provider: {one.member.provider}{region}, {', '.join(hints[name] for name in absent)}}}"
+    about = "   # its energy has no grams until then; zones as Electricity Maps names them (DE, US-CAL-CISO)"
+    return Finding(False, what, _add("places", [line + about]))
+
+
+def same_bills(con: Any, sources: Sequence[Source], bills: dict[str, list[SeenBill]]) -> Iterator[Finding]:
+    """Bills that are known to come from two sources, and which of them counts.
+
+    Args:
+        con: An Ibis DuckDB connection.
+        sources: The sources of bills, in the order of the site file.
+        bills: What each is known to hold, by source name.
+    """
+    if len(sources) < 2:
+        return
+    held = [
+        {**vars(bill), "source": source.name, "precedence": rank, "day": bill.billing_period}
+        for rank, source in enumerate(sources)
+        for bill in bills.get(source.name, ())
+    ]
+    owned = owners(ibis.memtable(pa.Table.from_pylist(held, schema=_HELD)))
+    twice = owned.filter(owned.source != owned.owner)
+    rows = twice.group_by("provider", "account_key", "owner", "source").aggregate(
+        periods=twice.billing_period.nunique(), first=twice.billing_period.min(), last=twice.billing_period.max()
+    )
+    found = con.to_pyarrow(rows.order_by("provider", "account_key", "owner", "source")).to_pylist()
+    for row in found:
+        span = f"{row['first']:%Y-%m}" + (f" to {row['last']:%Y-%m}" if row["periods"] > 1 else "")
+        account = f"account {row['account_key']}" if row["account_key"] else "without a billing account"
+        yield Finding(
+            True,
+            f"{row['provider']} {account}, {span}: {row['owner']} counts, the bill of {row['source']} is kept as a "
+            "cross-check (the first in the site file counts)",
+        )
+    if not found:
+        names = ", ".join(source.name for source in sources)
+        yield Finding(True, f"{names}: no bill is known to come twice; if one does, the first in the site file counts")
+
+
+def _placed(site: Site, seen: dict[str, list[SeenNode]], day: date) -> ir.Table:
+    """Hosts seen as readings of one day, with the place of their source where they name none."""
+    rows = [
+        {**vars(one), "day": day, "source": name, "device_id": one.node_id}
+        for name, nodes in seen.items()
+        for one in nodes
+    ]
+    ranks = {source.name: rank for rank, source in enumerate(site.sources)}
+    return filled(ibis.memtable(pa.Table.from_pylist(rows, schema=_SEEN)), site.source_places, ranks)
+
+
+def _chapter(name: str, about: str, findings: Iterable[Finding]) -> Iterator[Chapter]:
+    if kept := list(findings):
+        yield Chapter(name, about, kept)
+
+
+def _look(source: Source, step: StepContext) -> tuple[list[Finding], list[SeenNode | SeenBill]]:
+    """What a source finds about itself, and what it sees; where it raises, that is the last finding."""
     found: list[Finding] = []
+    seen: list[SeenNode | SeenBill] = []
     try:
         for finding in source.check(step):
             found.append(finding)
+        seen += source.observe(step)
     except SourceError as error:
-        found.append(Finding(False, error.message, error.remedy))
+        if error.message not in {finding.what for finding in found}:
+            found.append(Finding(False, error.message, error.remedy))
     except SecretError as error:
         found.append(Finding(False, str(error)))
-    return found
+    return found, seen
+
+
+def _where(provider: str | None, region: str | None) -> str:
+    return " ".join(part for part in (provider, region or "without a region") if part)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _line(name: str, region: str | None, more: str = "") -> str:
+    parts = [f"name: {_text(name)}", more, f"region: {_text(region)}" if region else ""]
+    return f"- {{{', '.join(part for part in parts if part)}}}"
+
+
+def _text(value: str | None) -> str:
+    """A YAML text, in quotes, so that numbers and colons stay text."""
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _add(key: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"Add to site.yaml under `{key}:`", *lines])

@@ -16,7 +16,12 @@ from energy_assets.site import Engine
 
 
 def duckdb_resource(engine: Engine, spill_folder: str) -> DuckDBResource:
-    """The Dagster resource for a site's engine."""
+    """The Dagster resource for a site's engine.
+
+    Args:
+        engine: The site's `engine` block: threads, memory.
+        spill_folder: Local folder for what does not fit into memory.
+    """
     config: dict[str, Any] = {
         "memory_limit": engine.memory_limit,
         "temp_directory": spill_folder,

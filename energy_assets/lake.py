@@ -106,7 +106,12 @@ class Lake:
         return sorted(name for name in names if self._delta(name))
 
     def fingerprints(self, table: str, version: int | None = None) -> dict[date, str]:
-        """Content fingerprint of every partition of a table."""
+        """Content fingerprint of every partition of a table.
+
+        Args:
+            table: The table's name.
+            version: Of the Delta table; None for the newest.
+        """
         delta = self._delta(table, version)
         return _fingerprints(delta) if delta else {}
 

@@ -30,6 +30,11 @@ from obstore.exceptions import AlreadyExistsError
 from obstore.store import ObjectStore
 
 CHUNK = 1 << 20
+LEVEL, LEVEL_OF_PACKED = 3, 1
+"""Levels of zstd: of any bytes, and of those that are most likely compressed already. Objects are named by the hash of
+the raw bytes, so the level changes no name."""
+PACKED = (b"\x1f\x8b", b"PAR1", b"PK\x03\x04", b"\x28\xb5\x2f\xfd")
+"""How gzip, Parquet, zip and zstd files begin."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ class Landing:
         key = self._object_key(sha256)
         if not isinstance(fetched.body, Held) and not self._exists(key):
             with tempfile.TemporaryFile() as compressed:
-                writer = zstandard.ZstdCompressor(level=3).stream_writer(compressed, closefd=False)
+                writer = zstandard.ZstdCompressor(level=_level(fetched.body)).stream_writer(compressed, closefd=False)
                 with writer:
                     for chunk in _chunks(fetched.body):
                         writer.write(chunk)
@@ -145,7 +150,12 @@ class Landing:
                 return edition
 
     def edition(self, source: str, day: date) -> Edition | None:
-        """The newest edition of a day, or None when the day was never collected."""
+        """The newest edition of a day, or None when the day was never collected.
+
+        Args:
+            source: The source's name.
+            day: The day, UTC.
+        """
         prefix = f"landing/editions/{source}/{day}/"
         keys = sorted(meta["path"] for batch in obstore.list(self._store, prefix) for meta in batch)
         if not keys:
@@ -163,7 +173,13 @@ class Landing:
         return zstandard.ZstdDecompressor().decompressobj().decompress(self._get(self._object_key(sha256)))
 
     def spool(self, sha256: str, folder: Path, suffix: str = "") -> Path:
-        """Write the raw bytes of one object to a local file (once) and return its path."""
+        """Write the raw bytes of one object to a local file (once) and return its path.
+
+        Args:
+            sha256: Of the raw bytes, in hex.
+            folder: A local folder, which exists.
+            suffix: End of the file's name, for readers that go by it.
+        """
         target = folder / f"{sha256}{suffix}"
         if not target.exists():
             partial = target.with_name(f"{target.name}.partial")
@@ -199,7 +215,7 @@ class Landing:
             entries: JSON by name.
         """
         body = json.dumps({**self.seen(source), **entries}, sort_keys=True, separators=(",", ":")).encode()
-        obstore.put(self._store, self._seen_key(source), zstandard.ZstdCompressor(level=3).compress(body))
+        obstore.put(self._store, self._seen_key(source), zstandard.ZstdCompressor(level=LEVEL).compress(body))
 
     def receipts(self, sha256: str) -> list[dict[str, Any]]:
         """Every receipt of one object, oldest first."""
@@ -266,6 +282,12 @@ def _chunks(body: bytes | Path) -> Iterator[bytes]:
     with body.open("rb") as file:
         while chunk := file.read(CHUNK):
             yield chunk
+
+
+def _level(body: bytes | Path) -> int:
+    """The level to compress a body with."""
+    start = next(_chunks(body), b"")
+    return LEVEL_OF_PACKED if start.startswith(PACKED) else LEVEL
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

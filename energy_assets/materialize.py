@@ -111,14 +111,19 @@ class Reader:
         return rows
 
     def note(self, name: str, rows: ir.Table) -> ir.Table:
-        """Show a small table that is not of the lake (places, names of nodes) to the proofs as well."""
+        """Show a small table that is not of the lake (places, names of nodes) to the proofs as well.
+
+        Args:
+            name: What proofs call it.
+            rows: Any columns.
+        """
         self.used[name] = rows
         return rows
 
     def keep(self, rows: ir.Table) -> ir.Table:
         """Compute `rows` once, for a transform that uses them many times."""
-        kept: ir.Table = self.con.create_table(f"kept_{uuid4().hex[:12]}", rows, temp=True)
-        return kept
+        temporary: ir.Table = self.con.create_table(f"computed_{uuid4().hex[:12]}", rows, temp=True)
+        return temporary
 
 
 @dataclass
@@ -136,7 +141,12 @@ class Published:
     breaches: dict[str, list[Breaches]] = field(default_factory=dict)
 
     def add(self, partitions: Sequence[date], commit: Commit) -> None:
-        """Take in what became of some partitions; an earlier failure of one that is published now is healed."""
+        """Take in what became of some partitions; an earlier failure of one that is published now is healed.
+
+        Args:
+            partitions: First days of the partitions that were to be published.
+            commit: What the lake says of them.
+        """
         for partition in partitions:
             if partition in commit.rejected:
                 self.failures[partition] = commit.rejected[partition]
@@ -171,7 +181,12 @@ def _wording(check: Any) -> str:
 
 
 def table_metadata(table: Table, uri: str) -> dict[str, Any]:
-    """Definition metadata of a table asset."""
+    """Definition metadata of a table asset.
+
+    Args:
+        table: The table.
+        uri: Where it lies: a path or an object URL.
+    """
     return {
         "dagster/column_schema": column_schema(table.model),
         "dagster/table_name": table.name,
@@ -305,6 +320,11 @@ def _input_version(table: Table, before: Table, versions: Mapping[date, str], pa
 def conclude(table: Table, partitions: Sequence[date], published: Published) -> Iterator[Any]:
     """The end of a step: its checks, then its result, or a failure where a partition was not published.
 
+    Args:
+        table: The table of the step.
+        partitions: First days of all partitions of the step.
+        published: What became of them.
+
     Raises:
         dagster.Failure: a partition was not published; the others are, and the UI shows them.
     """
@@ -317,7 +337,13 @@ def conclude(table: Table, partitions: Sequence[date], published: Published) -> 
 
 
 def failure(table: Table, partitions: Sequence[date], failures: Mapping[date, Exception]) -> dg.Failure:
-    """What a person is told of partitions that were not published: which, why, and that the others are."""
+    """What a person is told of partitions that were not published: which, why, and that the others are.
+
+    Args:
+        table: The table of the step.
+        partitions: First days of all partitions of the step.
+        failures: By partition: why it was not published.
+    """
     causes: dict[str, list[date]] = {}
     for partition, error in sorted(failures.items()):
         causes.setdefault(_cause(error), []).append(partition)

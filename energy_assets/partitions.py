@@ -33,12 +33,22 @@ def monthly(site: Site) -> dg.MonthlyPartitionsDefinition:
 
 
 def partitions_of(site: Site, table: Table) -> dg.TimeWindowPartitionsDefinition:
-    """The partitions of a table, as its grain says."""
+    """The partitions of a table, as its grain says.
+
+    Args:
+        site: Says when the first partition starts.
+        table: Says the grain.
+    """
     return daily(site) if table.grain == "day" else monthly(site)
 
 
 def tables_of(site: Site, grain: Grain | None = None) -> list[Table]:
-    """Every table that a site has, sources' own first, or those of one grain."""
+    """Every table that a site has, sources' own first, or those of one grain.
+
+    Args:
+        site: Whose sources have tables of their own.
+        grain: "day" or "month"; None for both.
+    """
     shared = [table for table in SHARED if table.feed is None or site.feeding(table.feed)]
     every = [*map(raw_table, site.sources), *shared]
     return [table for table in every if grain in (None, table.grain)]
@@ -49,6 +59,10 @@ def dependency(table: Table, upstream: Table) -> dg.AssetDep:
 
     A month depends on its days, of which some do not exist yet while it runs, and some never will where the site
     started in mid-month; Dagster refuses a backfill over them unless told that this is meant.
+
+    Args:
+        table: The table that reads.
+        upstream: The table that is read.
     """
     if table.grain == upstream.grain:
         return dg.AssetDep(dg.AssetKey(upstream.asset))

@@ -1,15 +1,28 @@
-"""Calendar periods in UTC: ranges of days and months, as half-open intervals.
+"""Calendar periods in UTC: ranges of days, months, and the periods of reports.
 
-What belongs here: the arithmetic of partitions. What does not: anything that reads a clock.
+What belongs here: the arithmetic of partitions, and how periods are written. What does not: anything that reads a
+clock.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal, get_args
 
 ONE_DAY = timedelta(days=1)
+MONTH_NAMES = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+Grain = Literal["month", "quarter", "year"]
+GRAINS: tuple[Grain, ...] = get_args(Grain)
+MONTHS_OF: dict[Grain, int] = {"month": 1, "quarter": 3, "year": 12}
+"""How many months a period of each grain has."""
+_ORDINALS = ("first", "second", "third", "fourth")
+_PERIOD = re.compile(r"(?P<year>\d{4})(?:-(?:Q(?P<quarter>[1-4])|(?P<month>0[1-9]|1[0-2])))?", re.ASCII)
 
 
 @dataclass(frozen=True, order=True)
@@ -90,6 +103,90 @@ class Month:
         """All days of the month."""
         following = date(self.year + self.month // 12, self.month % 12 + 1, 1)
         return DayRange(self.first, following - ONE_DAY)
+
+
+@dataclass(frozen=True, order=True)
+class Period:
+    """What a report is about: a month (`2026-09`), a quarter (`2026-Q3`) or a year (`2026`) of the calendar.
+
+    Attributes:
+        first_month: Its first month.
+        grain: month, quarter or year.
+    """
+
+    first_month: Month
+    grain: Grain
+
+    def __post_init__(self) -> None:
+        if self.grain not in GRAINS:
+            raise ValueError(f"'{self.grain}' is no grain of a period; allowed are {', '.join(GRAINS)}")
+        if (self.first_month.month - 1) % MONTHS_OF[self.grain]:
+            raise ValueError(f"no {self.grain} begins with the month {self.first_month}")
+
+    @classmethod
+    def parse(cls, text: str) -> Period:
+        """Read `2026-09`, `2026-Q3` or `2026`.
+
+        Raises:
+            ValueError: the text is no period; the message names what is allowed.
+        """
+        found = _PERIOD.fullmatch(text)
+        if not found or found["year"] == "0000":
+            raise ValueError(
+                f"'{text}' is no period; write a month as 2026-09, a quarter as 2026-Q3 (Q1 to Q4), a year as 2026"
+            )
+        year = int(found["year"])
+        if found["month"]:
+            return cls(Month(year, int(found["month"])), "month")
+        if found["quarter"]:
+            return cls(Month(year, 3 * int(found["quarter"]) - 2), "quarter")
+        return cls(Month(year, 1), "year")
+
+    @classmethod
+    def containing(cls, day: date, grain: Grain = "month") -> Period:
+        """The period of a grain that a day lies in."""
+        size = MONTHS_OF[grain]
+        return cls(Month(day.year, (day.month - 1) // size * size + 1), grain)
+
+    def __str__(self) -> str:
+        first = self.first_month
+        if self.grain == "quarter":
+            return f"{first.year:04d}-Q{(first.month + 2) // 3}"
+        return str(first) if self.grain == "month" else f"{first.year:04d}"
+
+    @property
+    def words(self) -> str:
+        """`September 2026`, `third quarter of 2026` or `2026`."""
+        first = self.first_month
+        if self.grain == "quarter":
+            return f"{_ORDINALS[(first.month - 1) // 3]} quarter of {first.year}"
+        return f"{MONTH_NAMES[first.month - 1]} {first.year}" if self.grain == "month" else str(first.year)
+
+    @property
+    def months(self) -> tuple[Month, ...]:
+        """Its months, in order."""
+        first = self.first_month
+        return tuple(Month(first.year, first.month + n) for n in range(MONTHS_OF[self.grain]))
+
+    @property
+    def first(self) -> date:
+        """Its first day."""
+        return self.first_month.first
+
+    @property
+    def last(self) -> date:
+        """Its last day."""
+        return self.months[-1].days.last
+
+    @property
+    def days(self) -> DayRange:
+        """All its days."""
+        return DayRange(self.first, self.last)
+
+    @property
+    def previous(self) -> Period:
+        """The period of the same grain before it."""
+        return Period.containing(self.first - ONE_DAY, self.grain)
 
 
 def contiguous(days: Sequence[date]) -> list[DayRange]:

@@ -19,6 +19,10 @@ class QueryError(Exception):
 def ask(site: Site, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Column names and rows of a query on the lake's tables.
 
+    Args:
+        site: Whose lake is asked.
+        query: One statement of SQL in the dialect of DuckDB.
+
     Raises:
         QueryError: the query is wrong, or there is no table yet.
     """

@@ -17,9 +17,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import dagster as dg
-from dagster._core.errors import DagsterExecutionInterruptedError
 from filelock import FileLock
 
+from energy_assets.dagster_internals import DagsterExecutionInterruptedError
 from energy_assets.definitions import build_defs
 from energy_assets.materialize import FAILED_PARTITIONS, PARTITION_ROWS
 from energy_assets.operations.checks import arrival, arrival_keys
@@ -29,8 +29,8 @@ from energy_assets.operations.schedules import (
     daily_selection,
     range_tags,
 )
-from energy_assets.partitions import daily
-from energy_assets.periods import DayRange, Month, contiguous
+from energy_assets.partitions import daily, monthly, tables_of
+from energy_assets.periods import DayRange, Month, Period, contiguous
 from energy_assets.site import Site
 
 INSTANCE = """\
@@ -123,6 +123,11 @@ def daily_assets(site: Site) -> list[str]:
     return _names(build_defs(site), daily_selection(site))
 
 
+def run_assets(site: Site) -> list[str]:
+    """Every asset that `run_days` materializes, in order of the road."""
+    return [*daily_assets(site), *("/".join(table.asset) for table in tables_of(site, "month"))]
+
+
 def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
     """Materialize every daily asset for `days` in one run, then what is made of the months they touch.
 
@@ -176,12 +181,26 @@ def _below(site: Site, names: Sequence[str]) -> set[str]:
     return set(_names(build_defs(site), roots.downstream())) if names else set()
 
 
-def run_report(site: Site, month: Month, listen: Listener) -> Outcome:
-    """Materialize the month's indicators and its disclosures."""
+def run_report(site: Site, period: Period, listen: Listener) -> Outcome:
+    """Materialize the indicators of a period's months and its disclosures.
+
+    Args:
+        site: The site.
+        period: A month, which is one run; or a quarter or year, whose months' indicators are a run of their own
+            because their partitions are others.
+        listen: Told of each step.
+    """
     outcome = Outcome()
-    keys = {RANGE_START: month.first.isoformat(), RANGE_END: month.first.isoformat()}
+    first = {RANGE_START: period.first.isoformat(), RANGE_END: period.first.isoformat()}
     with instance(site) as dagster:
-        _execute(site, dagster, "monthly", keys, listen, outcome)
+        if period.grain == "month":
+            _execute(site, dagster, "monthly", first, listen, outcome)
+            return outcome
+        known = monthly(site).get_partition_keys()
+        months = [month.first.isoformat() for month in period.months if month.first.isoformat() in known]
+        _execute(site, dagster, "monthly_indicators", {RANGE_START: months[0], RANGE_END: months[-1]}, listen, outcome)
+        if outcome.success:
+            _execute(site, dagster, f"{period.grain}ly", first, listen, outcome)
     return outcome
 
 

@@ -125,7 +125,12 @@ class SitePlace(Strict):
         return (*region_key(self.provider, self.region or ""), (self.account_id or "").strip())
 
     def holds(self, first: date, after: date) -> bool:
-        """Whether it is valid on every day from `first` to before `after`."""
+        """Whether it is valid on every day from `first` to before `after`.
+
+        Args:
+            first: First day.
+            after: First day after the stretch.
+        """
         return (self.valid_from or date.min) <= first and after <= (self.valid_to or date.max)
 
     def contradiction(self, other: SitePlace) -> str | None:

@@ -21,7 +21,14 @@ one would only wait for it, and take CPU time for that."""
 
 
 def stage(con: Any, rows: ir.Table, partition: str, folder: str) -> None:
-    """Write rows in one scan, whatever days they are of."""
+    """Write rows in one scan, whatever days they are of.
+
+    Args:
+        con: An Ibis connection to DuckDB.
+        rows: Of any partitions.
+        partition: The partition column, "day" or "month".
+        folder: Where the files go; one folder per partition is made in it.
+    """
     con.to_parquet(
         rows, folder, partition_by=partition, write_partition_columns=1, compression="zstd", overwrite_or_ignore=1
     )

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from energy_assets.contracts import raw, tables
 from energy_assets.contracts.bills import BILLS_ARE_WHOLE, BILLS_COUNT_ONCE, BILLS_CROSS_CHECK
 from energy_assets.contracts.conservation import energy_not_conserved
-from energy_assets.contracts.meters import METERS_COVER_DEVICES, METERS_HOLD_DEVICES
+from energy_assets.contracts.meters import HOST_NAMES_ARE_UNAMBIGUOUS, METERS_COVER_DEVICES, METERS_HOLD_DEVICES
 from energy_assets.contracts.proof import Proof
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.sources.base import Source
@@ -85,7 +85,7 @@ ENERGY = Table(
     ("unified", "energy"),
     feed=Feed.ENERGY,
     identity=("provider", "region", "node_id", "device_id", "hour"),
-    proofs=(CONSERVATION, METERS_HOLD_DEVICES, METERS_COVER_DEVICES),
+    proofs=(CONSERVATION, METERS_HOLD_DEVICES, METERS_COVER_DEVICES, HOST_NAMES_ARE_UNAMBIGUOUS),
 )
 COST = Table(
     "cost",

@@ -35,7 +35,12 @@ STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.option("--site", "path", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The site file.")
 @click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
 def main(path: Path, port: int) -> None:
-    """Serve the Dagster UI on 127.0.0.1 until Ctrl-C."""
+    """Serve the Dagster UI on 127.0.0.1 until Ctrl-C.
+
+    Args:
+        path: The site's file.
+        port: Of the web server.
+    """
     try:
         site = load_site(path)
     except SiteError as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import UTC, datetime
+import json
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from energy_assets.cli import main
+from energy_assets.disclosures.asset import no_indicators
+from energy_assets.periods import Period
 from energy_assets.site import SITE_VARIABLE, load_site
 from energy_assets_tests.small_site import DAYS, GRID_ONLY, SmallRun, write_site
 
@@ -54,7 +57,10 @@ def test_sql_finds_the_site_in_the_environment(small_run: SmallRun, monkeypatch:
 def test_a_wrong_query_is_answered_with_the_tables_there_are(small_run: SmallRun, query: str) -> None:
     result = call("sql", "--site", small_run.path, query)
     assert result.exit_code == 2
-    assert "Tables: energy, cost, grid_intensity, emissions, kpis_daily, kpis_monthly, raw_meters" in result.stderr
+    assert (
+        "Tables: energy, cost, grid_intensity, emissions, emissions_market, kpis_daily, kpis_monthly, raw_meters"
+        in result.stderr
+    )
     assert result.stdout == ""
 
 
@@ -146,8 +152,64 @@ def test_init_writes_a_site_that_loads_and_never_overwrites(tmp_path: Path) -> N
     assert "exists already" in again.stderr
 
 
-@pytest.mark.parametrize("period", ["May", "2024-13", "2024"])
-def test_a_period_that_is_no_month_is_answered_with_how_to_write_one(small_run: SmallRun, period: str) -> None:
+@pytest.mark.parametrize("period", ["May", "2024-13", "2024-Q5", "24"])
+def test_what_is_no_period_is_answered_with_how_to_write_one(small_run: SmallRun, period: str) -> None:
     result = call("report", "--site", small_run.path, "--period", period)
     assert result.exit_code == 2
-    assert "write it as 2024-05" in result.stderr
+    assert "write a month as 2026-09, a quarter as 2026-Q3 (Q1 to Q4), a year as 2026" in " ".join(
+        result.stderr.split()
+    )
+
+
+@pytest.mark.parametrize(
+    ("period", "said"),
+    [
+        ("2024-04", "the first month it can report on is 2024-05"),
+        ("2024-Q1", "the first quarter it can report on is 2024-Q2"),
+        ("2023", "the first year it can report on is 2024"),
+        ("9999", "has not begun yet; the last year there can be data of is"),
+    ],
+)
+def test_a_period_without_partitions_is_refused(small_run: SmallRun, period: str, said: str) -> None:
+    result = call("report", "--site", small_run.path, "--period", period)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("period", "days"),
+    [("2024-07", "--from 2024-07-01 --to 2024-07-31"), ("2024-Q3", "--from 2024-07-01 --to 2024-09-30")],
+)
+def test_a_period_without_indicators_names_days_that_can_be_run(small_run: SmallRun, period: str, days: str) -> None:
+    result = call("report", "--site", small_run.path, "--period", period)
+    assert result.exit_code == 1
+    assert f"{period} has no indicators" in result.stderr
+    assert f"energy-assets run {days}" in result.stderr
+
+
+def test_the_remedy_is_clipped_to_the_days_that_can_be_run(small_run: SmallRun) -> None:
+    def said(period: str, last: date) -> str:
+        return no_indicators(small_run.site, Period.parse(period), last)
+
+    assert said("2024", date(2026, 1, 1)).endswith("--from 2024-05-30 --to 2024-12-31")
+    assert said("2024-05", date(2026, 1, 1)).endswith("--from 2024-05-30 --to 2024-05-31")
+    assert said("2024", date(2024, 6, 7)).endswith("--from 2024-05-30 --to 2024-06-07")
+    assert "none of its days can be run" in said("2024-07", date(2024, 6, 30))
+
+
+@pytest.mark.parametrize("period", ["2024-06", "2024-Q2", "2024"])
+def test_a_report_of_any_grain_is_made_through_dagster_and_can_be_traced(small_run: SmallRun, period: str) -> None:
+    made = call("report", "--site", small_run.path, "--period", period)
+    assert made.exit_code == 0, made.output
+    folder = small_run.path.parent / "var/reports/ml_sustainability" / period
+    assert {"report.pdf", "report.xhtml", "facts.csv", "trace.xhtml"} <= {path.name for path in folder.iterdir()}
+    days = {"2024-06": "between '2024-06-01' and '2024-06-01'"}.get(period, "is not null")
+    query = f"select sum(energy_kwh) from energy where day {days}"
+    (_, (kwh,)) = rows(call("sql", "--site", small_run.path, query))
+    listed = json.loads((folder / "figures.json").read_text())["figures"]
+    whole = next(f for f in listed if f["metric"] == "energy_kwh" and not f["dimensions"])
+    assert Decimal(whole["value"]) == Decimal(kwh)
+    traced = call("trace", "--site", small_run.path, folder, whole["id"])
+    assert traced.exit_code == 0
+    assert "equal" in traced.stdout
+    assert "differs" not in traced.stdout

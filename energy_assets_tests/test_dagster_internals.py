@@ -3,6 +3,10 @@
 A failure here after an upgrade of Dagster means that `energy_assets/dagster_internals.py` must be read again.
 """
 
+import ast
+import inspect
+import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,9 +14,17 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
+from dagster._utils.interrupts import raise_interrupts_as
 
-from energy_assets.dagster_internals import version_tags, without_automatic_events
+import energy_assets
+from energy_assets.dagster_internals import (
+    DagsterExecutionInterruptedError,
+    SqliteEventLogStorage,
+    version_tags,
+    without_automatic_events,
+)
 
+PACKAGE = Path(energy_assets.__file__).parent
 DAYS = dg.DailyPartitionsDefinition("2024-05-01")
 MONTHS = dg.MonthlyPartitionsDefinition("2024-05-01", end_offset=1)
 RANGE = {
@@ -22,6 +34,22 @@ RANGE = {
 RAW, SHARED, MONTH = dg.AssetKey(["raw", "meters"]), dg.AssetKey(["unified", "energy"]), dg.AssetKey("month")
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+
+
+def imported(file: Path) -> set[str]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    from_imports = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imports = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return from_imports | imports
+
+
+def test_private_modules_are_imported_in_one_file_alone() -> None:
+    private = {
+        str(file.relative_to(PACKAGE))
+        for file in PACKAGE.rglob("*.py")
+        if any(name.startswith("dagster._") for name in imported(file))
+    }
+    assert private == {"dagster_internals.py"}
 
 
 def own_events(
@@ -213,3 +241,17 @@ def test_tags_are_those_dagster_writes(history: dg.DagsterInstance) -> None:
     assert [tags.pop("dagster/input_data_version/raw/meters") for tags in ours] == ["a"]
     assert ours == [theirs]
     assert int(theirs["dagster/input_event_pointer/raw/meters"]) > 0
+
+
+def test_ctrl_c_is_the_error_dagster_raises_and_no_failure_of_a_step() -> None:
+    assert issubclass(DagsterExecutionInterruptedError, BaseException)
+    assert not issubclass(DagsterExecutionInterruptedError, dg.Failure)
+    with pytest.raises(DagsterExecutionInterruptedError), raise_interrupts_as(DagsterExecutionInterruptedError):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_the_event_log_overrides_what_dagster_calls() -> None:
+    for name in ("_connect", "_initdb", "conn_string_for_shard", "from_config_value", "dispose"):
+        assert callable(getattr(SqliteEventLogStorage, name)), name
+    assert "_db_lock" in inspect.getsource(SqliteEventLogStorage.__init__)
+    assert "_initialized_dbs" in inspect.getsource(SqliteEventLogStorage.__init__)

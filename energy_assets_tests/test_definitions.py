@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import dagster as dg
 import pytest
 
 from energy_assets.definitions import build_defs
-from energy_assets.operations.freshness import DAILY, MONTHLY
+from energy_assets.materialize import Warehouse
+from energy_assets.operations.freshness import policy
+from energy_assets.operations.schedules import range_tags
 from energy_assets.partitions import OWNERS
 from energy_assets.running import instance
-from energy_assets.site import Site, load_site
-from energy_assets_tests.small_site import SmallRun
+from energy_assets.site import Site, SiteError, load_site
+from energy_assets.sources.intensity_files.source import IntensityFiles
+from energy_assets.tables import FRESHNESS, Grain
+from energy_assets_tests.small_site import DAYS, SmallRun, write_site
 
 EVERY_FEED = """
 organisation: {name: Everything}
@@ -39,12 +44,23 @@ GRAPH = {
     "unified/activity": ("unified", ["raw/serving"]),
     "factors/grid_intensity": ("factors", ["raw/grid", "raw/grid-history"]),
     "emissions/hourly": ("emissions", ["factors/grid_intensity", "unified/energy"]),
+    "emissions/market": ("emissions", ["emissions/hourly"]),
     "kpi/daily": ("kpi", ["emissions/hourly", "unified/activity", "unified/cost"]),
     "kpi/monthly": ("kpi", ["kpi/daily"]),
-    "disclosure/ml_sustainability": (
-        "disclosure",
-        ["emissions/hourly", "factors/grid_intensity", "kpi/daily", "kpi/monthly", "unified/activity", "unified/cost"],
-    ),
+    **{
+        f"disclosure/ml_sustainability{grain}": (
+            "disclosure",
+            [
+                "emissions/hourly",
+                "factors/grid_intensity",
+                "kpi/daily",
+                "kpi/monthly",
+                "unified/activity",
+                "unified/cost",
+            ],
+        )
+        for grain in ("", "_quarterly", "_yearly")
+    },
 }
 
 
@@ -79,7 +95,9 @@ def test_a_site_without_a_feed_has_none_of_its_assets(tmp_path: Path) -> None:
     defs = build_defs(site)
     dg.Definitions.validate_loadable(defs)
     assert set(nodes(defs)) == {
-        "raw/meters", "unified/energy", "emissions/hourly", "kpi/daily", "kpi/monthly", "disclosure/ml_sustainability",
+        "raw/meters", "unified/energy", "emissions/hourly", "emissions/market",
+        "kpi/daily", "kpi/monthly", "disclosure/ml_sustainability",
+        "disclosure/ml_sustainability_quarterly", "disclosure/ml_sustainability_yearly",
     }  # fmt: skip
 
 
@@ -88,8 +106,10 @@ def test_every_asset_is_described_owned_and_typed(defs: dg.Definitions) -> None:
         assert node.description, name
         assert node.owners == set(OWNERS) or list(node.owners) == OWNERS, name
         assert node.kinds, name
-        monthly = name.startswith("disclosure/") or name == "kpi/monthly"
+        monthly = name in {"disclosure/ml_sustainability", "kpi/monthly", "emissions/market"}
         wanted = dg.MonthlyPartitionsDefinition if monthly else dg.DailyPartitionsDefinition
+        if name.endswith(("_quarterly", "_yearly")):
+            wanted = dg.TimeWindowPartitionsDefinition
         assert isinstance(node.partitions_def, wanted), name
         assert node.backfill_policy == dg.BackfillPolicy.single_run(), name
 
@@ -111,16 +131,73 @@ def test_every_table_shows_its_columns_and_checks_its_contract(defs: dg.Definiti
 
 def test_every_asset_ages_in_the_rhythm_of_its_partitions(defs: dg.Definitions) -> None:
     for name, node in nodes(defs).items():
-        monthly = isinstance(node.partitions_def, dg.MonthlyPartitionsDefinition)
-        assert node.freshness_policy == (MONTHLY if monthly else DAILY), name
+        ages: dict[Any, Grain] = {dg.DailyPartitionsDefinition: "day", dg.MonthlyPartitionsDefinition: "month"}
+        grain = ages.get(type(node.partitions_def))
+        assert node.freshness_policy == (policy(FRESHNESS[grain]) if grain else None), name
 
 
-def test_nothing_starts_by_itself_in_a_fresh_installation(defs: dg.Definitions) -> None:
-    assert {s.default_status for s in defs.schedules or []} == {dg.DefaultScheduleStatus.STOPPED}
+def test_the_arrivals_wait_for_somebody_to_switch_them_on(defs: dg.Definitions) -> None:
+    assert [(s.name, s.default_status) for s in defs.schedules or []] == [
+        ("arrivals_schedule", dg.DefaultScheduleStatus.STOPPED)
+    ]
 
 
-def test_the_executor_is_in_process(defs: dg.Definitions) -> None:
+def test_the_executor_is_in_process_unless_another_is_given(tmp_path: Path, defs: dg.Definitions) -> None:
     assert defs.executor == dg.in_process_executor
+    given = build_defs(site_of(tmp_path), executor=dg.multiprocess_executor)
+    assert given.executor == dg.multiprocess_executor
+
+
+def other_processes() -> dg.JobDefinition:
+    """The same assets under Dagster's multiprocess executor; each process makes them anew."""
+    site = load_site(Path(os.environ["ENERGY_ASSETS_SITE"]))
+    return build_defs(site, executor=dg.multiprocess_executor).resolve_job_def("daily")
+
+
+def test_a_server_may_run_every_step_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = load_site(write_site(tmp_path))
+    monkeypatch.setenv("ENERGY_ASSETS_SITE", str(tmp_path / "site.yaml"))
+    wanted = [dg.AssetKey(["raw", "grid"]), dg.AssetKey(["factors", "grid_intensity"])]
+    with (
+        instance(site) as opened,
+        dg.execute_job(
+            dg.reconstructable(other_processes),
+            instance=opened,
+            asset_selection=wanted,
+            tags=range_tags(DAYS),
+        ) as result,
+    ):
+        assert result.success
+        assert all(len(opened.get_materialized_partitions(key)) == len(DAYS) for key in wanted)
+        started = [
+            event.dagster_event
+            for event in opened.all_logs(result.run_id)
+            if event.dagster_event and event.dagster_event.event_type_value == "STEP_START"
+        ]
+    processes = {event.pid for event in started}
+    assert len(processes) == len(started) >= len(wanted)
+    assert os.getpid() not in processes
+
+
+class Wishful(IntensityFiles):
+    """A source that asks for a resource."""
+
+    resources: ClassVar[frozenset[str]] = frozenset({"bigquery"})
+
+
+def test_a_resource_a_source_asks_for_is_demanded_when_the_definitions_are_made(tmp_path: Path) -> None:
+    site = site_of(tmp_path)
+    wishful = Wishful(name="history", kind="intensity_files", path="g/*.csv")
+    asking = site.model_copy(update={"sources": [*site.sources, wishful]})
+    with pytest.raises(SiteError, match=r"source history \(intensity_files\) needs the Dagster resource 'bigquery'"):
+        build_defs(asking)
+    client = dg.ResourceDefinition.hardcoded_resource("client")
+    assert (build_defs(asking, resources={"bigquery": client}).resources or {})["bigquery"] is client
+
+
+def test_given_resources_replace_the_sites_own(tmp_path: Path) -> None:
+    other = Warehouse(root="memory://elsewhere")
+    assert (build_defs(site_of(tmp_path), resources={"warehouse": other}).resources or {})["warehouse"] is other
 
 
 def evaluations(defs: dg.Definitions, instance: dg.DagsterInstance) -> dict[str, dg.AssetCheckEvaluation]:

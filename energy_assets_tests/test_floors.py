@@ -30,6 +30,7 @@ FLOORS = (
     ("kpis",),
     ("disclosures",),
     ("operations",),
+    ("resources",),
     ("definitions",),
     ("components", "running", "query", "doctor"),
     ("sandbox",),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import ClassVar
 
 import dagster as dg
 import ibis
@@ -36,7 +37,7 @@ class NodesByMonth(DataFrameModel):
     class Config:
         """Grain of the table."""
 
-        unique = ["month", "node_id"]
+        unique: ClassVar = ["month", "node_id"]
         name = "nodes_monthly"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from energy_assets.factors.places import site_zones
 from energy_assets.secrets import SecretError
 from energy_assets.site import SITE_VARIABLE, Site, SiteError, load_site, site_from_environment
 
@@ -55,7 +56,7 @@ def test_a_good_file_becomes_a_site(tmp_path: Path) -> None:
         ("meters", "energy"),
         ("grid", "grid_intensity"),
     ]
-    assert (site.zones, str(site.places["meters"].pue)) == (("DE",), "1.2")
+    assert (site_zones(site), str(site.source_places["meters"].pue)) == (("DE",), "1.2")
     assert site.disk().root == str(tmp_path / "var")
     assert site.engine.kind == "duckdb"
 

@@ -33,7 +33,7 @@ RULES: dict[str, Callable[[ir.Value, Mapping[str, Any]], ir.BooleanValue]] = {
 """How each pandera check a contract may use reads as an Ibis expression that is true for a good value."""
 
 BY_VALUE = frozenset({"isin", "str_matches"})
-"""Checks that are dear to try and have few distinct values to be tried on."""
+"""Checks that cost much per row: they are made on the distinct values, of which there are few."""
 
 EXAMPLES = 20
 

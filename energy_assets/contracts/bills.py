@@ -35,12 +35,22 @@ def counted_twice(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Tabl
 
 
 def withheld(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
-    """Lines that do not count because another source has the same bill, beside what counts of it."""
+    """Lines that do not count because another source has the same bill, beside what counts of it.
+
+    Args:
+        staged: The `cost` rows of the partition that are about to be published.
+        upstream: Tables read for them, by name.
+    """
     return _cross_check(staged, upstream)
 
 
 def missing_from_winner(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
-    """Days on which only a withheld source has lines of a bill: the one that counts may be incomplete."""
+    """Days on which only a withheld source has lines of a bill: the one that counts may be incomplete.
+
+    Args:
+        staged: The `cost` rows of the partition that are about to be published.
+        upstream: Tables read for them, by name.
+    """
     rows = _cross_check(staged, upstream)
     return rows.filter((rows.rows == 0) & (rows.withheld_rows > 0))
 

@@ -38,15 +38,15 @@ def energy_not_conserved(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> 
         day, provider, region, node_id, hour, `what` ('machine', or the device) and gap_kwh: how much too much, or,
         below zero, how much was lost. No rows where all is well.
     """
-    told = readings_told(upstream)
-    things = _things(told)
+    readings = readings_of(upstream)
+    things = _things(readings)
     found = staged.select(*_COLUMNS)
-    return _apart(_devices_told(things), _devices_found(found)).union(
-        _apart(_machines_told(things), _machines_found(found))
+    return _apart(_devices_expected(things), _devices_found(found)).union(
+        _apart(_machines_expected(things), _machines_found(found))
     )
 
 
-def readings_told(upstream: Mapping[str, ir.Table]) -> ir.Table:
+def readings_of(upstream: Mapping[str, ir.Table]) -> ir.Table:
     """All raw readings with their place and the one name of their host.
 
     Args:
@@ -80,9 +80,9 @@ def _thing(rows: ir.Table) -> ir.Table:
     return rows.mutate(thing=ibis.ifelse(universal, rows.device_id.upper(), on_host))
 
 
-def _things(told: ir.Table) -> ir.Table:
-    """The smallest and largest amount told of each thing's hour on each host, and on how many hosts it was seen."""
-    rows = _thing(told)
+def _things(readings: ir.Table) -> ir.Table:
+    """The smallest and largest amount read of each thing's hour on each host, and on how many hosts it was seen."""
+    rows = _thing(readings)
     keys = ["day", "hour", "provider", "region", "device_kind", "thing"]
     by = rows.group_by([*keys, "node_id", "table", "name"]).aggregate(
         kwh=rows.energy_kwh.sum().cast(KWH), guessed=rows.method.isin(_GUESSED).all()
@@ -95,7 +95,7 @@ def _things(told: ir.Table) -> ir.Table:
 _KEYS = ["day", "hour", "provider", "region", "node_id", "what"]
 
 
-def _devices_told(things: ir.Table) -> ir.Table:
+def _devices_expected(things: ir.Table) -> ir.Table:
     devices = things.filter(~things.device_kind.isin(["node", "instance", "rest_of_node"]))
     devices = devices.mutate(what=devices.thing)
     keys = ["day", "hour", "provider", "region", "what"]
@@ -108,7 +108,7 @@ def _devices_found(found: ir.Table) -> ir.Table:
     return devices.mutate(node_id=ibis.null("string"), what=devices.thing)
 
 
-def _machines_told(things: ir.Table) -> ir.Table:
+def _machines_expected(things: ir.Table) -> ir.Table:
     """Bounds of each machine; a thing seen under several hosts may count on any of them."""
     rows = things.filter(things.device_kind.isin(_MACHINE_KINDS))
     rows = rows.mutate(level=ibis.cases((rows.device_kind == "instance", 3), (rows.device_kind == "node", 2), else_=1))
@@ -129,10 +129,10 @@ def _machines_found(found: ir.Table) -> ir.Table:
     return found.filter(found.device_kind.isin(_MACHINE_KINDS)).mutate(what=ibis.literal("machine"))
 
 
-def _apart(told: ir.Table, found: ir.Table) -> ir.Table:
+def _apart(given: ir.Table, found: ir.Table) -> ir.Table:
     """Keys whose found energy lies outside the bounds."""
     none = ibis.literal(0).cast(KWH)
-    expected = told.select(*_KEYS, lo=told.lo.cast(KWH), hi=told.hi.cast(KWH), kwh=none)
+    expected = given.select(*_KEYS, lo=given.lo.cast(KWH), hi=given.hi.cast(KWH), kwh=none)
     actual = found.select(*_KEYS, lo=none, hi=none, kwh=found.energy_kwh.cast(KWH).fill_null(none))
     rows = expected.union(actual)
     sums = rows.group_by(_KEYS).aggregate(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import ibis
 import ibis.expr.types as ir
 
-from energy_assets.contracts.conservation import NODE_NAMES, readings_told
+from energy_assets.contracts.conservation import NODE_NAMES, readings_of
 from energy_assets.contracts.proof import Proof
 
 KWH = "decimal(38, 9)"
@@ -30,8 +30,8 @@ def overdrawn(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     Returns:
         day, provider, region, node_id, hour, node_kwh and inside_kwh.
     """
-    told = readings_told(upstream)
-    meters = told.filter((told.device_kind == "node") & told.energy_kwh.notnull())
+    readings = readings_of(upstream)
+    meters = readings.filter((readings.device_kind == "node") & readings.energy_kwh.notnull())
     by_source = meters.group_by([*MACHINE, "table", "name"]).aggregate(kwh=meters.energy_kwh.sum().cast(KWH))
     nodes = by_source.group_by(MACHINE).aggregate(node_kwh=by_source.kwh.max())
     devices = staged.filter(staged.device_kind.isin(COMPONENTS))
@@ -54,7 +54,7 @@ def unmatched(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     Returns:
         day, provider, region, node_id and `finding`: 'devices without a meter' or 'a meter without devices'.
     """
-    rows = readings_told(upstream)
+    rows = readings_of(upstream)
     nodes = rows.group_by([*PLACE, "node_id"]).aggregate(
         metered=(rows.device_kind == "node").any(), filled=rows.device_kind.isin(COMPONENTS).any()
     )
@@ -68,6 +68,23 @@ def unmatched(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     return found.select(*PLACE, "node_id", finding=finding).order_by([*PLACE, "node_id"])
 
 
+def ambiguous(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """Hosts of one place whose short name another domain has too, so that both keep their full names.
+
+    A meter that writes the short name alone belongs to neither, and on a day without the other one the host goes
+    by its short name. A line under `nodes` in site.yaml settles it.
+
+    Args:
+        staged: Not looked at.
+        upstream: As `conservation.energy_not_conserved` takes it.
+
+    Returns:
+        day, provider, region and node_id, the full name.
+    """
+    names = upstream[NODE_NAMES]
+    return names.filter(names.ambiguous).select(*PLACE, "node_id").distinct().order_by([*PLACE, "node_id"])
+
+
 METERS_HOLD_DEVICES = Proof(
     "meters_hold_devices",
     "No node's devices report more energy than its own meter; where they do, the devices are believed.",
@@ -79,5 +96,12 @@ METERS_COVER_DEVICES = Proof(
     "In a place with node meters, every node with devices has a meter and every meter has devices. Where not, one "
     "host may go by two names and count twice: say so under `nodes` in site.yaml (`also`, or `metered: false`).",
     unmatched,
+    blocking=False,
+)
+HOST_NAMES_ARE_UNAMBIGUOUS = Proof(
+    "host_names_are_unambiguous",
+    "No two hosts of a place differ in their domain alone. Where they do, both keep their full names: say under "
+    "`nodes` in site.yaml that they are one host (`also`), or name each, so that no day depends on its neighbours.",
+    ambiguous,
     blocking=False,
 )

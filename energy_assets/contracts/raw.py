@@ -15,6 +15,10 @@ DEVICE_KINDS = DeviceKind.values()
 METHODS = Method.values()
 
 
+PLACE_COLUMNS = ("provider", "account_id", "region")
+"""What a source leaves out whose machines stand in the one place of its block."""
+
+
 class EnergyReadings(DataFrameModel):
     """Energy of one device in one hour, as a meter, a counter or a gauge told it."""
 

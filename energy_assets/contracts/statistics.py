@@ -35,13 +35,13 @@ def proven(con: Any, paths: Sequence[str], model: Any) -> frozenset[str]:
         paths: Parquet files that hold the columns of the contract.
         model: The contract; its bounds stand on numbers.
     """
-    told = con.con.execute(
+    footers = con.con.execute(
         "SELECT path_in_schema, num_values, stats_null_count, stats_min_value, stats_max_value "
         "FROM parquet_metadata(?)",
         [list(paths)],
     ).fetchall()
     chunks: dict[str, list[_Chunk]] = defaultdict(list)
-    for column, *statistics in told:
+    for column, *statistics in footers:
         chunks[column].append(_Chunk(*statistics))
     kept = set()
     for name, column in model.to_schema().columns.items():

@@ -237,7 +237,9 @@ class _Kpis(DataFrameModel):
     unit: t.TEXT = Field(description="unit of the value")
     numerator: t.FIGURE = Field(nullable=True, description="exact")
     denominator: t.FIGURE = Field(nullable=True, description="exact; NULL for a sum")
-    coverage: t.SHARE = Field(nullable=True, ge=0, le=1, description="share that was observed, or that has both sides")
+    coverage: t.SHARE = Field(
+        nullable=True, ge=0, le=1, description="share of the numerator that was observed, or matched"
+    )
     uncertainty_pct: t.PERCENT = Field(nullable=True, ge=0, description="95 % interval of the value, ± per cent")
 
 

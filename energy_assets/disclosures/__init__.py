@@ -3,11 +3,13 @@
 What belongs here: turning lake tables into figures and figures into documents. What does not: computing KPIs,
 reading the lake, Dagster (a thin asset calls this package).
 
-The road, and the public names of each step:
+The steps, and the public names of each:
 
-    inputs.ReportInputs(con, tables, month, organisation, targets, pins, previous, …)
-        -> ml_sustainability.build(inputs) -> document.Document
-        -> render.render(document, folder) -> list[Path]      document.json report.xhtml report.pdf facts.csv …
+    profile.read_profile(name) -> Profile                    what a disclosure consists of, from reports/frameworks
+    inputs.ReportInputs(con, tables, period, organisation, profile, targets, pins, previous, …)
+        -> building.build(inputs) -> document.Document
+        -> render.render(document, folder) -> list[Path]     document.json report.xhtml report.pdf facts.csv …
+    shelf.replacing(folder), shelf.upload(store, prefix, folder)     a report appears whole, or the old one stays
     trace.trace(figure, book, read_rows, receipts) -> trace.Node
         -> trace.to_tree(node) (terminal) and trace.write_page(nodes, document, folder) (trace.xhtml)
     trace.rows_reader(tables) -> the read_rows of ibis tables

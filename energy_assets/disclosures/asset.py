@@ -1,43 +1,69 @@
-"""The assets `disclosure/<profile>`: a month's report in all its faces, below `<root>/reports`.
+"""The assets `disclosure/<profile>`: the report of a period in all its faces, below `<root>/reports`.
 
-What belongs here: reading what a report needs and putting its files where they are kept. A report is made in a
-temporary folder and moved into place when it is whole.
+What belongs here: reading what a report needs and putting its files where they are kept. A profile's months are the
+partitions of `disclosure/<profile>`; its quarters and years those of `disclosure/<profile>_quarterly` and `_yearly`,
+so that each grain has its own partitions, history and lineage in Dagster. All are made by the same build.
 """
 
 import hashlib
 import json
-import shutil
-import tempfile
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import obstore
 from dagster_duckdb import DuckDBResource
 
 from energy_assets import __version__
 from energy_assets.disclosures.inputs import TABLES, Organisation, ReportInputs, Target
+from energy_assets.disclosures.profile import Profile, profiles
+from energy_assets.disclosures.shelf import BUILD, replacing, upload
 from energy_assets.engine import connection
 from energy_assets.lake import Lake
 from energy_assets.materialize import Reader, Warehouse
-from energy_assets.partitions import OWNERS, SINGLE_RUN, monthly
-from energy_assets.periods import Month
+from energy_assets.partitions import OWNERS, SINGLE_RUN, monthly, tables_of
+from energy_assets.periods import ONE_DAY, Grain, Period
 from energy_assets.site import Site
 from energy_assets.tables import KPIS_MONTHLY, SHARED
 
-PROFILES = ("ml_sustainability",)
+SUFFIX: dict[Grain, str] = {"month": "", "quarter": "_quarterly", "year": "_yearly"}
+"""What the asset of a grain is called, after the profile's name."""
+CRON: dict[Grain, str] = {"month": "0 0 1 * *", "quarter": "0 0 1 1,4,7,10 *", "year": "0 0 1 1 *"}
 
 
 def disclosure_assets(site: Site) -> list[dg.AssetsDefinition]:
-    """One asset per profile."""
-    return [_disclosure(site, profile) for profile in PROFILES]
+    """One asset per profile and grain.
+
+    Raises:
+        ProfileError: a profile's file cannot be used.
+    """
+    return [_disclosure(site, profile, grain) for profile in profiles() for grain in profile.grains]
 
 
-def report_folder(site: Site, profile: str, month: Month) -> Path:
+def disclosure_keys(grain: Grain) -> list[dg.AssetKey]:
+    """The assets that report on periods of a grain, one per profile that has it."""
+    return [disclosure_key(profile.name, grain) for profile in profiles() if grain in profile.grains]
+
+
+def disclosure_key(profile: str, grain: Grain) -> dg.AssetKey:
+    """The asset that holds a profile's reports on periods of a grain."""
+    return dg.AssetKey(["disclosure", profile + SUFFIX[grain]])
+
+
+def period_partitions(site: Site, grain: Grain) -> dg.TimeWindowPartitionsDefinition:
+    """Every period of a grain since the site's start, the running one included; keys are first days."""
+    if grain == "month":
+        return monthly(site)
+    start = Period.containing(site.start, grain).first.isoformat()
+    return dg.TimeWindowPartitionsDefinition(start=start, cron_schedule=CRON[grain], fmt="%Y-%m-%d", end_offset=1)
+
+
+def report_folder(site: Site, profile: str, period: Period) -> Path:
     """Where a report lies; for a bucket the local copy beside the site file."""
     disk = site.disk()
     root = Path(disk.root) if disk.is_local else site.folder / "var"
-    return root / "reports" / profile / str(month)
+    return root / "reports" / profile / str(period)
 
 
 def headline(folder: Path) -> list[tuple[str, str, str]]:
@@ -50,64 +76,60 @@ def headline(folder: Path) -> list[tuple[str, str, str]]:
     ]
 
 
-def _disclosure(site: Site, profile: str) -> dg.AssetsDefinition:
-    upstream = [table for table in SHARED if table.name != "energy"]
+def _disclosure(site: Site, profile: Profile, grain: Grain) -> dg.AssetsDefinition:
+    upstream = [table for table in tables_of(site) if table.name in TABLES]
+    # A period holds days before the site's start and days to come, which have no partition upstream.
+    mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
 
     @dg.asset(
-        key=dg.AssetKey(["disclosure", profile]),
-        deps=[dg.AssetKey(table.asset) for table in upstream if _made(site, table.name)],
-        partitions_def=monthly(site),
+        key=disclosure_key(profile.name, grain),
+        deps=[dg.AssetDep(dg.AssetKey(table.asset), partition_mapping=mapping) for table in upstream],
+        partitions_def=period_partitions(site, grain),
         backfill_policy=SINGLE_RUN,
         group_name="disclosure",
         kinds={"pdf", "xhtml", "csv", "json"},
         owners=OWNERS,
         code_version=__version__,
-        description="AI energy and carbon of a month: XHTML with inline XBRL, PDF/A, CSV and JSON, every number a "
-        "figure with a road back to raw bytes.",
+        description=f"{profile.title}, of a {grain}: XHTML with inline XBRL, PDF/A, CSV and JSON; every number is a "
+        "figure that can be traced to raw bytes.",
     )
     def disclosure(
         context: dg.AssetExecutionContext, warehouse: Warehouse, duckdb: DuckDBResource
     ) -> dg.MaterializeResult[None]:
-        made: dict[str, Any] = {}
+        versions, metadata = [], {}
         for key in sorted(context.partition_keys):
-            month = Month.parse(key)
+            period = Period.containing(date.fromisoformat(key), grain)
             with connection(duckdb) as con:
-                made = _make(site, profile, month, Reader(warehouse.lake, con), warehouse, context.run_id)
-            context.add_asset_metadata(made, partition_key=key)
+                metadata = _make(site, profile, period, Reader(warehouse.lake, con), warehouse, context.run_id)
+            versions.append(str(metadata["figures_sha256"]))
+            context.add_asset_metadata(metadata, partition_key=key)
+        version = versions[0] if len(versions) == 1 else hashlib.sha256("".join(versions).encode()).hexdigest()
         return dg.MaterializeResult(
-            asset_key=context.asset_key, data_version=dg.DataVersion(str(made["figures_sha256"])), metadata=made
+            asset_key=context.asset_key, data_version=dg.DataVersion(version), metadata=metadata
         )
 
     return disclosure
 
 
-def _make(site: Site, profile: str, month: Month, read: Reader, warehouse: Warehouse, run_id: str) -> dict[str, Any]:
-    from energy_assets.disclosures.ml_sustainability import build
+def _make(
+    site: Site, profile: Profile, period: Period, read: Reader, warehouse: Warehouse, run_id: str
+) -> dict[str, Any]:
+    """Make one report and put it in its place; what Dagster records of it."""
+    from energy_assets.disclosures.building import build
     from energy_assets.disclosures.render import render
-    from energy_assets.disclosures.road import write_trace_page
+    from energy_assets.disclosures.tracing import write_trace_page
 
-    inputs = _inputs(site, month, read)
+    inputs = _inputs(site, profile, period, read)
     if not inputs.pins[KPIS_MONTHLY.name]:
-        raise dg.Failure(
-            f"{month} has no indicators, so there is nothing to report. Run days of it first: "
-            f"energy-assets run --from {month.first} --to {month.days.last}",
-            allow_retries=False,
-        )
+        raise dg.Failure(no_indicators(site, period, datetime.now(UTC).date() - ONE_DAY), allow_retries=False)
     document = build(inputs)
-    folder = report_folder(site, profile, month)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{month}-") as fresh:
-        paths = render(document, Path(fresh))
-        write_trace_page(document, inputs.tables, warehouse.landing, Path(fresh))
-        _write_build(Path(fresh), warehouse.lake, run_id)
-        if folder.exists():
-            shutil.rmtree(folder)
-        shutil.copytree(fresh, folder)
+    folder = report_folder(site, profile.name, period)
+    with replacing(folder) as fresh:
+        paths = render(document, fresh)
+        write_trace_page(document, inputs.tables, warehouse.landing, fresh)
+        _write_build(fresh, warehouse.lake, run_id)
     if not warehouse.storage.is_local:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                name = path.relative_to(folder).as_posix()
-                obstore.put(warehouse.storage.store(), f"reports/{profile}/{month}/{name}", path)
+        upload(warehouse.storage.store(), f"reports/{profile.name}/{period}", folder)
     lines = [f"- **{label}**: {value} ({name})" for name, label, value in headline(folder)]
     return {
         "headline": dg.MetadataValue.md("\n".join(lines)),
@@ -118,21 +140,36 @@ def _make(site: Site, profile: str, month: Month, read: Reader, warehouse: Wareh
     }
 
 
-def _inputs(site: Site, month: Month, read: Reader) -> ReportInputs:
+def no_indicators(site: Site, period: Period, last_complete: date) -> str:
+    """Why there is nothing to report on a period, and which days to run; only days that can be run are named."""
+    first, last = max(period.first, site.start), min(period.last, last_complete)
+    if first > last:
+        return (
+            f"{period} has no indicators, and none of its days can be run: the site starts on {site.start}, the last "
+            f"complete day is {last_complete}."
+        )
+    return (
+        f"{period} has no indicators, so there is nothing to report. Run days of it first: "
+        f"energy-assets run --from {first} --to {last}"
+    )
+
+
+def _inputs(site: Site, profile: Profile, period: Period, read: Reader) -> ReportInputs:
     by_name = {table.name: table for table in SHARED}
-    days = list(month.days)
-    parts = {name: [month.first] if name == KPIS_MONTHLY.name else days for name in TABLES}
-    before = Month.of(month.first.replace(day=1) - (days[1] - days[0]))
+    days, months = list(period.days), [month.first for month in period.months]
+    parts = {name: months if name == KPIS_MONTHLY.name else days for name in TABLES}
     known = read.lake.fingerprints(KPIS_MONTHLY.name)
+    before = [month.first for month in period.previous.months if month.first in known]
     organisation = site.organisation
     return ReportInputs(
         con=read.con,
-        tables={name: read.keep(read(by_name[name], parts[name])) for name in TABLES},
-        month=month,
+        tables={name: read(by_name[name], parts[name]) for name in TABLES},
+        period=period,
         organisation=Organisation(**organisation.model_dump()),
+        profile=profile,
         targets=[Target(**target.model_dump()) for target in site.targets],
         pins={name: _pins(read.lake, name, parts[name]) for name in TABLES},
-        previous=read.keep(read(KPIS_MONTHLY, [before.first])) if before.first in known else None,
+        previous=read(KPIS_MONTHLY, before) if before else None,
         code_version=__version__,
         factor_basis=site.factors.scope2_basis,
         lock_sha256=_lock_sha256(),
@@ -146,7 +183,7 @@ def _lock_sha256() -> str | None:
     return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None
 
 
-def _pins(lake: Lake, table: str, partitions: list[Any]) -> dict[str, str]:
+def _pins(lake: Lake, table: str, partitions: Sequence[date]) -> dict[str, str]:
     known = lake.fingerprints(table)
     return {day.isoformat(): known[day] for day in partitions if day in known}
 
@@ -155,10 +192,4 @@ def _write_build(folder: Path, lake: Lake, run_id: str) -> None:
     """What may differ between two equal reports: the run, and the table versions it read."""
     versions = {table.name: lake.version(table.name) for table in SHARED}
     build = {"dagster_run_id": run_id, "delta_versions": versions, "code_version": __version__}
-    (folder / "build.json").write_text(json.dumps(build, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _made(site: Site, table: str) -> bool:
-    feeds = {"energy": "energy", "emissions": "energy", "cost": "cost", "activity": "activity"}
-    feeds["grid_intensity"] = "grid_intensity"
-    return table not in feeds or bool(site.feeding(feeds[table]))
+    (folder / BUILD).write_text(json.dumps(build, indent=1, sort_keys=True) + "\n", encoding="utf-8")

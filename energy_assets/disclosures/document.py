@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from energy_assets.disclosures.figures import Figure, FigureBook
+from energy_assets.disclosures.profile import Profile
 
 #: A run: plain text, or one of the dicts made by the functions below.
 Run = str | dict[str, Any]
@@ -172,10 +173,10 @@ class Document:
     """A report before it has a face.
 
     Attributes:
-        profile: Name of the disclosure.
+        profile: What it consists of.
         title: Title on the cover.
         subtitle: The line below it.
-        period: First and last day, ISO, and the month as it is printed.
+        period: How the period is written (2026-09), its first and last day, ISO, and its words.
         organisation: Name, currency, consolidation, lei, synthetic.
         cover: Lines on the cover, runs.
         banner: What every page must say, or empty.
@@ -186,7 +187,7 @@ class Document:
         art: Heights for the cover's ornament, 0 to 1, from figures of a chart; empty for none.
     """
 
-    profile: str
+    profile: Profile
     title: str
     subtitle: str
     period: Mapping[str, str]
@@ -203,7 +204,7 @@ class Document:
         """The whole document as plain JSON."""
         return {
             "schema": "energy-assets/document/1",
-            "profile": self.profile,
+            "profile": self.profile.name,
             "language": "en",
             "title": self.title,
             "subtitle": self.subtitle,

@@ -56,8 +56,8 @@ def figures_json(document: Document) -> str:
     """All figures with their evidence, and what the report was made with; texts of tags are kept raw."""
     content = {
         "schema": "energy-assets/figures/1",
-        "profile": document.profile,
-        "period": {"from": document.period["from"], "to": document.period["to"]},
+        "profile": document.profile.name,
+        "period": {name: document.period[name] for name in ("key", "from", "to")},
         "organisation": dict(document.organisation),
         "synthetic": bool(document.organisation["synthetic"]),
         "headline": list(document.headline),

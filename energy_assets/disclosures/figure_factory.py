@@ -15,14 +15,15 @@ from functools import cached_property
 from typing import Any
 
 import ibis.expr.types as ir
+from ibis.util import gen_name
 
 from energy_assets.disclosures import reading
 from energy_assets.disclosures.figures import (
+    NONE,
+    NOT_MEASURED,
     Figure,
     FigureBook,
-    Filter,
     Input,
-    Selection,
     bounds,
     canonical,
     display_of,
@@ -32,45 +33,67 @@ from energy_assets.disclosures.inputs import ReportInputs
 from energy_assets.disclosures.methods import QUANTITIES, Quantity, printed_unit
 from energy_assets.disclosures.rounding import EXACT, Scale, foot, scale_for
 from energy_assets.disclosures.text import visible
+from energy_assets.kpis.ingredients import UNKNOWN, Filter, Selection
+from energy_assets.kpis.periods import over_months
+from energy_assets.periods import DayRange, Month
 
 #: Quotients keep this many decimals; divided and rounded once, here.
 QUOTIENT = Decimal("1e-12")
-DAILY_GRAINS = ("total", "workload_type")
+#: What figures of a step are cut by.
+STEP_GRAINS = ("total", "workload_type")
 KpiKey = tuple[str, str, str, str]
-#: The figures whose size decides the unit that all quantities of a kind are printed in.
-SCALE_FROM = {
-    "energy": ("facility_kwh", "energy_kwh"),
-    "mass": ("scope2_location_g", "scope31_g", "scope38_location_g"),
+NO_ROW = "no row of this indicator for the period: nothing was measured that it could be made of"
+
+
+#: Whose machines the rows of a GHG scope are of, and what a cut without such rows lacks.
+WHOSE = {
+    "scope2": "own machines (Scope 2)",
+    "scope3.1": "bought services (Scope 3.1)",
+    "scope3.8": "leased machines (Scope 3.8)",
 }
-NO_ROW = "no row of this indicator for the month: nothing was measured that it could be made of"
+NO_SCOPE = {"scope2": "no own machines", "scope3.1": "no bought services", "scope3.8": "no leased machines"}
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Which KPI row a figure is read from: a member of a dimension (or the total), and when."""
+    """Which KPI rows a figure is read from: a member of a dimension (or the total), and when.
+
+    Attributes:
+        grain: The dimension, or `total`.
+        raw: The member, as tags give it.
+        period: First and last day, ISO.
+        step: Whether it is one step of the report's period: a day of a month, a month of a longer period.
+    """
 
     grain: str
     raw: str
     period: tuple[str, str]
-    table: str = "kpis_monthly"
-    when: str = "month"
+    step: bool = False
 
     @property
     def is_total(self) -> bool:
-        """Of everything."""
+        """Whether it is cut by no dimension."""
         return self.grain == "total"
 
+    @property
+    def table(self) -> str:
+        """The KPI table that holds its rows."""
+        return "kpis_daily" if self.period[0] == self.period[1] else "kpis_monthly"
+
     def filters(self) -> list[Filter]:
-        """Conditions on the KPI row, but for its name and unit."""
-        return [Filter(self.when, "=", self.period[0]), Filter("grain", "=", self.grain)] + (
-            [] if self.is_total else [Filter(self.grain, "=", self.raw)]
-        )
+        """Conditions on the KPI rows, but for their name and unit."""
+        when = Filter("day", "=", self.period[0])
+        if self.table == "kpis_monthly":
+            first, last = (f"{day[:7]}-01" for day in self.period)
+            when = Filter("month", "=", first) if first == last else Filter("month", "between", (first, last))
+        member = [] if self.is_total else [Filter(self.grain, "=", self.raw)]
+        return [when, Filter("grain", "=", self.grain), *member]
 
     def base_filters(self) -> list[Filter]:
         """Conditions on the lake rows below the KPI row."""
         filters = [Filter("day", "between", self.period)]
         if not self.is_total:
-            unknown = self.raw == reading.UNKNOWN
+            unknown = self.raw == UNKNOWN
             filters.append(Filter(self.grain, "unknown") if unknown else Filter(self.grain, "=", self.raw))
         return filters
 
@@ -89,67 +112,114 @@ class Member:
 
 
 class FigureFactory:
-    """Makes the figures of one report and numbers them in its book."""
+    """Makes the figures of one report and numbers them in its book.
 
-    def __init__(self, inputs: ReportInputs, maps_to: Mapping[str, Sequence[str]]) -> None:
+    Attributes:
+        inputs: What the report is made from.
+        profile: What it consists of.
+        book: The figures made so far.
+        period: First and last day of the report, ISO.
+        rows: KPI rows of the period by ("", KPI, grain, member); numerators and denominators are added over its
+            months.
+        previous: The same of the period before; empty where the lake holds none.
+        other_currencies: Currencies of the bills that are not the organisation's.
+    """
+
+    def __init__(self, inputs: ReportInputs) -> None:
         self.inputs = inputs
-        self.maps_to = maps_to
+        self.profile = inputs.profile
         self.book = FigureBook()
-        month = inputs.month.days
-        self.period = (month.first.isoformat(), month.last.isoformat())
+        days = inputs.period.days
+        self.period = (days.first.isoformat(), days.last.isoformat())
         currency = inputs.organisation.currency
-        months = reading.rows(inputs.tables["kpis_monthly"])
-        self.other_currencies = sorted(
-            {r["unit"] for r in months if r["kpi"] == "billed_cost" and r["unit"] != currency}
-        )
-        self.monthly = _index(months, lambda row: "", currency)
-        daily = inputs.tables["kpis_daily"]
-        days = reading.rows(daily.filter(daily.grain.isin(DAILY_GRAINS)))
-        self.daily = _index(days, lambda row: row["day"].isoformat(), currency)
-        before = [] if inputs.previous is None else reading.rows(inputs.previous)
+        rows = reading.rows(over_months(inputs.tables["kpis_monthly"]))
+        self.other_currencies = sorted({r["unit"] for r in rows if r["kpi"] == "billed_cost" and r["unit"] != currency})
+        self.rows = _index(rows, lambda row: "", currency)
+        before = [] if inputs.previous is None else reading.rows(over_months(inputs.previous))
         self.previous = _index(before, lambda row: "", currency)
         self._footed: set[str] = set()
-        self._basis: dict[str | None, Mapping[str, reading.Basis]] = {}
+        self._scopes: dict[str | None, Mapping[str, set[str]]] = {}
+        self._basis: dict[tuple[str | None, str | None], Mapping[str, reading.Basis]] = {}
+
+    @cached_property
+    def _step_rows(self) -> Mapping[KpiKey, Mapping[str, Any]]:
+        """KPI rows of the steps, by the step's first day."""
+        column = "day" if self.by_day else "month"
+        table = self.inputs.tables["kpis_daily" if self.by_day else "kpis_monthly"]
+        rows = reading.rows(table.filter(table.grain.isin(STEP_GRAINS)))
+        return _index(rows, lambda row: row[column].isoformat(), self.inputs.organisation.currency)
 
     @property
-    def emissions(self) -> ir.Table:
-        """The month's emissions."""
-        return self.inputs.tables["emissions"]
+    def by_day(self) -> bool:
+        """Whether the period is looked at day by day; longer ones than a month are, month by month."""
+        return self.inputs.period.grain == "month"
+
+    @cached_property
+    def steps(self) -> tuple[DayRange, ...]:
+        """The days, or for longer periods the months, that have at least one KPI row; in order."""
+        firsts = sorted({date.fromisoformat(first) for first, _, _, _ in self._step_rows})
+        return tuple(DayRange(first, first) if self.by_day else Month.of(first).days for first in firsts)
 
     @cached_property
     def days_with_data(self) -> tuple[date, ...]:
-        """Days of the month that have at least one KPI row, in order."""
-        return tuple(sorted({date.fromisoformat(day) for day, _, _, _ in self.daily}))
+        """Days of the period that have at least one KPI row, in order."""
+        if self.by_day:
+            return tuple(step.first for step in self.steps)
+        return tuple(reading.days_with_data(self.inputs.tables["kpis_daily"]))
+
+    @property
+    def emissions(self) -> ir.Table:
+        """The period's emissions, row by row."""
+        return self.inputs.tables["emissions"]
+
+    @cached_property
+    def condensed(self) -> ir.Table:
+        """The period's emissions as sums that sections tell apart, computed once."""
+        rows = reading.condensed(self.emissions, by_month=not self.by_day)
+        kept: ir.Table = self.inputs.con.create_table(gen_name("condensed"), rows, temp=True)
+        return kept
 
     @cached_property
     def gaps(self) -> Mapping[str, Any]:
-        """Counts and energy of the month's rows that could not be measured, placed or multiplied."""
-        return reading.gaps(self.emissions)
+        """Counts and energy of the period's rows that could not be measured, placed or multiplied."""
+        return reading.gaps(self.condensed)
 
     def members(self, grain: str, kpi: str) -> list[Member]:
         """The values of a dimension that have a row of `kpi`, largest first; `unknown` last."""
         found = [
             (row["numerator"] or Decimal(0), member)
-            for (_, name, grain_, member), row in self.monthly.items()
+            for (_, name, grain_, member), row in self.rows.items()
             if name == kpi and grain_ == grain
         ]
-        ordered = sorted(found, key=lambda pair: (pair[1] == reading.UNKNOWN, -pair[0], pair[1]))
+        ordered = sorted(found, key=lambda pair: (pair[1] == UNKNOWN, -pair[0], pair[1]))
         return [Member(grain, member) for _, member in ordered]
 
-    def kpi(self, name: str, member: Member | None = None, *, day: date | None = None) -> Figure:
-        """A KPI of the month (or of a day), in total or for one member of a dimension."""
+    def kpi(self, name: str, member: Member | None = None, *, step: DayRange | None = None) -> Figure:
+        """A KPI of the period, or of one of its steps.
+
+        Args:
+            name: The KPI.
+            member: The member of a dimension it is cut by; None for the total.
+            step: One of `steps`; None for the whole period.
+
+        Returns:
+            The figure; without a value, and with the reason, where there is no such row.
+        """
         grain, raw = (member.grain, member.raw) if member else ("total", "")
-        iso = day.isoformat() if day else ""
-        row = (self.daily if day else self.monthly).get((iso, name, grain, raw))
-        cut = Cut(grain, raw, (iso, iso), "kpis_daily", "day") if day else Cut(grain, raw, self.period)
-        basis = self._basis_of(cut)
-        codes = self.maps_to.get(name, ()) if cut.is_total and not day else ()
-        return self._from_row(name, row, cut, basis, "", tuple(codes))
+        if step:
+            row = self._step_rows.get((step.first.isoformat(), name, grain, raw))
+            cut = Cut(grain, raw, (step.first.isoformat(), step.last.isoformat()), step=True)
+        else:
+            row, cut = self.rows.get(("", name, grain, raw)), Cut(grain, raw, self.period)
+        codes = self.profile.maps_to.get(name, ()) if cut.is_total and not step else ()
+        return self._from_row(name, row, cut, self._basis_of(cut, _scope_of(QUANTITIES[name])), "", tuple(codes))
 
     def previous_kpi(self, name: str) -> Figure:
-        """The same KPI of the month before."""
+        """The same KPI of the period before."""
+        before = self.inputs.period.previous
         row = self.previous.get(("", name, "total", ""))
-        return self._from_row(name, row, Cut("total", "", self._previous_period), None, ", previous month", ())
+        cut = Cut("total", "", (before.first.isoformat(), before.last.isoformat()))
+        return self._from_row(name, row, cut, None, f", previous {before.grain}", ())
 
     def _from_row(
         self,
@@ -167,6 +237,7 @@ class FigureFactory:
         coverage: Decimal | None = row["coverage"] if row else None
         inputs = _inputs(name, quantity, row, cut, unit)
         basis = basis if quantity.kind in {"energy", "mass"} else None
+        none = self._no_such_scope(quantity, cut) if value is None else None
         return self.book.add(
             Figure(
                 id="",
@@ -176,7 +247,13 @@ class FigureFactory:
                 dimensions={} if cut.is_total else {cut.grain: cut.raw},
                 value=None if value is None else plain(value),
                 unit=unit,
-                display=display_of(value, self.scale(name, unit), uncertainty_pct=uncertainty, coverage=coverage),
+                display=display_of(
+                    value,
+                    self.scale(name, unit),
+                    uncertainty_pct=uncertainty,
+                    coverage=coverage,
+                    missing=NONE if none else NOT_MEASURED,
+                ),
                 method=quantity.method,
                 operation="row" if row is None or row["denominator"] is None else "ratio",
                 inputs=inputs,
@@ -186,17 +263,30 @@ class FigureFactory:
                 interval=None if value is None or uncertainty is None else _interval(value, uncertainty),
                 coverage=None if coverage is None else plain(coverage),
                 pins=self.pins(inputs, cut.period),
-                reason=None if value is not None else NO_ROW,
+                reason=None if value is not None else none or NO_ROW,
                 maps_to=maps_to,
             )
         )
+
+    def _no_such_scope(self, quantity: Quantity, cut: Cut) -> str | None:
+        """Why a quantity of one GHG scope does not exist in a cut, where nothing in the cut is of that scope."""
+        wanted = _scope_of(quantity)
+        if wanted is None or cut.period[0] < self.period[0] or (cut.step and not cut.is_total):
+            return None
+        column = "step" if cut.step else None if cut.is_total else cut.grain
+        if column not in self._scopes:
+            self._scopes[column] = reading.scopes_by(self.condensed, column)
+        found = self._scopes[column].get(cut.period[0] if cut.step else cut.raw, set())
+        if not found or wanted in found:
+            return None
+        return f"{NO_SCOPE[wanted]}: what there is, is {' and '.join(WHOSE[scope] for scope in sorted(found))}"
 
     def scale(self, name: str, unit: str) -> Scale:
         """How values of a KPI are printed; the same everywhere in the report."""
         quantity = QUANTITIES[name]
         if quantity.kind == "money":
             return Scale(unit, 0, 2)
-        sizes = [self._size(source) for source in SCALE_FROM.get(quantity.kind, (name,))]
+        sizes = [self._size(source) for source in self.profile.scales.get(quantity.kind, (name,))]
         scale = scale_for(quantity.kind, max(sizes))
         if quantity.kind == "ratio":
             return replace(scale, unit=printed_unit(unit))
@@ -205,7 +295,7 @@ class FigureFactory:
         return scale
 
     def _size(self, name: str) -> Decimal:
-        return _value(self.monthly.get(("", name, "total", ""))) or Decimal(0)
+        return _value(self.rows.get(("", name, "total", ""))) or Decimal(0)
 
     def query(
         self,
@@ -312,7 +402,13 @@ class FigureFactory:
         )  # fmt: skip
 
     def foot(self, total: Figure, parts: Sequence[Figure]) -> bool:
-        """Print `parts` so that they add up to `total` as printed; False where they do not."""
+        """Print `parts` so that they add up to `total` as printed; False where they do not.
+
+        Parts that do not exist (printed as none) add nothing.
+        """
+        parts = [part for part in parts if part.display.text != NONE]
+        if not parts and total.display.text == NONE:
+            return True
         known = [part for part in parts if part.number is not None]
         whole = total.number
         if whole is None or len(known) < len(parts) or sum(p.number or 0 for p in known) != whole:
@@ -354,30 +450,30 @@ class FigureFactory:
             if days
         }
 
-    @cached_property
-    def _previous_period(self) -> tuple[str, str]:
-        first = date.fromisoformat(self.period[0])
-        last = date.fromordinal(first.toordinal() - 1)
-        return last.replace(day=1).isoformat(), last.isoformat()
-
-    def _basis_of(self, cut: Cut) -> reading.Basis | None:
-        """Factors and tiers behind a cut; not worked out for one member of a dimension on one day."""
-        daily = cut.when == "day"
-        if daily and not cut.is_total:
+    def _basis_of(self, cut: Cut, scope: str | None) -> reading.Basis | None:
+        """Factors and tiers behind a cut, of one scope or of all; not for one member of a dimension in one step."""
+        if cut.step and not cut.is_total:
             return None
-        column = "day" if daily else None if cut.is_total else cut.grain
-        if column not in self._basis:
-            self._basis[column] = reading.basis_by(self.emissions, column)
-        return self._basis[column].get(cut.period[0] if daily else cut.raw)
+        column = "step" if cut.step else None if cut.is_total else cut.grain
+        if (column, scope) not in self._basis:
+            rows = self.condensed if scope is None else self.condensed.filter(self.condensed.ghg_scope == scope)
+            self._basis[column, scope] = reading.basis_by(rows, column)
+        return self._basis[column, scope].get(cut.period[0] if cut.step else cut.raw)
+
+
+def _scope_of(quantity: Quantity) -> str | None:
+    """The GHG scope that a quantity is restricted to."""
+    rows = quantity.numerator.rows if quantity.numerator else None
+    return next((str(f.value) for f in rows.filters if f.column == "ghg_scope"), None) if rows else None
 
 
 def _label(quantity: Quantity, cut: Cut) -> str:
-    """What it is, of which part, on which day."""
+    """What it is, of which part, in which step."""
     parts = [quantity.label]
     if not cut.is_total:
-        parts.append("not attributed" if cut.raw == reading.UNKNOWN else visible(cut.raw))
-    if cut.when == "day":
-        parts.append(cut.period[0])
+        parts.append("not attributed" if cut.raw == UNKNOWN else visible(cut.raw))
+    if cut.step:
+        parts.append(cut.period[0] if cut.table == "kpis_daily" else cut.period[0][:7])
     return " · ".join(parts)
 
 
@@ -421,7 +517,7 @@ def compute(operation: str, numbers: Sequence[Decimal]) -> Decimal | None:
 def _index(
     rows: Sequence[Mapping[str, Any]], when: Callable[[Mapping[str, Any]], str], currency: str
 ) -> dict[KpiKey, Mapping[str, Any]]:
-    """Rows by (day, KPI, grain, member); of costs only those in the reporting currency."""
+    """Rows by (first day of the step, KPI, grain, member); of costs only those in the reporting currency."""
     return {
         (when(row), row["kpi"], row["grain"], "" if row["grain"] == "total" else row[row["grain"]]): row
         for row in rows
@@ -434,7 +530,7 @@ def _value(row: Mapping[str, Any] | None) -> Decimal | None:
         return None
     above: Decimal = row["numerator"]
     if row["denominator"] is None:
-        return above if row["value"] is not None else None
+        return above
     below: Decimal = row["denominator"]
     return EXACT.divide(above, below).quantize(QUOTIENT, context=EXACT) if below else None
 

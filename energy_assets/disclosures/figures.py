@@ -14,10 +14,14 @@ from decimal import Decimal
 from typing import Any
 
 from energy_assets.disclosures.rounding import EXACT, MINUS, Scale, grouped
-from energy_assets.kpis.ingredients import Filter as Filter
-from energy_assets.kpis.ingredients import Selection as Selection
+from energy_assets.kpis.ingredients import Selection
 
 NOT_MEASURED = "not measured"
+#: Printed where it is known that there is nothing to measure.
+NONE = "none"
+
+
+WHOLE = Decimal(100)
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Input:
     factor: str = "1"
 
     def to_json(self) -> dict[str, Any]:
-        """All of it; the base rows only where they are known."""
+        """Role, value, selection; the base rows and their factor only where they are known."""
         content: dict[str, Any] = {"role": self.role, "value": self.value, "selection": self.selection.to_json()}
         if self.base:
             content |= {"base": self.base.to_json(), "factor": self.factor}
@@ -232,6 +236,9 @@ def display_of(
     if value is None:
         return Display(text=missing, rule="not rounded")
     text = _nonzero(scale.rounded(value), value, scale)
+    if scale.unit == "%" and not signed and value < 1 and scale.rounded(value) >= WHOLE:
+        # A share that is not the whole must not read like it.
+        text = f">{grouped(WHOLE - scale.step)}"
     if signed and value > 0 and not text.startswith("<"):
         text = f"+{text}"
     interval = ""

@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import ibis.expr.types as ir
 
-from energy_assets.periods import Month
+from energy_assets.disclosures.profile import Profile
+from energy_assets.periods import Period
 
-#: Tables a report may read, each already restricted to the month. `energy` is optional.
-TABLES = ("kpis_daily", "kpis_monthly", "emissions", "energy", "cost", "activity", "grid_intensity")
+#: Tables a report may read, each already restricted to its period.
+TABLES = ("kpis_daily", "kpis_monthly", "emissions", "cost", "activity", "grid_intensity")
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,14 @@ class ReportInputs:
 
     Attributes:
         con: The ibis DuckDB connection that the tables live on.
-        tables: Ibis tables by lake name (see `TABLES`), each restricted to the month.
-        month: The reporting month.
+        tables: Ibis tables by lake name (see `TABLES`), each restricted to the period and read lazily.
+        period: The reporting period.
+        profile: What the report consists of.
         organisation: Who reports.
         targets: Reduction targets of the site file.
-        pins: Per table and day (ISO date; the month for kpis_monthly) the fingerprint of the content read.
-        previous: `kpis_monthly` of the month before, or None.
+        pins: Per table and day (ISO date; the first of the month for kpis_monthly) the fingerprint of the content
+            read.
+        previous: `kpis_monthly` of the months of the period before, or None.
         code_version: Version of the package; the same code gives the same report.
         factor_basis: Basis of location_g, as the site file chose it.
         lock_sha256: Hash of the dependency lock file.
@@ -68,8 +71,9 @@ class ReportInputs:
 
     con: Any
     tables: Mapping[str, ir.Table]
-    month: Month
+    period: Period
     organisation: Organisation
+    profile: Profile
     targets: Sequence[Target] = ()
     pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     previous: ir.Table | None = None

@@ -5,23 +5,14 @@ What belongs here: names and definitions. What does not: values, and what a KPI 
 
 from __future__ import annotations
 
-from energy_assets.kpis.indicators import INDICATORS, RUNG_NAMES, TIER_NAMES, Indicator
+from energy_assets.contracts.vocabulary import WorkloadType
+from energy_assets.kpis.indicators import INDICATORS, Indicator
 
 Quantity = Indicator
 QUANTITIES = INDICATORS
 """Every KPI by name, with its words and ingredients."""
 
-WORKLOADS = {
-    "training": "Training",
-    "fine_tuning": "Fine-tuning",
-    "inference": "Inference",
-    "batch": "Batch",
-    "development": "Development",
-    "idle": "Idle",
-    "overhead": "Overhead",
-    "other": "Other",
-    "unknown": "Not attributed",
-}
+WORKLOADS = {word.value: word.label for word in WorkloadType}
 
 #: Methods of figures that are computed for the report itself.
 REPORT_METHODS = {
@@ -36,10 +27,9 @@ REPORT_METHODS = {
     "M-SITE": "stated in the site file",
     "M-LIMIT": "limit of a plausibility gate",
     "M-CALENDAR": "days of the calendar",
+    "M-RECONCILE": "sum of the figures named; a check, no scope",
     "M-REST": "total − the parts shown",
 }
-
-__all__ = ["QUANTITIES", "REPORT_METHODS", "RUNG_NAMES", "TIER_NAMES", "WORKLOADS", "Quantity", "printed_unit"]
 
 UNITS = {
     "gCO2e (location-based) per kWh": "g CO₂e/kWh",

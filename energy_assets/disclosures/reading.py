@@ -1,12 +1,14 @@
 """The few queries a report asks of its tables. Each returns a handful of rows; sums are made by the engine.
 
-What belongs here: ibis expressions on the month's tables. What does not: figures, words.
+What belongs here: ibis expressions on the period's tables. What does not: figures, words. The rows of `emissions`
+may be a year's: they are scanned once into `condensed`, and everything but the largest power is asked of that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +19,13 @@ from energy_assets.kpis.ingredients import UNKNOWN as UNKNOWN
 from energy_assets.kpis.ingredients import Selection
 
 NOT_FILLED = ("market_g", "embodied_g", "water_onsite_l", "water_offsite_l")
+#: What sections tell rows of `emissions` apart by.
+ALIKE = (
+    "source", "method", "zone", "project", "model_id", "workload_type", "device_kind", "quality_tier", "factor_id",
+    "ghg_scope",
+)  # fmt: skip
+MAY_BE_UNKNOWN = ("energy_kwh", "pue", "facility_kwh", "location_g", "upstream_g")
+SUMMED = ("energy_kwh", "coverage", "facility_kwh", "location_g", "upstream_g")
 
 
 def rows(expression: ir.Table) -> list[dict[str, Any]]:
@@ -40,8 +49,41 @@ class Basis:
     tiers: Mapping[str, Decimal]
 
 
+def days_with_data(daily: ir.Table) -> list[date]:
+    """The days that have a KPI row, in order."""
+    return [row["day"] for row in rows(daily.select("day").distinct().order_by("day"))]
+
+
+def condensed(emissions: ir.Table, *, by_month: bool) -> ir.Table:
+    """Emissions rows that no section tells apart, as one with their number and sums: the one scan of most queries.
+
+    Args:
+        emissions: Rows of the contract `Emissions`.
+        by_month: Whether `step` is the first day of the month (long periods) or the day.
+
+    Returns:
+        The columns of `ALIKE`, `step`, a flag `<column>_known` for each column of `MAY_BE_UNKNOWN`; `rows` counts,
+        `coverage` (device-hours) and the quantities are sums; `<column>_rows` counts the known values of columns
+        that later work fills.
+    """
+    day = emissions.day
+    step = ibis.date(day.year(), day.month(), 1) if by_month else day
+    flagged = emissions.mutate(step=step, **{f"{name}_known": emissions[name].notnull() for name in MAY_BE_UNKNOWN})
+    later = [name for name in NOT_FILLED if name in emissions.columns]
+    return flagged.group_by(["step", *ALIKE, *(f"{name}_known" for name in MAY_BE_UNKNOWN)]).aggregate(
+        rows=flagged.count(),
+        **{name: flagged[name].sum() for name in (*SUMMED, *later)},
+        **{f"{name}_rows": flagged[name].count() for name in later},
+    )
+
+
 def basis_by(emissions: ir.Table, grain: str | None) -> dict[str, Basis]:
-    """Factors and tier shares per value of a column of `emissions` ('' for the total)."""
+    """Factors and tier shares per value of a column ('' for the total).
+
+    Args:
+        emissions: From `condensed`.
+        grain: The column, or None for the total.
+    """
     value = ibis.literal("") if grain is None else emissions[grain].cast("string").fill_null(UNKNOWN)
     found = rows(
         emissions.group_by(cut=value, factor_id=emissions.factor_id, tier=emissions.quality_tier.cast("string"))
@@ -61,6 +103,21 @@ def basis_by(emissions: ir.Table, grain: str | None) -> dict[str, Basis]:
     return result
 
 
+def scopes_by(emissions: ir.Table, grain: str | None) -> dict[str, set[str]]:
+    """The GHG scopes that rows with energy have, per value of a column ('' for the total).
+
+    Args:
+        emissions: From `condensed`.
+        grain: The column, or None for the total.
+    """
+    known = emissions.filter(emissions.ghg_scope.notnull())
+    value = ibis.literal("") if grain is None else known[grain].cast("string").fill_null(UNKNOWN)
+    found: dict[str, set[str]] = {}
+    for row in rows(known.select(cut=value, scope="ghg_scope").distinct()):
+        found.setdefault(row["cut"], set()).add(row["scope"])
+    return found
+
+
 def hours_of_day(grid: ir.Table, column: str) -> list[dict[str, Any]]:
     """Sum and number of the known intensities per zone and hour of day (UTC)."""
     known = grid.filter(grid[column].notnull())
@@ -72,59 +129,57 @@ def hours_of_day(grid: ir.Table, column: str) -> list[dict[str, Any]]:
 
 
 def sources(emissions: ir.Table) -> list[dict[str, Any]]:
-    """Energy, hours and coverage of each source and method."""
+    """Energy (kWh), device-hours observed and device-hours of each source and method; from `condensed`."""
     return rows(
         emissions.group_by("source", "method")
-        .aggregate(
-            kwh=emissions.energy_kwh.sum(),
-            observed=emissions.coverage.sum(),
-            hours=emissions.count(),
-            devices=(emissions.node_id + ibis.literal(" ") + emissions.device_id).nunique(),
-        )
+        .aggregate(kwh=emissions.energy_kwh.sum(), observed=emissions.coverage.sum(), hours=emissions.rows.sum())
         .order_by("source", "method")
     )
 
 
 def zones(emissions: ir.Table) -> list[dict[str, Any]]:
-    """Facility energy and emissions of each grid zone."""
+    """Facility energy (kWh) of each grid zone; from `condensed`."""
     return rows(
         emissions.group_by(zone=emissions.zone.fill_null(UNKNOWN))
-        .aggregate(
-            facility_kwh=emissions.facility_kwh.sum(),
-            location_g=emissions.location_g.sum(),
-            factored_kwh=emissions.facility_kwh.sum(where=emissions.location_g.notnull()),
-        )
+        .aggregate(facility_kwh=emissions.facility_kwh.sum())
         .order_by("zone")
     )
 
 
 def gaps(emissions: ir.Table) -> dict[str, Any]:
-    """Counts of rows that could not be measured, placed or multiplied, and the energy they hold."""
-    unplaced = emissions.zone.isnull()
-    no_pue = emissions.energy_kwh.notnull() & emissions.pue.isnull()
-    no_factor = emissions.facility_kwh.notnull() & emissions.location_g.isnull()
-    no_upstream = emissions.location_g.notnull() & emissions.upstream_g.isnull()
-    unattributed = (emissions.project == UNKNOWN) & (emissions.workload_type != "idle")
+    """Counts of rows that could not be measured, placed or multiplied, and the energy they hold.
+
+    Args:
+        emissions: From `condensed`.
+
+    Returns:
+        `rows`, `<gap>_rows` and `<gap>_kwh` for each gap, `<column>` and `<column>_rows` for each of `NOT_FILLED`.
+    """
+    e = emissions
     conditions = {
-        "unobserved": emissions.energy_kwh.isnull(),
-        "unplaced": unplaced,
-        "no_pue": no_pue,
-        "no_factor": no_factor,
-        "no_upstream": no_upstream,
-        "unattributed": unattributed,
+        "unobserved": ~e.energy_kwh_known,
+        "unplaced": e.zone.isnull(),
+        "no_pue": e.energy_kwh_known & ~e.pue_known,
+        "no_factor": e.facility_kwh_known & ~e.location_g_known,
+        "no_upstream": e.location_g_known & ~e.upstream_g_known,
+        "unattributed": (e.project == UNKNOWN) & (e.workload_type != "idle"),
     }
-    measures = {"rows": emissions.count()}
+    measures: dict[str, Any] = {"rows": e.rows.sum()}
     for name, condition in conditions.items():
-        measures[f"{name}_rows"] = emissions.count(where=condition)
-        measures[f"{name}_kwh"] = emissions.energy_kwh.sum(where=condition)
-    for column in NOT_FILLED:
-        measures[f"{column}_rows"] = emissions.count(where=emissions[column].notnull())
-        measures[column] = emissions[column].sum()
-    return rows(emissions.aggregate(**measures))[0]
+        measures[f"{name}_rows"] = e.rows.sum(where=condition)
+        measures[f"{name}_kwh"] = e.energy_kwh.sum(where=condition)
+    later = [name for name in NOT_FILLED if name in e.columns]
+    for column in later:
+        measures[f"{column}_rows"] = e[f"{column}_rows"].sum()
+        measures[column] = e[column].sum()
+    (found,) = rows(e.aggregate(**measures))
+    counts = {name: int(value or 0) for name, value in found.items() if name.endswith("rows")}
+    absent = {f"{column}_rows": 0 for column in NOT_FILLED if column not in later}
+    return found | counts | absent
 
 
 def largest_power(emissions: ir.Table) -> list[dict[str, Any]]:
-    """Per kind of device the largest energy of one device in one hour."""
+    """Per kind of device the largest energy (kWh) of one device in one hour; from the rows themselves."""
     device_hours = emissions.group_by("hour", "source", "node_id", "device_id", "device_kind").aggregate(
         kwh=emissions.energy_kwh.sum()
     )
@@ -132,5 +187,5 @@ def largest_power(emissions: ir.Table) -> list[dict[str, Any]]:
 
 
 def by_kind(emissions: ir.Table) -> list[dict[str, Any]]:
-    """IT energy per kind of device."""
+    """IT energy (kWh) per kind of device; from `condensed`."""
     return rows(emissions.group_by("device_kind").aggregate(kwh=emissions.energy_kwh.sum()).order_by("device_kind"))

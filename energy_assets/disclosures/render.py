@@ -11,14 +11,12 @@ from energy_assets.disclosures.pdf import pdf
 from energy_assets.disclosures.places import reports_folder
 from energy_assets.disclosures.xhtml import chart_key, xhtml
 
-TAXONOMY = ("energy-assets.xsd", "energy-assets-cal.xml", "energy-assets-lab.xml")
-
 
 def render(document: Document, folder: Path) -> list[Path]:
     """Write every face of `document` into `folder`; the same document gives the same bytes in each.
 
     Args:
-        document: From `ml_sustainability.build`.
+        document: From `building.build`.
         folder: Made if it is not there; files of an earlier report are replaced.
 
     Returns:
@@ -39,7 +37,9 @@ def render(document: Document, folder: Path) -> list[Path]:
     contents = {"document.json": document.text().encode()}
     contents |= {name: text.encode() for name, text in texts.items()}
     contents["report.pdf"] = pdf(document, drawn, texts)
-    contents |= {name: (reports_folder() / "taxonomy" / name).read_bytes() for name in TAXONOMY}
+    taxonomy = document.profile.taxonomy
+    for name in taxonomy.files if taxonomy else ():
+        contents[name] = (reports_folder() / "taxonomy" / name).read_bytes()
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, content in contents.items():

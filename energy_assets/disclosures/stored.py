@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from energy_assets.disclosures.figures import Display, Figure, FigureBook, Filter, Input, Selection
-from energy_assets.periods import Month
+from energy_assets.disclosures.figures import Display, Figure, FigureBook, Input
+from energy_assets.disclosures.shelf import heal
+from energy_assets.kpis.ingredients import Filter, Selection
+from energy_assets.periods import Period
 
 
 class StoredReportError(Exception):
@@ -25,13 +27,13 @@ class StoredReport:
 
     Attributes:
         folder: Where it lies.
-        month: Its period.
+        period: What it is about.
         book: Its figures.
         versions: Version of each lake table it was made from.
     """
 
     folder: Path
-    month: Month
+    period: Period
     book: FigureBook
     versions: Mapping[str, int | None]
 
@@ -42,21 +44,22 @@ def read_report(path: Path) -> StoredReport:
     Raises:
         StoredReportError: there is none.
     """
-    folder = path if path.is_dir() else path.parent
+    folder = path.parent if path.is_file() else path
+    heal(folder)
     try:
         figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))["figures"]
         document = json.loads((folder / "document.json").read_text(encoding="utf-8"))
         build = json.loads((folder / "build.json").read_text(encoding="utf-8"))
         book = FigureBook([figure_of(content) for content in figures])
-        month = Month.parse(document["period"]["from"][:7])
+        period = Period.parse(document["period"].get("key", document["period"]["from"][:7]))
     except FileNotFoundError as error:
         raise StoredReportError(
             f"{folder} holds no report: {Path(error.filename).name} is not there. Reports lie under "
-            "<storage root>/reports/<profile>/<month>; `energy-assets report` makes one."
+            "<storage root>/reports/<profile>/<period>; `energy-assets report` makes one."
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise StoredReportError(f"{folder}: the report's files are damaged ({error!r}); make it again.") from error
-    return StoredReport(folder, month, book, build["delta_versions"])
+    return StoredReport(folder, period, book, build["delta_versions"])
 
 
 def figure_of(content: Mapping[str, Any]) -> Figure:

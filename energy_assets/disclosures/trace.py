@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,12 @@ from rich.tree import Tree
 from energy_assets.disclosures import reading
 from energy_assets.disclosures.document import Document
 from energy_assets.disclosures.figure_factory import QUOTIENT, compute
-from energy_assets.disclosures.figures import Figure, FigureBook, Filter, Input, Selection, plain
+from energy_assets.disclosures.figures import Figure, FigureBook, Input, plain
 from energy_assets.disclosures.places import reports_folder
 from energy_assets.disclosures.rounding import EXACT
 from energy_assets.disclosures.text import visible
 from energy_assets.disclosures.xhtml import page_fonts
+from energy_assets.kpis.ingredients import Filter, Selection
 
 EQUAL, DIFFERS = "equal", "differs"
 #: Groups, objects and receipts listed at one node; the number of what is left out is said.
@@ -83,8 +85,9 @@ class Node:
 
 
 def rows_reader(tables: Mapping[str, ir.Table]) -> ReadRows:
-    """A `read_rows` on ibis tables; every sum is made by the engine."""
+    """A `read_rows` on ibis tables; every sum is made by the engine, and the same question asked once."""
 
+    @cache
     def read_rows(read: Read) -> list[dict[str, Any]]:
         selection = read.selection
         table = reading.restricted(tables[selection.table], selection)
@@ -149,15 +152,15 @@ class _Walk:
     def _input(self, item: Input, figure: Figure) -> Node:
         if item.base is None or item.base == item.selection:
             return self._rows(item, item.selection)
-        found = self.read_rows(Read(item.selection, limit=2))
-        stored = [row[item.role] for row in found]
+        found = self.read_rows(Read(item.selection))
+        stored = [row[item.role] for row in found if row[item.role] is not None]
         facts = [("query", item.selection.sql()), ("rows", str(len(found)))]
         verdict = ""
         if item.value is not None:
-            verdict = _verdict(stored[0] if len(stored) == 1 else None, Decimal(item.value))
+            verdict = _verdict(sum(stored, Decimal(0)) if stored else None, Decimal(item.value))
             facts.append(("stored", item.value))
         below = self._rows(item, item.base)
-        title = f"KPI row of {item.selection.table}, {item.role}"
+        title = f"KPI {'row' if len(found) == 1 else 'rows'} of {item.selection.table}, {item.role}"
         return Node("kpi", title, tuple(facts), verdict, (below,))
 
     def _rows(self, item: Input, base: Selection) -> Node:

@@ -1,6 +1,7 @@
 """Inline XBRL facts: which figures are tagged, with which concept, unit, scale and accuracy.
 
-What belongs here: the mapping onto the taxonomy in reports/taxonomy. What does not: XHTML (the template).
+What belongs here: tagging figures with the concepts of the document's profile. What does not: which concepts those
+are (reports/frameworks), XHTML (the template).
 Energy is tagged in MWh and emissions in t, the units of the XBRL units registry, whatever unit is printed.
 """
 
@@ -14,43 +15,10 @@ from typing import Any
 from energy_assets.disclosures.document import Document
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.methods import QUANTITIES
+from energy_assets.disclosures.profile import Taxonomy
 
-NAMESPACE = "urn:energy-assets:taxonomy:2026"
-SCHEMA = "energy-assets.xsd"
 CONTEXT = "period"
 PLAIN = re.compile(r"[0-9][0-9,]*(\.[0-9]+)?")
-
-CONCEPTS = {
-    "facility_kwh": "ElectricityFacility",
-    "energy_kwh": "ElectricityITEquipment",
-    "overhead_kwh": "ElectricityCoolingAndPowerSupply",
-    "location_g": "Scope2EmissionsLocationBased",
-    "upstream_g": "Scope3UpstreamEmissions",
-    "lifecycle_g": "LifeCycleEmissionsOfElectricity",
-    "requests": "RequestsAnswered",
-    "prompt_tokens": "PromptTokens",
-    "generated_tokens": "GeneratedTokens",
-    "billed_cost": "BilledCost",
-    "wh_per_1k_inferences": "EnergyPerRequest",
-    "wh_per_1m_tokens": "EnergyPerGeneratedToken",
-    "gco2e_per_1k_inferences": "Scope2EmissionsPerRequest",
-    "carbon_intensity_location": "GridIntensityLocationBased",
-    "idle_share": "IdleShareOfITEnergy",
-    "coverage": "DeviceHoursObserved",
-    "attributed_share": "EnergyAttributedToAProject",
-    "factor_coverage": "EnergyWithAGridFactor",
-}
-WORKLOAD_CONCEPTS = {
-    "training": "ElectricityTraining",
-    "fine_tuning": "ElectricityFineTuning",
-    "inference": "ElectricityInference",
-    "batch": "ElectricityBatch",
-    "development": "ElectricityDevelopment",
-    "idle": "ElectricityIdle",
-    "overhead": "ElectricityOverheadOfIT",
-    "other": "ElectricityOtherWorkloads",
-    "unknown": "ElectricityNotAttributed",
-}
 
 
 @dataclass(frozen=True)
@@ -77,12 +45,16 @@ UNITS = {
 
 def facts(document: Document) -> dict[str, dict[str, str]]:
     """By figure id the attributes of its tag; figures of other cuts and unprinted values are not tagged."""
+    taxonomy = document.profile.taxonomy
+    if taxonomy is None:
+        return {}
     period = (document.period["from"], document.period["to"])
     tagged = {}
     untagged = _totals_that_do_not_hold(document)
     for figure in document.book:
-        concept = _concept(figure)
-        if concept and concept not in untagged and figure.period == period and PLAIN.fullmatch(figure.display.text):
+        concept = _concept(figure, taxonomy)
+        whole = figure.period == period and not (figure.metric in untagged and not figure.dimensions)
+        if concept and whole and PLAIN.fullmatch(figure.display.text):
             unit = _unit(figure)
             scale = figure.display.power - unit.power
             tagged[figure.id] = {
@@ -98,15 +70,11 @@ def _totals_that_do_not_hold(document: Document) -> set[str]:
     """Totals that are not the sum of their parts, because parts of them are not known or contain each other."""
     period = (document.period["from"], document.period["to"])
     value = {f.metric: f.number for f in document.book if not f.dimensions and f.period == period}
-    totals = {
-        "facility_kwh": ("energy_kwh", "overhead_kwh"),
-        "lifecycle_g": ("location_g", "upstream_g"),
-    }
     wrong = set()
-    for total, parts in totals.items():
+    for total, parts in document.profile.totals.items():
         known = [value.get(part) for part in parts]
         if value.get(total) is None or None in known or sum(k for k in known if k is not None) != value[total]:
-            wrong.add(CONCEPTS[total])
+            wrong.add(total)
     return wrong
 
 
@@ -123,12 +91,14 @@ def entity(organisation: Mapping[str, Any]) -> tuple[str, str]:
     return "urn:energy-assets:organisation-name", " ".join(organisation["shown"].split()) or "unnamed"
 
 
-def _concept(figure: Figure) -> str | None:
+def _concept(figure: Figure, taxonomy: Taxonomy) -> str | None:
     if not figure.dimensions:
-        return CONCEPTS.get(figure.metric)
-    if figure.metric == "energy_kwh" and set(figure.dimensions) == {"workload_type"}:
-        return WORKLOAD_CONCEPTS.get(figure.dimensions["workload_type"])
-    return None
+        return taxonomy.concepts.get(figure.metric)
+    cuts = taxonomy.members.get(figure.metric, {})
+    if len(figure.dimensions) != 1:
+        return None
+    ((dimension, member),) = figure.dimensions.items()
+    return cuts.get(dimension, {}).get(member)
 
 
 def _unit(figure: Figure) -> Unit:

@@ -43,8 +43,7 @@ def xhtml(document: Document, drawn: Mapping[str, str]) -> str:
             units=xbrl.units(document, facts),
             entity=xbrl.entity(document.organisation),
             context=xbrl.CONTEXT,
-            namespace=xbrl.NAMESPACE,
-            schema=xbrl.SCHEMA,
+            taxonomy=document.profile.taxonomy,
             images={key: data_uri(svg) for key, svg in drawn.items()},
             fonts=page_fonts(),
             css=Markup((folder / "templates" / "report.css").read_text(encoding="utf-8")),  # noqa: S704

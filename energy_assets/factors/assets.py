@@ -35,7 +35,12 @@ def factor_assets(site: Site) -> list[dg.AssetsDefinition]:
 
 
 def needed(days: Sequence[date], zones: Sequence[str]) -> ir.Table:
-    """Every hour of `days` for every zone: what must have a row, known or not."""
+    """Every hour of `days` for every zone: what must have a row, known or not.
+
+    Args:
+        days: Days in UTC; 24 hours each.
+        zones: Grid zones, as rows of intensity spell them.
+    """
     hours = [datetime.combine(day, time(hour)) for day in days for hour in range(24)]
     pairs = [(hour.date(), hour, zone) for hour in hours for zone in zones]
     schema = pa.schema([("day", pa.date32()), ("hour", pa.timestamp("us")), ("zone", pa.string())])

@@ -51,7 +51,13 @@ def grid_intensity(rows: Mapping[str, ir.Table], needed: ir.Table) -> ir.Table:
 
 
 def ladder(rows: ir.Table, source: str, rank: int) -> ir.Table:
-    """The rung of every row of one source; rows without any intensity are no rung."""
+    """The rung of every row of one source; rows without any intensity are no rung.
+
+    Args:
+        rows: Of the contract `IntensityRows`, in gCO2e per kWh.
+        source: The source's name.
+        rank: Its place in the site file, 0 preferred.
+    """
     tier = ibis.cases(
         ((rows.resolution == "hour") & ~rows.is_estimated, 1),
         (rows.resolution == "hour", 2),

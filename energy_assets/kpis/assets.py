@@ -32,9 +32,9 @@ def kpi_assets(site: Site) -> list[dg.AssetsDefinition]:
 
     upstream = [t for t, feed in ((EMISSIONS, "energy"), (COST, "cost"), (ACTIVITY, "activity")) if site.feeding(feed)]
     about = (
-        "Indicators by day, in total and by source, zone, project, model, workload and GHG scope: energy, emissions "
-        "scope by scope, per request and token, cost, idle share, coverage, quality tiers. Each with its numerator "
-        "and denominator."
+        "Indicators by day, in total and by source, zone, project, model, workload and GHG scope: energy, "
+        "emissions scope by scope, per request and token, cost, idle share, coverage, quality tiers. Each with its "
+        "numerator and denominator."
     )
     monthly_about = "Indicators by month: the days' numerators and denominators summed, divided last."
     return [

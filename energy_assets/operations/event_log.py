@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._serdes import ConfigurableClassData
+
+from energy_assets.dagster_internals import ConfigurableClassData, SqliteEventLogStorage
 
 OPEN_SHARDS = 4
 """Each run has a file of its own; a server that shows many runs must not keep all of them open."""

@@ -1,21 +1,34 @@
-"""Freshness: how old an asset may get before the UI says so."""
+"""Freshness: how old an asset may get before the UI says so, as its table says."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import dagster as dg
 
-DAILY = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=48), warn_window=timedelta(hours=30))
-MONTHLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=40), warn_window=timedelta(days=34))
+from energy_assets.disclosures.asset import disclosure_keys
+from energy_assets.partitions import tables_of
+from energy_assets.site import Site
+from energy_assets.tables import FRESHNESS, Freshness
 
 
-def with_freshness(assets: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
-    """The assets with the policy of their rhythm: daily partitions age in hours, monthly ones in days."""
-    return [asset.map_asset_specs(_with_policy) for asset in assets]
+def with_freshness(assets: Sequence[dg.AssetsDefinition], site: Site) -> list[dg.AssetsDefinition]:
+    """The assets with the policy of their table; a disclosure is no table and ages like the months it reports.
+
+    Reports on quarters and years are made when they are asked for; they do not age.
+    """
+    ages = {dg.AssetKey(table.asset): table.ages for table in tables_of(site)}
+
+    on_request = {*disclosure_keys("quarter"), *disclosure_keys("year")}
+
+    def aged(spec: dg.AssetSpec) -> dg.AssetSpec:
+        if spec.key in on_request:
+            return spec
+        return spec.replace_attributes(freshness_policy=policy(ages.get(spec.key, FRESHNESS["month"])))
+
+    return [asset.map_asset_specs(aged) for asset in assets]
 
 
-def _with_policy(spec: dg.AssetSpec) -> dg.AssetSpec:
-    is_daily = isinstance(spec.partitions_def, dg.DailyPartitionsDefinition)
-    return spec.replace_attributes(freshness_policy=DAILY if is_daily else MONTHLY)
+def policy(ages: Freshness) -> dg.FreshnessPolicy:
+    """A table's freshness as Dagster evaluates it."""
+    return dg.FreshnessPolicy.time_window(fail_window=ages.fail, warn_window=ages.warn)

@@ -6,7 +6,7 @@ the step fails if one failed. What belongs here: the order of these. What does n
 
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -30,15 +30,14 @@ RETRIES, RETRY_WAIT_S = 1, 10
 """How often what time may heal is tried again within the step, beyond the retries of single requests."""
 
 
-def raw_asset(source: Source, site: Site, supplied: Collection[str] = ()) -> dg.AssetsDefinition:
+def raw_asset(source: Source, site: Site) -> dg.AssetsDefinition:
     """The asset `raw/<source name>`: landing objects of each partition, and the rows parsed from them.
 
     Args:
         source: Its block in site.yaml.
         site: The site.
-        supplied: Names of the Dagster resources there are; the source gets those it can use.
     """
-    table, resources = raw_table(source), source.resources & set(supplied)
+    table = raw_table(source)
 
     @dg.asset(
         key=dg.AssetKey(table.asset),
@@ -49,7 +48,7 @@ def raw_asset(source: Source, site: Site, supplied: Collection[str] = ()) -> dg.
         owners=OWNERS,
         code_version=source.parser_version,
         check_specs=check_specs(table),
-        required_resource_keys={"warehouse", "duckdb", *resources},
+        required_resource_keys={"warehouse", "duckdb", *source.resources},
         tags={"feed": source.feeds, "kind": source.kind},
         metadata=table_metadata(table, site.disk().path("lake", table.name)),
         description=f"{source.title} `{source.name}`: raw bytes as they came, and the {source.feeds} rows in them.",
@@ -61,7 +60,7 @@ def raw_asset(source: Source, site: Site, supplied: Collection[str] = ()) -> dg.
             if attempt:
                 context.log.info(f"{source.name}: trying again what failed, in {RETRY_WAIT_S} s")
                 time.sleep(RETRY_WAIT_S)
-            _collect_all(context, source, site, pending, published, resources)
+            _collect_all(context, source, site, pending, published)
             pending = [day for day in partitions if isinstance(published.failures.get(day), TransientError)]
             if not pending:
                 break
@@ -71,17 +70,12 @@ def raw_asset(source: Source, site: Site, supplied: Collection[str] = ()) -> dg.
 
 
 def _collect_all(
-    context: dg.AssetExecutionContext,
-    source: Source,
-    site: Site,
-    partitions: Sequence[date],
-    published: Published,
-    resources: Collection[str],
+    context: dg.AssetExecutionContext, source: Source, site: Site, partitions: Sequence[date], published: Published
 ) -> None:
     """Collect and publish, a month of days at a time; refused access ends it, for it would be refused again."""
     left = list(partitions)
     for chunk in chunks(partitions):
-        with _step_context(site, resources, context) as step:
+        with _step_context(site, source, context) as step:
             _collect_chunk(context, source, chunk, step, published)
         left = left[len(chunk) :]
         denied = [error for error in published.failures.values() if isinstance(error, DeniedError)]
@@ -134,9 +128,10 @@ def _left_out(notes: Mapping[str, int]) -> dict[str, Any]:
 
 
 @contextmanager
-def _step_context(site: Site, resources: Collection[str], context: dg.AssetExecutionContext) -> Iterator[StepContext]:
+def _step_context(site: Site, source: Source, context: dg.AssetExecutionContext) -> Iterator[StepContext]:
     warehouse: Warehouse = context.resources.warehouse
     scratch = warehouse.spill_folder
+    asked = [(name, getattr(context.resources, name)) for name in sorted(source.resources)]
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch) as folder, connection(context.resources.duckdb) as con:
         yield StepContext(
@@ -147,5 +142,5 @@ def _step_context(site: Site, resources: Collection[str], context: dg.AssetExecu
             zones=site_zones(site),
             now=datetime.now(UTC),
             log=context.log,
-            resources={name: getattr(context.resources, name) for name in resources},
+            resources={name: given for name, given in asked if given is not None},
         )

@@ -206,7 +206,12 @@ def remembered_ports(folder: Path) -> dict[str, int]:
 
 
 def last_complete_days(count: int, now: datetime) -> DayRange:
-    """The last `count` days that are over at `now`."""
+    """The last `count` days that are over at `now`.
+
+    Args:
+        count: How many, at least one.
+        now: The current instant, UTC.
+    """
     yesterday = now.astimezone(UTC).date() - timedelta(days=1)
     return DayRange(yesterday - timedelta(days=count - 1), yesterday)
 

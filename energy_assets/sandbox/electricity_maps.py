@@ -73,7 +73,14 @@ class Asked:
 
 
 def synthetic_intensity(zone: str, hour: datetime, basis: str, seed: int = 0) -> float:
-    """Grams CO2e per kWh: low at the zone's noon, high in its evening and winter, with some noise."""
+    """Grams CO2e per kWh: low at the zone's noon, high in its evening and winter, with some noise.
+
+    Args:
+        zone: A zone the stand-in knows.
+        hour: Its start, UTC.
+        basis: "lifecycle" or "direct".
+        seed: Of the noise.
+    """
     level, longitude = LEVELS[zone]
     clock = (hour.hour + longitude / 15) % 24
     sun = max(0.0, math.cos((clock - 13) / 24 * 2 * math.pi))
@@ -127,7 +134,13 @@ class ElectricityMapsServer:
         self._server.server_close()
 
     def answer(self, path: str, params: Mapping[str, str], token: str | None) -> Answer:
-        """Status and body of one request."""
+        """Status and body of one request.
+
+        Args:
+            path: Of the request.
+            params: Of the query string.
+            token: As sent; None where none was.
+        """
         self.requests.append(Asked(path, dict(params)))
         if self.faults.status:
             status = self.faults.status.pop(0)

@@ -266,7 +266,13 @@ class LocationStore:
         return sorted({target.metric for target in self._targets})
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
-        """Series that fit and have samples in the closed interval, sorted by labels."""
+        """Series that fit and have samples in the closed interval, sorted by labels.
+
+        Args:
+            matchers: All must fit.
+            start_ms: Unix ms, included.
+            end_ms: Unix ms, included.
+        """
         end_ms = min(end_ms, int(self._clock().timestamp() * 1000))
         start_ms = max(start_ms, BEGINNING * MINUTE_MS)
         by_name = [matcher for matcher in matchers if matcher.name == NAME]

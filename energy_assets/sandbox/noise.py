@@ -20,7 +20,12 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
 def digest(*parts: object, size: int = 8) -> bytes:
-    """A fixed hash of a name made of `parts`."""
+    """A fixed hash of a name made of `parts`.
+
+    Args:
+        size: In bytes.
+        *parts: What makes up the name.
+    """
     return blake2b("|".join(map(str, parts)).encode(), digest_size=size).digest()
 
 
@@ -30,7 +35,12 @@ def key(*parts: object) -> np.uint64:
 
 
 def uniform(stream: np.uint64, index: Minutes) -> Floats:
-    """A number in [0, 1) for each index (SplitMix64; Steele, Lea, Flood 2014)."""
+    """A number in [0, 1) for each index (SplitMix64; Steele, Lea, Flood 2014).
+
+    Args:
+        stream: Which sequence.
+        index: Minutes since 1970, any shape.
+    """
     x = index.astype(np.uint64) * _STEP + stream
     x = (x ^ (x >> np.uint64(30))) * _MIX_1
     x = (x ^ (x >> np.uint64(27))) * _MIX_2
@@ -39,12 +49,24 @@ def uniform(stream: np.uint64, index: Minutes) -> Floats:
 
 
 def smooth(stream: np.uint64, index: Minutes, every: int) -> Floats:
-    """As `uniform`, drawn once per `every` indices and joined by straight lines."""
+    """As `uniform`, drawn once per `every` indices and joined by straight lines.
+
+    Args:
+        stream: Which sequence.
+        index: Minutes since 1970, any shape.
+        every: Minutes between draws.
+    """
     knot, within = np.divmod(index, every)
     low, high = uniform(stream, knot), uniform(stream, knot + 1)
     return low + (high - low) * (within / every)
 
 
 def pick(low: int, high: int, *parts: object) -> int:
-    """An integer in [low, high) that belongs to a name."""
+    """An integer in [low, high) that belongs to a name.
+
+    Args:
+        low: Included.
+        high: Excluded.
+        *parts: What makes up the name.
+    """
     return low + int.from_bytes(digest(*parts), "little") % (high - low)

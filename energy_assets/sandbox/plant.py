@@ -86,7 +86,12 @@ def minutes_of(day: int) -> Minutes:
 
 
 def any_of(spans: Iterable[Span], minutes: Minutes) -> Mask:
-    """Which minutes lie in at least one span."""
+    """Which minutes lie in at least one span.
+
+    Args:
+        spans: In minutes since 1970.
+        minutes: Minutes since 1970, one dimension.
+    """
     found = np.zeros(len(minutes), bool)
     for span in spans:
         found |= span.holds(minutes)
@@ -137,7 +142,12 @@ class Plant:
         self._carry: dict[tuple[str, int], dict[str, Counts]] = {}
 
     def uuid(self, node: Node, gpu: int) -> str:
-        """The name NVIDIA's driver gives a GPU."""
+        """The name NVIDIA's driver gives a GPU.
+
+        Args:
+            node: The host.
+            gpu: Its number on the host.
+        """
         text = digest(self.seed, node.name, gpu, size=16).hex()
         return f"GPU-{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
@@ -146,11 +156,21 @@ class Plant:
         return next(node for node in self.location.nodes if node.name == deployment.node)
 
     def jobs(self, node: Node, span: Span) -> list[Job]:
-        """Jobs on a node; only the training cluster has any."""
+        """Jobs on a node; only the training cluster has any.
+
+        Args:
+            node: The host.
+            span: In minutes since 1970.
+        """
         return jobs(self.seed, node, span) if self.location is DUBLIN else []
 
     def up(self, node: Node, minutes: Minutes) -> Mask:
-        """Whether a node runs."""
+        """Whether a node runs.
+
+        Args:
+            node: The host.
+            minutes: Minutes since 1970, one dimension.
+        """
         span = Span(int(minutes[0]), int(minutes[-1]) + 1)
         return ~any_of(outages(self.seed, node, span), minutes) & (minutes >= BEGINNING + 132)
 
@@ -226,14 +246,24 @@ class Plant:
         )
 
     def lives(self, deployment: Deployment, day: int) -> list[Incarnation]:
-        """Lives of a model server that touch a day or the minute before it."""
+        """Lives of a model server that touch a day or the minute before it.
+
+        Args:
+            deployment: The model server.
+            day: Number of days since 1970.
+        """
         span = Span(day * DAY - 1, (day + 1) * DAY)
         return incarnations(self.seed, deployment, self.node_of(deployment), span)
 
     # -- counters
 
     def energy_before(self, node: Node, day: int) -> dict[str, Counts]:
-        """Microjoules counted since the node's last boot at the start of every minute: gpu, cpu, dram."""
+        """Microjoules counted since the node's last boot at the start of every minute: gpu, cpu, dram.
+
+        Args:
+            node: The host.
+            day: Number of days since 1970.
+        """
 
         def increments(of: int) -> dict[str, Counts]:
             state = self.node_day(node, of)
@@ -243,7 +273,13 @@ class Plant:
         return self._counted(node.name, day, increments, lambda of: boots(self.seed, node, of))
 
     def served_before(self, deployment: Deployment, engine: int, day: int) -> dict[str, Counts]:
-        """What an engine counted since its server's last start, at the start of every minute."""
+        """What an engine counted since its server's last start, at the start of every minute.
+
+        Args:
+            deployment: The model server.
+            engine: The engine's number.
+            day: Number of days since 1970.
+        """
 
         def increments(of: int) -> dict[str, Counts]:
             return {name: counts[None] for name, counts in self.served(deployment, engine, of).counts.items()}

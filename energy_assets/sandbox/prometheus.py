@@ -91,7 +91,12 @@ class Api:
         self._clock = clock
 
     def answer(self, path: str, parameters: Parameters) -> tuple[HTTPStatus, bytes]:
-        """Status and JSON body of a request."""
+        """Status and JSON body of a request.
+
+        Args:
+            path: Of the request.
+            parameters: Of query string and form.
+        """
         try:
             data = self._route(path, parameters)
         except _ApiError as error:

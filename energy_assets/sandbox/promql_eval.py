@@ -67,6 +67,11 @@ class Scalar:
 def evaluate(tree: Expression, store: SeriesStore, steps: Times) -> Frame | Scalar:
     """Evaluate `tree` at each of `steps` (milliseconds, evenly spaced).
 
+    Args:
+        tree: A parsed expression.
+        store: Where series are.
+        steps: Unix ms, one dimension.
+
     Raises:
         ExecutionError: two results would have the same labels, or a match is ambiguous.
     """
@@ -75,7 +80,13 @@ def evaluate(tree: Expression, store: SeriesStore, steps: Times) -> Frame | Scal
 
 
 def raw_samples(tree: RangeSelector, store: SeriesStore, at_ms: int) -> list[Series]:
-    """What an instant query for a range vector answers: the samples themselves, stale markers left out."""
+    """What an instant query for a range vector answers: the samples themselves, stale markers left out.
+
+    Args:
+        tree: A parsed range selector.
+        store: Where series are.
+        at_ms: Unix ms, the end of the range.
+    """
     end = at_ms - tree.selector.offset_ms
     found = (_live(one) for one in store.select(tree.selector.matchers, end - tree.range_ms, end))
     return [one for one in found if len(one.samples.times)]

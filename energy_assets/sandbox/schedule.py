@@ -220,7 +220,13 @@ def _week_start(week: int) -> int:
 
 
 def jobs(seed: int, node: Node, span: Span) -> list[Job]:
-    """Jobs that touch a span on a node of the training cluster."""
+    """Jobs that touch a span on a node of the training cluster.
+
+    Args:
+        seed: Of the whole company.
+        node: The host.
+        span: In minutes since 1970.
+    """
     found = (job for week in weeks(span) for job in _jobs_of_week(seed, week))
     return [job for job in found if job.node == node.name and job.span.meets(span)]
 
@@ -253,7 +259,13 @@ def _hex(length: int, *parts: object) -> str:
 
 
 def outages(seed: int, node: Node, span: Span) -> list[Span]:
-    """Times at which a node is off: maintenance on the first day of each quarter, a weekly reboot of one."""
+    """Times at which a node is off: maintenance on the first day of each quarter, a weekly reboot of one.
+
+    Args:
+        seed: Of the whole company.
+        node: The host.
+        span: In minutes since 1970.
+    """
     found = [Span(start + 120, start + 132) for start in _quarters(span)]
     if node.reboots_weekly:
         for week in weeks(span):
@@ -270,13 +282,25 @@ def _quarters(span: Span) -> list[int]:
 
 
 def boots(seed: int, node: Node, day: int) -> list[int]:
-    """Minutes of a day (number of days since 1970) at which a node comes up."""
+    """Minutes of a day (number of days since 1970) at which a node comes up.
+
+    Args:
+        seed: Of the whole company.
+        node: The host.
+        day: Number of days since 1970.
+    """
     span = Span(day * DAY - DAY, (day + 1) * DAY)
     return [one.end for one in outages(seed, node, span) if day * DAY <= one.end < (day + 1) * DAY]
 
 
 def scrape_gaps(seed: int, node: Node, span: Span) -> list[Span]:
-    """Times at which the GPUs of a node run unobserved: 12 minutes a week on one node."""
+    """Times at which the GPUs of a node run unobserved: 12 minutes a week on one node.
+
+    Args:
+        seed: Of the whole company.
+        node: The host.
+        span: In minutes since 1970.
+    """
     if not node.scrape_gap_weekly:
         return []
     starts = [
@@ -286,7 +310,14 @@ def scrape_gaps(seed: int, node: Node, span: Span) -> list[Span]:
 
 
 def incarnations(seed: int, deployment: Deployment, node: Node, span: Span) -> list[Incarnation]:
-    """Lives of a model server that touch a span. A start takes four minutes."""
+    """Lives of a model server that touch a span. A start takes four minutes.
+
+    Args:
+        seed: Of the whole company.
+        deployment: The model server.
+        node: Its host.
+        span: In minutes since 1970.
+    """
     wide = Span(span.start - WEEK, span.end + WEEK)
     down = {one.start: one.end for one in outages(seed, node, wide)}
     for week in weeks(wide):
@@ -318,7 +349,13 @@ _WEEKEND = 0.55
 
 
 def demand(seed: int, deployment: Deployment, minutes: Minutes) -> Floats:
-    """Requests per minute that users want, a smooth curve over day and week."""
+    """Requests per minute that users want, a smooth curve over day and week.
+
+    Args:
+        seed: Of the whole company.
+        deployment: The model server.
+        minutes: Minutes since 1970, one dimension.
+    """
     hours = np.mod(minutes / 60.0 - deployment.peak_hour, 24.0)
     low = hours.astype(np.int64)
     daily = _DIURNAL[low] + (_DIURNAL[low + 1] - _DIURNAL[low]) * (hours - low)
@@ -329,7 +366,14 @@ def demand(seed: int, deployment: Deployment, minutes: Minutes) -> Floats:
 
 
 def requests(seed: int, deployment: Deployment, engine: int, minutes: Minutes) -> Minutes:
-    """Requests that one engine answers in each minute, were it up."""
+    """Requests that one engine answers in each minute, were it up.
+
+    Args:
+        seed: Of the whole company.
+        deployment: The model server.
+        engine: The engine's number.
+        minutes: Minutes since 1970, one dimension.
+    """
     stream = key(seed, deployment.name, engine, "requests")
     wanted = demand(seed, deployment, minutes) / deployment.engines
     varied = wanted * (0.8 + 0.4 * uniform(stream, minutes * 2))

@@ -55,7 +55,12 @@ class Samples:
         return marked
 
     def between(self, start_ms: int, end_ms: int) -> Samples:
-        """The samples of a closed interval."""
+        """The samples of a closed interval.
+
+        Args:
+            start_ms: Unix ms, included.
+            end_ms: Unix ms, included.
+        """
         low = int(np.searchsorted(self.times, start_ms, "left"))
         high = int(np.searchsorted(self.times, end_ms, "right"))
         return Samples(self.times[low:high], self.values[low:high])
@@ -107,7 +112,12 @@ def labels_of(pairs: Mapping[str, str]) -> Labels:
 
 
 def fits(labels: Labels, matchers: Iterable[Matcher]) -> bool:
-    """Whether a series meets every condition."""
+    """Whether a series meets every condition.
+
+    Args:
+        labels: Of the series.
+        matchers: All must fit.
+    """
     values = dict(labels)
     return all(matcher.matches(values.get(matcher.name, "")) for matcher in matchers)
 
@@ -116,7 +126,13 @@ class SeriesStore(Protocol):
     """Anything a query engine can read series from."""
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
-        """Series that fit and have samples in the closed interval, sorted by labels."""
+        """Series that fit and have samples in the closed interval, sorted by labels.
+
+        Args:
+            matchers: All must fit.
+            start_ms: Unix ms, included.
+            end_ms: Unix ms, included.
+        """
 
     def names(self) -> list[str]:
         """All metric names, sorted."""
@@ -129,7 +145,13 @@ class MemoryStore:
         self._series = sorted(series, key=lambda one: one.labels)
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
-        """Series that fit and have samples in the closed interval, sorted by labels."""
+        """Series that fit and have samples in the closed interval, sorted by labels.
+
+        Args:
+            matchers: All must fit.
+            start_ms: Unix ms, included.
+            end_ms: Unix ms, included.
+        """
         found = []
         for one in self._series:
             if fits(one.labels, matchers):

@@ -108,6 +108,40 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class SeenNode:
+    """A host that a source sees now, for `energy-assets doctor`.
+
+    Attributes:
+        node_id: Its name as rows of the source write it.
+        device_kind: What the source meters of it; a host with several kinds is told of several times.
+        provider: Where it is; None where the source's `place` block says so.
+        account_id: As `provider`.
+        region: As `provider`.
+    """
+
+    node_id: str
+    device_kind: str
+    provider: str | None = None
+    account_id: str | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True)
+class SeenBill:
+    """A bill that a source is known to hold, for `energy-assets doctor`.
+
+    Attributes:
+        provider: Who bills.
+        billing_account_id: Whom; None where the bill does not say.
+        billing_period: First day of its period.
+    """
+
+    provider: str
+    billing_account_id: str | None
+    billing_period: date
+
+
+@dataclass(frozen=True)
 class StepContext:
     """What a source may use while it works.
 
@@ -160,8 +194,8 @@ class Source(Strict, ABC):
     grain: ClassVar[Literal["day", "month"]] = "day"
     """What one partition of its raw table holds. A monthly source names months by their first days."""
     resources: ClassVar[frozenset[str]] = frozenset()
-    """Names of the Dagster resources this kind can use, for example `boto3`. They are handed over in
-    `StepContext.resources`; where the composition root supplies none of a name, the source makes its own."""
+    """Names of the Dagster resources this kind works with, handed over in `StepContext.resources`. One that nobody
+    passes is an error when definitions load, unless the kind can make its own (`energy_assets.resources`)."""
 
     name: SourceName = Field(description="unique name; the raw asset is called raw/<name>")
     kind: str
@@ -211,6 +245,19 @@ class Source(Strict, ABC):
     @abstractmethod
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Try the source live, without landing anything: reachable, allowed, and does it have data?"""
+
+    def observe(self, step: StepContext) -> Iterable[SeenNode | SeenBill]:
+        """Which hosts or bills the source knows of, asked cheaply; nothing unless a kind of source says so.
+
+        The doctor compares what all sources see: hosts under two names, bills that come twice.
+
+        Args:
+            step: What the source may use; nothing is landed.
+
+        Raises:
+            SourceError: the source cannot say so now.
+        """
+        return ()
 
 
 class PlacedSource(Source, ABC):

@@ -56,7 +56,12 @@ def settings(options: Mapping[str, str]) -> dict[str, Any]:
 
 
 def download(answer: GetResult, target: Path) -> None:
-    """Write the body of an answer to a file; the file is there only once it is whole."""
+    """Write the body of an answer to a file; the file is there only once it is whole.
+
+    Args:
+        answer: Of a GET request; its body is read once.
+        target: A local file.
+    """
     partial = target.with_name(f"{target.name}.partial")
     with partial.open("wb") as out:
         for chunk in answer.stream(min_chunk_size=CHUNK):

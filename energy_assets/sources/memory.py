@@ -89,6 +89,10 @@ class Memory:
     def body(self, file: SourceFile, known: Known) -> Held | Path:
         """The bytes that were looked into, to be landed: a reference where they are landed already.
 
+        Args:
+            file: The file as listed.
+            known: What is remembered of it.
+
         Raises:
             TransientError: other bytes are there now.
             SourceError: the file cannot be fetched.
@@ -105,11 +109,21 @@ class Memory:
         return path
 
     def agreed(self, what: str, names: tuple[str, ...]) -> bool:
-        """Whether `agree` was told that something holds of these things together."""
+        """Whether `agree` was told that something holds of these things together.
+
+        Args:
+            what: The name of what was found to hold.
+            names: The things, in a fixed order.
+        """
         return self._seen.get(f"{what} {_digest(names)[:16]}") == self._basis
 
     def agree(self, what: str, names: tuple[str, ...]) -> None:
-        """Remember that something holds of several things together, for example of two files by their sha256."""
+        """Remember that something holds of several things together, for example of two files by their sha256.
+
+        Args:
+            what: The name of what was found to hold.
+            names: The things, in a fixed order.
+        """
         self._note(f"{what} {_digest(names)[:16]}", self._basis)
 
     @property

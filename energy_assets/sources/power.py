@@ -23,7 +23,7 @@ import ibis
 GapPolicy = Literal["none", "hold", "mean"]
 
 SENTINEL_W = 1e9
-"""Readings above a gigawatt are blanks in disguise: drivers print 2^63 and its neighbours for "no value"."""
+"""Readings above a gigawatt are no power: drivers print 2^63 and its neighbours for "no value"."""
 
 _HOUR_US = 3_600_000_000
 _DAY_US = 24 * _HOUR_US

@@ -61,8 +61,8 @@ def named_period(name: str) -> DayRange | None:
 
 
 def _names_tell(readable: Mapping[str, Collection[date]]) -> bool:
-    told = [(named, days) for name, days in readable.items() if days and (named := named_period(name))]
-    return bool(told) and all(_within(day, named) for named, days in told for day in days)
+    dated = [(named, days) for name, days in readable.items() if days and (named := named_period(name))]
+    return bool(dated) and all(_within(day, named) for named, days in dated for day in days)
 
 
 def _within(day: date, period: DayRange) -> bool:

@@ -61,11 +61,14 @@ def bills_held(charges: Mapping[str, ir.Table]) -> ir.Table:
         Distinct `source`, `precedence` (0 for the first source of the file), `provider`, `billing_account_id`,
         `billing_period`, `day`.
     """
-    held = [
-        rows.select(*_HELD[2:]).distinct().mutate(source=ibis.literal(source), precedence=ibis.literal(n, "int64"))
-        for n, (source, rows) in enumerate(charges.items())
-    ]
-    return (ibis.union(*held) if len(held) > 1 else held[0]).select(*_HELD)
+    return _held(_union(charges), list(charges))
+
+
+def _held(rows: ir.Table, sources: Sequence[str]) -> ir.Table:
+    """See `bills_held`, of the united rows: one union in a query, however many sources there are."""
+    held = rows.select("source", *_HELD[2:]).distinct()
+    ranks = [(source, ibis.literal(n, "int64")) for n, source in enumerate(sources)]
+    return held.mutate(precedence=held.source.cases(*ranks)).select(*_HELD)
 
 
 def owners(held: ir.Table) -> ir.Table:
@@ -107,7 +110,7 @@ def counted(charges: Mapping[str, ir.Table], owned: ir.Table | None = None) -> i
     rows = _union(charges)
     if len(charges) < 2:
         return rows
-    owned = owners(bills_held(charges)) if owned is None else owned
+    owned = owners(_held(rows, list(charges))) if owned is None else owned
     withheld = owned.filter(owned.source != owned.owner).select(*_LINE).distinct()
     same = [rows[key] == withheld[key] for key in _LINE if key != "billing_account_id"]
     return rows.anti_join(withheld, [*same, rows.billing_account_id.identical_to(withheld.billing_account_id)])

@@ -5,6 +5,7 @@ What belongs here: calling an asset's own function with a context made by hand, 
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,17 +35,22 @@ def call(asset: dg.AssetsDefinition, site: Site, keys: Sequence[date]) -> int:
     no_run: Any = None
     warehouse.setup_for_execution(no_run)
     duckdb = duckdb_resource(site.engine, str(warehouse.spill_folder))
+    published: list[dg.AssetMaterialization] = []
+    resources = {"warehouse": warehouse, "duckdb": duckdb}
+    no_events = SimpleNamespace(maybe_fetch_and_get_input_asset_version_info=lambda _: None)
     context = SimpleNamespace(
         partition_keys=[key.isoformat() for key in keys],
         run_id="bench",
-        retry_number=0,
+        resources=SimpleNamespace(**resources),
         log=logging.getLogger("bench"),
-        add_asset_metadata=lambda *_, **__: None,
+        log_event=published.append,
+        get_step_execution_context=lambda: no_events,
     )
     function: Any = asset.op.compute_fn
-    made = list(function.decorated_fn(context, warehouse=warehouse, duckdb=duckdb))
-    (result,) = [step for step in made if isinstance(step, dg.MaterializeResult)]
-    return int((result.metadata or {})["dagster/row_count"])
+    wanted = inspect.signature(function.decorated_fn).parameters
+    for _ in function.decorated_fn(context, **{name: resources[name] for name in resources if name in wanted}):
+        pass
+    return int(published[-1].metadata["dagster/row_count"].value)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ import dagster as dg
 from energy_assets.definitions import build_defs
 from energy_assets.disclosures.asset import report_folder
 from energy_assets.landing import Edition
-from energy_assets.periods import DayRange, Month
+from energy_assets.periods import DayRange, Period
 from energy_assets.raw.collecting import parse
 from energy_assets.running import QUIET, instance, run_days, run_report
 from energy_assets.sandbox.company import Company, last_complete_days
@@ -64,14 +64,14 @@ def finished_site(folder: Path, now: datetime) -> FinishedSite:
         assert "project: platform," in text
         path.write_text(text.replace("project: platform,", f"project: {json.dumps(HOSTILE)},"))
         _write_bill(folder / "bills/hostile.csv.gz", days.last)
-        site, month = load_site(path), Month.of(days.last)
+        site, period = load_site(path), Period.containing(days.last)
         outcome = run_days(site, days, lambda step: None)
         assert outcome.success, outcome.failures
-        reported = run_report(site, month, lambda step: None)
+        reported = run_report(site, period, lambda step: None)
         assert reported.success, reported.failures
     with patch("energy_assets.raw.assets.parse", _faulty_parse):
         assert not _materialized(site, "bills", days.last)
-    return FinishedSite(path, site, days, report_folder(site, "ml_sustainability", month))
+    return FinishedSite(path, site, days, report_folder(site, "ml_sustainability", period))
 
 
 def _faulty_parse(source: Source, editions: Mapping[date, Edition], step: StepContext) -> Any:

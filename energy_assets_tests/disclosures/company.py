@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -16,20 +17,25 @@ import ibis
 import pyarrow as pa
 
 from energy_assets.disclosures.inputs import Organisation, ReportInputs, Target
-from energy_assets.periods import Month
+from energy_assets.disclosures.profile import read_profile
+from energy_assets.periods import Period
 
 SUMS = {
     "energy_kwh": ("kWh", "sum(energy_kwh)", "emissions"),
     "facility_kwh": ("kWh", "sum(facility_kwh)", "emissions"),
-    "location_g": ("gCO2e", "sum(location_g)", "emissions"),
-    "upstream_g": ("gCO2e", "sum(upstream_g)", "emissions"),
-    "lifecycle_g": ("gCO2e", "sum(lifecycle_g)", "emissions"),
+    "scope2_location_g": ("gCO2e", "sum(location_g) filter (where ghg_scope = 'scope2')", "emissions"),
+    "scope33_upstream_g": ("gCO2e", "sum(upstream_g) filter (where ghg_scope = 'scope2')", "emissions"),
+    "scope31_g": (
+        "gCO2e", "sum(location_g + coalesce(upstream_g, 0)) filter (where ghg_scope = 'scope3.1')", "emissions",
+    ),
+    "scope38_location_g": ("gCO2e", "sum(location_g) filter (where ghg_scope = 'scope3.8')", "emissions"),
+    "scope38_upstream_g": ("gCO2e", "sum(upstream_g) filter (where ghg_scope = 'scope3.8')", "emissions"),
     "requests": ("requests", "sum(requests)", "activity"),
     "prompt_tokens": ("tokens", "sum(prompt_tokens)", "activity"),
     "generated_tokens": ("tokens", "sum(generated_tokens)", "activity"),
     "billed_cost": ("EUR", "sum(billed_cost)", "cost"),
-}
-NAMES = ("kpis_daily", "kpis_monthly", "emissions", "energy", "cost", "activity", "grid_intensity")
+}  # fmt: skip
+NAMES = ("kpis_daily", "kpis_monthly", "emissions", "cost", "activity", "grid_intensity")
 GRAINS = ("source", "zone", "project", "model_id", "workload_type")
 IT, FACILITY = "sum(energy_kwh)", "sum(facility_kwh)"
 RATIOS = {
@@ -80,6 +86,8 @@ class Company:
         pue: Whether the third site has a PUE.
         unobserved: Whether some hours were not observed.
         load: Multiplies all energy.
+        bought: Sources whose machines are bought as a service (scope 3.1).
+        leased: Sources whose machines are leased (scope 3.8).
     """
 
     first: str = "2026-11-16"
@@ -89,6 +97,8 @@ class Company:
     pue: bool = True
     unobserved: bool = True
     load: str = "1"
+    bought: tuple[str, ...] = ("virginia",)
+    leased: tuple[str, ...] = ()
 
 
 def connect() -> Any:
@@ -96,6 +106,10 @@ def connect() -> Any:
     con = ibis.duckdb.connect(threads=2)
     con.raw_sql("SET TimeZone='UTC'")
     return con
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"'{name}'" for name in names) or "''"
 
 
 def build(con: Any, company: Company) -> None:
@@ -152,13 +166,14 @@ def build(con: Any, company: Company) -> None:
       e.method, e.quality_tier, e.coverage, e.uncertainty_pct, e.energy_kwh, f.pue::decimal(5,3) as pue,
       e.energy_kwh::decimal(38,9) * f.pue::decimal(5,3) as facility_kwh,
       e.energy_kwh::decimal(38,9) * f.pue::decimal(5,3) * g.direct_gco2e_per_kwh as location_g,
-      null::decimal(38,15) as market_g,
       e.energy_kwh::decimal(38,9) * f.pue::decimal(5,3)
         * (g.lifecycle_gco2e_per_kwh - g.direct_gco2e_per_kwh)::decimal(9,3) as upstream_g,
       e.energy_kwh::decimal(38,9) * f.pue::decimal(5,3) * g.lifecycle_gco2e_per_kwh as lifecycle_g,
       null::decimal(38,15) as embodied_g,
       null::decimal(38,15) as water_onsite_l, null::decimal(38,15) as water_offsite_l,
-      'scope2' as ghg_scope, g.factor_id, 'direct' as factor_basis, g.factor_tier, g.resolution as factor_resolution,
+      case when e.source in ({_listed(company.bought)}) then 'scope3.1'
+        when e.source in ({_listed(company.leased)}) then 'scope3.8' else 'scope2' end as ghg_scope,
+      g.factor_id, 'direct' as factor_basis, g.factor_tier, g.resolution as factor_resolution,
       e.raw_sha256
       from energy e join fleet f using (source, node_id) left join grid_intensity g on g.hour=e.hour and g.zone=e.zone;
     create or replace table activity as select day, hour, source, project, model_id, workload_type,
@@ -174,9 +189,10 @@ def build(con: Any, company: Company) -> None:
       sha256('bill'||source) as raw_sha256 from fleet, hours where provider='aws';
     """
     con.raw_sql(statements)
-    month = f"date '{company.first[:7]}-01' as month, count(distinct day)::bigint as days"
+    first = "date_trunc('month', day)::date"
+    month = f"{first} as month, count(distinct day)::bigint as days"
     con.raw_sql(f"create or replace table kpis_daily as {_kpis(con, 'day', 'day')}")
-    con.raw_sql(f"create or replace table kpis_monthly as {_kpis(con, month, '')}")
+    con.raw_sql(f"create or replace table kpis_monthly as {_kpis(con, month, first)}")
     con.raw_sql("drop table shares; drop table hours; drop table fleet")
 
 
@@ -235,16 +251,17 @@ def inputs(company: Company | None = None, *, previous: Company | None = None, *
         con.create_table(name, rows)
     if previous:
         con.create_table("kpis_previous", tables(previous)["kpis_monthly"])
-    first = int(company.first[8:])
-    days = [f"{company.first[:8]}{first + n:02d}" for n in range(company.days)]
+    first = date.fromisoformat(company.first)
+    days = [(first + timedelta(days=n)).isoformat() for n in range(company.days)]
     settings: dict[str, Any] = {
         "con": con,
         "tables": {name: con.table(name) for name in NAMES},
-        "month": Month.parse(company.first[:7]),
+        "period": Period.parse(company.first[:7]),
+        "profile": read_profile("ml_sustainability"),
         "organisation": Organisation(name="Example AI", currency="EUR", base_year=2025, synthetic=True, lei=None),
         "targets": (
             Target("wh_per_1k_inferences", "Wh per 1,000 requests", 2025, Decimal(45), 2030, Decimal(25)),
-            Target("location_g", "gCO2e", 2025, Decimal(61_000_000), 2030, Decimal(30_500_000)),
+            Target("scope2_location_g", "gCO2e", 2025, Decimal(61_000_000), 2030, Decimal(30_500_000)),
         ),
         "pins": {name: {day: f"{n:02x}" * 32 for n, day in enumerate(days)} for name in NAMES},
         "previous": con.table("kpis_previous") if previous else None,

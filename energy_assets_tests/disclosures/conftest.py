@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from energy_assets.disclosures.building import build
 from energy_assets.disclosures.document import Document
 from energy_assets.disclosures.inputs import ReportInputs
-from energy_assets.disclosures.ml_sustainability import build
 from energy_assets.disclosures.render import render
 from energy_assets_tests.disclosures import company
 

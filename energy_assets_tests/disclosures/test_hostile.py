@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
+from energy_assets.disclosures.building import build
 from energy_assets.disclosures.inputs import Organisation
-from energy_assets.disclosures.ml_sustainability import build
 from energy_assets.disclosures.render import render
 from energy_assets.disclosures.trace import rows_reader, to_tree, trace, write_page
 from energy_assets_tests.disclosures import company
@@ -35,7 +35,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     inputs = company.inputs(Company(projects=PROJECTS, models=MODELS), organisation=organisation)
     document = build(inputs)
     render(document, folder)
-    found = next(f for f in document.book if f.dimensions.get("project") == PROJECTS[0] and f.metric == "location_g")
+    found = next(
+        f for f in document.book if f.dimensions.get("project") == PROJECTS[0] and f.metric == "scope2_location_g"
+    )
     node = trace(found, document.book, rows_reader(inputs.tables), lambda sha256: [])
     write_page([node], document, folder)
     console = Console(width=200, record=True, file=io.StringIO())

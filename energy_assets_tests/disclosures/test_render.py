@@ -15,9 +15,9 @@ import pikepdf
 import pytest
 
 from energy_assets.disclosures import pdf as pdf_face
+from energy_assets.disclosures.building import build
 from energy_assets.disclosures.document import Chart, Document
 from energy_assets.disclosures.inputs import ReportInputs
-from energy_assets.disclosures.ml_sustainability import build
 from energy_assets.disclosures.render import render
 
 XHTML = "{http://www.w3.org/1999/xhtml}"

@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
+from energy_assets.disclosures.building import build
 from energy_assets.disclosures.document import Document, runs_of
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.inputs import Organisation, ReportInputs, Target
-from energy_assets.disclosures.ml_sustainability import build
 from energy_assets.disclosures.trace import Read, rows_reader
 from energy_assets_tests.disclosures import company
 from energy_assets_tests.disclosures.company import Company
 
 #: What may hold digits without being a measured number: names, units, times, dates, identifiers.
 NAMES = re.compile(
-    r"CO₂e?|Scope [23](\.[123])?(, category 3)?|category 3|1,000 requests|per 1,000|× 1,000(,000)?|[Tt]ier [1-4]|95 %|"
+    r"CO₂e?|Scope [23](\.[1238])?(,? category [1238])?|category [1238]|1,000 requests|per 1,000|"
+    r"× 1,000(,000)?|[Tt]ier [1-4]|95 %|"
     r"\d\d:00|\d{1,2} (to \d{1,2} )?(January|February|March|April|May|June|July|August|September|October|November|"
     r"December)( \d{4})?|(January|November|October) \d{4}|\d{4} to \d{4}|GRI|ESRS E1|U\+[0-9A-F]{4}"
 )
@@ -73,9 +74,10 @@ def test_every_figure_that_is_mentioned_exists(document: Document) -> None:
     ("metric", "query"),
     [
         ("facility_kwh", "select sum(facility_kwh) from emissions"),
-        ("energy_kwh", "select sum(energy_kwh) from energy"),
-        ("location_g", "select sum(location_g) from emissions"),
-        ("upstream_g", "select sum(upstream_g) from emissions"),
+        ("energy_kwh", "select sum(energy_kwh) from emissions"),
+        ("scope2_location_g", "select sum(location_g) from emissions where ghg_scope = 'scope2'"),
+        ("scope33_upstream_g", "select sum(upstream_g) from emissions where ghg_scope = 'scope2'"),
+        ("scope31_g", "select sum(location_g + upstream_g) from emissions where ghg_scope = 'scope3.1'"),
         ("requests", "select sum(requests) from activity"),
         ("billed_cost", "select sum(billed_cost) from cost"),
     ],
@@ -110,11 +112,11 @@ def test_an_incomplete_month_is_said_plainly_and_not_extrapolated(document: Docu
     assert note["title"] == "The month is not complete"
     assert [run["figure"] for run in note["runs"] if isinstance(run, dict)] == [
         figure(document, "days_with_data").id,
-        figure(document, "days_in_month").id,
+        figure(document, "days_in_period").id,
     ]
     assert "nothing is extrapolated" in text_of(document)
     assert figure(document, "days_with_data").value == "7"
-    assert figure(document, "days_in_month").value == "30"
+    assert figure(document, "days_in_period").value == "30"
 
 
 def test_tables_add_up_as_printed(document: Document) -> None:
@@ -176,7 +178,7 @@ def test_whole_months_of_different_length_compare_totals() -> None:
 
 
 def test_target_progress_is_refused_for_yearly_totals_and_computed_for_ratios(document: Document) -> None:
-    refused = figure(document, "target_progress_of_location_g")
+    refused = figure(document, "target_progress_of_scope2_location_g")
     assert refused.value is None
     assert "yearly total" in (refused.reason or "")
     progress = figure(document, "target_progress_of_wh_per_1k_inferences")
@@ -205,18 +207,19 @@ def test_a_tie_is_not_called_the_largest() -> None:
 
 
 def test_findings_follow_the_data(document: Document, inputs: ReportInputs) -> None:
-    query = "select day from emissions group by day order by sum(location_g) desc limit 1"
+    query = "select day from emissions where ghg_scope = 'scope2' group by day order by sum(location_g) desc limit 1"
     day = inputs.con.raw_sql(query).fetchone()[0]
-    printed = next(f for f in document.book if f.metric == "location_g" and f.period[0] == str(day)).display.text
+    printed = next(f for f in document.book if f.metric == "scope2_location_g" and f.period[0] == str(day)).display.text
     assert f"highest on {day.day} November with {printed} kg" in text_of(document)
 
 
 def test_life_cycle_basis_is_printed_and_upstream_is_not_added() -> None:
     document = build(company.inputs(factor_basis="lifecycle"))
     words = text_of(document)
-    assert "life-cycle factors)" in words
+    assert "taken over the life cycle" in words
     assert "chose life-cycle intensities" in words
-    assert "more in the supply of fuel" not in words
+    assert "supply of its fuel" not in words
+    assert "Scope 3.3" not in words.partition("Not stated")[0].partition("Figures and evidence")[0]
 
 
 def test_costs_in_other_currencies_are_named_not_added() -> None:
@@ -250,7 +253,7 @@ def test_the_pins_of_a_figure_change_with_the_content_of_its_days_alone(document
     by_day = [
         f.period[0]
         for old, f in zip(document.book, changed.book, strict=True)
-        if f.metric == "location_g" and f.period[0] == f.period[1] and old.fingerprint != f.fingerprint
+        if f.metric == "scope2_location_g" and f.period[0] == f.period[1] and old.fingerprint != f.fingerprint
     ]
     assert by_day == ["2026-11-17"]
 
@@ -268,7 +271,7 @@ def test_a_real_organisation_gets_no_synthetic_banner() -> None:
 
 def test_rows_can_be_selected_again_from_a_figure(document: Document, inputs: ReportInputs) -> None:
     read = rows_reader(inputs.tables)
-    found = figure(document, "location_g", project="search")
+    found = figure(document, "scope2_location_g", project="search")
     base = found.inputs[0].base
     assert base is not None
     assert {row["project"] for row in read(Read(base))} == {"search"}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from energy_assets.disclosures.figures import Filter, Selection
 from energy_assets.disclosures.text import breakable, printable, spreadsheet_safe, visible
+from energy_assets.kpis.ingredients import Filter, Selection
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from energy_assets.disclosures.building import build
 from energy_assets.disclosures.document import Document
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.inputs import ReportInputs
-from energy_assets.disclosures.ml_sustainability import build
 from energy_assets.disclosures.trace import DIFFERS, EQUAL, Node, rows_reader, trace, write_page
 from energy_assets_tests.disclosures import company
 
@@ -37,16 +37,14 @@ def pick(document: Document, metric: str, **dimensions: str) -> Figure:
 
 
 def test_a_trace_reaches_rows_factors_objects_and_receipts(document: Document, inputs: ReportInputs) -> None:
-    nodes = walk(document, inputs, pick(document, "location_g"))
+    nodes = walk(document, inputs, pick(document, "scope2_location_g"))
     kinds = {node.kind for node in nodes}
     assert kinds >= {"figure", "kpi", "rows", "group", "row", "factor", "object", "receipt"}
     assert {node.verdict for node in nodes} == {"", EQUAL}
     receipt = next(node for node in nodes if node.kind == "receipt")
     assert ("request query", "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION") in receipt.facts
     factors = [node for node in nodes if node.kind == "factor"]
-    assert {node.title for node in factors} == {
-        f"Factor electricity_maps/{z}/2026-11" for z in ("DE", "FR", "US-MIDA-PJM")
-    }
+    assert {node.title for node in factors} == {f"Factor electricity_maps/{z}/2026-11" for z in ("DE", "FR")}
     assert all(child.kind == "object" for node in factors for child in node.children)
 
 
@@ -61,7 +59,7 @@ CASES: dict[str, Callable[[Document], Figure]] = {
     "distinct": lambda d: pick(d, "days_with_data"),
     "difference": lambda d: pick(d, "overhead_kwh"),
     "progress": lambda d: pick(d, "target_progress_of_wh_per_1k_inferences"),
-    "day": lambda d: next(f for f in d.book if f.metric == "location_g" and f.period[0] == f.period[1]),
+    "day": lambda d: next(f for f in d.book if f.metric == "scope2_location_g" and f.period[0] == f.period[1]),
     "cost": lambda d: pick(d, "billed_cost"),
 }
 
@@ -78,7 +76,7 @@ def test_a_changed_row_is_found() -> None:
     document = build(inputs)
     change = "update emissions set location_g = location_g + 1 where rowid = (select min(rowid) from emissions)"
     inputs.con.raw_sql(change)
-    nodes = walk(document, inputs, pick(document, "location_g"))
+    nodes = walk(document, inputs, pick(document, "scope2_location_g"))
     assert [node.title for node in nodes if node.verdict == DIFFERS] == ["Rows of emissions, location_g"]
     assert DIFFERS not in {node.verdict for node in walk(document, inputs, pick(document, "energy_kwh"))}
 

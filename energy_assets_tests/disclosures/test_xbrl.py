@@ -12,10 +12,11 @@ from xml.etree import ElementTree
 import pytest
 
 from energy_assets.disclosures import xbrl
+from energy_assets.disclosures.building import build
 from energy_assets.disclosures.document import Document
 from energy_assets.disclosures.inputs import Organisation
-from energy_assets.disclosures.ml_sustainability import build
 from energy_assets.disclosures.places import reports_folder
+from energy_assets.disclosures.profile import read_profile
 from energy_assets_tests.disclosures import company
 from energy_assets_tests.disclosures.company import Company
 
@@ -57,9 +58,11 @@ def test_energy_is_tagged_in_megawatt_hours_and_emissions_in_tonnes(document: Do
 
 
 def test_every_concept_is_in_the_taxonomy_and_every_concept_there_is_used() -> None:
-    schema = ElementTree.parse(reports_folder() / "taxonomy" / xbrl.SCHEMA)  # noqa: S314
+    taxonomy = read_profile("ml_sustainability").taxonomy
+    assert taxonomy is not None
+    schema = ElementTree.parse(reports_folder() / "taxonomy" / taxonomy.schema)  # noqa: S314
     names = {element.get("name") for element in schema.iter("{http://www.w3.org/2001/XMLSchema}element")}
-    assert names == {*xbrl.CONCEPTS.values(), *xbrl.WORKLOAD_CONCEPTS.values()}
+    assert names == taxonomy.names
 
 
 def test_totals_whose_parts_are_not_known_are_not_tagged_as_totals() -> None:

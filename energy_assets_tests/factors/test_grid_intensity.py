@@ -72,6 +72,15 @@ def test_a_publisher_of_one_basis_leaves_the_other_unknown() -> None:
     assert (found["lifecycle_gco2e_per_kwh"], found["direct_gco2e_per_kwh"]) == (7, None)
 
 
+def test_a_row_of_both_bases_goes_before_a_better_rung_of_one() -> None:
+    """Location-based and upstream grams of an hour come from one factor."""
+    one_basis = valued(HOUR, 7, direct_gco2e_per_kwh=None)
+    assert best(a=[one_basis], b=[valued(YEAR, 4)])["source"] == "b"
+    other_basis = valued(HOUR, 7, lifecycle_gco2e_per_kwh=None)
+    assert best(a=[other_basis], b=[valued(MONTH, 3), valued(YEAR, 4)])["factor_tier"] == 3
+    assert best(a=[valued(GUESS, 2, direct_gco2e_per_kwh=None)], b=[one_basis])["source"] == "b", "then the rung"
+
+
 def test_every_hour_of_every_zone_has_exactly_one_row() -> None:
     rows = [valued(HOUR, 5, hour=at(hour), zone="DE") for hour in range(0, 24, 2)]
     made = conform(grid_intensity({"grid": table(IntensityRows, rows)}, needed([DAY], ["DE", "FR"])), GridIntensity)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from energy_assets.disclosures.asset import report_folder
-from energy_assets.periods import DayRange, Month
+from energy_assets.periods import DayRange, Period
 from energy_assets.query import ask
 from energy_assets.running import Outcome, run_days, run_report
 from energy_assets.site import Site, load_site
@@ -128,8 +128,8 @@ def test_days_one_by_one_and_twice_leave_the_same_tables_and_report_bytes(data: 
         assert ask(apart, query) == ask(together, query), table
 
     for made in (together, apart):
-        assert run_report(made, Month(2024, 5), lambda step: None).success
-    one, other = (report_folder(made, "ml_sustainability", Month(2024, 5)) for made in (together, apart))
+        assert run_report(made, Period.parse("2024-05"), lambda step: None).success
+    one, other = (report_folder(made, "ml_sustainability", Period.parse("2024-05")) for made in (together, apart))
     files = sorted(path.name for path in one.iterdir())
     assert {"report.pdf", "report.xhtml", "facts.csv", "figures.json", "document.json", "trace.xhtml"} <= set(files)
     differing = [name for name in files if (one / name).read_bytes() != (other / name).read_bytes()]
@@ -138,7 +138,7 @@ def test_days_one_by_one_and_twice_leave_the_same_tables_and_report_bytes(data: 
 
     before = {name: (one / name).read_bytes() for name in files}
     run(together, DayRange(date(2024, 5, 10), date(2024, 5, 10)))
-    assert run_report(together, Month(2024, 5), lambda step: None).success
+    assert run_report(together, Period.parse("2024-05"), lambda step: None).success
     assert [name for name in files if (one / name).read_bytes() != before[name]] == ["build.json"]
 
 

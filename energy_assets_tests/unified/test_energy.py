@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from energy_assets.contracts.audit import audit, conform
 from energy_assets.contracts.conservation import energy_not_conserved
-from energy_assets.contracts.meters import overdrawn, unmatched
+from energy_assets.contracts.meters import ambiguous, overdrawn, unmatched
 from energy_assets.contracts.raw import EnergyReadings
 from energy_assets.contracts.tables import Energy
 from energy_assets.site import NodeRule, Rule
@@ -170,6 +170,12 @@ def test_users_of_a_node_share_its_rest_in_proportion_and_exactly() -> None:
     assert {r["share_id"]: r["workload_type"] for r in rows}["idle"] == "idle"
     thirds = unified(meters=[node(1, share_id=name) for name in "abc"] + [device("gpu", 2)])
     assert sum(r["energy_kwh"] for r in thirds) == 3
+
+
+def test_shares_of_a_rest_are_exact_to_nine_places() -> None:
+    rows = unified(meters=[node(1, share_id=name) for name in "abc"] + [device("gpu", 2)])
+    rests = [r["energy_kwh"] for r in rows if r["device_kind"] == "rest_of_node"]
+    assert sorted(rests) == [Decimal("0.333333333"), Decimal("0.333333333"), Decimal("0.333333334")]
 
 
 def test_a_device_two_sources_tell_of_counts_once_by_tier_then_by_order() -> None:
@@ -374,3 +380,86 @@ def test_rows_without_a_region_are_kept_and_meet_each_other() -> None:
     nowhere = readings.mutate(region=ibis.null("string"))
     made = rows_of(CON, energy(nowhere, [], UNCERTAINTY, node_names(nowhere)))
     assert sorted((r["device_kind"], r["energy_kwh"]) for r in made) == [("gpu", 6), ("rest_of_node", 4)]
+
+
+def test_hosts_that_differ_in_their_domain_alone_are_named_until_the_site_file_settles_it() -> None:
+    sources = {"m": [node(1, node_id=f"{name}.example", device_id="m") for name in ("a.dc1", "a.dc2", "b.dc1")]}
+
+    def found(*nodes: NodeRule) -> list[str]:
+        rows = together(sources)
+        staged = energy(rows, [], UNCERTAINTY, node_names(rows, nodes))
+        breached = ambiguous(staged, upstream_of(sources, nodes=nodes))
+        return [r["node_id"] for r in rows_of(CON, breached) if r["day"] == DAY and r["region"] == "r1"]
+
+    assert found() == ["a.dc1.example", "a.dc2.example"]
+    assert found(NodeRule(name="a", also=("a.dc1.example", "a.dc2.example"))) == []
+    assert found(NodeRule(name="a.dc1.example"), NodeRule(name="a.dc2.example")) == []
+
+
+LEVELS = {"instance": "instance", "node": "node", "gpu": "parts", "cpu": "parts", "dram": "parts", "storage": "beside"}
+THINGS = [
+    ("instance", "vm"), ("node", "meter"), ("gpu", "gpu0"), ("gpu", "gpu1"), ("cpu", "cpu0"), ("dram", "dram0"),
+    ("storage", "disk"),
+]  # fmt: skip
+SPELT = {"a": "{}", "b": "{}.dc.example:9100", "c": "{}.DC.example."}
+"""How each source writes a host; the first source of the site file is `a`."""
+
+TREES = st.dictionaries(
+    st.tuples(st.sampled_from(NODES[:4]), st.integers(0, 1), st.sampled_from(THINGS), st.sampled_from(list(SPELT))),
+    st.tuples(
+        st.dictionaries(st.sampled_from(["all", "x", "idle"]), KWH, min_size=1),
+        st.integers(1, 3),
+        st.sampled_from(["metered_node", "measured_counter", "estimated_utilization", "spend_proxy"]),
+    ),
+    min_size=40,
+)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@given(TREES)
+def test_random_trees_of_contributors_conserve_energy(
+    tree: dict[tuple[str, int, tuple[str, str], str], tuple[dict[str, Decimal | None], int, str]],
+) -> None:
+    """Every machine's hour is its largest account of itself, whoever tells of it and under whatever name.
+
+    Worked out a second time here, in plain Python: each thing from one source (one that observed the hour, then the
+    better tier, then the first); an estimate of a container only where nothing inside was measured; then the largest
+    of instance, node and parts. `unified` holds the same rows against the proof that runs before every commit.
+    """
+    sources: dict[str, list[Row]] = {name: [] for name in SPELT}
+    for (host, hour, (kind, id_), name), (shares, tier, method) in tree.items():
+        sources[name] += [
+            node(kwh, node_id=SPELT[name].format(host), device_id=id_, device_kind=kind, share_id=share, hour=at(hour),
+                 quality_tier=tier, method=method, idle=share == "idle")
+            for share, kwh in shares.items()
+        ]  # fmt: skip
+    made = unified(**{name: rows for name, rows in sources.items() if rows})
+    assert all(r["energy_kwh"] is None or r["energy_kwh"] >= 0 for r in made)
+    assert {r["node_id"] for r in made} <= set(NODES)
+    for host, hour in {(key[0], key[1]) for key in tree}:
+        mine = (r["energy_kwh"] for r in made if r["node_id"] == host and r["hour"] == at(hour))
+        assert sum((kwh for kwh in mine if kwh is not None), Decimal(0)) == account(tree, host, hour)
+
+
+def account(tree: dict[Any, Any], host: str, hour: int) -> Decimal:
+    """The energy of a machine's hour, of the chosen tellers."""
+    chosen: dict[tuple[str, str], tuple[Decimal | None, bool]] = {}
+    for thing in THINGS:
+        told = []
+        for name in SPELT:
+            shares, tier, method = tree.get((host, hour, thing, name), ({}, 0, ""))
+            known = [kwh for kwh in shares.values() if kwh is not None]
+            guess = method in ("estimated_utilization", "spend_proxy")
+            if shares:
+                told.append((not known, tier, name, sum(known, Decimal(0)) if known else None, guess))
+        if told:
+            chosen[thing] = min(told, key=lambda one: one[:3])[3:]
+    sums = {"instance": Decimal(0), "node": Decimal(0), "parts": Decimal(0), "beside": Decimal(0)}
+    order = ["parts", "node", "instance"]
+    for (kind, _), (kwh, guess) in chosen.items():
+        level = LEVELS[kind]
+        inside = order[: order.index(level)] if level in ("node", "instance") else []
+        measured = any(LEVELS[k] in inside and e is not None and not g for (k, _), (e, g) in chosen.items())
+        if kwh is not None and not (guess and measured):
+            sums[level] += kwh
+    return max(sums["instance"], sums["node"], sums["parts"]) + sums["beside"]

@@ -1,22 +1,25 @@
-"""What charts of several sections need: rows that plot figures, the days' labels, and a chart in words.
+"""What charts of several sections need: rows that plot figures, the steps' labels, a chart in words, its data.
 
-What belongs here: from figures to a chart's rows and alternative text. What does not: which charts there are
-(the sections), or how they look (reports/charts).
+What belongs here: from figures to a chart's rows, alternative text and table of data. What does not: which charts
+there are (the sections), or how they look (reports/charts).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from energy_assets.disclosures.document import Column, Run, Runs, number, table
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.rounding import Scale
-from energy_assets.disclosures.sections.common import Context, day_words, largest, smallest, span_words
+from energy_assets.disclosures.sections.common import Context, largest, smallest, step_words, steps_words
+from energy_assets.periods import MONTH_NAMES, DayRange, Month
 
-#: Days of a chart up to which every bar is labelled.
+#: Steps of a chart up to which every bar is labelled.
 LABELLED = 12
+SHORT = 3
 
 
 def plot(figure: Figure, context: Context) -> dict[str, Any]:
@@ -30,36 +33,74 @@ def plot(figure: Figure, context: Context) -> dict[str, Any]:
     }
 
 
-def day_names(days: Sequence[date]) -> dict[date, str]:
-    """Labels of every day from the first to the last with data; days without data keep their place."""
-    span = [days[0] + timedelta(days=n) for n in range((days[-1] - days[0]).days + 1)]
+def step_names(steps: Sequence[DayRange]) -> dict[DayRange, str]:
+    """Labels of every step from the first to the last with data; those without data keep their place.
+
+    Args:
+        steps: Days, or months of one year, in order.
+
+    Returns:
+        `16 Nov` (or `16`, where there are many) by day, `Nov` by month.
+    """
+    first, last = steps[0].first, steps[-1].first
+    if len(steps[0]) > 1:
+        months = (Month(first.year, number) for number in range(first.month, last.month + 1))
+        return {month.days: MONTH_NAMES[month.month - 1][:SHORT] for month in months}
+    span = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     long = len(span) <= 10
-    return {day: f"{day.day} {day_words(day).split(' ')[1][:3]}" if long else str(day.day) for day in span}
+    return {
+        DayRange(day, day): f"{day.day} {MONTH_NAMES[day.month - 1][:SHORT]}" if long else str(day.day) for day in span
+    }
 
 
-def labelled(names: Mapping[date, str]) -> str:
+def labelled(context: Context, names: Mapping[DayRange, str]) -> str:
     """What a caption says of the labels that `totals` makes."""
-    return "the highest and the lowest day are labelled" if len(names) > LABELLED else "totals above the bars"
+    noun = context.step_noun
+    many = len(names) > LABELLED
+    return f"the highest and the lowest {noun} are labelled" if many else "totals above the bars"
 
 
-def totals(context: Context, figures: Mapping[date, Figure], names: Mapping[date, str]) -> list[dict[str, Any]]:
-    """Labels above the bars: every day of a short span; where that would crowd, the highest and the lowest."""
-    known = {day: figure for day, figure in figures.items() if figure.number is not None}
+def totals(context: Context, figures: Mapping[DayRange, Figure], names: Mapping[DayRange, str]) -> list[dict[str, Any]]:
+    """Labels above the bars: every step of a short span; where that would crowd, the highest and the lowest."""
+    known = {step: figure for step, figure in figures.items() if figure.number is not None}
     if len(names) > LABELLED:
         ends = {figure.id for figure in (largest([*known.values()]), smallest([*known.values()])) if figure}
-        known = {day: figure for day, figure in known.items() if figure.id in ends}
-    return [{"layer": "total", "day": names[day]} | plot(figure, context) for day, figure in known.items()]
+        known = {step: figure for step, figure in known.items() if figure.id in ends}
+    return [{"layer": "total", "time": names[step]} | plot(figure, context) for step, figure in known.items()]
 
 
-def by_day_alt(context: Context, what: str, figures: Mapping[date, Figure]) -> str:
-    """A chart by day in words: its span, and its extremes."""
-    days = list(figures)
-    text = f"{what}, {span_words(days[0], days[-1])}."
+def steps_alt(context: Context, what: str, figures: Mapping[DayRange, Figure]) -> str:
+    """A chart over time in words: its span, and its extremes."""
+    steps = list(figures)
+    text = f"{what}, {steps_words(steps)}."
     high, low = largest(list(figures.values())), smallest(list(figures.values()))
-    when = {figure.id: day_words(day) for day, figure in figures.items()}
+    on = "on" if context.factory.by_day else "in"
+    when = {figure.id: step_words(step) for step, figure in figures.items()}
     if high and low:
-        text += f" Highest on {when[high.id]} with {context.shown(high)}, "
-        text += f"lowest on {when[low.id]} with {context.shown(low)}."
-    elif len(days) == 1:
-        text += f" {context.shown(figures[days[0]])}."
+        text += f" Highest {on} {when[high.id]} with {context.shown(high)}, "
+        text += f"lowest {on} {when[low.id]} with {context.shown(low)}."
+    elif len(steps) == 1:
+        text += f" {context.shown(figures[steps[0]])}."
     return text
+
+
+def step_table(context: Context, id_: str, caption: str, series: Mapping[str, Mapping[DayRange, Figure]]) -> None:
+    """Leave the numbers behind a chart over time for the section `figures`; each cell names its figure.
+
+    Args:
+        context: Where they are left.
+        id_: Id of the table.
+        caption: What stands above it.
+        series: Figures by step, by the label of their column.
+    """
+    steps = list(next(iter(series.values())))
+    rows: list[Sequence[Runs]] = [
+        [[step_words(step)], *([cell(figures[step])] for figures in series.values())] for step in steps
+    ]
+    columns = [Column(context.step_noun.capitalize(), width=1.3), *(Column(name, "right", 1) for name in series)]
+    context.chart_data.append(table(id_, caption, columns, rows, dense=True))
+
+
+def cell(figure: Figure | None) -> Run:
+    """A figure's number, or a dash."""
+    return "–" if figure is None else number(figure, unit=False)

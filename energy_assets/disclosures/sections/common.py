@@ -1,67 +1,74 @@
-"""What several sections need: the headline figures, dates in words, and choices made from figures."""
+"""What several sections need: the context of a report, dates in words, and choices made from figures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
-from energy_assets.disclosures.document import Run, number
+from energy_assets.disclosures.document import Block, Run, number
 from energy_assets.disclosures.figure_factory import FigureFactory
 from energy_assets.disclosures.figures import Figure
-from energy_assets.disclosures.framework import Framework
-
-MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Headline:
-    """The figures that several sections speak of; made first, so that they have the first numbers."""
-
-    facility: Figure
-    it: Figure
-    overhead: Figure
-    location: Figure
-    upstream: Figure
-    lifecycle: Figure
-    wh_request: Figure
-    wh_token: Figure
-    g_request: Figure
-    intensity: Figure
-    idle: Figure
-    coverage: Figure
-    cost: Figure
-    cost_per_kwh: Figure
-    requests: Figure
-    prompt_tokens: Figure
-    generated_tokens: Figure
-    attributed: Figure
-    factored: Figure
-    days_with: Figure
-    days_in: Figure
-
-    @property
-    def partial(self) -> bool:
-        """The month is not covered in full."""
-        return self.days_with.number != self.days_in.number
+from energy_assets.disclosures.named import named
+from energy_assets.disclosures.profile import Emission, Profile
+from energy_assets.periods import MONTH_NAMES, DayRange, Period
 
 
 @dataclass(frozen=True)
 class Context:
-    """What every section is given."""
+    """What every section is given.
+
+    Attributes:
+        factory: Makes and numbers figures.
+        chart_data: Tables of the numbers behind the charts so far; the section `figures` prints them.
+        shared: What one section computed and others speak of, by name.
+    """
 
     factory: FigureFactory
-    framework: Framework
-    headline: Headline
+    chart_data: list[Block] = field(default_factory=list)
+    shared: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def profile(self) -> Profile:
+        """What the report consists of."""
+        return self.factory.profile
+
+    @property
+    def period(self) -> Period:
+        """What the report is about."""
+        return self.factory.inputs.period
 
     @property
     def direct(self) -> bool:
         """Location-based emissions rest on direct factors, so that upstream comes on top."""
         return self.factory.inputs.factor_basis == "direct"
+
+    @property
+    def emissions(self) -> tuple[Emission, ...]:
+        """The scopes and categories to print; life-cycle factors contain the upstream, which then is none apart."""
+        scopes = self.profile.emissions
+        return scopes if self.direct else tuple(scope for scope in scopes if not scope.figure.endswith("upstream_g"))
+
+    def is_printed(self, name: str) -> bool:
+        """Whether a figure is stated, or contained in another one."""
+        contained = {scope.figure for scope in self.profile.emissions} - {scope.figure for scope in self.emissions}
+        return name not in contained
+
+    @property
+    def partial(self) -> bool:
+        """The period is not covered in full."""
+        return self.figure("days_with_data").number != self.figure("days_in_period").number
+
+    @property
+    def step_noun(self) -> str:
+        """What the period is divided into: day or month."""
+        return "day" if self.factory.by_day else "month"
+
+    def figure(self, name: str) -> Figure:
+        """A figure of the whole period by the name of its KPI, or of `named.DERIVED`."""
+        return named(self.factory, name)
 
     def shown(self, figure: Figure) -> str:
         """A figure as text with its unit, for alternative texts; read late, after tables were made to foot."""
@@ -69,16 +76,37 @@ class Context:
         return f"{display.text} {display.unit}".strip()
 
 
+def in_period(period: Period) -> str:
+    """`in September 2026`, `in the third quarter of 2026`, `in 2026`."""
+    return f"in the {period.words}" if period.grain == "quarter" else f"in {period.words}"
+
+
 def day_words(day: date, *, year: bool = False) -> str:
     """`16 November`."""
-    return f"{day.day} {MONTHS[day.month - 1]}" + (f" {day.year}" if year else "")
+    return f"{day.day} {MONTH_NAMES[day.month - 1]}" + (f" {day.year}" if year else "")
+
+
+def step_words(step: DayRange) -> str:
+    """`16 November` for a day, `November` for a month."""
+    return day_words(step.first) if len(step) == 1 else MONTH_NAMES[step.first.month - 1]
 
 
 def span_words(first: date, last: date) -> str:
-    """`16 to 22 November 2026`, for days of one month."""
+    """`16 to 22 November 2026`, `30 October to 2 November 2026`, `30 December 2026 to 2 January 2027`."""
     if first == last:
         return day_words(first, year=True)
-    return f"{first.day} to {day_words(last, year=True)}"
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day} to {day_words(last, year=True)}"
+    return f"{day_words(first, year=first.year != last.year)} to {day_words(last, year=True)}"
+
+
+def steps_words(steps: Sequence[DayRange]) -> str:
+    """The span of a chart: `16 to 22 November 2026`, `January to November 2026`."""
+    first, last = steps[0], steps[-1]
+    if len(first) == 1:
+        return span_words(first.first, last.last)
+    whole = f"{step_words(last)} {last.first.year}"
+    return whole if first == last else f"{step_words(first)} to {whole}"
 
 
 def largest(figures: Sequence[Figure]) -> Figure | None:

@@ -15,15 +15,15 @@ CONSOLIDATION = {
 
 
 def methodology(context: Context) -> Section:
-    """The section."""
+    """Boundary, rules, the choice of factors, and the factors applied."""
     organisation = context.factory.inputs.organisation
     approach = CONSOLIDATION.get(organisation.consolidation, visible(organisation.consolidation))
     basis = (
-        "Scope 2 is computed with direct (combustion) intensities, as the GHG Protocol asks; the rest of the life "
-        "cycle is Scope 3 category 3 and printed apart."
+        "Location-based emissions are computed with direct (combustion) intensities, as the GHG Protocol asks for "
+        "Scope 2; the rest of the life cycle is upstream and printed apart."
         if context.direct
-        else "The site file chose life-cycle intensities for Scope 2; upstream emissions are contained in them and are "
-        "not added."
+        else "The site file chose life-cycle intensities for location-based emissions; upstream emissions are "
+        "contained in them and are not added."
     )
     rules: list[Runs] = [
         [{"strong": "Boundary. "}, f"Consolidation by {approach}. Each kilowatt-hour has one owner and is counted "
@@ -35,6 +35,12 @@ def methodology(context: Context) -> Section:
          "grid zone. Where that hour is not known, the next rung is taken and recorded: the hour as estimated by the "
          "publisher, the same hour of day in the month, the year. Never a world average."],
         [{"strong": "Basis. "}, basis],
+        [{"strong": "Scopes. "}, "Own machines: electricity is Scope 2, its upstream Scope 3 category 3, hardware "
+         "Scope 3 category 2. Bought services: location-based, upstream and embodied together are Scope 3 category 1. "
+         "Leased machines: Scope 3 category 8, the upstream apart. The place of a row decides its one scope."],
+        [{"strong": "Intervals. "}, "95 %. The interval of emissions, and of ratios made of them, joins that of the "
+         "energy with that of the grid factor, in squares; a factor used by many rows errs the same way in all of "
+         "them. Where a factor or a meter has none, no interval is printed: never that of the energy alone."],
         [{"strong": "Idle. "}, "Idle energy is a row of its own; only the indicators per request and per token "
          "allocate it."],
         [{"strong": "Unknown is not zero. "}, "What could not be measured or multiplied stays out of the sums, lowers "
@@ -46,7 +52,8 @@ def methodology(context: Context) -> Section:
 
 
 def _factors(context: Context) -> list[Block]:
-    ids = context.headline.location.factor_ids
+    used = {factor for scope in context.emissions for factor in context.figure(scope.figure).factor_ids}
+    ids = sorted(used)
     if not ids:
         return [paragraph("No grid factor was applied.")]
     listed: list[Runs] = [[code(visible(factor))] for factor in ids[:30]]

@@ -1,4 +1,4 @@
-"""KPI progress against the month before, and reduction targets; refused, with the reason, where unfair."""
+"""KPI progress against the period before, and reduction targets; refused, with the reason, where unfair."""
 
 from __future__ import annotations
 
@@ -10,46 +10,30 @@ from energy_assets.disclosures.inputs import Target
 from energy_assets.disclosures.methods import QUANTITIES
 from energy_assets.disclosures.rounding import Scale, scale_for
 from energy_assets.disclosures.sections.common import Context
-from energy_assets.periods import ONE_DAY, Month
 
-COMPARED = (
-    "facility_kwh",
-    "location_g",
-    "lifecycle_g",
-    "requests",
-    "generated_tokens",
-    "billed_cost",
-    "wh_per_1k_inferences",
-    "wh_per_1m_tokens",
-    "gco2e_per_1k_inferences",
-    "carbon_intensity_location",
-    "cost_per_kwh",
-    "idle_share",
-    "coverage",
-)
 PERCENT = Scale("%", -2, 1)
 DAYS = Scale("days", 0, 0)
 
 
 def progress(context: Context) -> Section:
-    """This month against the one before."""
-    factory = context.factory
+    """This period against the one before."""
+    factory, noun = context.factory, context.period.grain
     if not factory.previous:
         note = (
-            "The lake holds no earlier month, so no change can be stated. The values below are the first of a series."
+            f"The lake holds no earlier {noun}, so no change can be stated. The values below are the first of a series."
         )
         return Section("progress", "KPI progress", [paragraph(note), _now_only(context)])
     before_days = max(int(row["days"]) for row in factory.previous.values())
     days = factory.stated(
-        "previous_days_with_data", "Days with data, previous month", Decimal(before_days), "days", DAYS, "M-COUNT"
+        "previous_days_with_data", f"Days with data, previous {noun}", Decimal(before_days), "days", DAYS, "M-COUNT"
     )
-    whole = before_days == len(Month.of(factory.inputs.month.first - ONE_DAY).days) and not context.headline.partial
-    comparable = whole or days.number == context.headline.days_with.number
-    rows: list[list[Runs]] = [_compared(context, name, comparable) for name in COMPARED]
+    whole = before_days == len(context.period.previous.days) and not context.partial
+    comparable = whole or days.number == context.figure("days_with_data").number
+    rows: list[list[Runs]] = [_compared(context, name, comparable) for name in _names(context)]
     columns = [
         Column("Indicator", width=2.3),
         Column("Unit", width=1.2),
-        Column("This month", "right", 1.45),
+        Column(f"This {noun}", "right", 1.45),
         Column("Interval", "right", 0.85),
         Column("Previous", "right", 1.45),
         Column("Difference", "right", 1.3),
@@ -57,27 +41,47 @@ def progress(context: Context) -> Section:
     ]
     blocks: list[Block] = []
     if not comparable:
-        words: list[Run] = ["This month has ", number(context.headline.days_with), " with data, the previous one "]
+        words: list[Run] = [
+            f"This {noun} has ",
+            number(context.figure("days_with_data")),
+            " with data, the previous one ",
+        ]
         words += [number(days), ". Sums over unequal numbers of days say nothing of progress; ratios are compared."]
         blocks.append(callout("note", "Totals are not compared", *words))
-    blocks.append(table("progress-table", "This month and the month before", columns, rows))
+    blocks.append(table("progress-table", f"This {noun} and the {noun} before", columns, rows, note=_matched(context)))
     return Section("progress", "KPI progress", blocks)
+
+
+def _names(context: Context) -> list[str]:
+    return [name for name in context.profile.compared if context.is_printed(name)]
+
+
+def _matched(context: Context) -> list[Run]:
+    """Of each ratio the share of its measurements that it rests on; nothing where all is known and matched."""
+    figures = [context.factory.kpi(name) for name in _names(context) if QUANTITIES[name].kind == "ratio"]
+    partly = [figure for figure in figures if figure.coverage is not None and Decimal(figure.coverage) < 1]
+    if not partly:
+        return []
+    runs: list[Run] = ["A ratio holds only what both its sides are known of. Observed and matched: "]
+    for position, figure in enumerate(partly):
+        runs += ["; " if position else "", f"{figure.label} ", number(figure, part="coverage", ref=False)]
+    return [*runs, "."]
 
 
 def _now_only(context: Context) -> Block:
     factory = context.factory
     rows: list[list[Runs]] = []
-    for name in COMPARED:
+    for name in _names(context):
         now = factory.kpi(name)
         rows.append([*_named(name, now), [number(now, unit=False)], _interval(now), _part(now, "coverage")])
     columns = [
         Column("Indicator", width=2.4),
         Column("Unit", width=1.4),
-        Column("This month", "right", 1.3),
+        Column(f"This {context.period.grain}", "right", 1.3),
         Column("95 % interval", "right", 1.1),
         Column("Observed", "right", 1),
     ]
-    return table("progress-table", "Indicators of the month", columns, rows)
+    return table("progress-table", f"Indicators of the {context.period.grain}", columns, rows, note=_matched(context))
 
 
 def _part(figure: Figure, part: str) -> Runs:
@@ -90,19 +94,19 @@ def _interval(figure: Figure) -> Runs:
 
 
 def _compared(context: Context, name: str, comparable: bool) -> list[Runs]:
-    factory, quantity = context.factory, QUANTITIES[name]
+    factory, quantity, noun = context.factory, QUANTITIES[name], context.period.grain
     now, before = factory.kpi(name), factory.previous_kpi(name)
     is_sum = quantity.kind in {"energy", "mass", "count", "money"}
-    refused = "the two months have unequal numbers of days with data" if is_sum and not comparable else None
+    refused = f"the two {noun}s have unequal numbers of days with data" if is_sum and not comparable else None
     scale = Scale(now.display.unit, now.display.power, now.display.decimals)
     if quantity.kind == "share":
         scale = Scale("pp", -2, 1)
     difference = factory.derived(
-        f"change_of_{name}", f"{quantity.label}, difference to the previous month", (now, before), "difference",
+        f"change_of_{name}", f"{quantity.label}, difference to the previous {noun}", (now, before), "difference",
         scale=scale, refused=refused,
     )  # fmt: skip
     change = factory.derived(
-        f"change_pct_of_{name}", f"{quantity.label}, change to the previous month", (now, before), "percent_change",
+        f"change_pct_of_{name}", f"{quantity.label}, change to the previous {noun}", (now, before), "percent_change",
         scale=PERCENT, unit="share", method="M-CHANGE", refused=refused,
     )  # fmt: skip
     relative: Runs = ["–"] if quantity.kind == "share" else [number(change)]
@@ -167,9 +171,11 @@ def _refusal(context: Context, target: Target, now: Figure, kind: str) -> str | 
     if now.number is not None and now.unit != target.unit and target.unit not in now.unit:
         return f"The target is stated in {target.unit}, the indicator in {now.unit}."
     if kind in {"energy", "mass", "count", "money"}:
-        if context.headline.partial:
-            return "A target on a yearly total cannot be judged by a month, and this month is not complete."
-        return "A target on a yearly total cannot be judged by one month."
+        noun = context.period.grain
+        if context.partial:
+            return f"A target on a yearly total cannot be judged by this {noun}: it is not complete."
+        if noun != "year":
+            return f"A target on a yearly total cannot be judged by one {noun}."
     if target.base_value == target.target_value:
         return "Base and target are equal, so progress is not defined."
     return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -25,13 +24,15 @@ from energy_assets.disclosures.document import (
     paragraph,
     table,
 )
-from energy_assets.disclosures.figures import Figure, Filter, Selection
-from energy_assets.disclosures.framework import Gate
-from energy_assets.disclosures.methods import RUNG_NAMES, TIER_NAMES
+from energy_assets.disclosures.figures import Figure
+from energy_assets.disclosures.profile import Gate
 from energy_assets.disclosures.rounding import Scale
-from energy_assets.disclosures.sections.charting import by_day_alt, day_names, labelled, plot, totals
-from energy_assets.disclosures.sections.common import Context, largest, span_words
+from energy_assets.disclosures.sections.charting import labelled, plot, step_names, step_table, steps_alt, totals
+from energy_assets.disclosures.sections.common import Context, largest, steps_words
 from energy_assets.disclosures.text import visible
+from energy_assets.kpis.indicators import RUNG_NAMES, TIER_NAMES
+from energy_assets.kpis.ingredients import Filter, Selection
+from energy_assets.periods import DayRange
 
 WATTS = Scale("W", 0, 0)
 G_PER_KWH = Scale("g CO₂e/kWh", 0, 1)
@@ -57,15 +58,21 @@ def quality(context: Context) -> Section:
 
 
 def _in_short(context: Context) -> list[Run]:
-    h = context.headline
     runs: list[Run] = []
-    if h.coverage.number is not None:
-        runs += [number(h.coverage), " of the device-hours that the sources know of were observed. "]
-    if h.facility.uncertainty_pct is None:
+    if context.figure("coverage").number is not None:
+        runs += [number(context.figure("coverage")), " of the device-hours that the sources know of were observed. "]
+    if context.figure("facility_kwh").uncertainty_pct is None:
         runs.append("An interval cannot be stated: some rows do not know their uncertainty. ")
     else:
-        runs += ["The 95 % interval of the facility electricity is ", number(h.facility, part="uncertainty", ref=False)]
-        runs += [" (", number(h.facility, part="interval", ref=False), f" {h.facility.display.unit}). "]
+        runs += [
+            "The 95 % interval of the facility electricity is ",
+            number(context.figure("facility_kwh"), part="uncertainty", ref=False),
+        ]
+        runs += [
+            " (",
+            number(context.figure("facility_kwh"), part="interval", ref=False),
+            f" {context.figure('facility_kwh').display.unit}). ",
+        ]
     top = largest([context.factory.kpi(f"tier{n}_share") for n in TIER_NAMES])
     if top is not None:
         runs += [f"The largest part of the IT energy is of {top.label.split(' · ')[0].lower()}: ", number(top), "."]
@@ -86,37 +93,39 @@ def _shares(context: Context, id_: str, caption: str, first: str, pattern: str, 
     return table(id_, caption, [Column(first, width=3), Column("Share", "right", 1)], rows)
 
 
-def coverage_by_day(context: Context) -> dict[date, Figure]:
-    """The device-hours observed on each day that has data; empty where no day knows any."""
-    figures = {day: context.factory.kpi("coverage", day=day) for day in context.factory.days_with_data}
+def _coverage_by_step(context: Context) -> dict[DayRange, Figure]:
+    """The device-hours observed in each step that has data; empty where none knows any."""
+    figures = {step: context.factory.kpi("coverage", step=step) for step in context.factory.steps}
     return figures if any(figure.number is not None for figure in figures.values()) else {}
 
 
 def _coverage_chart(context: Context) -> list[Block]:
-    """Where a scrape stopped, it shows."""
-    figures = coverage_by_day(context)
+    """Device-hours observed over time, so that an outage of a source can be seen."""
+    figures, noun = _coverage_by_step(context), context.step_noun
     if not figures:
         return []
-    days, names = list(figures), day_names(list(figures))
+    names = step_names(list(figures))
+    title = f"Device-hours observed by {noun}"
     chart = Chart(
-        spec="coverage_by_day",
-        title="Device-hours observed by day",
-        caption=[f"Device-hours observed, of all the sources know of, in %, {span_words(days[0], days[-1])}; ",
-                 f"{labelled(names)}."],
-        alt=by_day_alt(context, "Bars of the share of device-hours observed, by day", figures),
+        spec="coverage_by_time",
+        title=title,
+        caption=[f"Device-hours observed, of all the sources know of, in %, {steps_words(list(names))}; ",
+                 f"{labelled(context, names)}."],
+        alt=steps_alt(context, f"Bars of the share of device-hours observed, by {noun}", figures),
         rows=[
-            *({"layer": "part", "day": names[day]} | plot(figure, context) for day, figure in figures.items()),
+            *({"layer": "part", "time": names[step]} | plot(figure, context) for step, figure in figures.items()),
             *totals(context, figures, names),
         ],
-        names={"days": list(names.values())},
+        names={"times": list(names.values())},
     )  # fmt: skip
+    step_table(context, "data-coverage", f"{title}, %", {"Device-hours observed": figures})
     return [charts(chart)]
 
 
 def _sources(context: Context) -> Block:
     factory, rows = context.factory, []
     scale = factory.scale("energy_kwh", "kWh")
-    for row in reading.sources(factory.emissions):
+    for row in reading.sources(factory.condensed):
         where = (
             Filter("day", "between", factory.period),
             Filter("source", "=", row["source"]),
@@ -152,18 +161,16 @@ def _sources(context: Context) -> Block:
 
 
 def _plausibility(context: Context) -> list[Block]:
-    factory, framework = context.factory, context.framework
+    factory, limits = context.factory, context.profile
     rows: list[list[Runs]] = []
     warnings: list[Block] = []
     checks: list[tuple[str, Figure, Gate, Scale, str, str]] = []
-    intensity = context.headline.intensity
-    if intensity.number is not None:
-        checks.append(
-            ("intensity", intensity, framework.intensity, G_PER_KWH, "gCO2e per kWh", "Implied grid intensity")
-        )
+    intensity = context.figure("carbon_intensity_location")
+    if intensity.number is not None and limits.intensity:
+        checks.append(("intensity", intensity, limits.intensity, G_PER_KWH, "gCO2e per kWh", "Implied grid intensity"))
     for row in reading.largest_power(factory.emissions):
         kind = row["device_kind"]
-        if kind not in framework.watts or row["kwh"] is None:
+        if kind not in limits.watts or row["kwh"] is None:
             continue
         where = (Filter("day", "between", factory.period), Filter("device_kind", "=", kind))
         figure = factory.query(
@@ -171,7 +178,7 @@ def _plausibility(context: Context) -> list[Block]:
             Selection("emissions", "energy_kwh", where, "busiest"), WATTS, "W", method="M-MAX-POWER", operation="max",
             factor="1000", dimensions={"device_kind": kind},
         )  # fmt: skip
-        checks.append((kind, figure, framework.watts[kind], WATTS, "W", figure.label))
+        checks.append((kind, figure, limits.watts[kind], WATTS, "W", figure.label))
     for name, figure, gate, scale, unit, label in checks:
         limit = factory.stated(f"limit_{name}", f"Limit: {label.lower()}", gate.high, unit, scale, "M-LIMIT")
         inside = gate.low <= (figure.number or Decimal(0)) <= gate.high
@@ -219,16 +226,23 @@ def gaps(context: Context) -> Section:
              "no attribution rule matched; they are counted, and printed as not attributed"),
     ]  # fmt: skip
     listed = [item for item in items if item]
-    h = context.headline
-    if h.partial:
-        listed.insert(0, [number(h.days_with, unit=False), " of ", number(h.days_in), " of the month have data."])
+    if context.partial:
+        listed.insert(
+            0,
+            [
+                number(context.figure("days_with_data"), unit=False),
+                " of ",
+                number(context.figure("days_in_period")),
+                f" of the {context.period.grain} have data.",
+            ],
+        )
     listed += [
         [f"Costs in {currency} are on the bills too; they are not converted and not part of the billed cost."]
         for currency in factory.other_currencies
     ]
     blocks: list[Block] = []
     if listed:
-        blocks += [paragraph("Found in the data of this month:"), bullets(listed)]
+        blocks += [paragraph(f"Found in the data of this {context.period.grain}:"), bullets(listed)]
     else:
         blocks.append(paragraph("Every known device-hour was observed, placed, attributed and multiplied."))
     blocks += _omissions(context, found)
@@ -277,9 +291,10 @@ def _gap(
 
 
 def _omissions(context: Context, found: Mapping[str, Any]) -> list[Block]:
-    factory, omissions = context.factory, context.framework.omissions
+    factory, omissions = context.factory, context.profile.omissions
     empty = [column for column in reading.NOT_FILLED if not found[f"{column}_rows"]]
-    filled = [column for column in reading.NOT_FILLED if found[f"{column}_rows"]]
+    # Grams that are filled are printed by scope.
+    filled = [column for column in reading.NOT_FILLED if found[f"{column}_rows"] and not column.endswith("_g")]
     blocks: list[Block] = []
     if empty:
         rows: list[list[Runs]] = [
@@ -294,11 +309,9 @@ def _omissions(context: Context, found: Mapping[str, Any]) -> list[Block]:
         ]
         blocks.append(table("omissions", "Not covered by this report", columns, rows))
     for column in filled:
-        grams = column.endswith("_g")
         figure = factory.query(
             column, omissions[column]["label"], found[column],
-            Selection("emissions", column, (Filter("day", "between", factory.period),)),
-            factory.scale("location_g", "gCO2e") if grams else Scale("l", 0, 0), "gCO2e" if grams else "l",
+            Selection("emissions", column, (Filter("day", "between", factory.period),)), Scale("l", 0, 0), "l",
         )  # fmt: skip
         blocks.append(paragraph(f"{omissions[column]['label']}: ", number(figure), "."))
     return blocks

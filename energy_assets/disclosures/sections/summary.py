@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from energy_assets.disclosures import profile
 from energy_assets.disclosures.document import (
     Block,
     Card,
@@ -18,106 +19,118 @@ from energy_assets.disclosures.document import (
 from energy_assets.disclosures.figure_factory import Member
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.methods import WORKLOADS
-from energy_assets.disclosures.reading import UNKNOWN
+from energy_assets.disclosures.sections.breakdown import Breakdown, breakdown
 from energy_assets.disclosures.sections.common import (
     Context,
     certainty,
-    day_words,
+    in_period,
     largest,
     smallest,
     span_words,
+    step_words,
 )
-from energy_assets.disclosures.sections.energy import Breakdown, energy_chart
+from energy_assets.disclosures.sections.energy import energy_chart
+from energy_assets.disclosures.sections.scopes import exists
 from energy_assets.disclosures.text import visible
 
 
-def summary(context: Context, breakdown: Breakdown, period_words: str) -> Section:
-    """The first section."""
-    blocks: list[Block] = [paragraph(*_used(context, period_words), lead=True)]
-    if context.headline.partial:
+def summary(context: Context) -> Section:
+    """The period in a paragraph, the headline figures as cards, what stands out, energy over time."""
+    found = breakdown(context)
+    blocks: list[Block] = [paragraph(*_used(context), lead=True)]
+    if context.partial:
         blocks.append(_incomplete(context))
-    blocks.append(cards(_cards(context)))
-    findings = _findings(context, breakdown)
+    if context.profile.cards:
+        blocks.append(cards(_card(context, card) for card in context.profile.cards if context.is_printed(card.figure)))
+    findings = _findings(context, found)
     if findings:
         blocks += [heading("What stands out"), bullets(findings)]
-    if breakdown.energy_by_day:
-        blocks.append(charts(energy_chart(context, breakdown)))
+    if found.energy_by_step:
+        blocks.append(charts(energy_chart(context)))
     return Section("summary", "Executive summary", blocks)
 
 
-def _used(context: Context, period_words: str) -> list[Run]:
-    h = context.headline
+def _used(context: Context) -> list[Run]:
+    when = in_period(context.period)
+    opening = f"{when[0].upper()}{when[1:]}"
     name = visible(context.factory.inputs.organisation.name)
-    if h.it.number is None:
-        return [f"No energy of the AI workloads of {name} could be measured in {period_words}."]
-    if h.facility.number is None or h.overhead.number is None:
-        runs: list[Run] = [f"In {period_words} the AI equipment of {name} used ", number(h.it), "."]
-        if h.facility.number is not None:
-            runs[-1:] = ["; where the overhead of the building is known, ", number(h.facility), " with it."]
+    if context.figure("energy_kwh").number is None:
+        return [f"No energy of the AI workloads of {name} could be measured {when}."]
+    if context.figure("facility_kwh").number is None or context.figure("overhead_kwh").number is None:
+        runs: list[Run] = [f"{opening} the AI equipment of {name} used ", number(context.figure("energy_kwh")), "."]
+        if context.figure("facility_kwh").number is not None:
+            runs[-1:] = [
+                "; where the overhead of the building is known, ",
+                number(context.figure("facility_kwh")),
+                " with it.",
+            ]
     else:
-        runs = [f"In {period_words} the AI workloads of {name} used ", number(h.facility), " of electricity: "]
-        runs += [number(h.it), " in the equipment itself, the rest to cool and power it."]
-    if h.location.number is None:
+        runs = [
+            f"{opening} the AI workloads of {name} used ",
+            number(context.figure("facility_kwh")),
+            " of electricity: ",
+        ]
+        runs += [number(context.figure("energy_kwh")), " in the equipment itself, the rest to cool and power it."]
+    caused = breakdown(context).emissions
+    if not caused:
         return [*runs, " Its emissions could not be computed; see what could not be measured."]
-    runs += [" With the grid intensity of each hour and place, that caused ", number(h.location)]
-    runs.append(" (Scope 2, location-based" + (")" if context.direct else ", life-cycle factors)"))
-    if context.direct and h.upstream.number is not None:
-        runs += [", and ", number(h.upstream), " more in the supply of fuel and power (Scope 3, category 3)"]
-    return [*runs, "."]
+    runs.append(" With the grid intensity of each hour and place, ")
+    runs.append("that caused " if context.direct else "taken over the life cycle, that caused ")
+    for position, scope in enumerate(caused):
+        runs += [", and " if position and position == len(caused) - 1 else ", " if position else ""]
+        runs += [number(context.figure(scope.figure)), f" {scope.words}"]
+    runs.append(".")
+    own = context.figure("scope2_location_g")
+    if not exists(own):
+        runs.append(f" Scope 2 is none: {own.reason}.")
+    return runs
 
 
 def _incomplete(context: Context) -> Block:
-    h, days = context.headline, context.factory.days_with_data
-    runs: list[Run] = [number(h.days_with, unit=False), " of ", number(h.days_in, unit=False), " days have data"]
+    days, noun = context.factory.days_with_data, context.period.grain
+    runs: list[Run] = [number(context.figure("days_with_data"), unit=False), " of "]
+    runs += [number(context.figure("days_in_period"), unit=False), " days have data"]
     if days:
-        runs.append(f" ({span_words(days[0], days[-1])})")
-    runs.append(". Totals are those of these days alone; nothing is extrapolated to the month.")
-    return callout("warning", "The month is not complete", *runs)
+        between = "" if days[-1].toordinal() - days[0].toordinal() == len(days) - 1 else ", with gaps"
+        runs.append(f" ({span_words(days[0], days[-1])}{between})")
+    runs.append(f". Totals are those of these days alone; nothing is extrapolated to the {noun}.")
+    return callout("warning", f"The {noun} is not complete", *runs)
 
 
-def _cards(context: Context) -> list[Card]:
-    h = context.headline
-    return [
-        Card("Electricity, facility", h.facility, certainty(h.facility)),
-        Card("Scope 2, location-based", h.location, certainty(h.location)),
-        Card("Energy per 1,000 requests", h.wh_request, certainty(h.wh_request)),
-        Card("Energy per million tokens", h.wh_token, ["generated tokens"]),
-        Card("Grid intensity", h.intensity, ["location-based"]),
-        Card("Idle devices", h.idle, ["of the IT energy"]),
-        Card("Billed cost", h.cost, ["as billed"]),
-        Card("Device-hours observed", h.coverage, ["of all known"]),
-    ]
+def _card(context: Context, card: profile.Card) -> Card:
+    figure = context.figure(card.figure)
+    return Card(card.label, figure, certainty(figure) if card.note is None else [card.note])
 
 
-def _findings(context: Context, breakdown: Breakdown) -> list[list[Run]]:
-    found = [
-        _largest_workload(context, breakdown),
-        _largest_model(context, breakdown),
-        _peak_day(breakdown),
-        _cleanest_hour(breakdown),
+def _findings(context: Context, found: Breakdown) -> list[list[Run]]:
+    findings = [
+        _largest_workload(context, found),
+        _largest_model(context, found),
+        _peak(context, found),
+        _cleanest_hour(found),
         _attribution(context),
     ]
-    return [runs for runs in found if runs]
+    return [runs for runs in findings if runs]
 
 
-def _largest_workload(context: Context, breakdown: Breakdown) -> list[Run]:
-    top = largest(list(breakdown.workloads.values()))
-    if top is None or not context.headline.it.number:
+def _largest_workload(context: Context, found: Breakdown) -> list[Run]:
+    top = largest(list(found.workloads.values()))
+    if top is None or not context.figure("energy_kwh").number:
         return []
-    share = context.factory.share(top, context.headline.it, f"{top.label}, share of IT energy")
+    share = context.factory.share(top, context.figure("energy_kwh"), f"{top.label}, share of IT energy")
     name = WORKLOADS.get(top.dimensions["workload_type"], "")
     verb = "Energy that no rule attributes" if top.dimensions["workload_type"] == "unknown" else f"{name}"
     return [f"{verb} took the largest part of the IT energy: ", number(share), ", or ", number(top), "."]
 
 
-def _largest_model(context: Context, breakdown: Breakdown) -> list[Run]:
-    models = {raw: figure for raw, figure in breakdown.models.items() if raw != "unknown"}
+def _largest_model(context: Context, found: Breakdown) -> list[Run]:
+    models = {raw: figure for raw, figure in found.models.items() if raw != "unknown"}
     top = largest(list(models.values()))
     if top is None:
         return []
     raw = top.dimensions["model_id"]
     runs: list[Run] = ["Among the models, ", {"strong": visible(raw)}, " used the most energy: ", number(top)]
-    per_use = [f for f in breakdown.per_request.values() if f.number is not None]
+    per_use = [f for f in found.per_request.values() if f.number is not None]
     high, low = largest(per_use), smallest(per_use)
     if high and low:
         runs += ["; per 1,000 requests it is ", {"strong": visible(high.dimensions["model_id"])}, " with "]
@@ -125,20 +138,25 @@ def _largest_model(context: Context, breakdown: Breakdown) -> list[Run]:
     return [*runs, "."]
 
 
-def _peak_day(breakdown: Breakdown) -> list[Run]:
-    high, low = largest(list(breakdown.location_by_day.values())), smallest(list(breakdown.location_by_day.values()))
+def _peak(context: Context, found: Breakdown) -> list[Run]:
+    if not found.emissions:
+        return []
+    first = found.emissions[0]
+    figures = found.emissions_by_step[first.figure]
+    high, low = largest(list(figures.values())), smallest(list(figures.values()))
     if high is None or low is None:
         return []
-    days = {figure.id: day for day, figure in breakdown.location_by_day.items()}
+    when = {figure.id: step_words(step) for step, figure in figures.items()}
+    on = "on" if context.factory.by_day else "in"
     return [
-        f"Location-based emissions were highest on {day_words(days[high.id])} with ", number(high),
-        f" and lowest on {day_words(days[low.id])} with ", number(low), ".",
+        f"{context.figure(first.figure).label} were highest {on} {when[high.id]} with ", number(high),
+        f" and lowest {on} {when[low.id]} with ", number(low), ".",
     ]  # fmt: skip
 
 
-def _cleanest_hour(breakdown: Breakdown) -> list[Run]:
-    zone = breakdown.main_zone
-    points = breakdown.hours.get(zone, {}) if zone else {}
+def _cleanest_hour(found: Breakdown) -> list[Run]:
+    zone = found.main_zone
+    points = found.hours.get(zone, {}) if zone else {}
     high, low = largest(list(points.values())), smallest(list(points.values()))
     if high is None or low is None or zone is None:
         return []
@@ -151,13 +169,16 @@ def _cleanest_hour(breakdown: Breakdown) -> list[Run]:
 
 
 def _attribution(context: Context) -> list[Run]:
-    figure: Figure = context.headline.attributed
+    figure: Figure = context.figure("attributed_share")
     if figure.number is None:
         return []
     if figure.number == 1:
         return ["All of the IT energy is attributed to a project: ", number(figure), "."]
-    rest = context.factory.kpi("energy_kwh", Member("project", UNKNOWN))
-    return [
-        number(figure), " of the IT energy is attributed to a project; the rest, ", number(rest),
-        ", is printed as not attributed.",
-    ]  # fmt: skip
+    runs: list[Run] = [number(figure), " of the IT energy is attributed to a project"]
+    idle = context.factory.kpi("energy_kwh", Member("workload_type", "idle"))
+    if idle.number:
+        runs += ["; ", number(idle), " was used by idle devices"]
+    nobody = context.figure("unattributed_kwh")
+    if nobody.number:
+        runs += ["; ", number(nobody), " belongs to no known project and is printed as not attributed"]
+    return [*runs, "."]

@@ -20,10 +20,10 @@ from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange, Month
 from energy_assets.sources.aws.client import ExportBucket, Manifest
 from energy_assets.sources.aws.session import RESOURCE
-from energy_assets.sources.base import Feed, Finding, Incomplete, Parsed, Source, StepContext, Unit
+from energy_assets.sources.base import Feed, Finding, Incomplete, Parsed, SeenBill, Source, StepContext, Unit
 from energy_assets.sources.errors import MalformedError, SourceError, TransientError
 from energy_assets.sources.files import SourceFile
-from energy_assets.sources.focus.known import FIELDS, look, shares_of
+from energy_assets.sources.focus.known import FIELDS, bills_seen, look, shares_of
 from energy_assets.sources.focus.parse import Share, Wanted, charges
 from energy_assets.sources.focus.source import SETTLED_AFTER_DAYS
 from energy_assets.sources.memory import Known, Memory
@@ -111,6 +111,10 @@ class AwsFocusExport(Source):
             )
         except SourceError as error:
             yield Finding(False, error.message, error.remedy)
+
+    def observe(self, step: StepContext) -> Iterable[SeenBill]:
+        """The bills in files that were looked into before."""
+        return bills_seen(self, step.landing)
 
     @property
     def _root(self) -> str:

@@ -68,7 +68,12 @@ class Api:
             return None
 
     def last_day(self, zone: str, basis: str) -> Answer:
-        """The last 24 hours; the only past a free token can see."""
+        """The last 24 hours; the only past a free token can see.
+
+        Args:
+            zone: A zone of Electricity Maps.
+            basis: "lifecycle" or "direct".
+        """
         return self._ask("history", zone, basis, {})
 
     def _ask(self, endpoint: str, zone: str, basis: str, span: Mapping[str, str]) -> Answer:

@@ -54,6 +54,11 @@ class Point:
 def points(body: bytes, request: Mapping[str, Any], sha256: str = "") -> list[Point]:
     """The values of one answer that lie in the window it was asked for.
 
+    Args:
+        body: JSON as answered.
+        request: What was asked, as landed beside it.
+        sha256: Of the body; the points carry it.
+
     Raises:
         MalformedError: no JSON, another shape than promised, or an answer about another zone than asked.
     """
@@ -69,9 +74,9 @@ def points(body: bytes, request: Mapping[str, Any], sha256: str = "") -> list[Po
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         fault = f"{type(error).__name__}: {error}"
         raise MalformedError(f"{where}: not the fields the service documents ({fault})", _REMEDY) from error
-    told = {zone, *(point.zone for point in found)}
-    if told != {request["params"]["zone"]}:
-        raise MalformedError(f"{where}: speaks of zone {', '.join(sorted(map(str, told)))}", _REMEDY)
+    answered = {zone, *(point.zone for point in found)}
+    if answered != {request["params"]["zone"]}:
+        raise MalformedError(f"{where}: speaks of zone {', '.join(sorted(map(str, answered)))}", _REMEDY)
     if "start" not in request["params"]:
         return found
     start, end = (_utc(request["params"][key]) for key in ("start", "end"))
@@ -98,14 +103,19 @@ def is_history(request: Mapping[str, Any]) -> bool:
 
 
 def short_days(found: Iterable[Point], days: Iterable[date]) -> list[date]:
-    """The days on which one of the zones lacks an intensity in one of the 24 hours."""
+    """The days on which one of the zones lacks an intensity in one of the 24 hours.
+
+    Args:
+        found: Points of any zones.
+        days: Days in UTC that should be whole.
+    """
     hours: dict[tuple[str, str], dict[date, set[datetime]]] = {}
     for point in found:
         of_day = hours.setdefault((point.zone, point.basis), {}).setdefault(point.time.date(), set())
         if not point.fault:
             of_day.add(point.time)
-    told = [hours.get((zone, basis), {}) for zone in {zone for zone, _ in hours} for basis in BASES]
-    return [day for day in days if not told or any(len(of.get(day, ())) < 24 for of in told)]
+    series = [hours.get((zone, basis), {}) for zone in {zone for zone, _ in hours} for basis in BASES]
+    return [day for day in days if not series or any(len(of.get(day, ())) < 24 for of in series)]
 
 
 def hour_rows(found: Sequence[Point]) -> pa.Table:
@@ -117,7 +127,12 @@ def hour_rows(found: Sequence[Point]) -> pa.Table:
 
 
 def published_rows(hours: pa.Table, days: DayRange) -> pa.Table:
-    """The `ROWS` of days that lack nothing."""
+    """The `ROWS` of days that lack nothing.
+
+    Args:
+        hours: One row per zone and hour.
+        days: The days to keep, in UTC.
+    """
     rows = [
         {**row, "day": row["hour"].date(), "resolution": "hour"}
         for row in hours.to_pylist()
@@ -136,7 +151,12 @@ def year_rows(found: Sequence[Point]) -> pa.Table:
 
 
 def notes_of(found: Iterable[Point], days: DayRange) -> dict[str, int]:
-    """What of `days` was left out."""
+    """What of `days` was left out.
+
+    Args:
+        found: Points of all zones.
+        days: The days in question, in UTC.
+    """
     notes: dict[str, int] = {}
     for point in found:
         if point.fault and point.time.date() in days:
@@ -191,24 +211,24 @@ def _joined(
     best: dict[tuple[str, datetime], dict[str, Point]] = {}
     for point in sorted(_sound(found), key=lambda p: (p.updated_at, p.sha256)):
         best.setdefault((point.zone, point.time), {})[point.basis] = point
-    return {key: (_values(told), _shared(told)) for key, told in best.items()}
+    return {key: (_values(by_basis), _shared(by_basis)) for key, by_basis in best.items()}
 
 
 def _sound(found: Sequence[Point]) -> Iterator[Point]:
     return (point for point in found if not point.fault)
 
 
-def _values(told: Mapping[str, Point]) -> dict[str, Decimal | None]:
-    return {f"{b}_gco2e_per_kwh": told[b].gco2e_per_kwh if b in told else None for b in BASES}
+def _values(by_basis: Mapping[str, Point]) -> dict[str, Decimal | None]:
+    return {f"{b}_gco2e_per_kwh": by_basis[b].gco2e_per_kwh if b in by_basis else None for b in BASES}
 
 
-def _shared(told: Mapping[str, Point]) -> dict[str, Any]:
+def _shared(by_basis: Mapping[str, Point]) -> dict[str, Any]:
     """The row names the life-cycle answer where there is one; the other is its neighbour in the edition."""
-    bases = [basis for basis in BASES if basis in told]
-    first = told[bases[0]]
+    bases = [basis for basis in BASES if basis in by_basis]
+    first = by_basis[bases[0]]
     return {
         "carbon_free_share": None,
-        "is_estimated": any(point.is_estimated for point in told.values()),
+        "is_estimated": any(point.is_estimated for point in by_basis.values()),
         "factor_id": f"electricity_maps/{first.version}/{first.zone}/{'+'.join(bases)}",
         "raw_sha256": first.sha256,
     }

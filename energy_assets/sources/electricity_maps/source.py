@@ -78,15 +78,15 @@ class ElectricityMaps(Source):
 
     def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """Rows of `days`; points without a usable intensity are counted in the notes."""
-        told = [(landed.request, points(step.read(landed), landed.request, landed.sha256)) for landed in objects]
-        hourly = [point for request, found in told if not is_yearly(request) for point in found]
-        yearly = [point for request, found in told if is_yearly(request) for point in found]
+        answers = [(landed.request, points(step.read(landed), landed.request, landed.sha256)) for landed in objects]
+        hourly = [point for request, found in answers if not is_yearly(request) for point in found]
+        yearly = [point for request, found in answers if is_yearly(request) for point in found]
         hours = hour_rows(hourly)
         if not yearly and not short_days(hourly, days):
-            return Parsed(_kept(published_rows(hours, days), step), notes_of(hourly, days))
-        known, years = (_kept(table, step) for table in (hours, year_rows(yearly)))
-        whole_months = known.filter(not any(is_history(request) for request, _ in told))
-        rows = _kept(rows_with_stand_ins(known, month_means(whole_months), years, days), step)
+            return Parsed(_temporary(published_rows(hours, days), step), notes_of(hourly, days))
+        known, years = (_temporary(table, step) for table in (hours, year_rows(yearly)))
+        whole_months = known.filter(not any(is_history(request) for request, _ in answers))
+        rows = _temporary(rows_with_stand_ins(known, month_means(whole_months), years, days), step)
         return Parsed(rows, notes_of(hourly, days))
 
     def check(self, step: StepContext) -> Iterable[Finding]:
@@ -145,13 +145,15 @@ class ElectricityMaps(Source):
         """The last 24 hours, beside what earlier collections of the same days have landed."""
         oldest = (step.now - timedelta(hours=23)).date()
         seen = tuple(day for day in days if oldest <= day <= step.now.date())
-        kept = tuple(day for day in days if day < oldest and step.landing.edition(self.name, day))
+        landed_days = tuple(day for day in days if day < oldest and step.landing.edition(self.name, day))
         for zone in zones:
-            if seen or kept:
+            if seen or landed_days:
                 yield Unit(
-                    seen + kept, f"{zone} last 24 hours", partial(self._fetch_history, api, zone, seen, kept, step)
+                    seen + landed_days,
+                    f"{zone} last 24 hours",
+                    partial(self._fetch_history, api, zone, seen, landed_days, step),
                 )
-        lost = tuple(day for day in days if day not in seen + kept)
+        lost = tuple(day for day in days if day not in seen + landed_days)
         if lost:
             error = PermanentError(
                 f"source '{self.name}': with `access: history` only the last 24 hours can be asked for, not {lost[0]}",
@@ -160,10 +162,10 @@ class ElectricityMaps(Source):
             yield _failing(lost, "days out of reach", error)
 
     def _fetch_history(
-        self, api: Api, zone: str, seen: tuple[date, ...], kept: tuple[date, ...], step: StepContext
+        self, api: Api, zone: str, seen: tuple[date, ...], landed_days: tuple[date, ...], step: StepContext
     ) -> Iterator[Fetched]:
         answers = [api.last_day(zone, basis) for basis in BASES] if seen else []
-        for day in (*kept, *seen):
+        for day in (*landed_days, *seen):
             edition = step.landing.edition(self.name, day)
             for landed in edition.objects if edition else ():
                 body = step.read(landed)
@@ -177,6 +179,11 @@ def window_of(day: date, today: date, repull_days: int) -> DayRange:
 
     Windows of ten days lie on a fixed grid; a window whose estimates may still change is asked day by day, so
     that a re-pull of a day does not restate its neighbours.
+
+    Args:
+        day: The day, UTC.
+        today: The current day, UTC.
+        repull_days: For how many days estimates may still change.
     """
     first = EPOCH + ONE_DAY * ((day - EPOCH).days // WINDOW_DAYS * WINDOW_DAYS)
     window = DayRange(first, first + ONE_DAY * (WINDOW_DAYS - 1))
@@ -209,10 +216,10 @@ def _landable(answers: Iterable[Answer | None], days: tuple[date, ...]) -> Itera
 
 def _require_zone(answer: Answer) -> None:
     """Refuse an answer about another zone, such as the one the caller's address lies in."""
-    asked, told = answer.request["params"]["zone"], answered_zone(answer.body)
-    if told is not None and told != asked:
+    asked, answered = answer.request["params"]["zone"], answered_zone(answer.body)
+    if answered is not None and answered != asked:
         raise PermanentError(
-            f"{answer.request['url']}: asked for zone {asked}, answered for {told}; the answer is not used",
+            f"{answer.request['url']}: asked for zone {asked}, answered for {answered}; the answer is not used",
             "Correct the zone's name in site.yaml; the service lists the names under /zones.",
         )
 
@@ -228,8 +235,8 @@ def _not_over(today: date) -> TransientError:
     return TransientError(f"{today} is not over yet (UTC), its hours are not all known", "Run it again tomorrow.")
 
 
-def _kept(rows: ir.Table | pa.Table, step: StepContext) -> ir.Table:
+def _temporary(rows: ir.Table | pa.Table, step: StepContext) -> ir.Table:
     """The rows as a temporary table on the step's connection: computed once, however often they are read."""
     con: Any = step.con
-    kept: ir.Table = con.create_table(ibis.util.gen_name("intensity"), obj=rows, temp=True)
-    return kept
+    temporary: ir.Table = con.create_table(ibis.util.gen_name("intensity"), obj=rows, temp=True)
+    return temporary

@@ -38,7 +38,12 @@ class Cell:
     kept: bool = True
 
     def unreadable(self, value: str, raw: str) -> str:
-        """SQL that is true where the cell is wrong, given the names of its computed value and raw columns."""
+        """SQL that is true where the cell is wrong, given the names of its computed value and raw columns.
+
+        Args:
+            value: Column with what the cell was read as.
+            raw: Column with the cell as printed.
+        """
         return f"{value} IS NULL" if self.required else f"({value} IS NULL AND {raw} IS NOT NULL)"
 
     def rounded(self, value: str, raw: str) -> str:
@@ -46,6 +51,10 @@ class Cell:
 
         Only a number with more than 18 places behind its point, or a negative exponent, is worth the look; a
         CASE, because DuckDB evaluates both sides of an AND.
+
+        Args:
+            value: Column with what the cell was read as.
+            raw: Column with the cell as printed.
         """
         if self.kept:
             return "false"
@@ -80,6 +89,11 @@ class Cells:
     def number(self, label: str, column: str | None, *, required: bool = False) -> Cell:
         """An exact decimal. Text keeps its exponent (1.2E-7), a double its shortest decimal form.
 
+        Args:
+            label: What messages call the cell.
+            column: The bill's column, None where it has none.
+            required: Whether an empty cell is wrong.
+
         Raises:
             RetypedError: the column is no number.
         """
@@ -94,6 +108,11 @@ class Cells:
 
     def time(self, label: str, column: str | None, *, required: bool = False) -> Cell:
         """An instant in UTC; text without an offset is UTC, as FOCUS demands.
+
+        Args:
+            label: What messages call the cell.
+            column: The bill's column, None where it has none.
+            required: Whether an empty cell is wrong.
 
         Raises:
             RetypedError: the column is no time.
@@ -133,7 +152,12 @@ class Cells:
         return self.text(column) if column and self._bill.columns.get(column) == "VARCHAR" else None
 
     def entry(self, column: str | None, key: str) -> str:
-        """SQL of one entry of a map (or of JSON text), NULL where it is not there."""
+        """SQL of one entry of a map (or of JSON text), NULL where it is not there.
+
+        Args:
+            column: The bill's column of a map, None where it has none.
+            key: The key of the entry.
+        """
         if column is None or not self.has(column):
             return "NULL::VARCHAR"
         if self._bill.columns[column].startswith("MAP"):

@@ -113,6 +113,10 @@ class Charge:
 def layout_of(bill: Bill, wanted: Literal["auto", "focus", "aws_cur"]) -> Layout:
     """Which layout the header shows.
 
+    Args:
+        bill: The bill with its header.
+        wanted: The layout the site names, or "auto".
+
     Raises:
         MalformedError: neither, or not the wanted one; names what is missing and what to do.
     """
@@ -162,6 +166,10 @@ def _remedy(names: set[str]) -> str:
 
 def charge_of(bill: Bill, layout: Layout) -> Charge:
     """The expressions that read one charge from a bill.
+
+    Args:
+        bill: The bill with its header.
+        layout: Which columns mean what.
 
     Raises:
         MalformedError: a column holds another type than it should; names it and the type found.

@@ -66,6 +66,10 @@ def listed_files(manifest: bytes, name: str) -> list[str]:
     The names of the keys are not published for AWS; the ones known from its older reports, from Azure and from
     field reports are understood.
 
+    Args:
+        manifest: JSON as delivered.
+        name: What messages call the manifest.
+
     Raises:
         MalformedError: no JSON, or no list of files under a known key.
     """

@@ -97,7 +97,7 @@ def refuse_same_lines(con: Any, bills: Sequence[Opened], wanted: Wanted, folder:
         hashes[number] = bill.sha256 or sha256_of(bill.path)
         target = typed_file(folder, hashes[number], wanted)
         if not target.exists():
-            rewrite(con, bill.path, bill.name, wanted, hashes[number], target)
+            rewrite(con, bill.path, bill.name, wanted, target)
         typed[number] = str(target)
     for one, other in sorted(pairs):
         if hashes[one] != hashes[other]:

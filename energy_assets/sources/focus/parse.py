@@ -31,6 +31,8 @@ from energy_assets.sources.focus.columns import Charge, charge_of, layout_of
 Wanted = Literal["auto", "focus", "aws_cur"]
 
 SCHEMA = ibis.schema({name: column.dtype.type for name, column in Charges.to_schema().columns.items()})
+TOLD_BY_FILE = frozenset({"hour", "raw_sha256"})
+"""Columns a rewritten bill does not hold, because another column or its name tells them: text is dear to write."""
 ROW_GROUP = 20_480
 """Small, so that the rows of a day are found without reading much of its neighbours; bills are sorted by time."""
 _CHECKED = "Correct the line at its source, or export the bill again; nothing of this file is counted."
@@ -48,7 +50,13 @@ class Share:
 
 
 def typed_file(folder: Path, sha256: str, wanted: Wanted) -> Path:
-    """Where the charges of a bill lie once they are rewritten, in a folder that lives as long as a step."""
+    """Where the charges of a bill lie once they are rewritten, in a folder that lives as long as a step.
+
+    Args:
+        folder: Of the step.
+        sha256: Of the bill's bytes.
+        wanted: What is kept of it.
+    """
     return folder / f"{sha256}.{wanted}.charges.parquet"
 
 
@@ -88,38 +96,34 @@ def _shares_of_text(con: Any, bill: Bill, wanted: Wanted, folder: Path) -> list[
     sha256 = sha256_of(bill.path)
     typed = typed_file(folder, sha256, wanted)
     if not typed.exists():
-        rewrite(con, bill.path, bill.name, wanted, sha256, typed)
+        rewrite(con, bill.path, bill.name, wanted, typed)
     query = f"""
         SELECT provider, billing_account_id, billing_period, day, count(*)
         FROM read_parquet({literal(str(typed))}) GROUP BY ALL ORDER BY ALL"""  # noqa: S608
     return [Share(*row) for row in con.execute(query).fetchall()]
 
 
-def rewrite(con: Any, path: Path, name: str, wanted: Wanted, sha256: str, to: Path) -> None:
+def rewrite(con: Any, path: Path, name: str, wanted: Wanted, to: Path) -> None:
     """Write the charges of a bill as Parquet: the contract's columns, what `Charge` adds, two flags.
 
-    The flags are `rounded` (an amount has more than 18 decimals) and `bad_labels` (tags are no JSON object).
+    Columns of `TOLD_BY_FILE` are left to whoever reads it. The flags are `rounded` (an amount has more than 18
+    decimals) and `bad_labels` (tags are no JSON object).
 
     Args:
         con: A DuckDB connection.
         path: The bill.
         name: How errors call it.
         wanted: The layout, or `auto`.
-        sha256: Of the bill's bytes, for every row.
-        to: The Parquet file; written under another name first, so that it is whole when it is there. A compressed
-            bill is unpacked beside it while it is read.
+        to: The Parquet file (see `typed_file`); written under another name first, so that it is whole when it is
+            there. A compressed bill is unpacked beside it while it is read.
 
     Raises:
         MalformedError: truncated, or a value that must be readable is not; names the column, an example and the count.
     """
     bill, charge = _read(con, path, name, wanted)
     partial = to.with_name(f"{to.name}.partial")
-    derived = {
-        "day": "CAST(charge_period_start AS DATE)",
-        "hour": "date_trunc('hour', charge_period_start)",
-        "raw_sha256": literal(sha256),
-    }
-    columns = ", ".join(f"{derived.get(column, column)} AS {column}" for column in SCHEMA)
+    derived = {"day": "CAST(charge_period_start AS DATE)"}
+    columns = ", ".join(f"{derived.get(column, column)} AS {column}" for column in SCHEMA if column not in TOLD_BY_FILE)
     texts = ", ".join(f"{sql} AS {column}" for column, sql in charge.texts.items())
     rounded = " OR ".join(cell.rounded(c, f"{c}_raw") for c, cell in charge.cells.items() if not cell.kept)
     with unpacked(bill, to.parent) as plain:
@@ -131,7 +135,7 @@ def rewrite(con: Any, path: Path, name: str, wanted: Wanted, sha256: str, to: Pa
                     SELECT {_named(charge.cells)}, {texts}, {charge.labels} AS labels,
                         {charge.bad_labels} AS bad_labels, {charge.allocation} AS allocation, {charge.tags} AS tags
                     FROM {plain.scan})
-            ) TO {literal(str(partial))} (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})"""  # noqa: S608
+            ) TO {literal(str(partial))} (FORMAT parquet, COMPRESSION lz4, ROW_GROUP_SIZE {ROW_GROUP})"""  # noqa: S608
         with malformed(name, plain.path):
             con.execute(query)
             counted = f"SELECT count(*) FROM read_parquet({literal(str(partial))}) WHERE wrong"  # noqa: S608
@@ -164,7 +168,7 @@ def charges(
     for landed, name in bills:
         typed = typed_file(step.folder, landed.sha256, wanted)
         if not typed.exists():
-            rewrite(step.con.con, step.spool(landed), name, wanted, landed.sha256, typed)
+            rewrite(step.con.con, step.spool(landed), name, wanted, typed)
         files[landed.sha256] = str(typed)
     notes = {"duplicate_files_dropped": len(bills) - len(files)}
     if not files:
@@ -197,14 +201,15 @@ def charges(
 
 
 def _typed(con: Any, files: Sequence[str]) -> ir.Table:
-    """Rewritten bills, with the labels their tags mean."""
+    """Rewritten bills, with the labels their tags mean and what is told by the file (`TOLD_BY_FILE`)."""
     labels, bad = json_tags("tags")
     view = f"bills_{uuid4().hex[:12]}"
     con.con.execute(
         f"""CREATE TEMP VIEW {view} AS
-        SELECT * REPLACE (CASE WHEN tags IS NULL THEN labels ELSE {labels} END AS labels,
-            bad_labels OR {bad} AS bad_labels)
-        FROM read_parquet([{", ".join(literal(file) for file in files)}])"""  # noqa: S608
+        SELECT * EXCLUDE (filename) REPLACE (CASE WHEN tags IS NULL THEN labels ELSE {labels} END AS labels,
+            bad_labels OR {bad} AS bad_labels),
+            date_trunc('hour', charge_period_start) AS hour, left(parse_filename(filename), 64) AS raw_sha256
+        FROM read_parquet([{", ".join(literal(file) for file in files)}], filename = true)"""  # noqa: S608
     )
     rows: ir.Table = con.table(view)
     return rows

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from energy_assets.landing import Fetched, Held, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Feed, Finding, Incomplete, Parsed, Source, StepContext, Unit
+from energy_assets.sources.base import Feed, Finding, Incomplete, Parsed, SeenBill, Source, StepContext, Unit
 from energy_assets.sources.errors import DeniedError, MalformedError, PermanentError, SourceError
 from energy_assets.sources.files import SourceFile, list_files
 from energy_assets.sources.focus.bill import open_bill
@@ -31,7 +31,7 @@ from energy_assets.sources.focus.deliveries import (
     choose,
     delivery_of,
 )
-from energy_assets.sources.focus.known import FIELDS, look, shares_of
+from energy_assets.sources.focus.known import FIELDS, bills_seen, look, shares_of
 from energy_assets.sources.focus.overlap import Opened, refuse_same_lines, suspects
 from energy_assets.sources.focus.parse import Share, Wanted, charges
 from energy_assets.sources.memory import Known, Memory
@@ -114,6 +114,10 @@ class FocusFiles(Source):
             yield Finding(True, f"{newest.name}: {layout_of(bill, self.layout)} layout, {len(bill.columns)} columns")
         except SourceError as error:
             yield Finding(False, error.message, error.remedy)
+
+    def observe(self, step: StepContext) -> Iterable[SeenBill]:
+        """The bills in files that were looked into before."""
+        return bills_seen(self, step.landing)
 
     @property
     def _basis(self) -> dict[str, Any]:

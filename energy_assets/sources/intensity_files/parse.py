@@ -200,10 +200,10 @@ def _utc_hour(text: ir.StringColumn) -> ir.TimestampColumn:
 
 def _number(text: ir.StringValue, most: int) -> tuple[ir.DecimalValue, ir.BooleanValue]:
     """The number in a text, NULL where there is none from 0 to `most`; and whether that is the text's fault."""
-    told = ~text.fill_null("").lower().isin(["", "nan", "null"])
+    filled = ~text.fill_null("").lower().isin(["", "nan", "null"])
     value = text.try_cast("decimal(18, 6)")
     good = value.between(0, most).fill_null(False)
-    return good.ifelse(value, ibis.null("decimal(18, 6)")), told & ~good
+    return good.ifelse(value, ibis.null("decimal(18, 6)")), filled & ~good
 
 
 def _factor_id(zone: ir.StringColumn, name: ir.StringColumn) -> ir.StringColumn:

@@ -73,14 +73,14 @@ class IntensityFiles(Source):
                 yield Unit(concerned, name, partial(_incomplete, concerned, error))
 
     def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
-        """Rows of `days`; hours that two files tell, and lines without sense, are counted in the notes."""
+        """Rows of `days`; hours that two files hold, and lines that cannot be read, are counted in the notes."""
         files = [(self._read(landed, step), str(landed.request["path"]), landed.sha256) for landed in objects]
         if not files:
-            return Parsed(_kept(ibis.memtable([], schema=ROWS), step))
-        told = _kept(hours_of(files, days, self.zones), step)
-        hours = told.select(*HOURS.names)
-        rows = _kept(rows_with_stand_ins(hours, month_means(hours), year_means(hours), days), step)
-        return Parsed(rows, _notes(told, [points for points, _, _ in files], days))
+            return Parsed(_temporary(ibis.memtable([], schema=ROWS), step))
+        all_hours = _temporary(hours_of(files, days, self.zones), step)
+        hours = all_hours.select(*HOURS.names)
+        rows = _temporary(rows_with_stand_ins(hours, month_means(hours), year_means(hours), days), step)
+        return Parsed(rows, _notes(all_hours, [points for points, _, _ in files], days))
 
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Each file: readable, which zones and days, how many hours without an intensity."""
@@ -189,9 +189,9 @@ def _days_of(facts: Mapping[str, Any]) -> set[date]:
     return {date.fromisoformat(day) for held in facts.values() for day in held["days"]}
 
 
-def _notes(told: ir.Table, files: Sequence[ir.Table], days: DayRange) -> dict[str, int]:
+def _notes(hours: ir.Table, files: Sequence[ir.Table], days: DayRange) -> dict[str, int]:
     """What was left out or taken for granted in `days`; lines without a time are counted wherever they are."""
-    here = told.filter(_within(told, days))
+    here = hours.filter(_within(hours, days))
     counts = [
         here.aggregate(
             superseded_hours_dropped=here.superseded.sum(),
@@ -235,7 +235,7 @@ def _within(table: ir.Table, days: DayRange) -> ir.BooleanColumn:
     return table.hour.date().between(days.first, days.last)
 
 
-def _kept(table: ir.Table, step: StepContext) -> ir.Table:
+def _temporary(table: ir.Table, step: StepContext) -> ir.Table:
     """The rows as a temporary table on the step's connection: computed once, however often they are read."""
-    kept: ir.Table = step.con.create_table(ibis.util.gen_name("intensity"), obj=table, temp=True)
-    return kept
+    temporary: ir.Table = step.con.create_table(ibis.util.gen_name("intensity"), obj=table, temp=True)
+    return temporary

@@ -86,7 +86,13 @@ class Opened:
     types: Mapping[str, str]
 
     def time_us(self, column: str, unit: TimeUnit | None, *, lenient: bool = False) -> str:
-        """SQL for a time as epoch microseconds; strict SQL raises at what cannot be read, lenient gives NULL."""
+        """SQL for a time as epoch microseconds; strict SQL raises at what cannot be read, lenient gives NULL.
+
+        Args:
+            column: The file's column of times.
+            unit: Of times that are numbers; None for text and timestamps.
+            lenient: NULL instead of an error.
+        """
         kind, name = self.types[column], _quoted(column)
         cast = "TRY_CAST" if lenient else "CAST"
         if kind.startswith(("TIMESTAMP", "DATE")):
@@ -105,13 +111,24 @@ class Opened:
         return whole if kind in _INTEGERS else broken
 
     def plausible_us(self, column: str, unit: TimeUnit | None) -> str:
-        """The same, but times that are missing or outside 2000 to 2100 raise."""
+        """The same, but times that are missing or outside 2000 to 2100 raise.
+
+        Args:
+            column: The file's column of times.
+            unit: Of times that are numbers; None for text and timestamps.
+        """
         time = self.time_us(column, unit)
         return f"CASE WHEN {time} BETWEEN {_FIRST_US} AND {_END_US - 1} THEN {time} ELSE error('no time') END"
 
 
 def open_file(con: Any, path: Path, name: str, keys: Mapping[str, Sequence[str]]) -> Opened:
     """Check that a file is whole and has the columns that site.yaml names.
+
+    Args:
+        con: An Ibis connection to DuckDB.
+        path: The local file.
+        name: What messages call it.
+        keys: By key of site.yaml: the columns it names.
 
     Raises:
         MalformedError: an unknown format, a truncated file, a missing column.
@@ -152,6 +169,12 @@ def suffix_of(name: str) -> str:
 def days_of(con: Any, file: Opened, columns: ReadingColumns, reach: timedelta) -> set[date]:
     """The days for which a file matters: it has readings in them or within `reach` of them, at most a day.
 
+    Args:
+        con: An Ibis connection to DuckDB.
+        file: An open file of readings.
+        columns: Which columns hold what.
+        reach: How far readings matter beyond their own day.
+
     Raises:
         MalformedError: a time is missing or cannot be right.
     """
@@ -167,7 +190,12 @@ def days_of(con: Any, file: Opened, columns: ReadingColumns, reach: timedelta) -
 
 
 def create_readings(con: Any, table: str) -> None:
-    """An empty table for `add_readings`."""
+    """An empty table for `add_readings`.
+
+    Args:
+        con: An Ibis connection to DuckDB.
+        table: The table's name.
+    """
     con.raw_sql(f"""
         CREATE TEMP TABLE {table}
         (node_id VARCHAR, device_id VARCHAR, run VARCHAR, time TIMESTAMP, power_w DOUBLE, origin VARCHAR)""")
@@ -177,6 +205,14 @@ def add_readings(
     con: Any, table: str, file: Opened, columns: ReadingColumns, origin: str, span: tuple[datetime, datetime]
 ) -> None:
     """Append the readings of a file within a half-open stretch of time; `origin` names its bytes.
+
+    Args:
+        con: An Ibis connection to DuckDB.
+        table: A table of `create_readings`.
+        file: An open file of readings.
+        columns: Which columns hold what, and in which unit.
+        origin: The sha256 of the bytes.
+        span: First instant and the first after, UTC.
 
     Raises:
         MalformedError: a time is missing or cannot be right, or a power is no number.
@@ -201,12 +237,40 @@ def add_readings(
 
 
 def nodes_of_runs(file: Opened, columns: ReadingColumns) -> str:
-    """SQL for the runs each node was seen in, over the whole file."""
+    """SQL for the runs each node was seen in, over the whole file.
+
+    Args:
+        file: An open file of readings.
+        columns: Which columns hold what.
+    """
     return f"SELECT DISTINCT {_joined(columns.node)} AS node_id, {_joined(columns.run)} AS run FROM {file.relation}"
+
+
+def last_readings(con: Any, file: Opened, columns: ReadingColumns) -> list[tuple[str, datetime]]:
+    """Each machine of a file with the instant of its last reading, UTC without a zone.
+
+    Raises:
+        MalformedError: a time is missing or cannot be right.
+    """
+    sql = f"""
+        SELECT {_joined(columns.node)} AS node_id,
+            make_timestamp(max({file.plausible_us(columns.time, columns.time_unit)}))
+        FROM {file.relation} GROUP BY ALL HAVING node_id IS NOT NULL"""
+    try:
+        found: list[tuple[str, datetime]] = con.raw_sql(sql).fetchall()
+    except duckdb.Error as error:
+        raise _diagnosed(con, file, columns, error) from error
+    return found
 
 
 def create_windows(con: Any, table: str, file: Opened, columns: WindowColumns) -> None:
     """A table of `node_id` (NULL for every node), `run`, `start` and `end` (NULL where the file has none).
+
+    Args:
+        con: An Ibis connection to DuckDB.
+        table: The table's name.
+        file: An open file of windows.
+        columns: Which columns hold what.
 
     Raises:
         MalformedError: a run or start is missing, or a time cannot be right.
@@ -232,7 +296,13 @@ def create_windows(con: Any, table: str, file: Opened, columns: WindowColumns) -
 
 
 def unreadable(path: Path, name: str, error: Exception) -> MalformedError:
-    """What DuckDB says of a file, on one line and without the local path."""
+    """What DuckDB says of a file, on one line and without the local path.
+
+    Args:
+        path: The local file.
+        name: What the message calls it.
+        error: As DuckDB raised it.
+    """
     said = " ".join(str(error).replace(str(path), name).split())[:300]
     return MalformedError(f"{name}: cannot be read ({said})", _REMEDY)
 

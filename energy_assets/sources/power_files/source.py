@@ -19,10 +19,20 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import ibis
 from pydantic import Field, field_validator, model_validator
 
-from energy_assets.contracts.raw import EnergyReadings
+from energy_assets.contracts.raw import PLACE_COLUMNS, EnergyReadings
 from energy_assets.landing import Fetched, Held, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Feed, Finding, Incomplete, Parsed, PlacedSource, StepContext, Strict, Unit
+from energy_assets.sources.base import (
+    Feed,
+    Finding,
+    Incomplete,
+    Parsed,
+    PlacedSource,
+    SeenNode,
+    StepContext,
+    Strict,
+    Unit,
+)
 from energy_assets.sources.errors import DeniedError, MalformedError, SourceError
 from energy_assets.sources.files import SourceFile, list_files
 from energy_assets.sources.memory import Known, Memory
@@ -36,6 +46,7 @@ from energy_assets.sources.power_files.parse import (
     create_readings,
     create_windows,
     days_of,
+    last_readings,
     nodes_of_runs,
     open_file,
     suffix_of,
@@ -45,6 +56,9 @@ from energy_assets.sources.unreadable import days_concerned
 Columns = str | Annotated[list[str], Field(min_length=1)]
 DeviceKind = Literal["gpu", "cpu", "dram", "node", "rest_of_node", "instance", "service", "storage", "network"]
 _MEDIA = {".csv": "text/csv", ".csv.gz": "application/gzip", ".parquet": "application/vnd.apache.parquet"}
+LATELY = timedelta(days=1)
+"""Machines without readings for longer than this, measured from the newest reading, may be gone."""
+
 _serial = count(1)
 
 
@@ -161,6 +175,23 @@ class PowerFiles(PlacedSource):
                 yield from self._check_windows(self.windows.columns, window_files, seen, tables, step)
         finally:
             tables.drop()
+
+    def observe(self, step: StepContext) -> Iterable[SeenNode]:
+        """The machines with readings in the last day that has any, from the files written last.
+
+        Looked into are files written within a day of the newest. Files that cannot be read are for `check` to tell.
+        """
+        files = self._reading_files(step)
+        newest = max(file.last_modified for file in files)
+        last: dict[str, datetime] = {}
+        for file in files:
+            if newest - file.last_modified <= LATELY:
+                with suppress(MalformedError):
+                    opened = open_file(step.con, _plain(file, step), file.name, self._columns.keys)
+                    for name, at in last_readings(step.con, opened, self._columns):
+                        last[name] = max(at, last.get(name, at))
+        until = max(last.values(), default=None)
+        return [SeenNode(name, self.device_kind) for name, at in sorted(last.items()) if until and until - at <= LATELY]
 
     @property
     def _columns(self) -> ReadingColumns:
@@ -304,7 +335,7 @@ class PowerFiles(PlacedSource):
             ),
             raw_sha256=t.origin,
         )
-        return rows.select(*(name for name in EnergyReadings.to_schema().columns if name in rows.columns))
+        return rows.select(*(name for name in EnergyReadings.to_schema().columns if name not in PLACE_COLUMNS))
 
     def _check_windows(
         self,

@@ -54,7 +54,12 @@ class Scratch:
         return f"{self._prefix}{name}"
 
     def make(self, name: str, select: str) -> str:
-        """Create a temporary table from a query; returns its full name."""
+        """Create a temporary table from a query; returns its full name.
+
+        Args:
+            name: Short name, unique in this scratch.
+            select: SQL of the rows.
+        """
         self.con.raw_sql(f"CREATE TEMP TABLE {self[name]} AS {select}")
         self._tables.append(name)
         return self[name]
@@ -96,6 +101,11 @@ def load(scratch: Scratch, answers: Sequence[Answer], log: logging.Logger | None
 
     `series`: series_no, sha256, role, meter, metric map(varchar, varchar).
     `points`: series_no, t (unix ms), v (the sample as written), d (as a double, NULL where it is no number).
+
+    Args:
+        scratch: Where the tables are made.
+        answers: Landed JSON as local files.
+        log: Where Prometheus' warnings go; None drops them.
 
     Raises:
         MalformedError: an answer is not JSON, not Prometheus', or says that it failed; names the object.

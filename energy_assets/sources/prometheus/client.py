@@ -216,11 +216,21 @@ class Api:
         return frozenset(found), response
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
-        """The `data` of a small GET request."""
+        """The `data` of a small GET request.
+
+        Args:
+            path: Below the url of the server.
+            params: Of the query string.
+        """
         return _data(send(self._http, "GET", path, REMEDIES, params=params))
 
     def ask(self, promql: str, time: int) -> Any:
-        """The `data` of a small instant query."""
+        """The `data` of a small instant query.
+
+        Args:
+            promql: The expression.
+            time: When it is evaluated, in unix seconds.
+        """
         form = {"query": promql, "time": str(time)}
         return _data(send(self._http, "POST", "api/v1/query", REMEDIES, data=form))
 

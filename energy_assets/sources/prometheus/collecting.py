@@ -44,7 +44,12 @@ class Session:
         self.step = step
 
     def present(self, askers: Sequence[MeterQueries], window: Window) -> Generator[Fetched, None, list[MeterQueries]]:
-        """Yields the list of metrics to be landed; returns the askers whose metric is there."""
+        """Yields the list of metrics to be landed; returns the askers whose metric is there.
+
+        Args:
+            askers: Who would ask for which metric.
+            window: The day.
+        """
         query = names(askers, window)
         known, response = self._api.names(query)
         yield Fetched(response.content, query.request, (self._day,), response.status_code, "application/json")
@@ -76,7 +81,12 @@ class Session:
 
 
 def landed_answers(objects: Sequence[Landed], step: StepContext) -> list[Answer]:
-    """The landed answers of a day as local files."""
+    """The landed answers of a day as local files.
+
+    Args:
+        objects: What was landed for the day.
+        step: Whose folder the files go to.
+    """
     return [
         Answer(landed.sha256, landed.request["role"], landed.request["meter"], step.spool(landed, ".json"))
         for landed in objects
@@ -105,7 +115,12 @@ def _spots(scratch: Scratch, keys: str) -> list[_Spot]:
 
 
 def suspicious_samples(scratch: Scratch, askers: Askers) -> list[Query]:
-    """All samples of suspicious hours, and a little of what follows them."""
+    """All samples of suspicious hours, and a little of what follows them.
+
+    Args:
+        scratch: Holds the tables of a day's answers.
+        askers: By the name of the meter: who makes its queries.
+    """
     by_device: dict[tuple[str, str, str], list[_Spot]] = defaultdict(list)
     for spot in _spots(scratch, f"SELECT key_no, t FROM {scratch['suspicious']}"):
         by_device[askers[spot.meter].meter.name, spot.label, spot.value].append(spot)
@@ -158,7 +173,13 @@ def _by_weight(weights: Iterable[tuple[str, int]]) -> list[list[str]]:
 
 
 def last_known(scratch: Scratch, askers: Askers, window: Window) -> list[Query]:
-    """Devices that restarted in a gap over midnight: in which hour of the day before were they last seen?"""
+    """Devices that restarted in a gap over midnight: in which hour of the day before were they last seen?
+
+    Args:
+        scratch: Holds the tables of a day's answers.
+        askers: By the name of the meter: who makes its queries.
+        window: The day.
+    """
     groups: dict[tuple[str, str], set[str]] = defaultdict(set)
     earlier = f"SELECT key_no, 0 AS t FROM {scratch['earlier']} SEMI JOIN {scratch['suspicious']} USING (key_no)"
     for spot in _spots(scratch, earlier):
@@ -172,7 +193,12 @@ def last_known(scratch: Scratch, askers: Askers, window: Window) -> list[Query]:
 
 
 def last_hours(scratch: Scratch, askers: Askers) -> list[Query]:
-    """The samples of the last hour in which each of those devices was seen."""
+    """The samples of the last hour in which each of those devices was seen.
+
+    Args:
+        scratch: Holds the tables of a day's answers.
+        askers: By the name of the meter: who makes its queries.
+    """
     rows = scratch.rows(f"""
         SELECT meter, max(t), match_label, match_value
         FROM {scratch["named"]} JOIN {scratch["points"]} USING (series_no) WHERE role = 'before'
@@ -189,7 +215,12 @@ def last_hours(scratch: Scratch, askers: Askers) -> list[Query]:
 
 
 def pace(scratch: Scratch, askers: Askers) -> list[Query]:
-    """One device's hour of every job whose scrape interval the samples of suspicious hours will not show."""
+    """One device's hour of every job whose scrape interval the samples of suspicious hours will not show.
+
+    Args:
+        scratch: Holds the tables of a day's answers.
+        askers: By the name of the meter: who makes its queries.
+    """
     rows = scratch.rows(f"""
         SELECT job, t, meter, match_label, match_value
         FROM {scratch["counted"]} JOIN {scratch["keys"]} USING (key_no)
@@ -208,7 +239,13 @@ def pace(scratch: Scratch, askers: Askers) -> list[Query]:
 
 
 def activity(scratch: Scratch, askers: Askers, window: Window) -> list[Query]:
-    """How busy users were, of devices that several share in an hour."""
+    """How busy users were, of devices that several share in an hour.
+
+    Args:
+        scratch: Holds the tables of a day's answers.
+        askers: By the name of the meter: who makes its queries.
+        window: The day.
+    """
     shared: dict[tuple[str, str], set[str]] = defaultdict(set)
     keys = f"SELECT key_no, 0 AS t FROM {scratch['uses']} AS u GROUP BY key_no, u.t HAVING count(*) > 1"
     for spot in _spots(scratch, keys):
@@ -222,7 +259,14 @@ def activity(scratch: Scratch, askers: Askers, window: Window) -> list[Query]:
 
 
 def gauge_readings(scratch: Scratch, askers: Askers, window: Window, max_gap_s: int) -> list[Query]:
-    """All samples of the day and of as much around it as a gap may be long; and who used the devices."""
+    """All samples of the day and of as much around it as a gap may be long; and who used the devices.
+
+    Args:
+        scratch: Holds the tables of a day's answers.
+        askers: By the name of the meter: who makes its queries.
+        window: The day.
+        max_gap_s: Readings further apart than this are a gap, in seconds.
+    """
     rows = scratch.rows(f"""
         SELECT meter, match_label, match_value, sum(d)::BIGINT
         FROM {scratch["named"]} JOIN {scratch["points"]} USING (series_no) WHERE role = 'gauge_hours'

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from energy_assets.sources.prometheus.answers import Scratch, quoted
 from energy_assets.sources.prometheus.counters import FINE
-from energy_assets.sources.prometheus.meters import COUNTER_UNITS, NANO, Meter
+from energy_assets.sources.prometheus.meters import COUNTER_UNITS, NANO, Meter, Metric
 
 _LONG = """CASE WHEN contains(v, 'e') THEN (v::DECIMAL(28, 9) * 1000000000::DECIMAL(10, 0))::HUGEINT
     ELSE split_part(v, '.', 1)::BIGINT::HUGEINT * 1000000000
@@ -30,7 +30,12 @@ NO_NUMBER = "d IS NULL OR isnan(d) OR isinf(d)"
 
 
 def first_label(labels: str, metric: str = "metric") -> str:
-    """SQL: the first non-empty value among a list of labels, else NULL."""
+    """SQL: the first non-empty value among a list of labels, else NULL.
+
+    Args:
+        labels: SQL of a list of label names.
+        metric: SQL of the map of labels.
+    """
     return f"list_filter(list_transform({labels}, lambda l: {metric}[l]), lambda v: v IS NOT NULL AND v <> '')[1]"
 
 
@@ -40,6 +45,10 @@ def _label_of(labels: str) -> str:
 
 def name_devices(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
     """Make `named` (series with their key) and `keys` (one row per meter, host and device).
+
+    Args:
+        scratch: Holds `series`.
+        meters: The best first.
 
     Returns:
         Counts of series that name no host or no device.
@@ -118,9 +127,13 @@ def observe(scratch: Scratch) -> None:
     )
 
 
+def scale(metric: Metric) -> str:
+    """SQL of `num, den`: a sample in billionths, times num, by den, is in thousandths of a whole unit."""
+    ratio = metric.per_unit * FINE / NANO if metric.per_unit is not None else None
+    return f"{ratio.numerator}::HUGEINT, {ratio.denominator}::HUGEINT" if ratio else "NULL::HUGEINT, NULL::HUGEINT"
+
+
 def _meter_row(rank: int, meter: Meter) -> str:
-    scale = meter.nano_kwh * FINE / NANO if meter.counter else None
-    numbers = f"{scale.numerator}::HUGEINT, {scale.denominator}::HUGEINT" if scale else "NULL::HUGEINT, NULL::HUGEINT"
     wrap = round(Fraction(meter.wrap_joules) * COUNTER_UNITS["J"] * NANO * FINE) if meter.wrap_joules else "NULL"
     limit = round(meter.limit_w * COUNTER_UNITS["mJ"] * NANO * FINE)
     parts = (
@@ -133,7 +146,7 @@ def _meter_row(rank: int, meter: Meter) -> str:
         _list(meter.model_labels),
         quoted(meter.device_prefix),
         f"{meter.sentinel}::DOUBLE",
-        numbers,
+        scale(meter),
         f"{wrap}::HUGEINT",
         f"{limit}::HUGEINT",
     )

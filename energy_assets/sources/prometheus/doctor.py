@@ -5,12 +5,13 @@ What belongs here: the live check shared by both sources. What does not: anythin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from energy_assets.sources.base import Finding
+from energy_assets.sources.base import Finding, SeenNode
 from energy_assets.sources.errors import SourceError
 from energy_assets.sources.prometheus.client import NAMES_PATH, Api
+from energy_assets.sources.prometheus.meters import Meter
 from energy_assets.sources.prometheus.queries import MeterQueries
 
 STALE_S = 900
@@ -18,7 +19,13 @@ STALE_S = 900
 
 
 def examine(api: Api, askers: Sequence[MeterQueries], now: datetime) -> Iterator[Finding]:
-    """Findings about the server and every metric it could have for us."""
+    """Findings about the server and every metric it could have for us.
+
+    Args:
+        api: The server.
+        askers: Who would ask for which metric.
+        now: The current instant, UTC.
+    """
     try:
         version = api.get("api/v1/status/buildinfo").get("version", "of unknown version")
         yield Finding(True, f"Prometheus {version} answers")
@@ -37,6 +44,35 @@ def examine(api: Api, askers: Sequence[MeterQueries], now: datetime) -> Iterator
     for asker in askers:
         if asker.meter.metric in present:
             yield _fresh(api, asker, round(now.timestamp()))
+
+
+def hosts(api: Api, askers: Sequence[MeterQueries], now: datetime) -> Iterator[SeenNode]:
+    """Hosts and device kinds of which samples came in the last five minutes: one instant query per metric there.
+
+    Args:
+        api: The server.
+        askers: One per meter.
+        now: The instant asked for.
+
+    Raises:
+        SourceError: the server does not answer, or not as Prometheus.
+    """
+    present = set(api.get(NAMES_PATH, {"match[]": sorted({asker.meter.metric for asker in askers})}))
+    seen = set()
+    for asker in askers:
+        meter = asker.meter
+        if not isinstance(meter, Meter) or meter.metric not in present:
+            continue
+        for series in api.ask(asker.reporting(), round(now.timestamp()))["result"]:
+            labels = series["metric"]
+            host = _first(labels, meter.node_labels)
+            if host and (not meter.device_labels or _first(labels, meter.device_labels)):
+                seen.add((host, meter.device_kind))
+    return (SeenNode(host, kind) for host, kind in sorted(seen))
+
+
+def _first(labels: Mapping[str, str], names: Sequence[str]) -> str | None:
+    return next((labels[name] for name in names if labels.get(name)), None)
 
 
 def _fresh(api: Api, asker: MeterQueries, now: int) -> Finding:

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Feed, Finding, Parsed, PlacedSource, StepContext, Unit
+from energy_assets.sources.base import Feed, Finding, Parsed, PlacedSource, SeenNode, StepContext, Unit
 from energy_assets.sources.power import GapPolicy
 from energy_assets.sources.prometheus.answers import Answer, Scratch
 from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, Server
@@ -34,7 +34,7 @@ from energy_assets.sources.prometheus.collecting import (
 )
 from energy_assets.sources.prometheus.counters import find_suspicious
 from energy_assets.sources.prometheus.devices import name_devices, observe
-from energy_assets.sources.prometheus.doctor import examine
+from energy_assets.sources.prometheus.doctor import examine, hosts
 from energy_assets.sources.prometheus.meters import CustomMetric, LabelName, Meter, built_in
 from energy_assets.sources.prometheus.queries import MeterQueries, Window
 from energy_assets.sources.prometheus.readings import EMPTY, assemble
@@ -100,6 +100,11 @@ class PrometheusEnergy(Server, PlacedSource):
         with Api(self, step.log, attempts=1) as api:
             yield from examine(api, [MeterQueries(meter, self.selector) for meter in self.meters], step.now)
 
+    def observe(self, step: StepContext) -> Iterable[SeenNode]:
+        """The hosts that report now."""
+        with Api(self, step.log, attempts=1) as api:
+            return list(hosts(api, [MeterQueries(meter, self.selector) for meter in self.meters], step.now))
+
     def _fetch(self, day: date, step: StepContext) -> Iterator[Fetched]:
         window = Window.of(day, step.now)
         with Api(self, step.log) as api:
@@ -113,7 +118,7 @@ class PrometheusEnergy(Server, PlacedSource):
     def _look_closer(
         self, session: Session, askers: Askers, window: Window, answers: Sequence[Answer]
     ) -> Iterator[Fetched]:
-        meters = [asker.meter for asker in askers.values()]
+        meters = [meter for meter in self.meters if meter.name in askers]
         with session.loaded(answers) as scratch:
             name_devices(scratch, meters)
             observe(scratch)

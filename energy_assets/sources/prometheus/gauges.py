@@ -24,6 +24,13 @@ def integrate(
 
     Copies of a board's power (MIG instances, pods that share it, jobs) are one reading here: the highest.
 
+    Args:
+        scratch: Holds `named`, `keys` and `points`.
+        meters: Gauges that were read.
+        window: The day.
+        max_gap_s: Readings further apart than this are a gap, in seconds.
+        gap_policy: What power a gap is given.
+
     Returns:
         What the integral counted, by meter and in all.
     """

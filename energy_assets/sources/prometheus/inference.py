@@ -34,8 +34,8 @@ from energy_assets.sources.prometheus.queries import MeterQueries, Window
 from energy_assets.sources.prometheus.serving import (
     BUILT_IN,
     EMPTY,
-    Counted,
-    all_of,
+    CountedMetric,
+    CountedMetrics,
     assemble,
     name_series,
     relays,
@@ -71,9 +71,9 @@ class PrometheusInference(Server, Source):
     keep_labels: tuple[LabelName, ...] = Field((), description="more labels of the samples that attribution needs")
 
     @property
-    def counted(self) -> tuple[Counted, ...]:
+    def counted(self) -> tuple[CountedMetric, ...]:
         """Every counter asked for."""
-        return (*BUILT_IN, *(Counted(custom.metric, custom.counts) for custom in self.metrics))
+        return (*BUILT_IN, *(CountedMetric(custom.metric, custom.counts) for custom in self.metrics))
 
     @property
     def trailing_days(self) -> int:
@@ -105,7 +105,7 @@ class PrometheusInference(Server, Source):
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Reachable, allowed, which known metrics exist, and how fresh they are."""
         with Api(self, step.log, attempts=1) as api:
-            yield from examine(api, [MeterQueries(one.meter(), self.selector) for one in self.counted], step.now)
+            yield from examine(api, [MeterQueries(one, self.selector) for one in self.counted], step.now)
 
     @property
     def _deployment_labels(self) -> tuple[str, ...]:
@@ -116,12 +116,10 @@ class PrometheusInference(Server, Source):
         window = Window.of(day, step.now)
         with Api(self, step.log) as api:
             session = Session(api, day, step)
-            present = yield from session.present(
-                [MeterQueries(one.meter(), self.selector) for one in self.counted], window
-            )
+            present = yield from session.present([MeterQueries(one, self.selector) for one in self.counted], window)
             if not present:
                 return
-            together = MeterQueries(all_of([asker.meter for asker in present]), self.selector)
+            together = MeterQueries(CountedMetrics(tuple(asker.meter.metric for asker in present)), self.selector)
             queries = [*together.boundaries(window), *(q for asker in present for q in asker.details(window))]
             answers = yield from session.ask(queries)
             each = {asker.meter.name: asker for asker in present}

@@ -1,6 +1,6 @@
 """Meters: which metric is energy or power of what, in which unit, and which labels name host, device and user.
 
-What belongs here: facts about exporters. What does not: queries and arithmetic. A meter people add in site.yaml
+What belongs here: facts about exporters. What does not: queries and arithmetic. A meter added in site.yaml
 (`metrics`) and a built-in one are the same thing.
 
 Sources: NVIDIA dcgm-exporter (energy in mJ since the driver was loaded, `Hostname` renamed to `hostname`),
@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -53,6 +53,50 @@ LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 MetricName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
 Unit = Literal["uJ", "mJ", "J", "Wh", "kWh", "uW", "mW", "W", "kW"]
 DeviceKind = Literal["gpu", "cpu", "dram", "node", "instance", "service", "storage", "network"]
+
+
+class Metric(Protocol):
+    """What queries must know of a metric, whether it meters energy (`Meter`) or counts (`serving.CountedMetric`)."""
+
+    @property
+    def name(self) -> str:
+        """Unique; what receipts and notes call it."""
+
+    @property
+    def metric(self) -> str:
+        """The metric's name in Prometheus; empty where the matchers name it."""
+
+    @property
+    def matchers(self) -> tuple[str, ...]:
+        """PromQL matchers that belong to the metric."""
+
+    @property
+    def counter(self) -> bool:
+        """True for a total since some start, False for a value now."""
+
+    @property
+    def per_unit(self) -> Fraction | None:
+        """Whole units of the result (nano-kWh, requests, tokens) per unit of a sample; None for a gauge."""
+
+    @property
+    def sentinel(self) -> str:
+        """Samples from here on stand for "no value"."""
+
+    @property
+    def device_by(self) -> tuple[str, ...]:
+        """The labels that tell devices apart; empty where every series stands by itself."""
+
+    @property
+    def shared(self) -> bool:
+        """The samples carry labels of users."""
+
+    @property
+    def activity(self) -> str | None:
+        """The metric that says how busy each user keeps the device, if there is one."""
+
+    @property
+    def counterpart(self) -> str | None:
+        """The counter that measures the same devices better than this gauge, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +141,13 @@ class Meter:
         return tuple(dict.fromkeys((*self.node_labels, *self.device_labels, *self.model_labels)))
 
     @property
-    def nano_kwh(self) -> Fraction:
-        """Nano-kWh per unit of the counter."""
-        return COUNTER_UNITS[self.unit] * NANO
+    def per_unit(self) -> Fraction | None:
+        """Nano-kWh per unit of a counter's samples; None for a gauge."""
+        return COUNTER_UNITS[self.unit] * NANO if self.counter else None
 
     @property
     def sentinel(self) -> str:
-        """Samples from here on are blanks in disguise (2^63 and neighbours). A device may well count 1e15 uJ."""
+        """Samples from here on stand for "no value" (2^63 and neighbours). A device may well count 1e15 uJ."""
         return "1e18" if self.unit == "uJ" else "1e15"
 
     @property

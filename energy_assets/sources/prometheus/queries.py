@@ -17,7 +17,7 @@ from datetime import date, datetime, timedelta
 from energy_assets.landing import Landed
 from energy_assets.periods import DayRange
 from energy_assets.sources.prometheus.client import NamesQuery, Query
-from energy_assets.sources.prometheus.meters import USER_LABELS, Meter
+from energy_assets.sources.prometheus.meters import USER_LABELS, Metric
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -43,7 +43,12 @@ class Window:
 
     @classmethod
     def of(cls, day: date, now: datetime | None = None) -> Window:
-        """The window of `day` as far as it has passed."""
+        """The window of `day` as far as it has passed.
+
+        Args:
+            day: The day, UTC.
+            now: The current instant, UTC; None for the whole day.
+        """
         span = DayRange(day, day)
         end = span.end if now is None else min(span.end, max(span.start, now))
         start = round(span.start.timestamp())
@@ -51,7 +56,12 @@ class Window:
 
     @classmethod
     def asked(cls, day: date, objects: Sequence[Landed]) -> Window:
-        """The window that a day's landed requests were made for."""
+        """The window that a day's landed requests were made for.
+
+        Args:
+            day: The day, UTC.
+            objects: What was landed for it.
+        """
         whole = cls.of(day)
         ends = (int(landed.request["end"]) for landed in objects if landed.request["role"] in HOURLY_ROLES)
         return replace(whole, end=max(ends, default=whole.end))
@@ -59,20 +69,25 @@ class Window:
 
 @dataclass(frozen=True)
 class MeterQueries:
-    """Makes the queries of one meter.
+    """Makes the queries of one metric.
 
     Attributes:
-        meter: The meter.
+        meter: The metric asked for, with its labels and matchers.
         selector: Matchers of the site.
         keep_labels: More labels that rows should carry.
     """
 
-    meter: Meter
+    meter: Metric
     selector: str = ""
     keep_labels: tuple[str, ...] = ()
 
     def select(self, metric: str | None = None, *matchers: str) -> str:
-        """The metric with its matchers."""
+        """The metric with its matchers.
+
+        Args:
+            metric: Another metric than its own, without its own matchers.
+            *matchers: More PromQL matchers; empty ones are left out.
+        """
         own = self.meter.matchers if metric is None else ()
         inside = ", ".join(part for part in (*own, self.selector, *matchers) if part)
         return f"{metric or self.meter.metric}{{{inside}}}" if inside else metric or self.meter.metric
@@ -84,6 +99,10 @@ class MeterQueries:
         users = (*(USER_LABELS if self.meter.shared else ()), "job", *self.keep_labels)
         labels = dict.fromkeys((*self.meter.device_by, *users))
         return f"max by ({', '.join(labels)}) ({promql})" if self.meter.device_by else promql
+
+    def reporting(self) -> str:
+        """Which devices report at an instant."""
+        return self._by_device("max", self.select())
 
     def _hourly(self, role: str, promql: str, window: Window) -> Query:
         """An evaluation at the end of every hour, and one hour more before the day."""
@@ -120,7 +139,12 @@ class MeterQueries:
         return self._hourly("usage", self._by_user(f"count_over_time({self.select()}[{WINDOW}])"), window)
 
     def activity(self, window: Window, matcher: str = "") -> Query:
-        """How busy each user kept the device."""
+        """How busy each user kept the device.
+
+        Args:
+            window: The day.
+            matcher: A PromQL matcher of devices; empty for all.
+        """
         every = self.select(self.meter.activity, matcher)
         return self._hourly("activity", self._by_user(f"sum_over_time({every}[{WINDOW}]) < 1e6"), window)
 
@@ -133,24 +157,46 @@ class MeterQueries:
         return self._hourly("gauge_hours", promql, window)
 
     def before(self, window: Window, matcher: str) -> Query:
-        """The hours of the day before, for the few devices whose last value was before the last hour."""
+        """The hours of the day before, for the few devices whose last value was before the last hour.
+
+        Args:
+            window: The day.
+            matcher: A PromQL matcher of devices.
+        """
         last = f"last_over_time({self.select(None, matcher)}[{WINDOW}]) < {self.meter.sentinel}"
         start, end = window.start - DAY + HOUR, window.start - 2 * HOUR
         return Query("before", self.meter.name, self._by_device("max", last), start, end, HOUR)
 
     def samples(self, role: str, end: int, matcher: str, length_s: int = HOUR) -> Query:
-        """The samples themselves: `length_s` seconds up to and with `end`."""
+        """The samples themselves: `length_s` seconds up to and with `end`.
+
+        Args:
+            role: What the answer is for.
+            end: In unix seconds; a sample at this instant is one of them.
+            matcher: A PromQL matcher of devices.
+            length_s: In seconds.
+        """
         return Query(role, self.meter.name, f"{self.select(None, matcher)}[{length_s * 1000 - 1}ms]", end, end)
 
 
 def names(askers: Sequence[MeterQueries], window: Window) -> NamesQuery:
-    """Which of the metrics may have samples that matter to the day? The index tells, no sample is read."""
+    """Which of the metrics may have samples that matter to the day? The index tells, no sample is read.
+
+    Args:
+        askers: Who would ask for which metric.
+        window: The day.
+    """
     selects = tuple(dict.fromkeys(asker.select() for asker in askers))
     return NamesQuery(selects, window.start - DAY, window.end)
 
 
 def one_of(label: str, values: Iterable[str]) -> str:
-    """A matcher for any of some values, taken literally."""
+    """A matcher for any of some values, taken literally.
+
+    Args:
+        label: The label's name.
+        values: At least one; special characters have no meaning.
+    """
     pattern = "|".join(_literal(value) for value in values)
     escaped = pattern.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'{label}=~"{escaped}"'

@@ -63,8 +63,8 @@ def assemble(
         counters.find_suspicious(scratch)
         counters.add_up(scratch, counters.first_samples(scratch))
         sharing.measure_time(scratch, interval_s)
-        told = {answer.meter for answer in answers if answer.role == "raw"}
-        gauge_meters = [meter for meter in meters if not meter.counter and meter.name in told]
+        sampled = {answer.meter for answer in answers if answer.role == "raw"}
+        gauge_meters = [meter for meter in meters if not meter.counter and meter.name in sampled]
         notes.update(gauges.integrate(scratch, gauge_meters, window, max_gap_s=max_gap_s, gap_policy=gap_policy))
         _hours(scratch, window)
         table = scratch.make("energy", _rows(scratch))

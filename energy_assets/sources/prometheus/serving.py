@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar
 
 from energy_assets.sources.prometheus import counters, sharing
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load, quoted
 from energy_assets.sources.prometheus.client import Query
-from energy_assets.sources.prometheus.counters import FINE, HOUR_MS, HOUR_OF
-from energy_assets.sources.prometheus.devices import first_label, observe
-from energy_assets.sources.prometheus.meters import Meter
+from energy_assets.sources.prometheus.counters import HOUR_MS, HOUR_OF
+from energy_assets.sources.prometheus.devices import first_label, observe, scale
+from energy_assets.sources.prometheus.meters import Metric
 from energy_assets.sources.prometheus.queries import MeterQueries, Window, one_of
 
 FAILED_REASONS = ("abort", "error")
@@ -34,9 +36,21 @@ EMPTY = """
     LIMIT 0"""
 
 
+class _Counts:
+    """What is the same for all that counts things, not energy: one sample is one thing, every series by itself."""
+
+    counter: ClassVar[bool] = True
+    per_unit: ClassVar[Fraction | None] = Fraction(1)
+    sentinel: ClassVar[str] = "1e15"
+    device_by: ClassVar[tuple[str, ...]] = ()
+    shared: ClassVar[bool] = False
+    activity: ClassVar[str | None] = None
+    counterpart: ClassVar[str | None] = None
+
+
 @dataclass(frozen=True)
-class Counted:
-    """One counter of an inference server.
+class CountedMetric(_Counts):
+    """One counter of an inference server; a `Metric`.
 
     Attributes:
         metric: The metric's name.
@@ -46,41 +60,57 @@ class Counted:
 
     metric: str
     counts: str
+    matchers: ClassVar[tuple[str, ...]] = ()
 
-    def meter(self) -> Meter:
-        """The same for collecting: every series by itself."""
-        return Meter(
-            name=self.metric, metric=self.metric, counter=True, unit="kWh", device_kind="service", node_labels=()
-        )
+    @property
+    def name(self) -> str:
+        """The metric's name."""
+        return self.metric
+
+
+@dataclass(frozen=True)
+class CountedMetrics(_Counts):
+    """Several counters asked for in one query, whose answers keep the metrics' names; a `Metric`.
+
+    Attributes:
+        names: The metrics' names.
+    """
+
+    names: tuple[str, ...]
+    name: ClassVar[str] = "serving"
+    metric: ClassVar[str] = ""
+
+    @property
+    def matchers(self) -> tuple[str, ...]:
+        """The matcher of the names."""
+        return (one_of("__name__", self.names),)
 
 
 BUILT_IN = (
-    Counted("vllm:request_success_total", "requests"),
-    Counted("vllm:prompt_tokens_total", "prompt_tokens"),
-    Counted("vllm:generation_tokens_total", "generated_tokens"),
-    Counted("tgi_request_success", "requests"),
-    Counted("tgi_request_failure", "failed_requests"),
-    Counted("tgi_request_input_length_sum", "prompt_tokens"),
-    Counted("tgi_request_generated_tokens_sum", "generated_tokens"),
+    CountedMetric("vllm:request_success_total", "requests"),
+    CountedMetric("vllm:prompt_tokens_total", "prompt_tokens"),
+    CountedMetric("vllm:generation_tokens_total", "generated_tokens"),
+    CountedMetric("tgi_request_success", "requests"),
+    CountedMetric("tgi_request_failure", "failed_requests"),
+    CountedMetric("tgi_request_input_length_sum", "prompt_tokens"),
+    CountedMetric("tgi_request_generated_tokens_sum", "generated_tokens"),
 )
 
 
-def all_of(meters: Sequence[Meter]) -> Meter:
-    """Several counters asked for in one query; the answers keep the metrics' names."""
-    return Meter(
-        name="serving",
-        metric="",
-        counter=True,
-        unit="kWh",
-        device_kind="service",
-        node_labels=(),
-        matchers=(one_of("__name__", [meter.metric for meter in meters]),),
+def name_series(scratch: Scratch, metrics: Sequence[Metric]) -> dict[str, int]:
+    """Make `named` and `keys`, one key per series; `node_id` is the scraped target, `device_id` all labels.
+
+    Args:
+        scratch: Holds `series`.
+        metrics: The counters, in the order in which their objects are named as origin of a row.
+
+    Returns:
+        No counts: every series has a key.
+    """
+    listed = ", ".join(
+        f"({quoted(one.name)}, {rank}, {one.sentinel}::DOUBLE, {scale(one)})" for rank, one in enumerate(metrics)
     )
-
-
-def name_series(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
-    """Make `named` and `keys`, one key per series; `node_id` is the scraped target, `device_id` all labels."""
-    ranks = ", ".join(f"({quoted(meter.name)}, {rank})" for rank, meter in enumerate(meters))
+    described = f"(VALUES {listed}) AS m(meter, rank, sentinel, num, den)"
     target = ", ".join(f"coalesce(metric['{label}'], '')" for label in TARGET_LABELS)
     scratch.make(
         "named",
@@ -91,12 +121,12 @@ def name_series(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
             FROM {scratch["series"]}
         )
         SELECT
-            series_no, sha256, role, meter, metric, 1e15::DOUBLE AS sentinel, {FINE}::HUGEINT AS num,
-            1000000000::HUGEINT AS den, concat_ws('|', {target}) AS node_id, entries::VARCHAR AS device_id,
+            series_no, sha256, role, meter, metric, sentinel, num, den,
+            concat_ws('|', {target}) AS node_id, entries::VARCHAR AS device_id,
             CASE WHEN coalesce(metric['instance'], '') <> '' THEN 'instance' ELSE 'job' END AS match_label,
             coalesce(metric[match_label], '') AS match_value,
             list_filter(entries, lambda e: e.key NOT IN ({_texts(CHILD_LABELS)}))::VARCHAR AS family
-        FROM listed""",
+        FROM listed JOIN {described} USING (meter)""",
     )
     scratch.make(
         "keys",
@@ -106,7 +136,7 @@ def name_series(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
             NULL::HUGEINT AS wrap_n, NULL::HUGEINT AS limit_n
         FROM (
             SELECT meter, rank, node_id, device_id, any_value(family) AS family, any_value(metric) AS specimen
-            FROM {scratch["named"]} JOIN (VALUES {ranks}) AS r(meter, rank) USING (meter)
+            FROM {scratch["named"]} JOIN {described} USING (meter)
             GROUP BY meter, rank, node_id, device_id
         )""",
     )
@@ -117,7 +147,7 @@ def assemble(
     scratch: Scratch,
     answers: Sequence[Answer],
     window: Window,
-    counted: Sequence[Counted],
+    counted: Sequence[CountedMetric],
     *,
     deployment_labels: Sequence[str],
     models: Mapping[str, str],
@@ -144,7 +174,7 @@ def assemble(
     """
     with scratch.single_threaded(answers):
         load(scratch, answers)
-        name_series(scratch, [one.meter() for one in counted])
+        name_series(scratch, counted)
         observe(scratch)
         sharing.find_uses(scratch, ())
         counters.find_suspicious(scratch)
@@ -186,6 +216,11 @@ def relays(scratch: Scratch, askers: Mapping[str, MeterQueries], deployment_labe
 
     Such an hour has several scraped targets of one deployment, and none that was seen all the time, as far as
     the counts of the day show. The targets' samples of one metric tell which part of the hour any of them was seen.
+
+    Args:
+        scratch: Holds the tables of a day's answers.
+        askers: By the name of the metric: who asks for it.
+        deployment_labels: The first non-empty one names the deployment.
     """
     rows = scratch.rows(f"""
         WITH targets AS (
@@ -220,7 +255,7 @@ def relays(scratch: Scratch, askers: Mapping[str, MeterQueries], deployment_labe
 def _served(
     scratch: Scratch,
     window: Window,
-    counted: Sequence[Counted],
+    counted: Sequence[CountedMetric],
     deployment_labels: Sequence[str],
     models: Mapping[str, str],
 ) -> None:
@@ -230,7 +265,7 @@ def _served(
     scratch.make(
         "parts",
         f"""
-        WITH told(name, model) AS (VALUES {known}),
+        WITH site_models(name, model) AS (VALUES {known}),
         placed AS (
             SELECT
                 key_no, meter, rank, specimen AS metric, counts,
@@ -241,9 +276,9 @@ def _served(
         )
         SELECT p.*, coalesce(nullif(metric['model_name'], ''), a.model, b.model, c.model) AS model_id
         FROM placed AS p
-        LEFT JOIN told AS a ON a.name = p.deployment
-        LEFT JOIN told AS b ON b.name = p.metric['instance']
-        LEFT JOIN told AS c ON c.name = p.metric['job']""",
+        LEFT JOIN site_models AS a ON a.name = p.deployment
+        LEFT JOIN site_models AS b ON b.name = p.metric['instance']
+        LEFT JOIN site_models AS c ON c.name = p.metric['job']""",
     )
     first, last = window.start * 1000 + HOUR_MS, window.end * 1000
     scratch.make(

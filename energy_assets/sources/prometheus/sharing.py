@@ -31,8 +31,13 @@ _PPM = 1_000_000
 
 
 def find_uses(scratch: Scratch, keep_labels: Sequence[str]) -> None:
-    """Make `uses`, `tenants` and `counted` from the answers about usage and activity."""
-    kept = [f"k{number}" for number in range(len(keep_labels))]
+    """Make `uses`, `tenants` and `counted` from the answers about usage and activity.
+
+    Args:
+        scratch: Holds `named`, `keys` and `points`.
+        keep_labels: More labels the rows carry.
+    """
+    label_columns = [f"k{number}" for number in range(len(keep_labels))]
     scratch.make("users", _users(scratch, keep_labels))
     scratch.make(
         "slots",
@@ -50,7 +55,7 @@ def find_uses(scratch: Scratch, keep_labels: Sequence[str]) -> None:
         FROM {scratch["slots"]} GROUP BY key_no, t, user_id HAVING weight > 0""",
     )
     names = ["job", "namespace", "pod", "container", "hpc_job", *keep_labels]
-    values = ["job", "namespace", "pod", "container", "hpc_job", *kept]
+    values = ["job", "namespace", "pod", "container", "hpc_job", *label_columns]
     pairs = ", ".join(f"('{name}', max({value}))" for name, value in sorted(zip(names, values, strict=True)))
     scratch.make(
         "tenants",
@@ -94,7 +99,7 @@ def _users(scratch: Scratch, keep_labels: Sequence[str]) -> str:
         f" ELSE {first_label(plain[name])} END AS any_{name}"
         for name in own
     )
-    kept = "".join(f", metric['{label}'] AS k{number}" for number, label in enumerate(keep_labels))
+    label_columns = "".join(f", metric['{label}'] AS k{number}" for number, label in enumerate(keep_labels))
     return f"""
         WITH jobs AS (
             SELECT
@@ -117,7 +122,7 @@ def _users(scratch: Scratch, keep_labels: Sequence[str]) -> str:
             concat_ws('/', metric['GPU_I_ID'], metric['vgpu']) AS slot,
             coalesce(TRY_CAST(regexp_extract(metric['GPU_I_PROFILE'], '([0-9]+)g', 1) AS INTEGER), 1) AS slices,
             bool_or(any_pod IS NOT NULL OR hpc_job IS NOT NULL) OVER (
-                PARTITION BY meter, job, CASE WHEN job = '' THEN node_id END) AS attached{kept}
+                PARTITION BY meter, job, CASE WHEN job = '' THEN node_id END) AS attached{label_columns}
         FROM fields"""
 
 

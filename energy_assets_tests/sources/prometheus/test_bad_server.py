@@ -16,7 +16,7 @@ import pytest
 from energy_assets.periods import DayRange
 from energy_assets.raw.collecting import collect, parse
 from energy_assets.sources import http
-from energy_assets.sources.base import Place, StepContext
+from energy_assets.sources.base import Place, SeenNode, StepContext
 from energy_assets.sources.errors import MalformedError, PermanentError, TransientError
 from energy_assets.sources.prometheus.client import NAMES_PATH, Query
 from energy_assets.sources.prometheus.energy import PrometheusEnergy
@@ -249,6 +249,27 @@ def test_doctor_says_when_no_known_metric_exists(stub: Stub, step: StepContext) 
     assert version.what == "Prometheus 3.1.0 answers"
     assert not nothing.ok
     assert "dcgm-exporter" in nothing.remedy
+
+
+def test_hosts_are_seen_by_one_instant_query_per_metric_that_is_there(stub: Stub, step: StepContext) -> None:
+    """A series without a host or a device is none, as in the rows."""
+    gpus = [
+        {"Hostname": "a", "UUID": "GPU-1"},
+        {"Hostname": "a", "UUID": "GPU-2"},
+        {"Hostname": "b"},
+        {"UUID": "GPU-3"},
+    ]
+    meters = [{"instance": "10.0.0.7:9290"}]
+
+    def answer(path: str, form: dict[str, str]) -> Reply:
+        series = gpus if "DCGM" in form.get("query", "") else meters
+        data = {"resultType": "vector", "result": [{"metric": labels, "value": [0, "1"]} for labels in series]}
+        return 200, json.dumps({"status": "success", "data": data}).encode()
+
+    names = ["DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "ipmi_dcmi_power_consumption_current_watts"]
+    stub.answer, stub.names = answer, json.dumps({"status": "success", "data": names}).encode()
+    assert list(source(stub.url).observe(step)) == [SeenNode("10.0.0.7:9290", "node"), SeenNode("a", "gpu")]
+    assert [path for path, _, _ in stub.asked[1:]] == ["/api/v1/query"] * 2
 
 
 def test_a_range_splits_into_the_same_evaluations() -> None:

@@ -1,4 +1,4 @@
-"""The road of a figure back to raw bytes, read from the site's own lake and landing zone.
+"""Tracing a figure of a stored report, read from the site's own lake and landing zone.
 
 What belongs here: opening what `trace` walks over, at the versions the report was made from. What does not: the
 walk and its looks (`trace.py`).
@@ -23,11 +23,11 @@ from energy_assets.site import Site
 from energy_assets.tables import KPIS_MONTHLY, SHARED
 
 
-class RoadError(Exception):
+class TraceError(Exception):
     """The figure cannot be traced; the message says why."""
 
 
-def road(site: Site, report: Path, figure_id: str) -> Tree:
+def trace_stored(site: Site, report: Path, figure_id: str) -> Tree:
     """The tree of one figure, for a terminal.
 
     Args:
@@ -36,23 +36,25 @@ def road(site: Site, report: Path, figure_id: str) -> Tree:
         figure_id: For example F-003.
 
     Raises:
-        RoadError: no such report or figure.
+        TraceError: no such report or figure.
     """
     try:
         stored = read_report(report)
         figure = stored.book[figure_id.upper()]
     except StoredReportError as error:
-        raise RoadError(str(error)) from error
+        raise TraceError(str(error)) from error
     except KeyError as error:
-        raise RoadError(f"{report}: {error.args[0]}") from error
+        raise TraceError(f"{report}: {error.args[0]}") from error
     con, disk = ibis.duckdb.connect(), site.disk()
     con.raw_sql("SET TimeZone = 'UTC'")
-    lake, days = Lake(disk), list(stored.month.days)
+    # A figure may be compared with the period before, so its months can be asked for too.
+    lake, days = Lake(disk), [*stored.period.previous.days, *stored.period.days]
+    months = [month.first for period in (stored.period.previous, stored.period) for month in period.months]
     tables = {
         table.name: lake.read(
             con,
             table,
-            [stored.month.first] if table is KPIS_MONTHLY else days,
+            months if table is KPIS_MONTHLY else days,
             stored.versions.get(table.name),
         )
         for table in SHARED
@@ -62,7 +64,7 @@ def road(site: Site, report: Path, figure_id: str) -> Tree:
 
 
 def write_trace_page(document: Document, tables: Mapping[str, ir.Table], landing: Landing, folder: Path) -> Path:
-    """Write `trace.xhtml` beside a report: the roads of its headline figures."""
+    """Write `trace.xhtml` beside a report: its headline figures followed down to raw objects."""
     read = rows_reader(tables)
     nodes = [trace(document.book[name], document.book, read, landing.receipts) for name in document.headline]
     return write_page(nodes, document, folder)

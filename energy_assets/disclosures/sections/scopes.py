@@ -1,0 +1,148 @@
+"""Emissions by scope of the GHG Protocol: each apart, over time and in a table; and whether they hold all rows.
+
+What belongs here: what is said of scopes. What does not: which there are and how they are called (the profile).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from energy_assets.disclosures.document import (
+    Block,
+    Chart,
+    Column,
+    Runs,
+    callout,
+    heading,
+    number,
+    paragraph,
+    table,
+)
+from energy_assets.disclosures.figures import NONE, Figure
+from energy_assets.disclosures.sections.breakdown import breakdown
+from energy_assets.disclosures.sections.charting import labelled, plot, step_names, step_table, steps_alt, totals
+from energy_assets.disclosures.sections.common import Context
+from energy_assets.kpis.ingredients import Filter, Selection
+
+#: Columns of `emissions` that the figures of all scopes are made from.
+GRAMS = {"location_g": "location-based", "upstream_g": "upstream", "embodied_g": "embodied"}
+
+
+def emissions_chart(context: Context) -> Chart:
+    """Emissions over time, the scopes beside each other in one bar; no label adds them."""
+    found, noun = breakdown(context), context.step_noun
+    names = step_names(list(found.energy_by_step))
+    rows: list[dict[str, Any]] = [
+        {"layer": "part", "time": names[step], "series": scope.label, "order": order} | plot(figure, context)
+        for order, scope in enumerate(found.emissions)
+        for step, figure in found.emissions_by_step[scope.figure].items()
+        if figure.number is not None
+    ]
+    first, *others = found.emissions
+    figures = found.emissions_by_step[first.figure]
+    unit = context.figure(first.figure).display.unit
+    labels = "scopes apart, their numbers stand in the table of chart data"
+    if not others:
+        rows += totals(context, figures, names)
+        labels = labelled(context, names)
+    alt = steps_alt(context, f"Bars of emissions by {noun}: {first.label}", figures)
+    if others:
+        alt += f" Stacked on top, each in its own colour: {'; '.join(scope.label for scope in others)}."
+    series = {scope.label: found.emissions_by_step[scope.figure] for scope in found.emissions}
+    step_table(context, "data-emissions", f"Emissions by {noun}, {unit}", series)
+    return Chart(
+        spec="emissions_by_time",
+        title=f"Emissions by {noun}",
+        caption=[f"Emissions by {noun} in {unit}, each hour with the intensity of its own zone; {labels}."],
+        alt=alt,
+        rows=rows,
+        names={
+            "times": list(names.values()),
+            "unit": unit,
+            "series": [scope.label for scope in found.emissions],
+            "colours": [scope.colour for scope in found.emissions],
+        },
+    )
+
+
+def by_scope(context: Context) -> list[Block]:
+    """Each scope with its interval, those that do not exist with the reason; and whether they hold all rows."""
+    figures = [context.figure(scope.figure) for scope in context.emissions]
+    rows: list[list[Runs]] = [[[figure.label], [number(figure)], _interval(figure), _why(figure)] for figure in figures]
+    if not rows:
+        return []
+    columns = [
+        Column("Scope or category", width=2.3),
+        Column("Emissions", "right", 1.7),
+        Column("95 % interval", "right", 1.2),
+        Column("Remark", width=2.4),
+    ]
+    note: Runs = ["Scopes are never added: no figure, tag or total of this report holds two of them."]
+    return [
+        heading("By scope of the GHG Protocol"),
+        table("by-scope", "Emissions by scope", columns, rows, note=note),
+        *_reconciled(context, figures),
+    ]
+
+
+def _interval(figure: Figure) -> Runs:
+    return [number(figure, part="interval", ref=False)] if figure.display.interval else ["–"]
+
+
+def _why(figure: Figure) -> Runs:
+    if figure.number is None:
+        return [figure.reason or ""]
+    return [] if figure.uncertainty_pct else ["interval not known"]
+
+
+def _reconciled(context: Context, figures: Sequence[Figure]) -> list[Block]:
+    """The scopes together against all rows of emissions: a check that none was left out, not a total of scopes."""
+    factory = context.factory
+    known = [figure for figure in figures if figure.number is not None]
+    when = (Filter("day", "between", factory.period),)
+    sums = [
+        factory.query(
+            f"rows_{column}",
+            f"Check: {words} emissions of all rows",
+            value,
+            Selection("emissions", column, when),
+            factory.scale(known[0].metric, "gCO2e"),
+            "gCO2e",
+        )
+        for column, words in GRAMS.items()
+        if known and (value := _summed(context, column)) is not None
+    ]
+    if not sums:
+        return []
+    parts = factory.derived(
+        "reconciled_scopes_g", "Check: the scopes together", known, "sum", method="M-RECONCILE", dimensions={}
+    )
+    whole = factory.derived(
+        "reconciled_rows_g", "Check: all rows of emissions", sums, "sum", method="M-RECONCILE", dimensions={}
+    )
+    if parts.number != whole.number:
+        words: Runs = [
+            "The scopes together hold ", number(parts), ", all rows of emissions ", number(whole),
+            ". Some rows are in no scope or in two of them.",
+        ]  # fmt: skip
+        return [callout("warning", "The scopes do not hold all rows", *words)]
+    return [
+        paragraph(
+            "Does it all add up? The scopes together hold ",
+            number(parts),
+            ", and so do all rows of emissions: ",
+            number(whole),
+            ". This is a check of completeness; it belongs to no scope and is not to be reported.",
+        )
+    ]
+
+
+def _summed(context: Context, column: str) -> Any:
+    rows = context.factory.condensed
+    return rows[column].sum().to_pyarrow().as_py() if column in rows.columns else None
+
+
+def exists(figure: Figure) -> bool:
+    """Whether there is something of this scope, known or not."""
+    return figure.display.text != NONE

@@ -1,0 +1,158 @@
+"""Automation: when Dagster materializes an asset without being asked.
+
+What belongs here: one function per condition, each with the incident it prevents, and the sensor that evaluates them.
+What does not: jobs a person starts (`schedules.py`), and what an asset does (its own module).
+
+The road runs by itself from the nightly collection upwards: raw assets by the clock, everything above them when what
+it is made of has another data version. A night in which nothing changed ends at the raw assets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+import dagster as dg
+
+from energy_assets.site import Site
+from energy_assets.tables import raw_table
+
+When = dg.AutomationCondition
+Condition: TypeAlias = "dg.AutomationCondition[Any]"
+
+COLLECT_AT = "30 2 * * *"
+"""02:30 UTC: the last day is complete, and most publishers have closed their hours."""
+REPORT_AT = "30 4 * * *"
+REPORT_LAST_MONTH_AT, LAST_MONTH_ENDS_AT = "30 4 1-10 * *", "0 0 11 * *"
+CATCH_UP_DAYS = 7
+SENSOR = "automation"
+
+
+def collect_nightly(trailing_days: int) -> Condition:
+    """Collect the last complete day, and again the days in which the publisher still changes what it said.
+
+    Prevents that bills and grid data stay at their first estimate: providers rewrite a month until it is closed. The
+    days of the window are the source's own, because a long one for all would ask every meter for a month each night.
+    Days of the last week that were never tried are collected too: a machine that slept over the weekend would lose
+    Friday for ever, as only the latest window is looked at.
+
+    Args:
+        trailing_days: How many days back, the last complete one included; 0 and 1 mean that day alone.
+    """
+    night = When.cron_tick_passed(COLLECT_AT, "UTC")
+    window = When.in_latest_time_window(timedelta(days=max(trailing_days, 1)))
+    week = When.in_latest_time_window(timedelta(days=CATCH_UP_DAYS))
+    slept = week & When.missing() & ~When.execution_failed()
+    due = _pending(night & (window | slept)) | _retry(night)
+    return (due & ~When.in_progress()).with_label("collect_nightly")
+
+
+def follow_days() -> Condition:
+    """Materialize a day again when what it is made of changed, however old the day is.
+
+    Prevents that a late correction stops halfway: `eager()` looks at the latest partition alone, so a bill corrected
+    for the third of the month would never reach the report. Waits while an upstream day is missing or being made,
+    for a day made of half its sources would be published as whole, and made again minutes later.
+    """
+    due = _pending(upstream_changed()) | _retry(upstream_changed())
+    ready = ~When.any_deps_match(When.missing()) & ~When.any_deps_in_progress() & ~When.in_progress()
+    return (due & ready).with_label("follow_days")
+
+
+def follow_days_of_month() -> Condition:
+    """Materialize a month again when one of its days changed, once all runs of its days have ended.
+
+    Prevents a run of the month for every single day of a backfill. Missing days do not hold it back, as they do in
+    `follow_days`: a running month always lacks days, and one lost day would keep the month from being shown at all;
+    what is missing is counted as coverage.
+    """
+    due = _pending(upstream_changed()) | _retry(upstream_changed())
+    return (due & ~When.any_deps_in_progress() & ~When.in_progress()).with_label("follow_days_of_month")
+
+
+def report_months() -> Condition:
+    """Make the report of the running month once a night if it changed, and of the month before until its tenth day.
+
+    Prevents two things: a report per corrected day (they hold a PDF and an iXBRL each), and silent restatement: after
+    the tenth day a month is what people have quoted, and a person decides whether to make it anew.
+    """
+    running = When.in_latest_time_window() & When.cron_tick_passed(REPORT_AT, "UTC").since(_requested())
+    open_still = When.cron_tick_passed(REPORT_LAST_MONTH_AT, "UTC").since(
+        _requested() | When.cron_tick_passed(LAST_MONTH_ENDS_AT, "UTC")
+    )
+    # Months that begin within 62 days of the running month's end: it and the one before, never three.
+    recent = When.in_latest_time_window(timedelta(days=62)) & open_still
+    changed = _pending(upstream_changed())
+    ready = ~When.any_deps_in_progress() & ~When.in_progress()
+    return ((((running | recent) & changed) | _retry(upstream_changed())) & ready).with_label("report_months")
+
+
+def upstream_changed() -> Condition:
+    """An upstream partition has another data version than before.
+
+    Prevents the nightly flood: `newly_updated()` fires for every re-pull, so ten trailing days of unchanged grid data
+    would run everything above them each night. What changed in a run that makes this asset as well is done already.
+    """
+    changed = When.data_version_changed() & ~When.executed_with_root_target()
+    return When.any_deps_match(changed).with_label("upstream_changed")
+
+
+def _retry(cause: Condition) -> Condition:
+    """Failed for the first time since there was a cause to run, and failed still.
+
+    Prevents runs without end: a bare `execution_failed()` stays true while nobody mends the source, and cost one
+    platform 368,000 runs. The failure is remembered until there is another cause, so a second one is nothing new.
+    """
+    over = cause | When.newly_updated() | When.initial_evaluation()
+    first = When.execution_failed().since(over).newly_true()
+    return (_pending(first) & When.execution_failed()).with_label("retry")
+
+
+def _pending(trigger: Condition) -> Condition:
+    """Something happened that no run was requested for yet.
+
+    Prevents the lost update: Dagster's `since_last_handled()` lets the request win where a change and a request meet
+    in one tick, and the change is forgotten. Here the change wins, at the price of one run that finds nothing new.
+    """
+    return trigger.since((_requested() & ~trigger) | When.initial_evaluation())
+
+
+def _requested() -> Condition:
+    return When.newly_requested()
+
+
+def with_automation(assets: Sequence[dg.AssetsDefinition], site: Site) -> list[dg.AssetsDefinition]:
+    """The assets, each with the condition of its floor and rhythm."""
+    trailing = {dg.AssetKey(raw_table(source).asset): source.trailing_days for source in site.sources}
+
+    def automated(spec: dg.AssetSpec) -> dg.AssetSpec:
+        return spec.replace_attributes(automation_condition=_condition(spec, trailing))
+
+    return [asset.map_asset_specs(automated) for asset in assets]
+
+
+def _condition(spec: dg.AssetSpec, trailing: Mapping[dg.AssetKey, int]) -> Condition | None:
+    """The condition of an asset; none for reports on quarters and years, which a person asks for."""
+    if spec.key in trailing:
+        return collect_nightly(trailing[spec.key])
+    monthly = isinstance(spec.partitions_def, dg.MonthlyPartitionsDefinition)
+    if spec.group_name == "disclosure":
+        return report_months() if monthly else None
+    return follow_days_of_month() if monthly else follow_days()
+
+
+def automation_sensor(site: Site) -> dg.AutomationConditionSensorDefinition:
+    """The sensor that evaluates the conditions, running from the start; stopped for a synthetic company.
+
+    Dagster's own default is STOPPED, which leaves an installation that never collects and says nothing. Running is
+    safe: nothing is requested at its first evaluation, so a fresh installation first acts at the next 02:30 UTC. The
+    demo is one machine's toy whose servers live as long as its window, so there somebody switches it on.
+    """
+    status = dg.DefaultSensorStatus.STOPPED if site.organisation.synthetic else dg.DefaultSensorStatus.RUNNING
+    return dg.AutomationConditionSensorDefinition(
+        SENSOR,
+        target=dg.AssetSelection.all(),
+        default_status=status,
+        description="Collects every night at 02:30 UTC and lets what changed run up the road; see docs/automation.md.",
+    )

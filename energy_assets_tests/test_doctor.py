@@ -1,0 +1,88 @@
+"""The doctor compares what sources see: hosts under two names, places nobody knows, bills that come twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from energy_assets.doctor import examine
+from energy_assets.site import load_site
+from energy_assets.sources.base import Finding
+from energy_assets_tests.small_site import SITE, write_csv, write_site
+from energy_assets_tests.test_counted_once import DAY, TWO_NAMES, run, two_names
+
+
+def chapters(path: Path) -> dict[str, list[Finding]]:
+    return {chapter.name: chapter.findings for chapter in examine(load_site(path))}
+
+
+def with_lines(path: Path, finding: Finding) -> Path:
+    """The site file with the first line that a finding advises."""
+    head, first = finding.remedy.splitlines()[:2]
+    key = head.split("`")[1].rstrip(":")
+    path.write_text(f"{path.read_text()}{key}:\n  {first}\n")
+    return path
+
+
+def test_one_host_under_two_names_is_said_with_the_line_that_mends_it(tmp_path: Path) -> None:
+    path = two_names(tmp_path)
+    (finding,) = chapters(path)["hosts"]
+    assert not finding.ok
+    assert "onprem r1" in finding.what
+    assert "devices without their node's meter: gpu-a; node meters without devices: 10.0.0.7" in finding.what
+    assert yaml.safe_load(finding.remedy.splitlines()[1]) == [{"name": "gpu-a", "also": ["10.0.0.7"], "region": "r1"}]
+    (mended,) = chapters(with_lines(path, finding))["hosts"]
+    assert mended == Finding(True, "1 host")
+    assert run(path, DAY)[1].warnings == [], "the run agrees"
+
+
+def test_meters_of_hosts_without_devices_are_no_fault_and_a_name_alike_finds_its_meter(tmp_path: Path) -> None:
+    path = two_names(tmp_path)
+    write_csv(tmp_path / "ipmi/a.csv", ["time", "node", "power_w"], [("2024-05-30T00:00:00Z", "bmc-gpu-a.m", 1)])
+    write_csv(tmp_path / "ipmi/b.csv", ["time", "node", "power_w"], [("2024-05-30T00:00:00Z", "store", 1)])
+    (finding,) = chapters(path)["hosts"]
+    assert '- {name: "gpu-a", also: ["bmc-gpu-a"], region: "r1"}' in finding.remedy
+    (mended,) = chapters(with_lines(path, finding))["hosts"]
+    assert mended.ok
+    assert "node meters without devices, which count as whole nodes: store" in mended.what
+
+
+def test_names_that_differ_in_their_domain_alone_are_said(tmp_path: Path) -> None:
+    path = write_site(tmp_path)
+    names = ("a.dc1.example", "a.dc2.example")
+    write_csv(
+        tmp_path / "meters/z.csv",
+        ["time", "node", "run", "power_w"],
+        [("2024-06-01T00:00:00Z", name, "", 1) for name in names],
+    )
+    (finding,) = chapters(path)["hosts"]
+    assert "a.dc1.example, a.dc2.example" in finding.what
+    (mended,) = chapters(with_lines(path, finding))["hosts"]
+    assert mended == Finding(True, "3 hosts, each under one name")
+
+
+def test_a_place_says_who_says_so_and_what_nobody_says(tmp_path: Path) -> None:
+    text = TWO_NAMES.replace("provider: onprem, region: r1, zone: DE, pue: 1.25", "provider: aws, region: us-east-1", 1)
+    path = two_names(tmp_path)
+    path.write_text(text.replace("provider: onprem, region: r1, zone: DE, pue: 1.25", "provider: gcp, region: mars1"))
+    known, unknown = chapters(path)["places"]
+    assert known.ok
+    assert known.what.startswith("aws us-east-1: zone US-MIDA-PJM (cloud_regions.csv: AWS, regions")
+    assert "PUE 1.15 (" in known.what
+    assert known.what.endswith("Bought services (Scope 3.1) (a bought service)")
+    assert not unknown.ok
+    assert "gcp mars1: zone not known, PUE not known" in unknown.what
+    assert '- {provider: gcp, region: "mars1", zone: …, pue: …}' in unknown.remedy
+
+
+def test_a_bill_known_to_come_twice_names_the_source_that_counts(tmp_path: Path) -> None:
+    second = '  - {name: payer, kind: focus_files, path: "bills/*.csv"}\n'
+    path = write_site(tmp_path, text=SITE.replace("attribution:", second + "attribution:"))
+    (before,) = chapters(path)["bills"]
+    assert "bills, payer: no bill is known to come twice" in before.what
+    run(path)
+    (after,) = chapters(path)["bills"]
+    assert after.ok
+    said = "aws account 000000000001, 2024-05 to 2024-06: bills counts, the bill of payer is kept as a cross-check"
+    assert after.what.startswith(said)
