@@ -67,7 +67,8 @@ def costs(facts: ir.Table) -> ir.Table:
         facts: From `energy_assets.kpis.facts.facts`.
     """
     money = [indicator for indicator in INDICATORS.values() if indicator.unit == CURRENCY]
-    cut = _every_grain(facts.filter(facts.currency.notnull()))
+    billed = facts.filter(facts.currency.notnull())
+    cut = _every_grain(billed.select("day", *KPI_DIMENSIONS, "currency", *(name_of(i.numerator) for i in money)))
     spent = cut.group_by([*MEMBER, "currency"]).aggregate(
         **{name_of(i.numerator): _sum(cut, name_of(i.numerator)) for i in money}
     )

@@ -9,7 +9,8 @@ themselves run on a few hundred rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import ibis
@@ -254,16 +255,27 @@ def _is_matched(measure: str) -> bool:
 
 
 def _matched(rows: ir.Table, currency: str) -> ir.Table:
-    """The facts with the parts of matched indicators: what has no other side on its day stays out of both."""
-    for indicator in INDICATORS.values():
-        if not indicator.match:
-            continue
-        amounts = {one: _amount(rows, one, currency) for one in indicator.ingredients()}
-        both = _both(rows, indicator, [amount.notnull() for amount in amounts.values()])
-        rows = both.mutate(
-            **{name: column for one in amounts for name, column in _kept_parts(both, indicator, one, currency).items()}
-        ).drop("both")
-    return rows
+    """The facts with the parts of matched indicators: what has no other side on its day stays out of both.
+
+    All indicators together in three steps, because each step repeats every column.
+    """
+    wanted = [indicator for indicator in INDICATORS.values() if indicator.match]
+    flags: dict[str, Any] = {}
+    for indicator in wanted:
+        sides = [_amount(rows, one, currency).notnull() for one in indicator.ingredients()]
+        flags |= _shared(rows, indicator, sides)
+    flagged = rows.mutate(**flags)
+    both = flagged.mutate(**{f"{i.name}__both": _both(flagged, i) for i in wanted})
+    parts: dict[str, Any] = {}
+    for indicator in wanted:
+        for one in indicator.ingredients():
+            parts |= _kept_parts(both, indicator, one, currency)
+    return both.select(
+        "day",
+        *KPI_DIMENSIONS,
+        "currency",
+        **{name: parts[name] if name in parts else both[name] for name in measures()},
+    )
 
 
 def _amount(rows: ir.Table, ingredient: Ingredient, currency: str) -> Any:
@@ -276,31 +288,36 @@ def _amount(rows: ir.Table, ingredient: Ingredient, currency: str) -> Any:
 def _kept_parts(rows: ir.Table, indicator: Indicator, ingredient: Ingredient, currency: str) -> dict[str, Any]:
     amount, name = _amount(rows, ingredient, currency), part(indicator, ingredient)
     dtype = type_of(ingredient.rows)
-    mine = ibis.ifelse(rows.both, amount, ibis.null(dtype))
+    mine = ibis.ifelse(rows[f"{indicator.name}__both"], amount, ibis.null(dtype))
     found = {name: mine, f"{name}__matched": mine.abs().cast(dtype), f"{name}__all": amount.abs().cast(dtype)}
     for kind in (*errors_of(ingredient), "open") if errors_of(ingredient) else ():
         column = rows[f"{name_of(ingredient)}__{kind}"]
-        found[f"{name}__{kind}"] = ibis.ifelse(rows.both, column, ibis.null(column.type()))
+        found[f"{name}__{kind}"] = ibis.ifelse(rows[f"{indicator.name}__both"], column, ibis.null(column.type()))
     return found
 
 
-def _both(rows: ir.Table, indicator: Indicator, present: Iterable[Any]) -> ir.Table:
-    """The rows with a flag `both`: members of the day for which every side of the indicator is known."""
+def _shared(rows: ir.Table, indicator: Indicator, sides: Sequence[Any]) -> dict[str, Any]:
+    """Flags by which `_both` decides: whether a project, or a model in it, or a model has every side on the day."""
     day, project, model = rows.day, rows.project, rows.model_id
     owned = project.notnull() & project.notin(NOBODY)
-    sides = list(present)
 
     def everywhere(keys: list[Any]) -> Any:
         window = ibis.window(group_by=keys)
-        found = ibis.literal(True)
-        for side in sides:
-            found = found & side.cast("int8").max().over(window).cast("boolean")
-        return found
+        found = [side.cast("int8").max().over(window) == 1 for side in sides]
+        return reduce(lambda a, b: a & b, found)
 
     if indicator.match == "project":
-        return rows.mutate(both=everywhere([day, project]) & owned)
-    shared = everywhere([day, model, project]) & (owned | model.notnull())
-    flagged = rows.mutate(shared=shared, alone=everywhere([day, model]) & model.notnull())
-    somewhere = flagged.shared.cast("int8").max().over(ibis.window(group_by=[flagged.day, flagged.model_id]))
-    alone = flagged.alone & ~somewhere.cast("boolean")
-    return flagged.mutate(both=flagged.shared | alone).drop("shared", "alone")
+        return {f"{indicator.name}__shared": everywhere([day, project]) & owned}
+    return {
+        f"{indicator.name}__shared": everywhere([day, model, project]) & (owned | model.notnull()),
+        f"{indicator.name}__alone": everywhere([day, model]) & model.notnull(),
+    }
+
+
+def _both(rows: ir.Table, indicator: Indicator) -> Any:
+    """Whether a fact is counted: its model by its name alone only where the model's sides share no project."""
+    shared = rows[f"{indicator.name}__shared"]
+    if indicator.match == "project":
+        return shared
+    somewhere = shared.cast("int8").max().over(ibis.window(group_by=[rows.day, rows.model_id])) == 1
+    return shared | (rows[f"{indicator.name}__alone"] & ~somewhere)

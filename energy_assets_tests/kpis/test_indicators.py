@@ -187,28 +187,13 @@ def expected_of(day: date, grain: str, name: str) -> dict[tuple[str, str], tuple
     def mine(rows: list[Row], **defaults: str) -> list[Row]:
         return [r for r in rows if r["day"] == day and member(defaults | r, grain) == name]
 
-    def scoped(scope: str, *columns: str) -> Decimal | None:
-        sums_ = [add(u, column, lambda r: r["ghg_scope"] == scope) for column in columns]
-        known = [value for value in sums_ if value is not None]
-        return sum(known, D(0)) if known else None
-
     u, a, c = mine(USED), mine(SERVED, source="serving", workload_type="inference"), mine(SPENT, source="bills")
     it, facility = add(u, "energy_kwh"), add(u, "facility_kwh")
     sums = {
         ("energy_kwh", "kWh"): it,
         ("facility_kwh", "kWh"): facility,
     }
-    if grain == "ghg_scope":
-        sums |= {("lifecycle_g", "gCO2e"): add(u, "lifecycle_g")}
-    else:
-        sums |= {
-            ("scope2_location_g", "gCO2e"): scoped("scope2", "location_g"),
-            ("scope33_upstream_g", "gCO2e"): scoped("scope2", "upstream_g"),
-            ("scope32_embodied_g", "gCO2e"): scoped("scope2", "embodied_g"),
-            ("scope31_g", "gCO2e"): scoped("scope3.1", "location_g", "upstream_g", "embodied_g"),
-            ("scope38_location_g", "gCO2e"): scoped("scope3.8", "location_g"),
-            ("scope38_upstream_g", "gCO2e"): scoped("scope3.8", "upstream_g"),
-        }
+    sums |= by_scope(u, grain)
     if grain in ("total", "source", "project", "model_id"):
         sums |= {("requests", "requests"): add(a, "requests")}
         sums |= {(k, "tokens"): add(a, k) for k in ("prompt_tokens", "generated_tokens")}
@@ -252,6 +237,26 @@ def expected_of(day: date, grain: str, name: str) -> dict[tuple[str, str], tuple
         )
     found: dict[tuple[str, str], tuple[Any, Any]] = {k: (v, None) for k, v in sums.items() if v is not None}
     return found | {k: v for k, v in ratios.items() if v is not None}
+
+
+def by_scope(u: list[Row], grain: str) -> dict[tuple[str, str], Any]:
+    """Grams of one member, scopes apart."""
+
+    def scoped(scope: str, *columns: str) -> Decimal | None:
+        sums_ = [add(u, column, lambda r: r["ghg_scope"] == scope) for column in columns]
+        known = [value for value in sums_ if value is not None]
+        return sum(known, D(0)) if known else None
+
+    if grain == "ghg_scope":
+        return {("lifecycle_g", "gCO2e"): add(u, "lifecycle_g")}
+    return {
+        ("scope2_location_g", "gCO2e"): scoped("scope2", "location_g"),
+        ("scope33_upstream_g", "gCO2e"): scoped("scope2", "upstream_g"),
+        ("scope32_embodied_g", "gCO2e"): scoped("scope2", "embodied_g"),
+        ("scope31_g", "gCO2e"): scoped("scope3.1", "location_g", "upstream_g", "embodied_g"),
+        ("scope38_location_g", "gCO2e"): scoped("scope3.8", "location_g"),
+        ("scope38_upstream_g", "gCO2e"): scoped("scope3.8", "upstream_g"),
+    }
 
 
 def in_both(u: list[Row], a: list[Row], day: date, energy: str, count: str) -> tuple[list[Row], list[Row]]:
