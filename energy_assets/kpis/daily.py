@@ -46,7 +46,7 @@ def by_member(facts: ir.Table) -> ir.Table:
     each = each.mutate(**{f"{name}__half_width": square for name, square in squares.items()})
     return each.group_by(MEMBER).aggregate(
         **{name: _sum(each, name) for name in names},
-        **{f"{name}__half_width": each[f"{name}__half_width"].sum().sqrt() for name in squares},
+        **{f"{name}__half_width": _root(each[f"{name}__half_width"].sum()) for name in squares},
     )
 
 
@@ -91,6 +91,11 @@ def _every_grain(facts: ir.Table) -> ir.Table:
 
 def _sum(rows: ir.Table, measure: str) -> Any:
     return rows[measure].sum().cast(rows[measure].type())
+
+
+def _root(square: Any) -> Any:
+    """The square root of a sum of squares, which rounding may leave a hair below zero where all of it cancels."""
+    return ibis.ifelse(square < 0, ibis.literal(0.0), square).sqrt()
 
 
 def _squares(each: ir.Table, indicator: Indicator) -> Any:

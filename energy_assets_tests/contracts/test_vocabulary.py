@@ -6,9 +6,9 @@ from typing import get_args
 
 from energy_assets.contracts.vocabulary import DeviceKind, Method, WorkloadType
 from energy_assets.disclosures.methods import WORKLOADS
+from energy_assets.disclosures.profile import read_profile
 from energy_assets.disclosures.sections.energy import COLOURS
 from energy_assets.disclosures.sections.quality import METHOD_NAMES
-from energy_assets.disclosures.xbrl import WORKLOAD_CONCEPTS
 from energy_assets.site import WorkloadType as Assignable
 from energy_assets.sources.power_files.source import DeviceKind as OfFiles
 from energy_assets.sources.prometheus.meters import DeviceKind as OfMeters
@@ -24,5 +24,8 @@ def test_a_rule_may_set_every_workload_type_but_those_of_nobody() -> None:
 
 
 def test_reports_know_every_workload_type_and_method() -> None:
-    assert set(WORKLOADS) == set(COLOURS) == set(WORKLOAD_CONCEPTS) == set(WorkloadType.values())
+    taxonomy = read_profile("ml_sustainability").taxonomy
+    assert taxonomy is not None
+    tagged = taxonomy.members["energy_kwh"]["workload_type"]
+    assert set(WORKLOADS) == set(COLOURS) == set(tagged) == set(WorkloadType.values())
     assert {method.value: method.label for method in Method} == METHOD_NAMES

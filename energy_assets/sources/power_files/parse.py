@@ -249,6 +249,11 @@ def nodes_of_runs(file: Opened, columns: ReadingColumns) -> str:
 def last_readings(con: Any, file: Opened, columns: ReadingColumns) -> list[tuple[str, datetime]]:
     """Each machine of a file with the instant of its last reading, UTC without a zone.
 
+    Args:
+        con: An Ibis DuckDB connection.
+        file: The opened file.
+        columns: Which of its columns name time, machine and power.
+
     Raises:
         MalformedError: a time is missing or cannot be right.
     """
