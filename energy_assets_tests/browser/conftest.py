@@ -41,5 +41,6 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """One Chromium for all tests, or the reason why there is none."""
     if reason := missing_browser():
         pytest.skip(reason)
-    with headless(tmp_path_factory.mktemp("profile")) as browser:
+    # Wide enough for Dagster to draw the names of all assets: in a smaller window it zooms out until they are gone.
+    with headless(tmp_path_factory.mktemp("profile"), 3000, 1800) as browser:
         yield browser
