@@ -18,7 +18,7 @@ import dagster as dg
 from energy_assets.contracts.audit import Audited
 from energy_assets.engine import duckdb_resource
 from energy_assets.lake import Lake
-from energy_assets.materialize import Warehouse
+from energy_assets.materialize import PARTITION_ROWS, Warehouse
 from energy_assets.site import Site
 from energy_assets_tests.bench.measuring import Work
 
@@ -34,17 +34,19 @@ def call(asset: dg.AssetsDefinition, site: Site, keys: Sequence[date]) -> int:
     no_run: Any = None
     warehouse.setup_for_execution(no_run)
     duckdb = duckdb_resource(site.engine, str(warehouse.spill_folder))
+    logged: list[dg.AssetMaterialization] = []
+    no_input_version = SimpleNamespace(maybe_fetch_and_get_input_asset_version_info=lambda _: None)
     context = SimpleNamespace(
         partition_keys=[key.isoformat() for key in keys],
         run_id="bench",
         retry_number=0,
         log=logging.getLogger("bench"),
-        add_asset_metadata=lambda *_, **__: None,
+        log_event=logged.append,
+        get_step_execution_context=lambda: no_input_version,
     )
     function: Any = asset.op.compute_fn
-    made = list(function.decorated_fn(context, warehouse=warehouse, duckdb=duckdb))
-    (result,) = [step for step in made if isinstance(step, dg.MaterializeResult)]
-    return int((result.metadata or {})["dagster/row_count"])
+    list(function.decorated_fn(context, warehouse=warehouse, duckdb=duckdb))
+    return sum(int(str(event.metadata[PARTITION_ROWS].value)) for event in logged)
 
 
 @contextmanager
