@@ -15,9 +15,10 @@ from deltalake import DeltaTable
 
 from energy_assets.emissions.assets import emission_assets
 from energy_assets.engine import connection, duckdb_resource
+from energy_assets.factors.tables import factor_uncertainty_pct
 from energy_assets.kpis.assets import kpi_assets
 from energy_assets.lake import Lake
-from energy_assets.materialize import CHUNK
+from energy_assets.partitions import CHUNK
 from energy_assets.periods import ONE_DAY, DayRange, Month
 from energy_assets.site import Site, load_site
 from energy_assets.tables import EMISSIONS, ENERGY, GRID_INTENSITY
@@ -31,7 +32,10 @@ PLACES = {"alpha": ("DE", "1.250"), "beta": ("FR", "1.120"), "gamma": ("SG", "1.
 """Source: grid zone and PUE; nodes belong to them in turn."""
 
 _SOURCE = "  - {{name: {name}, kind: power_files, path: none.csv, time: t, node: n, power_w: w, place: {{{place}}}}}"
-_SUMS = "count(*), sum(energy_kwh), sum(facility_kwh), sum(location_g), sum(upstream_g), sum(lifecycle_g)"
+_SUMS = (
+    "count(*), sum(energy_kwh), sum(facility_kwh), sum(location_g), sum(upstream_g), sum(lifecycle_g), "
+    "sum(factor_uncertainty_pct), sum(grams_uncertainty_pct)"
+)
 
 _ENERGY = """
 WITH days AS (SELECT unnest(range(DATE '{first}', DATE '{end}', INTERVAL 1 DAY))::DATE AS day),
@@ -66,17 +70,20 @@ _BY_HAND = """
 COPY (
     SELECT e.day, e.hour, source, provider, account_id, region, e.zone, project, model_id, workload_type, workload_id,
         node_id, device_id, device_kind, share_id, method, quality_tier, coverage, uncertainty_pct, energy_kwh, pue,
-        facility_kwh, facility_kwh * direct AS location_g, {nothing} AS market_g,
-        facility_kwh * upstream AS upstream_g, facility_kwh * lifecycle AS lifecycle_g, {nothing} AS embodied_g,
-        {nothing} AS water_onsite_l, {nothing} AS water_offsite_l, 'scope2' AS ghg_scope, factor_id,
+        facility_kwh, facility_kwh * direct AS location_g, facility_kwh * upstream AS upstream_g,
+        facility_kwh * lifecycle AS lifecycle_g, {nothing} AS embodied_g, {nothing} AS water_onsite_l,
+        {nothing} AS water_offsite_l, 'scope2' AS ghg_scope, factor_id,
         CASE WHEN direct IS NOT NULL THEN 'direct' END AS factor_basis, factor_tier, resolution AS factor_resolution,
-        raw_sha256
+        factor_pct AS factor_uncertainty_pct,
+        CASE WHEN sqrt(uncertainty_pct::DOUBLE ** 2 + factor_pct::DOUBLE ** 2) < 1000
+            THEN round(sqrt(uncertainty_pct::DOUBLE ** 2 + factor_pct::DOUBLE ** 2), 3)::{percent}
+        END AS grams_uncertainty_pct, raw_sha256
     FROM (
         SELECT * REPLACE ({energy} AS energy_kwh), {pue} AS pue, {wide} * {pue} AS facility_kwh
         FROM read_parquet({energy_files}, hive_partitioning = true)
     ) e LEFT JOIN (
         SELECT hour, zone, {direct} AS direct, {lifecycle} AS lifecycle, {upstream} AS upstream, factor_id, factor_tier,
-            resolution
+            resolution, CASE WHEN factor_tier = 1 AND resolution = 'hour' THEN {stated} END::{percent} AS factor_pct
         FROM read_parquet({intensity_files}, hive_partitioning = true)
     ) g ON e.hour = g.hour AND e.zone = g.zone
 ) TO '{target}' (FORMAT parquet, PARTITION_BY (day), COMPRESSION zstd)"""
@@ -117,6 +124,8 @@ def by_hand(folder: str, days: int, exact: bool) -> Work:
                 energy="energy_kwh" if exact else "energy_kwh::DOUBLE",
                 wide=f"energy_kwh::{kind}",
                 pue=f"(CASE source {cases} END)::{'DECIMAL(5, 3)' if exact else 'DOUBLE'}",
+                stated=factor_uncertainty_pct()[1, "hour"],
+                percent="DECIMAL(6, 3)" if exact else "DOUBLE",
                 nothing=f"NULL::{'DECIMAL(38, 15)' if exact else 'DOUBLE'}",
                 direct=_factor("direct_gco2e_per_kwh", exact),
                 lifecycle=_factor("lifecycle_gco2e_per_kwh", exact),
