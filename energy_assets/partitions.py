@@ -75,7 +75,12 @@ def partition_dates(context: dg.AssetExecutionContext) -> list[date]:
     return sorted(date.fromisoformat(key) for key in context.partition_keys)
 
 
-def chunks(partitions: Sequence[date]) -> Iterator[list[date]]:
-    """Stretches of at most `CHUNK` partitions."""
-    for start in range(0, len(partitions), CHUNK):
-        yield list(partitions[start : start + CHUNK])
+def chunks(partitions: Sequence[date], size: int = CHUNK) -> Iterator[list[date]]:
+    """Stretches of at most `size` partitions.
+
+    Args:
+        partitions: In order.
+        size: How many are made and published at a time.
+    """
+    for start in range(0, len(partitions), size):
+        yield list(partitions[start : start + size])

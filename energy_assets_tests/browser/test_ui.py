@@ -29,9 +29,15 @@ def test_the_graph_leads_from_raw_sources_to_the_disclosure(chromium: Any, ui: S
     chromium.get(f"{ui.url}/asset-groups")
     shows(chromium, "Global asset lineage", *GROUPS)
     raws = ("dublin", "frankfurt", "frankfurt-serving", "virginia", "virginia-serving", "grid", "bills")
-    expanded = ",".join(f"global@global:{group}" for group in GROUPS)
-    chromium.get(f"{ui.url}/asset-groups?expanded={expanded}")
-    shows(chromium, *raws, "energy", "cost", "activity", "grid_intensity", "hourly", "ml_sustainability")
+    # A few groups at a time: with all of them open Dagster zooms out until it leaves the names away.
+    for groups, assets in (
+        (GROUPS[:1], raws),
+        (GROUPS[1:4], ("energy", "cost", "activity", "grid_intensity", "hourly", "market")),
+        (GROUPS[4:], ("daily", "monthly", "ml_sustainability")),
+    ):
+        expanded = ",".join(f"global@global:{group}" for group in groups)
+        chromium.get(f"{ui.url}/asset-groups?expanded={expanded}")
+        shows(chromium, *assets)
 
 
 def test_nobody_is_asked_for_an_address(chromium: Any, ui: Serving) -> None:
