@@ -29,7 +29,9 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
     def hourly(read: Reader, days: Sequence[date]) -> ir.Table:
         energy = read(ENERGY, days)
         places = read.keep(ibis.memtable(resolved_for(site, energy)))
-        factors = Factors(places, read(GRID_INTENSITY, days), factor_uncertainty(), site.factors.scope2_basis)
+        # Days are written one after the other, which asks for the factors once per day: they are kept, and small.
+        intensity, uncertainty = read.keep(read(GRID_INTENSITY, days)), read.keep(factor_uncertainty())
+        factors = Factors(places, intensity, uncertainty, site.factors.scope2_basis)
         return run_pipe(energy, factors, HOURLY)
 
     def months(read: Reader, firsts: Sequence[date]) -> ir.Table:
@@ -47,7 +49,7 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
         "certificates: they are matched over a month against the sum, not hour by hour."
     )
     return [
-        table_asset(site, EMISSIONS, upstream, about, hourly, _summary),
+        table_asset(site, EMISSIONS, upstream, about, hourly, _summary, day_by_day=True),
         table_asset(site, EMISSIONS_MARKET, [EMISSIONS], about_market, months, lambda rows: rows.order_by("zone")),
     ]
 
