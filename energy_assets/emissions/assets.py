@@ -29,8 +29,9 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
     def hourly(read: Reader, days: Sequence[date]) -> ir.Table:
         energy = read(ENERGY, days)
         places = read.keep(ibis.memtable(resolved_for(site, energy)))
-        uncertainty = read.keep(factor_uncertainty())
-        factors = Factors(places, read(GRID_INTENSITY, days), uncertainty, site.factors.scope2_basis)
+        # Days are written one after the other, which asks for the factors once per day: they are kept, and small.
+        intensity, uncertainty = read.keep(read(GRID_INTENSITY, days)), read.keep(factor_uncertainty())
+        factors = Factors(places, intensity, uncertainty, site.factors.scope2_basis)
         return run_pipe(energy, factors, HOURLY)
 
     def months(read: Reader, firsts: Sequence[date]) -> ir.Table:
