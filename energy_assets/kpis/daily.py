@@ -46,7 +46,7 @@ def by_member(facts: ir.Table) -> ir.Table:
     each = each.mutate(**{f"{name}__half_width": square for name, square in squares.items()})
     return each.group_by(MEMBER).aggregate(
         **{name: _sum(each, name) for name in names},
-        **{f"{name}__half_width": _root(each[f"{name}__half_width"].sum()) for name in squares},
+        **{f"{name}__half_width": each[f"{name}__half_width"].sum().sqrt() for name in squares},
     )
 
 
@@ -93,22 +93,20 @@ def _sum(rows: ir.Table, measure: str) -> Any:
     return rows[measure].sum().cast(rows[measure].type())
 
 
-def _root(square: Any) -> Any:
-    """The square root of a sum of squares, which rounding may leave a hair below zero where all of it cancels."""
-    return ibis.ifelse(square < 0, ibis.literal(0.0), square).sqrt()
-
-
 def _squares(each: ir.Table, indicator: Indicator) -> Any:
     """What one source and zone adds to the squared half-width of a member.
 
-    The sum over a source of its rows' errors a, squared, is the sum over the rows of a times the source's sum.
+    The errors of an owner (the source of a meter, the zone of a factor) are summed, then squared, and the square is
+    spread evenly over the owner's rows, so that the member can add them up. A square is never negative, however its
+    errors cancel: a row's error times the owner's sum would be the same, but for rounding below zero.
     """
     square: Any = ibis.literal(0.0)
     for kind, owner in (("meter", "source"), ("factor", "zone")):
         if any(kind in errors_of(one) for one in indicator.ingredients()):
             error = _error(each, indicator, kind)
             window = ibis.window(group_by=[*(each[name] for name in MEMBER), each[owner]])
-            square = square + error * error.sum().over(window)
+            summed: Any = error.sum().over(window)
+            square = square + summed * summed / each.count().over(window)
     return square
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -119,6 +120,22 @@ def test_a_ratio_of_an_exact_amount_has_the_interval_of_the_energy() -> None:
     daily, _ = kpis([CHAT | {"uncertainty_pct": D(7)}], [ANSWERED], [charge(ONE, "chat", "-6")])
     for kpi in ("wh_per_1k_inferences", "wh_per_1m_tokens", "cost_per_kwh"):
         assert one(daily, kpi)["uncertainty_pct"] == D(7)
+
+
+def test_errors_that_cancel_leave_an_interval_of_zero_and_not_the_root_of_less() -> None:
+    """One meter over many grids: in grams per kWh its error cancels but for rounding, on some days below zero."""
+    days = [date(2024, 5, n) for n in range(1, 25)]
+    rows = [
+        used(
+            day, 0, "hall", f"Z{n}", "lab", None, "training", f"{(n * 7 + day.day) % 10}.{n * 7919 + day.day * 104729}",
+            device_id=f"d{n}", direct=D(50 + (n * 37 + day.day * 101) % 850), uncertainty_pct=D(5),
+            factor_uncertainty_pct=D(0), grams_uncertainty_pct=D(5),
+        )
+        for day in days for n in range(5 + day.day)
+    ]  # fmt: skip
+    daily, _ = kpis(rows, [], [])
+    assert {one(daily, "carbon_intensity_location", day=day)["uncertainty_pct"] for day in days} == {D(0)}
+    assert {one(daily, "scope2_location_g", day=day)["uncertainty_pct"] for day in days} == {D(5)}
 
 
 def test_a_day_of_zero_and_no_interval_does_not_blank_the_month() -> None:
