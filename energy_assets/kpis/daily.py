@@ -170,11 +170,9 @@ def _scaled(m: ir.Table, indicator: Indicator, ingredient: Ingredient) -> Any:
 def _coverage(m: ir.Table, indicator: Indicator) -> Any:
     if indicator.basis == "none":
         return ibis.null(t.SHARE)
-    if indicator.basis == "matched":
-        shares = [
-            _share(m, f"{part(indicator, one)}__matched", f"{part(indicator, one)}__all")
-            for one in indicator.ingredients()
-        ]
+    sides = [part(indicator, one) for one in indicator.matched_sides()]
+    if sides:
+        shares = [_share(m, f"{side}__matched", f"{side}__all") for side in sides]
         return ibis.least(*shares).round(6).cast(t.SHARE)
     observed, hours = coverage_rows(indicator)
     return _share(m, name_of(observed), name_of(hours)).round(6).cast(t.SHARE)

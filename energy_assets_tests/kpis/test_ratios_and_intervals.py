@@ -41,7 +41,11 @@ BILLED = charge(ONE, "chat", "6")
         ("cost_per_kwh", [], [], [charge(ONE, "cloud", "18")], "0.25"),
         ("cost_per_kwh", [], [], [charge(ONE, "unknown", "6"), charge(ONE, "chat", "9", "USD")], "0.5"),
         ("cost_per_kwh", [], [], [charge(ONE, "cloud", "-6")], "0.5"),
-        ("cost_per_kwh", [used(ONE, 1, "cork", "IE", "lab", None, "training", "10")], [], [], "0.5"),
+        # Cost is what is looked for: energy that nobody bills has no say.
+        ("cost_per_kwh", [used(ONE, 1, "cork", "IE", "lab", None, "training", "10")], [], [], "1"),
+        # The same project elsewhere: metered in a cloud that nobody bills, and billed in one that is not metered.
+        ("cost_per_kwh", [used(ONE, 1, "x", "IE", "chat", None, "training", "500", provider="aws")], [], [], "1"),
+        ("cost_per_kwh", [], [], [charge(ONE, "chat", "18", provider="aws")], "0.25"),
     ],
 )
 def test_what_has_no_other_side_changes_nothing_but_the_coverage(
@@ -52,6 +56,39 @@ def test_what_has_no_other_side_changes_nothing_but_the_coverage(
     exact = ("value", "numerator", "denominator", "unit")
     assert {name: beside[name] for name in exact} == {name: alone[name] for name in exact}
     assert (alone["coverage"], beside["coverage"]) == (D(1), D(coverage))
+
+
+@pytest.mark.parametrize(
+    ("metered", "billed", "found", "coverage"),
+    [
+        # Energy of 12 kWh in account 1 and 120 in account 2; 6 EUR and 30 EUR.
+        (("1", "2"), ("1", "2"), (36, 132), "1"),
+        (("1", "2"), ("1", "3"), (6, 12), "0.166667"),
+        (("1", "2"), (" 1", "3"), (6, 12), "0.166667"),
+        # Energy without account may be of any; beside it, an account that nobody bills stays out.
+        ((None, "2"), ("1", "3"), (36, 12), "1"),
+        # A bill without account may be for all the energy of the provider's project.
+        (("1", "2"), ("1", None), (36, 132), "1"),
+        ((None, None), (None, None), (36, 132), "1"),
+        (("1", "2"), ("3", "4"), None, None),
+    ],
+)  # fmt: skip
+def test_cost_meets_the_energy_of_its_account(metered: Any, billed: Any, found: Any, coverage: Any) -> None:
+    energy = [
+        used(ONE, n, "cloud", "IE", "chat", None, "training", kwh, provider="aws", account_id=account)
+        for n, (account, kwh) in enumerate(zip(metered, ("10", "100"), strict=True))
+    ]
+    energy.append(used(ONE, 9, "hall", "IE", "chat", None, "training", "500"))
+    bills = [
+        charge(ONE, "chat", amount, provider="AWS", account_id=account)
+        for account, amount in zip(billed, ("6", "30"), strict=True)
+    ]
+    daily, _ = kpis(energy, [], bills)
+    for grain in ("total", "project"):
+        rows = [r for r in daily if (r["kpi"], r["grain"]) == ("cost_per_kwh", grain)]
+        assert [(r["numerator"], r["denominator"], r["coverage"]) for r in rows] == (
+            [(*found, D(coverage))] if found else []
+        )
 
 
 def test_a_model_whose_projects_differ_is_matched_by_its_name() -> None:
