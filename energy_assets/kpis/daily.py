@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.tables import KPI_DIMENSIONS, KPI_GRAINS
-from energy_assets.kpis.facts import errors_of, has_interval, measures, name_of, part, type_of
+from energy_assets.kpis.facts import carrier, errors_of, has_interval, measures, name_of, part, type_of
 from energy_assets.kpis.indicators import INDICATORS, Indicator, coverage_rows
 from energy_assets.kpis.ingredients import Ingredient
 
@@ -35,7 +35,7 @@ def by_member(facts: ir.Table) -> ir.Table:
 
     Returns:
         `day`, `grain`, `member`, the columns of `measures()`, and `<indicator>__half_width` in per cent of the unit
-        of its numerator.
+        of the side that carries its error.
     """
     names = list(measures())
     cut = _every_grain(facts)
@@ -111,16 +111,17 @@ def _squares(each: ir.Table, indicator: Indicator) -> Any:
 
 
 def _error(each: ir.Table, indicator: Indicator, kind: str) -> Any:
-    """The error of the numerator, less that of the denominator times the member's ratio: what both share cancels."""
-    top, below = indicator.numerator, indicator.denominator
+    """The error of what carries it; of a numerator, less the denominator's times the ratio: what both share cancels."""
+    top, below = carrier(indicator), indicator.denominator
     error: Any = _half_width(each, indicator, top, kind) if kind in errors_of(top) else ibis.literal(0.0)
-    if below is None or kind not in errors_of(below):
+    if below in (None, top) or kind not in errors_of(below):
         return error
     return error - each[f"{indicator.name}__ratio"] * _half_width(each, indicator, below, kind)
 
 
 def _divides_by_error(indicator: Indicator) -> bool:
-    return indicator.denominator is not None and bool(errors_of(indicator.denominator))
+    below = indicator.denominator
+    return below is not None and bool(errors_of(below)) and carrier(indicator) != below
 
 
 def _ratio(each: ir.Table, indicator: Indicator) -> Any:
@@ -190,7 +191,7 @@ def _interval(m: ir.Table, indicator: Indicator) -> Any:
     for one in indicator.ingredients():
         if errors_of(one):
             known = known & (m[f"{part(indicator, one)}__open"].fill_null(0) == 0)
-    amount = m[part(indicator, indicator.numerator)].cast("float64").abs().nullif(0.0)
+    amount = m[part(indicator, carrier(indicator))].cast("float64").abs().nullif(0.0)
     per_cent = m[f"{indicator.name}__half_width"] / amount
     return ibis.ifelse(known, per_cent.round(3).cast(t.PERCENT), ibis.null(t.PERCENT))
 

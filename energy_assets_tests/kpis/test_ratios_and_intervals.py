@@ -159,6 +159,25 @@ def test_a_ratio_of_an_exact_amount_has_the_interval_of_the_energy() -> None:
         assert one(daily, kpi)["uncertainty_pct"] == D(7)
 
 
+@pytest.mark.parametrize(
+    ("days", "interval"),
+    [
+        # (12 × 1 % + 1,200 × 5 %) / 1,212: the energy carries the error, whatever it cost.
+        ((("10", 1, "100"), ("1000", 5, "1")), "4.960"),
+        ((("10", 1, "10"), ("10", 5, "-9")), "3"),
+        ((("10", 1, "10"), ("10", 5, "0")), "3"),
+    ],
+)
+def test_the_month_of_an_exact_amount_per_kwh_weighs_days_by_their_energy(days: Any, interval: str) -> None:
+    rows = [
+        used(day, 0, "dublin", "IE", "chat", "llama", "inference", kwh, uncertainty_pct=D(pct))
+        for day, (kwh, pct, _) in zip((ONE, TWO), days, strict=True)
+    ]
+    bills = [charge(day, "chat", amount) for day, (_, _, amount) in zip((ONE, TWO), days, strict=True)]
+    _, months = kpis(rows, [], bills)
+    assert one(months, "cost_per_kwh")["uncertainty_pct"] == D(interval)
+
+
 def test_errors_that_cancel_leave_an_interval_of_zero_and_not_the_root_of_less() -> None:
     """One meter over many grids: in grams per kWh its error cancels but for rounding, on some days below zero."""
     days = [date(2024, 5, n) for n in range(1, 25)]
