@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.tables import KPI_DIMENSIONS, KPI_GRAINS
-from energy_assets.kpis.facts import errors_of, has_interval, measures, name_of, part, type_of
+from energy_assets.kpis.facts import carrier, errors_of, has_interval, measures, name_of, part, type_of
 from energy_assets.kpis.indicators import INDICATORS, Indicator, coverage_rows
 from energy_assets.kpis.ingredients import Ingredient
 
@@ -35,7 +35,7 @@ def by_member(facts: ir.Table) -> ir.Table:
 
     Returns:
         `day`, `grain`, `member`, the columns of `measures()`, and `<indicator>__half_width` in per cent of the unit
-        of its numerator.
+        of the side that carries its error.
     """
     names = list(measures())
     cut = _every_grain(facts)
@@ -46,7 +46,7 @@ def by_member(facts: ir.Table) -> ir.Table:
     each = each.mutate(**{f"{name}__half_width": square for name, square in squares.items()})
     return each.group_by(MEMBER).aggregate(
         **{name: _sum(each, name) for name in names},
-        **{f"{name}__half_width": _root(each[f"{name}__half_width"].sum()) for name in squares},
+        **{f"{name}__half_width": each[f"{name}__half_width"].sum().sqrt() for name in squares},
     )
 
 
@@ -93,36 +93,35 @@ def _sum(rows: ir.Table, measure: str) -> Any:
     return rows[measure].sum().cast(rows[measure].type())
 
 
-def _root(square: Any) -> Any:
-    """The square root of a sum of squares, which rounding may leave a hair below zero where all of it cancels."""
-    return ibis.ifelse(square < 0, ibis.literal(0.0), square).sqrt()
-
-
 def _squares(each: ir.Table, indicator: Indicator) -> Any:
     """What one source and zone adds to the squared half-width of a member.
 
-    The sum over a source of its rows' errors a, squared, is the sum over the rows of a times the source's sum.
+    The errors of an owner (the source of a meter, the zone of a factor) are summed, then squared, and the square is
+    spread evenly over the owner's rows, so that the member can add them up. A square is never negative, however its
+    errors cancel: a row's error times the owner's sum would be the same, but for rounding below zero.
     """
     square: Any = ibis.literal(0.0)
     for kind, owner in (("meter", "source"), ("factor", "zone")):
         if any(kind in errors_of(one) for one in indicator.ingredients()):
             error = _error(each, indicator, kind)
             window = ibis.window(group_by=[*(each[name] for name in MEMBER), each[owner]])
-            square = square + error * error.sum().over(window)
+            summed: Any = error.sum().over(window)
+            square = square + summed * summed / each.count().over(window)
     return square
 
 
 def _error(each: ir.Table, indicator: Indicator, kind: str) -> Any:
-    """The error of the numerator, less that of the denominator times the member's ratio: what both share cancels."""
-    top, below = indicator.numerator, indicator.denominator
+    """The error of what carries it; of a numerator, less the denominator's times the ratio: what both share cancels."""
+    top, below = carrier(indicator), indicator.denominator
     error: Any = _half_width(each, indicator, top, kind) if kind in errors_of(top) else ibis.literal(0.0)
-    if below is None or kind not in errors_of(below):
+    if below in (None, top) or kind not in errors_of(below):
         return error
     return error - each[f"{indicator.name}__ratio"] * _half_width(each, indicator, below, kind)
 
 
 def _divides_by_error(indicator: Indicator) -> bool:
-    return indicator.denominator is not None and bool(errors_of(indicator.denominator))
+    below = indicator.denominator
+    return below is not None and bool(errors_of(below)) and carrier(indicator) != below
 
 
 def _ratio(each: ir.Table, indicator: Indicator) -> Any:
@@ -172,11 +171,9 @@ def _scaled(m: ir.Table, indicator: Indicator, ingredient: Ingredient) -> Any:
 def _coverage(m: ir.Table, indicator: Indicator) -> Any:
     if indicator.basis == "none":
         return ibis.null(t.SHARE)
-    if indicator.basis == "matched":
-        shares = [
-            _share(m, f"{part(indicator, one)}__matched", f"{part(indicator, one)}__all")
-            for one in indicator.ingredients()
-        ]
+    sides = [part(indicator, one) for one in indicator.matched_sides()]
+    if sides:
+        shares = [_share(m, f"{side}__matched", f"{side}__all") for side in sides]
         return ibis.least(*shares).round(6).cast(t.SHARE)
     observed, hours = coverage_rows(indicator)
     return _share(m, name_of(observed), name_of(hours)).round(6).cast(t.SHARE)
@@ -194,7 +191,7 @@ def _interval(m: ir.Table, indicator: Indicator) -> Any:
     for one in indicator.ingredients():
         if errors_of(one):
             known = known & (m[f"{part(indicator, one)}__open"].fill_null(0) == 0)
-    amount = m[part(indicator, indicator.numerator)].cast("float64").abs().nullif(0.0)
+    amount = m[part(indicator, carrier(indicator))].cast("float64").abs().nullif(0.0)
     per_cent = m[f"{indicator.name}__half_width"] / amount
     return ibis.ifelse(known, per_cent.round(3).cast(t.PERCENT), ibis.null(t.PERCENT))
 

@@ -29,6 +29,9 @@ GRAM_COLUMNS = ("location_g", "lifecycle_g", f"location_g + upstream_g + {EMBODI
 IDLE = Filter("workload_type", "=", "idle")
 NOBODY = ("unknown", "idle")
 PER_CENT_DIGITS = 3
+#: The finest identity that a bill and energy both carry; with day and project, what they are paired by.
+ACCOUNT = ("provider", "account_id")
+PAIR = ("day", *ACCOUNT, "project")
 
 
 def name_of(ingredient: Ingredient | Selection) -> str:
@@ -63,6 +66,12 @@ def has_interval(indicator: Indicator) -> bool:
     return indicator.kind != "share" and any(errors_of(part) for part in indicator.ingredients())
 
 
+def carrier(indicator: Indicator) -> Ingredient:
+    """The side that the error of an indicator is told of: the numerator, or what an exact numerator is divided by."""
+    below = indicator.denominator
+    return indicator.numerator if below is None or errors_of(indicator.numerator) else below
+
+
 def part(indicator: Indicator, ingredient: Ingredient) -> str:
     """Column of the facts that holds an ingredient of an indicator; matched ones have their own."""
     return f"{indicator.name}__{name_of(ingredient)}" if indicator.match else name_of(ingredient)
@@ -76,7 +85,7 @@ def measures() -> dict[str, str]:
             dtype = type_of(ingredient.rows)
             columns = {name_of(ingredient)} | {part(indicator, ingredient)}
             found |= dict.fromkeys(sorted(columns), dtype)
-            if indicator.match:
+            if ingredient in indicator.matched_sides():
                 found |= {f"{part(indicator, ingredient)}__{of}": dtype for of in ("matched", "all")}
             if has_interval(indicator):
                 for column in sorted(columns):
@@ -113,10 +122,10 @@ def facts(
         part of the sum whose interval is not known. Matched ingredients have a column of their own, with
         `…__matched` and `…__all`: absolute amounts that have and need not have the other side.
     """
-    condensed = keep(_condensed(emissions))
-    parts = [_energy(condensed), _summed(activity, "activity"), _summed(cost, "cost")]
-    together = keep(ibis.union(*(_complete(rows) for rows in parts)))
-    return _matched(together, currency)
+    used, spent = keep(_condensed(emissions)), keep(_condensed_cost(cost, currency))
+    pairs = keep(_pairs(used, spent))
+    parts = [_energy(_paired(used, pairs)), _activity(activity), _spent(_paired(spent, pairs))]
+    return _matched(keep(ibis.union(*(_complete(rows) for rows in parts))))
 
 
 def _ingredients(table: str) -> list[Ingredient]:
@@ -142,19 +151,22 @@ def _energy(rows: ir.Table) -> ir.Table:
     for indicator in filter(has_interval, INDICATORS.values()):
         for one in indicator.ingredients():
             columns |= _errors(rows, one)
+    columns |= _parts_of_accounts(rows, "emissions")
     sums = rows.group_by(["day", *KPI_DIMENSIONS]).aggregate(**columns)
     kept = {one for i in INDICATORS.values() for one in i.ingredients() if one.with_idle}
-    return sums.mutate(**{name: column for one in kept for name, column in _with_idle(sums, one).items()})
+    sums = sums.mutate(**{name: column for one in kept for name, column in _with_idle(sums, one).items()})
+    return _matched_shares(sums, "emissions")
 
 
-def _conditional(rows: ir.Table, wanted: Selection) -> Any:
+def _conditional(rows: ir.Table, wanted: Selection, *also: Any) -> Any:
     value = wanted.value(rows) if wanted.column else rows.rows
-    return value.sum(where=_where(rows, wanted)).cast(type_of(wanted))
+    return value.sum(where=_where(rows, wanted, *also)).cast(type_of(wanted))
 
 
-def _where(rows: ir.Table, wanted: Selection) -> Any:
+def _where(rows: ir.Table, wanted: Selection, *also: Any) -> Any:
     conditions = [
-        _flag(rows, f) if f.op in ("is null", "is not null") else f.of(rows[f.column]) for f in wanted.filters
+        *also,
+        *(_flag(rows, f) if f.op in ("is null", "is not null") else f.of(rows[f.column]) for f in wanted.filters),
     ]
     where = None
     for condition in conditions:
@@ -170,9 +182,9 @@ def _flag(rows: ir.Table, item: Filter) -> Any:
     return rows[flag] if item.op == "is not null" else ~rows[flag]
 
 
-def _errors(rows: ir.Table, ingredient: Ingredient) -> dict[str, Any]:
-    """Half-widths and the open part of an ingredient, summed."""
-    wanted, name = ingredient.rows, name_of(ingredient.rows)
+def _errors(rows: ir.Table, ingredient: Ingredient, name: str | None = None, *also: Any) -> dict[str, Any]:
+    """Half-widths and the open part of an ingredient, summed over the rows for which `also` holds too."""
+    wanted, name = ingredient.rows, name or name_of(ingredient.rows)
     kinds = errors_of(ingredient)
     if not kinds:
         return {}
@@ -182,7 +194,7 @@ def _errors(rows: ir.Table, ingredient: Ingredient) -> dict[str, Any]:
         known = known & rows.factor_uncertainty_pct.notnull() & rows.grams_interval_known
     if EMBODIED in wanted.columns:
         known = known & (rows[EMBODIED].fill_null(0) == 0)
-    where, dtype = _where(rows, wanted), _error_type(wanted)
+    where, dtype = _where(rows, wanted, *also), _error_type(wanted)
     pct = {"meter": rows.uncertainty_pct, "factor": rows.factor_uncertainty_pct}
     found = {f"{name}__{kind}": (value * pct[kind]).cast(dtype).sum(where=where).cast(dtype) for kind in kinds}
     unknown = ~known if where is None else where & ~known
@@ -225,24 +237,111 @@ def _condensed(emissions: ir.Table) -> ir.Table:
     known["grams_interval_known"] = emissions.grams_uncertainty_pct.notnull()
     rows = emissions.mutate(**known)
     pct = ["uncertainty_pct", "factor_uncertainty_pct"]
-    alike = ["day", *KPI_DIMENSIONS, *sorted(asked - set(summed)), *pct, *known]
+    alike = ["day", *KPI_DIMENSIONS, *ACCOUNT, *sorted(asked - set(summed)), *pct, *known]
     sums = {name: rows[name].sum().cast(type_of(Selection("emissions", name))) for name in summed}
-    return rows.group_by(alike).aggregate(rows=rows.count(), **sums)
+    condensed = rows.group_by(alike).aggregate(rows=rows.count(), **sums)
+    rows = _spelled_alike(condensed)
+    return rows.mutate(pairable=rows.facility_kwh.notnull())
 
 
-def _summed(rows: ir.Table, table: str) -> ir.Table:
-    """Sums of activity or cost, by day, the dimensions it has, and currency."""
-    absent = [name for name in KPI_DIMENSIONS if name not in rows.columns]
-    money = {"currency": rows.billing_currency} if "billing_currency" in rows.columns else {}
-    keyed = rows.mutate(rows=ibis.literal(1, "int64"), **dict.fromkeys(absent, ibis.null("string")), **money)
-    return keyed.group_by(["day", *KPI_DIMENSIONS, *money]).aggregate(
-        **{name_of(one): _conditional(keyed, one.rows) for one in _ingredients(table)}
+def _condensed_cost(cost: ir.Table, currency: str) -> ir.Table:
+    """Charges that no indicator tells apart, as one. Those in the organisation's currency alone can be paired."""
+    wanted = {column: cost[column] for one in _ingredients("cost") for column in one.rows.columns}
+    rows = cost.mutate(currency=cost.billing_currency, **_absent(cost))
+    sums = {name: rows[name].sum().cast(type_of(Selection("cost", name))) for name in wanted}
+    condensed = rows.group_by(["day", *KPI_DIMENSIONS, *ACCOUNT, "currency"]).aggregate(**sums)
+    rows = _spelled_alike(condensed)
+    return rows.mutate(pairable=rows.currency == currency)
+
+
+def _spelled_alike(rows: ir.Table) -> ir.Table:
+    """Provider and account in one spelling; an account that is not stated is empty."""
+    return rows.mutate(**{name: rows[name].strip().lower().fill_null("") for name in ACCOUNT})
+
+
+def _pairs(used: ir.Table, spent: ir.Table) -> ir.Table:
+    """Day, provider, account and project of which both energy and a bill are known.
+
+    A side that states no account may be any account of its provider: it pairs with every one of the same project, and
+    a side that states one pairs with the same and with what states none. Unknown and idle projects pair with nothing.
+    """
+    sides = [
+        rows.filter(rows.pairable & rows.project.notin(NOBODY)).select(*PAIR, side=ibis.literal(n, "int8")).distinct()
+        for n, rows in enumerate((used, spent))
+    ]
+    keys = ibis.union(*sides)
+    open_ = keys.account_id == ""
+
+    def there(side: int, among: Sequence[str], where: Any = True) -> Any:
+        found = ((keys.side == side) & where).cast("int8")
+        return found.max().over(ibis.window(group_by=[keys[name] for name in among])) == 1
+
+    def of(side: int) -> Any:
+        whole = ["day", "provider", "project"]
+        return ibis.ifelse(open_, there(side, whole), there(side, PAIR) | there(side, whole, open_))
+
+    return keys.filter(of(0) & of(1)).select(*PAIR).distinct()
+
+
+def _paired(rows: ir.Table, pairs: ir.Table) -> ir.Table:
+    """The rows with a flag: whether the other side of their account and project is known on the day."""
+    others = pairs.select(**{f"pair_{name}": pairs[name] for name in PAIR})
+    joined = rows.left_join(others, [rows[name] == others[f"pair_{name}"] for name in PAIR])
+    flagged = joined.mutate(paired=joined.pairable & joined.pair_day.notnull())
+    return flagged.drop(*others.columns)
+
+
+def _parts_of_accounts(rows: ir.Table, table: str) -> dict[str, Any]:
+    """The sums of indicators matched by account over the paired rows of a table, and beside them over the others."""
+    found: dict[str, Any] = {}
+    for indicator, one in _by_account(table):
+        name = part(indicator, one)
+        found |= {name: _conditional(rows, one.rows, rows.paired)} | _errors(rows, one, name, rows.paired)
+        if one in indicator.matched_sides():
+            found[f"{name}__unmatched"] = _conditional(rows, one.rows, rows.pairable & ~rows.paired)
+    return found
+
+
+def _matched_shares(sums: ir.Table, table: str) -> ir.Table:
+    """Of sides whose matched share is a coverage: the absolute amounts that are matched, and that need to be."""
+    found: dict[str, Any] = {}
+    for indicator, one in _by_account(table):
+        if one in indicator.matched_sides():
+            name = part(indicator, one)
+            mine, others = sums[name].abs(), sums[f"{name}__unmatched"].abs()
+            found |= {f"{name}__matched": mine, f"{name}__all": added([mine, others])}
+    return sums.mutate(**found)
+
+
+def _by_account(table: str) -> list[tuple[Indicator, Ingredient]]:
+    matched = [indicator for indicator in INDICATORS.values() if indicator.match == "account"]
+    return [(i, one) for i in matched for one in i.ingredients() if one.rows.table == table]
+
+
+def _absent(rows: ir.Table) -> dict[str, Any]:
+    return dict.fromkeys([name for name in KPI_DIMENSIONS if name not in rows.columns], ibis.null("string"))
+
+
+def _activity(activity: ir.Table) -> ir.Table:
+    """Sums of activity by day and the dimensions it has."""
+    rows = activity.mutate(rows=ibis.literal(1, "int64"), **_absent(activity))
+    return rows.group_by(["day", *KPI_DIMENSIONS]).aggregate(
+        **{name_of(one): _conditional(rows, one.rows) for one in _ingredients("activity")}
     )
+
+
+def _spent(cost: ir.Table) -> ir.Table:
+    """Sums of cost by day, the dimensions it has, and currency."""
+    sums = cost.group_by(["day", *KPI_DIMENSIONS, "currency"]).aggregate(
+        **{name_of(one): _conditional(cost, one.rows) for one in _ingredients("cost")},
+        **_parts_of_accounts(cost, "cost"),
+    )
+    return _matched_shares(sums, "cost")
 
 
 def _complete(sums: ir.Table) -> ir.Table:
     """The table with every dimension and measure, NULL where it has none, in one order."""
-    wanted = {name: dtype for name, dtype in measures().items() if not _is_matched(name)}
+    wanted = {name: dtype for name, dtype in measures().items() if not _is_of_model(name)}
     absent = {name: ibis.null(dtype) for name, dtype in wanted.items() if name not in sums.columns}
     if "currency" not in sums.columns:
         absent["currency"] = ibis.null("string")
@@ -250,26 +349,30 @@ def _complete(sums: ir.Table) -> ir.Table:
     return wide.select("day", *KPI_DIMENSIONS, "currency", **{n: wide[n].cast(d) for n, d in wanted.items()})
 
 
-def _is_matched(measure: str) -> bool:
-    return any(measure.startswith(f"{i.name}__") for i in INDICATORS.values() if i.match)
+def _by_model() -> list[Indicator]:
+    return [indicator for indicator in INDICATORS.values() if indicator.match == "model_id"]
 
 
-def _matched(rows: ir.Table, currency: str) -> ir.Table:
-    """The facts with the parts of matched indicators: what has no other side on its day stays out of both.
+def _is_of_model(measure: str) -> bool:
+    return any(measure.startswith(f"{indicator.name}__") for indicator in _by_model())
+
+
+def _matched(rows: ir.Table) -> ir.Table:
+    """The facts with the parts of indicators matched by model: what has no other side on its day stays out of both.
 
     All indicators together in three steps, because each step repeats every column.
     """
-    wanted = [indicator for indicator in INDICATORS.values() if indicator.match]
+    wanted = _by_model()
     flags: dict[str, Any] = {}
     for indicator in wanted:
-        sides = [_amount(rows, one, currency).notnull() for one in indicator.ingredients()]
+        sides = [rows[name_of(one)].notnull() for one in indicator.ingredients()]
         flags |= _shared(rows, indicator, sides)
     flagged = rows.mutate(**flags)
     both = flagged.mutate(**{f"{i.name}__both": _both(flagged, i) for i in wanted})
     parts: dict[str, Any] = {}
     for indicator in wanted:
         for one in indicator.ingredients():
-            parts |= _kept_parts(both, indicator, one, currency)
+            parts |= _kept_parts(both, indicator, one)
     return both.select(
         "day",
         *KPI_DIMENSIONS,
@@ -278,15 +381,8 @@ def _matched(rows: ir.Table, currency: str) -> ir.Table:
     )
 
 
-def _amount(rows: ir.Table, ingredient: Ingredient, currency: str) -> Any:
-    column = rows[name_of(ingredient)]
-    if ingredient.rows.table != "cost":
-        return column
-    return ibis.ifelse(rows.currency == currency, column, ibis.null(column.type()))
-
-
-def _kept_parts(rows: ir.Table, indicator: Indicator, ingredient: Ingredient, currency: str) -> dict[str, Any]:
-    amount, name = _amount(rows, ingredient, currency), part(indicator, ingredient)
+def _kept_parts(rows: ir.Table, indicator: Indicator, ingredient: Ingredient) -> dict[str, Any]:
+    amount, name = rows[name_of(ingredient)], part(indicator, ingredient)
     dtype = type_of(ingredient.rows)
     mine = ibis.ifelse(rows[f"{indicator.name}__both"], amount, ibis.null(dtype))
     found = {name: mine, f"{name}__matched": mine.abs().cast(dtype), f"{name}__all": amount.abs().cast(dtype)}
@@ -297,7 +393,7 @@ def _kept_parts(rows: ir.Table, indicator: Indicator, ingredient: Ingredient, cu
 
 
 def _shared(rows: ir.Table, indicator: Indicator, sides: Sequence[Any]) -> dict[str, Any]:
-    """Flags by which `_both` decides: whether a project, or a model in it, or a model has every side on the day."""
+    """Flags by which `_both` decides: whether a model in a project, or a model, has every side on the day."""
     day, project, model = rows.day, rows.project, rows.model_id
     owned = project.notnull() & project.notin(NOBODY)
 
@@ -306,8 +402,6 @@ def _shared(rows: ir.Table, indicator: Indicator, sides: Sequence[Any]) -> dict[
         found = [side.cast("int8").max().over(window) == 1 for side in sides]
         return reduce(lambda a, b: a & b, found)
 
-    if indicator.match == "project":
-        return {f"{indicator.name}__shared": everywhere([day, project]) & owned}
     return {
         f"{indicator.name}__shared": everywhere([day, model, project]) & (owned | model.notnull()),
         f"{indicator.name}__alone": everywhere([day, model]) & model.notnull(),
@@ -317,7 +411,5 @@ def _shared(rows: ir.Table, indicator: Indicator, sides: Sequence[Any]) -> dict[
 def _both(rows: ir.Table, indicator: Indicator) -> Any:
     """Whether a fact is counted: its model by its name alone only where the model's sides share no project."""
     shared = rows[f"{indicator.name}__shared"]
-    if indicator.match == "project":
-        return shared
     somewhere = shared.cast("int8").max().over(ibis.window(group_by=[rows.day, rows.model_id])) == 1
     return shared | (rows[f"{indicator.name}__alone"] & ~somewhere)

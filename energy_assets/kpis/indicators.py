@@ -19,7 +19,7 @@ from energy_assets.contracts.vocabulary import GhgScope
 from energy_assets.kpis.ingredients import Filter, Ingredient, Selection, total
 
 Kind = Literal["energy", "mass", "share", "count", "ratio", "money"]
-Basis = Literal["energy", "activity", "matched", "none"]
+Basis = Literal["energy", "activity", "matched", "matched numerator", "none"]
 EVERYWHERE = ("total", *KPI_DIMENSIONS)
 BY_OWNER = ("total", "source", "zone", "project", "model_id", "workload_type")
 BY_PLACE = ("total", "source", "zone", "ghg_scope")
@@ -42,10 +42,11 @@ class Indicator:
         numerator: What is summed (the value, where there is no denominator).
         denominator: What it is divided by.
         grains: Dimensions it is cut by.
-        basis: What its coverage speaks of: device-hours observed, hours of servers observed, the share of both sides
-            that could be matched, or nothing.
-        match: What numerator and denominator must both have to be counted, day by day: `project`, known; or `model_id`,
-            a model in one project, or the model alone where its two sides share no project.
+        basis: What its coverage speaks of: device-hours observed, hours of servers observed, the smaller share
+            of both sides that could be matched, the matched share of the numerator alone, or nothing.
+        match: What numerator and denominator must both have to be counted, day by day: `account`, a known project of
+            one provider and account, where a side without account is of any of the provider's; or `model_id`, a model
+            in one project, or the model alone where its two sides share no project.
     """
 
     name: str
@@ -58,7 +59,7 @@ class Indicator:
     denominator: Ingredient | None = None
     grains: tuple[str, ...] = EVERYWHERE
     basis: Basis = "energy"
-    match: Literal["project", "model_id"] | None = None
+    match: Literal["account", "model_id"] | None = None
 
     @property
     def scope(self) -> str | None:
@@ -68,6 +69,11 @@ class Indicator:
     def ingredients(self) -> tuple[Ingredient, ...]:
         """Numerator and, where there is one, denominator."""
         return (self.numerator,) if self.denominator is None else (self.numerator, self.denominator)
+
+    def matched_sides(self) -> tuple[Ingredient, ...]:
+        """The ingredients whose matched share is its coverage."""
+        sides = {"matched": self.ingredients(), "matched numerator": (self.numerator,)}
+        return sides.get(self.basis, ())
 
     def evidence_factor(self, ingredient: Ingredient) -> str | None:
         """What one query of the ingredient's rows is multiplied with to give it; None: it is not one query."""
@@ -191,8 +197,9 @@ _MONEY = (
     ),
     Indicator(
         "cost_per_kwh", "Billed cost per facility kWh", "ratio", "{currency} per kWh", "M-COST-KWH",
-        "billed cost / facility energy; only projects that have both on the day",
-        total("cost", "billed_cost"), _FACILITY, ("total", "project"), "matched", "project",
+        "billed cost / facility energy; only projects that have both at one provider and account on the day; coverage: "
+        "share of the cost",
+        total("cost", "billed_cost"), _FACILITY, ("total", "project"), "matched numerator", "account",
     ),
 )  # fmt: skip
 

@@ -13,6 +13,8 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.tables import KPI_DIMENSIONS
+from energy_assets.kpis.facts import carrier, has_interval
+from energy_assets.kpis.indicators import INDICATORS
 
 KEY = ("kpi", "unit", "grain", *KPI_DIMENSIONS)
 
@@ -24,9 +26,10 @@ def monthly(days: ir.Table) -> ir.Table:
         days: Days of one or of several months; each month is summed apart.
 
     Returns:
-        One row per month and key. The interval is the mean of the days' intervals weighted by the numerator, because
-        one meter's error stays the same from day to day; a day whose numerator is zero has no say in it, a day of
-        unknown interval makes it unknown. Coverage is the mean over the days that have data; `days` counts them.
+        One row per month and key. The interval is the mean of the days' intervals weighted by the side that carries
+        the error (the numerator, or what an exact numerator is divided by), without its sign, because one meter's
+        error stays the same from day to day; a day where that side is zero has no say in it, a day of unknown
+        interval makes it unknown. Coverage is the mean over the days that have data; `days` counts them.
     """
     # Not truncate("M"): DuckDB makes a timestamp of it while Ibis believes it to be a date.
     return _added(
@@ -48,12 +51,15 @@ def over_months(months: ir.Table) -> ir.Table:
 
 
 def _added(rows: ir.Table, when: tuple[str, ...]) -> ir.Table:
-    known = rows.uncertainty_pct.notnull() | (rows.numerator == 0)
-    half_width = (rows.numerator.cast("decimal(29, 6)") * rows.uncertainty_pct).cast("decimal(38, 9)")
+    divided = [i.name for i in INDICATORS.values() if has_interval(i) and carrier(i) != i.numerator]
+    rows = rows.mutate(carrier=ibis.ifelse(rows.kpi.isin(divided), rows.denominator, rows.numerator))
+    known = rows.uncertainty_pct.notnull() | (rows.carrier == 0)
+    half_width = (rows.carrier.abs().cast("decimal(29, 6)") * rows.uncertainty_pct).cast("decimal(38, 9)")
     sums = rows.group_by([*when, *KEY]).aggregate(
         numerator=rows.numerator.sum().cast(t.FIGURE),
         denominator=rows.denominator.sum().cast(t.FIGURE),
         observed=(rows.coverage.cast("decimal(18, 6)") * rows.days).cast("decimal(38, 6)").sum().cast("float64"),
+        carrier=rows.carrier.sum().cast("float64"),
         half_width=half_width.sum().cast("float64"),
         certain=known.all(),
         days=rows.days.sum(),
@@ -61,11 +67,11 @@ def _added(rows: ir.Table, when: tuple[str, ...]) -> ir.Table:
         its_interval=rows.uncertainty_pct.max(),
     )
     ratio = (sums.numerator.cast("float64") / sums.denominator.cast("float64").nullif(0.0)).cast("decimal(38, 12)")
-    interval: Any = (sums.half_width / sums.numerator.cast("float64").nullif(0.0)).abs().round(3).cast(t.PERCENT)
+    interval: Any = (sums.half_width / sums.carrier.abs().nullif(0.0)).round(3).cast(t.PERCENT)
     return sums.mutate(
         coverage=(sums.observed / sums.days.cast("float64")).round(6).cast(t.SHARE),
         value=ibis.ifelse(sums.denominator.isnull(), sums.numerator, ratio.cast(t.FIGURE)),
         uncertainty_pct=ibis.ifelse(
             sums.alone, sums.its_interval, ibis.ifelse(sums.certain, interval, ibis.null(t.PERCENT))
         ),
-    ).drop("observed", "half_width", "certain", "alone", "its_interval")
+    ).drop("observed", "carrier", "half_width", "certain", "alone", "its_interval")

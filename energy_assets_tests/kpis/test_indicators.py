@@ -57,7 +57,10 @@ def served(day: date, n: int, model: str | None, requests: int | None, tokens: i
 
 
 def charge(day: date, project: str, amount: str, currency: str = "EUR", **more: Any) -> Row:
-    return {"day": day, "project": project, "billed_cost": D(amount), "billing_currency": currency, **more}
+    return {
+        "day": day, "provider": "onprem", "project": project, "billed_cost": D(amount), "billing_currency": currency,
+        **more,
+    }  # fmt: skip
 
 
 USED = [
@@ -228,15 +231,19 @@ def expected_of(day: date, grain: str, name: str) -> dict[tuple[str, str], tuple
             sums["billed_cost", currency] = add(c, "billed_cost", lambda r, x=currency: r["billing_currency"] == x)
     if grain in ("total", "project"):
         euros = [r for r in c if r["billing_currency"] == "EUR"]
-        billed = {r["project"] for r in SPENT if r["day"] == day and r["billing_currency"] == "EUR"}
-        metered = {r["project"] for r in USED if r["day"] == day and r["facility_kwh"] is not None}
-        both = (billed & metered) - {"unknown", "idle"}
+        billed = {account_of(r) for r in SPENT if r["day"] == day and r["billing_currency"] == "EUR"}
+        metered = {account_of(r) for r in USED if r["day"] == day and r["facility_kwh"] is not None}
+        both = {pair for pair in billed & metered if pair[-1] not in ("unknown", "idle")}
         ratios["cost_per_kwh", "EUR per kWh"] = divide(
-            add(euros, "billed_cost", lambda r: r["project"] in both),
-            add(u, "facility_kwh", lambda r: r["project"] in both),
+            add(euros, "billed_cost", lambda r: account_of(r) in both),
+            add(u, "facility_kwh", lambda r: account_of(r) in both),
         )
     found: dict[tuple[str, str], tuple[Any, Any]] = {k: (v, None) for k, v in sums.items() if v is not None}
     return found | {k: v for k, v in ratios.items() if v is not None}
+
+
+def account_of(row: Row) -> tuple[str, str | None, str]:
+    return row.get("provider", "onprem"), row.get("account_id"), row["project"]
 
 
 def by_scope(u: list[Row], grain: str) -> dict[tuple[str, str], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -40,7 +41,11 @@ BILLED = charge(ONE, "chat", "6")
         ("cost_per_kwh", [], [], [charge(ONE, "cloud", "18")], "0.25"),
         ("cost_per_kwh", [], [], [charge(ONE, "unknown", "6"), charge(ONE, "chat", "9", "USD")], "0.5"),
         ("cost_per_kwh", [], [], [charge(ONE, "cloud", "-6")], "0.5"),
-        ("cost_per_kwh", [used(ONE, 1, "cork", "IE", "lab", None, "training", "10")], [], [], "0.5"),
+        # Cost is what is looked for: energy that nobody bills has no say.
+        ("cost_per_kwh", [used(ONE, 1, "cork", "IE", "lab", None, "training", "10")], [], [], "1"),
+        # The same project elsewhere: metered in a cloud that nobody bills, and billed in one that is not metered.
+        ("cost_per_kwh", [used(ONE, 1, "x", "IE", "chat", None, "training", "500", provider="aws")], [], [], "1"),
+        ("cost_per_kwh", [], [], [charge(ONE, "chat", "18", provider="aws")], "0.25"),
     ],
 )
 def test_what_has_no_other_side_changes_nothing_but_the_coverage(
@@ -51,6 +56,39 @@ def test_what_has_no_other_side_changes_nothing_but_the_coverage(
     exact = ("value", "numerator", "denominator", "unit")
     assert {name: beside[name] for name in exact} == {name: alone[name] for name in exact}
     assert (alone["coverage"], beside["coverage"]) == (D(1), D(coverage))
+
+
+@pytest.mark.parametrize(
+    ("metered", "billed", "found", "coverage"),
+    [
+        # Energy of 12 kWh in account 1 and 120 in account 2; 6 EUR and 30 EUR.
+        (("1", "2"), ("1", "2"), (36, 132), "1"),
+        (("1", "2"), ("1", "3"), (6, 12), "0.166667"),
+        (("1", "2"), (" 1", "3"), (6, 12), "0.166667"),
+        # Energy without account may be of any; beside it, an account that nobody bills stays out.
+        ((None, "2"), ("1", "3"), (36, 12), "1"),
+        # A bill without account may be for all the energy of the provider's project.
+        (("1", "2"), ("1", None), (36, 132), "1"),
+        ((None, None), (None, None), (36, 132), "1"),
+        (("1", "2"), ("3", "4"), None, None),
+    ],
+)  # fmt: skip
+def test_cost_meets_the_energy_of_its_account(metered: Any, billed: Any, found: Any, coverage: Any) -> None:
+    energy = [
+        used(ONE, n, "cloud", "IE", "chat", None, "training", kwh, provider="aws", account_id=account)
+        for n, (account, kwh) in enumerate(zip(metered, ("10", "100"), strict=True))
+    ]
+    energy.append(used(ONE, 9, "hall", "IE", "chat", None, "training", "500"))
+    bills = [
+        charge(ONE, "chat", amount, provider="AWS", account_id=account)
+        for account, amount in zip(billed, ("6", "30"), strict=True)
+    ]
+    daily, _ = kpis(energy, [], bills)
+    for grain in ("total", "project"):
+        rows = [r for r in daily if (r["kpi"], r["grain"]) == ("cost_per_kwh", grain)]
+        assert [(r["numerator"], r["denominator"], r["coverage"]) for r in rows] == (
+            [(*found, D(coverage))] if found else []
+        )
 
 
 def test_a_model_whose_projects_differ_is_matched_by_its_name() -> None:
@@ -119,6 +157,41 @@ def test_a_ratio_of_an_exact_amount_has_the_interval_of_the_energy() -> None:
     daily, _ = kpis([CHAT | {"uncertainty_pct": D(7)}], [ANSWERED], [charge(ONE, "chat", "-6")])
     for kpi in ("wh_per_1k_inferences", "wh_per_1m_tokens", "cost_per_kwh"):
         assert one(daily, kpi)["uncertainty_pct"] == D(7)
+
+
+@pytest.mark.parametrize(
+    ("days", "interval"),
+    [
+        # (12 × 1 % + 1,200 × 5 %) / 1,212: the energy carries the error, whatever it cost.
+        ((("10", 1, "100"), ("1000", 5, "1")), "4.960"),
+        ((("10", 1, "10"), ("10", 5, "-9")), "3"),
+        ((("10", 1, "10"), ("10", 5, "0")), "3"),
+    ],
+)
+def test_the_month_of_an_exact_amount_per_kwh_weighs_days_by_their_energy(days: Any, interval: str) -> None:
+    rows = [
+        used(day, 0, "dublin", "IE", "chat", "llama", "inference", kwh, uncertainty_pct=D(pct))
+        for day, (kwh, pct, _) in zip((ONE, TWO), days, strict=True)
+    ]
+    bills = [charge(day, "chat", amount) for day, (_, _, amount) in zip((ONE, TWO), days, strict=True)]
+    _, months = kpis(rows, [], bills)
+    assert one(months, "cost_per_kwh")["uncertainty_pct"] == D(interval)
+
+
+def test_errors_that_cancel_leave_an_interval_of_zero_and_not_the_root_of_less() -> None:
+    """One meter over many grids: in grams per kWh its error cancels but for rounding, on some days below zero."""
+    days = [date(2024, 5, n) for n in range(1, 25)]
+    rows = [
+        used(
+            day, 0, "hall", f"Z{n}", "lab", None, "training", f"{(n * 7 + day.day) % 10}.{n * 7919 + day.day * 104729}",
+            device_id=f"d{n}", direct=D(50 + (n * 37 + day.day * 101) % 850), uncertainty_pct=D(5),
+            factor_uncertainty_pct=D(0), grams_uncertainty_pct=D(5),
+        )
+        for day in days for n in range(5 + day.day)
+    ]  # fmt: skip
+    daily, _ = kpis(rows, [], [])
+    assert {one(daily, "carbon_intensity_location", day=day)["uncertainty_pct"] for day in days} == {D(0)}
+    assert {one(daily, "scope2_location_g", day=day)["uncertainty_pct"] for day in days} == {D(5)}
 
 
 def test_a_day_of_zero_and_no_interval_does_not_blank_the_month() -> None:
