@@ -15,9 +15,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Feed, Finding, Parsed, PlacedSource, SeenNode, StepContext, Unit
+from energy_assets.sources.base import Finding, Parsed, PlacedSource, SeenNode, StepContext, Unit
 from energy_assets.sources.power import GapPolicy
 from energy_assets.sources.prometheus.answers import Answer, Scratch
 from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, Server
@@ -44,7 +45,7 @@ from energy_assets.sources.prometheus.sharing import find_uses
 class PrometheusEnergy(Server, PlacedSource):
     """Energy counters and power gauges in one Prometheus."""
 
-    feeds: ClassVar[Feed] = "energy"
+    feeds: ClassVar[Feed] = Feed.ENERGY
     title: ClassVar[str] = "Energy measured by exporters, collected from Prometheus"
     engine_kind: ClassVar[str] = "prometheus"
 

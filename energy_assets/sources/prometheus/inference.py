@@ -13,9 +13,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Feed, Finding, Parsed, Source, StepContext, Strict, Unit
+from energy_assets.sources.base import Finding, Parsed, Source, StepContext, Strict, Unit
 from energy_assets.sources.prometheus.answers import Scratch
 from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, Server
 from energy_assets.sources.prometheus.collecting import (
@@ -53,7 +54,7 @@ class CustomCounter(Strict):
 class PrometheusInference(Server, Source):
     """Counters of vLLM, Text Generation Inference and others in one Prometheus."""
 
-    feeds: ClassVar[Feed] = "activity"
+    feeds: ClassVar[Feed] = Feed.ACTIVITY
     title: ClassVar[str] = "Requests and tokens of inference servers, collected from Prometheus"
     engine_kind: ClassVar[str] = "prometheus"
 
