@@ -120,19 +120,19 @@ class PrometheusInference(Server, Source):
             present = yield from session.present([MeterQueries(one, self.selector) for one in self.counted], window)
             if not present:
                 return
-            together = MeterQueries(CountedMetrics(tuple(asker.meter.metric for asker in present)), self.selector)
-            queries = [*together.boundaries(window), *(q for asker in present for q in asker.details(window))]
+            together = MeterQueries(CountedMetrics(tuple(one.meter.metric for one in present)), self.selector)
+            queries = [*together.boundaries(window), *(q for one in present for q in one.details(window))]
             answers = yield from session.ask(queries)
-            each = {asker.meter.name: asker for asker in present}
-            askers = dict.fromkeys(each, together)
+            each = {one.meter.name: one for one in present}
+            queries_by_meter = dict.fromkeys(each, together)
             with session.loaded(answers) as scratch:
-                name_series(scratch, [asker.meter for asker in present])
+                name_series(scratch, [one.meter for one in present])
                 observe(scratch)
                 find_uses(scratch, ())
                 find_suspicious(scratch)
                 queries = [
-                    *last_known(scratch, askers, window),
-                    *suspicious_samples(scratch, askers),
+                    *last_known(scratch, queries_by_meter, window),
+                    *suspicious_samples(scratch, queries_by_meter),
                     *relays(scratch, each, self._deployment_labels),
                 ]
                 if self.scrape_interval_s is None:
@@ -141,6 +141,6 @@ class PrometheusInference(Server, Source):
             answers = [answer for answer in answers if answer.role == "before"]
             if answers:
                 with session.loaded(answers) as scratch:
-                    name_series(scratch, [asker.meter for asker in present])
-                    queries = last_hours(scratch, askers)
+                    name_series(scratch, [one.meter for one in present])
+                    queries = last_hours(scratch, queries_by_meter)
                 yield from session.ask(queries)
