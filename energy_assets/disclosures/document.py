@@ -130,6 +130,16 @@ def table(
     """A table; with `total` the last row is one.
 
     `dense` tables are small and anchor the figures they print; `compact` ones are only small.
+
+    Args:
+        id_: Unique in the report.
+        caption: What it shows.
+        columns: Headings, in order.
+        rows: Of each row its cells, in the order of the columns.
+        total: The last row is a total.
+        note: Printed below.
+        dense: Small, with anchors.
+        compact: Small, without anchors.
     """
     return {
         "type": "table",
