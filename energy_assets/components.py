@@ -76,7 +76,12 @@ class SourceComponent(dg.Component):
 
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> SourceComponent:
-        """Called by Dagster with the attributes of defs.yaml."""
+        """Called by Dagster with the attributes of defs.yaml.
+
+        Args:
+            attributes: Keys of the source and `site`, validated; None where defs.yaml has none.
+            context: Where the component lies; not asked.
+        """
         if attributes is None:
             raise ValueError(f"{cls.__name__} needs attributes: the keys of a {cls.kind()} source, and `site`")
         return cls(attributes)

@@ -19,22 +19,22 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from energy_assets.contracts import vocabulary
 from energy_assets.contracts.node_names import plain_name
 from energy_assets.contracts.regions import region_key
-from energy_assets.contracts.vocabulary import GhgScope
-from energy_assets.contracts.vocabulary import WorkloadType as WorkloadWord
+from energy_assets.contracts.vocabulary import OneOf
 from energy_assets.secrets import known_scheme, revealed
-from energy_assets.sources.base import Place, PlacedSource, Source, Strict
+from energy_assets.sources.base import GhgScope, Place, PlacedSource, Source, Strict
 from energy_assets.sources.registry import KINDS, source_class
 from energy_assets.storage import Storage
 
 T = TypeVar("T", bound=BaseModel)
 SITE_VARIABLE = "ENERGY_ASSETS_SITE"
-RESERVED = (WorkloadWord.IDLE.value, WorkloadWord.UNKNOWN.value)
+RESERVED = (vocabulary.WorkloadType.IDLE.value, vocabulary.WorkloadType.UNKNOWN.value)
 """No project and no model may be called so."""
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Named = Annotated[str, StringConstraints(pattern=r"^([^{}]+|\{label:[^{}]+\})$")]
-WorkloadType = Literal["training", "fine_tuning", "inference", "batch", "development", "overhead", "other"]
+WorkloadType = Annotated[str, OneOf(vocabulary.WorkloadType, without=RESERVED)]
 
 _SECRETIVE = re.compile(r"secret|token|password|sas_|_key$")
 """Keys whose values are secrets: never in the clear, never repeated in a message."""

@@ -12,10 +12,11 @@ import pyarrow as pa
 
 from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.raw import EnergyReadings
+from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
 from energy_assets.secrets import SecretRef, reveal
-from energy_assets.sources.base import Feed, Finding, Parsed, PlacedSource, StepContext, Unit
+from energy_assets.sources.base import Finding, Parsed, PlacedSource, StepContext, Unit
 from energy_assets.sources.errors import MalformedError, TransientError
 from energy_assets_tests.rows import READING, at
 
@@ -26,7 +27,7 @@ KIND = {"daily_readings": "energy_assets_tests.daily_readings:DailyReadings"}
 class DailyReadings(PlacedSource):
     """`<folder>/<day>.txt` holds the kWh of the day's first hour; a day without a file has to wait."""
 
-    feeds: ClassVar[Feed] = "energy"
+    feeds: ClassVar[Feed] = Feed.ENERGY
     title: ClassVar[str] = "One file a day"
 
     kind: Literal["daily_readings"]

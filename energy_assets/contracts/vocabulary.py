@@ -5,8 +5,37 @@ What belongs here: words that columns, site files, meters and reports share. Wha
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
+
+from pydantic_core import CoreSchema, core_schema
+
+
+class OneOf:
+    """Mark of a text field (`Annotated[str, OneOf(words)]`) that takes the words of a vocabulary and nothing else.
+
+    The value stays a plain text, and an error lists the words, as with `Literal`.
+    """
+
+    def __init__(self, words: Iterable[str], without: Iterable[str] = ()) -> None:
+        """Take a vocabulary, or part of it.
+
+        Args:
+            words: Members of a vocabulary, in the order of error messages.
+            without: Members that the field does not take.
+        """
+        left_out = {str(word) for word in without}
+        self.values = [str(word) for word in words if str(word) not in left_out]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        """The schema of `Literal` over the values.
+
+        Args:
+            source: The annotated type.
+            handler: Makes the schema of that type; not asked.
+        """
+        return core_schema.literal_schema(self.values)
 
 
 class Word(StrEnum):

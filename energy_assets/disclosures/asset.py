@@ -47,12 +47,22 @@ def disclosure_keys(grain: Grain) -> list[dg.AssetKey]:
 
 
 def disclosure_key(profile: str, grain: Grain) -> dg.AssetKey:
-    """The asset that holds a profile's reports on periods of a grain."""
+    """The asset that holds a profile's reports on periods of a grain.
+
+    Args:
+        profile: Name of a profile.
+        grain: Month, quarter or year.
+    """
     return dg.AssetKey(["disclosure", profile + SUFFIX[grain]])
 
 
 def period_partitions(site: Site, grain: Grain) -> dg.TimeWindowPartitionsDefinition:
-    """Every period of a grain since the site's start, the running one included; keys are first days."""
+    """Every period of a grain since the site's start, the running one included; keys are first days.
+
+    Args:
+        site: Says when its data start.
+        grain: Month, quarter or year.
+    """
     if grain == "month":
         return monthly(site)
     start = Period.containing(site.start, grain).first.isoformat()
@@ -60,7 +70,13 @@ def period_partitions(site: Site, grain: Grain) -> dg.TimeWindowPartitionsDefini
 
 
 def report_folder(site: Site, profile: str, period: Period) -> Path:
-    """Where a report lies; for a bucket the local copy beside the site file."""
+    """Where a report lies; for a bucket the local copy beside the site file.
+
+    Args:
+        site: Says where its data lie.
+        profile: Name of the profile.
+        period: What is reported.
+    """
     disk = site.disk()
     root = Path(disk.root) if disk.is_local else site.folder / "var"
     return root / "reports" / profile / str(period)
@@ -141,7 +157,13 @@ def _make(
 
 
 def no_indicators(site: Site, period: Period, last_complete: date) -> str:
-    """Why there is nothing to report on a period, and which days to run; only days that can be run are named."""
+    """Why there is nothing to report on a period, and which days to run; only days that can be run are named.
+
+    Args:
+        site: Says when its data start.
+        period: What was asked for.
+        last_complete: The last day that can be run.
+    """
     first, last = max(period.first, site.start), min(period.last, last_complete)
     if first > last:
         return (

@@ -58,7 +58,12 @@ def _font_css() -> str:
 
 
 def font_face(weight: str, woff2: bytes) -> str:
-    """A CSS rule that carries the font itself."""
+    """A CSS rule that carries the font itself.
+
+    Args:
+        weight: CSS font weight, for example `400`.
+        woff2: The font file.
+    """
     data = base64.b64encode(woff2).decode()
     return (
         f"@font-face{{font-family:Inter;font-weight:{weight};font-style:normal;"

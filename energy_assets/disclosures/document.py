@@ -22,7 +22,14 @@ Block = dict[str, Any]
 
 
 def number(figure: Figure, *, unit: bool = True, ref: bool = True, part: str = "text") -> Run:
-    """A figure in running text; `part` is text, uncertainty, interval or coverage."""
+    """A figure in running text; `part` is text, uncertainty, interval or coverage.
+
+    Args:
+        figure: What is printed.
+        unit: Print its unit too.
+        ref: Print its id, a link to the list of figures.
+        part: Which part of it is printed.
+    """
     return {"figure": figure.id, "unit": unit, "ref": ref, "part": part}
 
 
@@ -37,12 +44,22 @@ def code(text: str) -> Run:
 
 
 def link(text: str, href: str) -> Run:
-    """A link; relative ones lead to files beside the report and are plain text in the PDF."""
+    """A link; relative ones lead to files beside the report and are plain text in the PDF.
+
+    Args:
+        text: What is read.
+        href: Where it leads.
+    """
     return {"link": text, "href": href}
 
 
 def paragraph(*runs: Run, lead: bool = False) -> Block:
-    """A paragraph."""
+    """A paragraph.
+
+    Args:
+        runs: Pieces of text and figures, in order.
+        lead: Set larger, as an opening.
+    """
     return {"type": "paragraph", "lead": lead, "runs": list(runs)}
 
 
@@ -52,12 +69,23 @@ def heading(text: str) -> Block:
 
 
 def bullets(items: Iterable[Runs], *, numbered: bool = False) -> Block:
-    """A list."""
+    """A list.
+
+    Args:
+        items: Runs of each item.
+        numbered: Number the items.
+    """
     return {"type": "list", "numbered": numbered, "items": [list(item) for item in items]}
 
 
 def callout(kind: str, title: str, *runs: Run) -> Block:
-    """A note that must not be missed; `kind` is note, warning or synthetic."""
+    """A note that must not be missed; `kind` is note, warning or synthetic.
+
+    Args:
+        kind: Decides how it looks.
+        title: Its heading.
+        runs: Pieces of text and figures, in order.
+    """
     return {"type": "callout", "kind": kind, "title": title, "runs": list(runs)}
 
 
@@ -102,6 +130,16 @@ def table(
     """A table; with `total` the last row is one.
 
     `dense` tables are small and anchor the figures they print; `compact` ones are only small.
+
+    Args:
+        id_: Unique in the report.
+        caption: What it shows.
+        columns: Headings, in order.
+        rows: Of each row its cells, in the order of the columns.
+        total: The last row is a total.
+        note: Printed below.
+        dense: Small, with anchors.
+        compact: Small, without anchors.
     """
     return {
         "type": "table",

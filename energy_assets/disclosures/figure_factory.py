@@ -185,7 +185,12 @@ class FigureFactory:
         return reading.gaps(self.condensed)
 
     def members(self, grain: str, kpi: str) -> list[Member]:
-        """The values of a dimension that have a row of `kpi`, largest first; `unknown` last."""
+        """The values of a dimension that have a row of `kpi`, largest first; `unknown` last.
+
+        Args:
+            grain: The dimension, for example `project`.
+            kpi: Name of the indicator.
+        """
         found = [
             (row["numerator"] or Decimal(0), member)
             for (_, name, grain_, member), row in self.rows.items()
@@ -282,7 +287,12 @@ class FigureFactory:
         return f"{NO_SCOPE[wanted]}: what there is, is {' and '.join(WHOSE[scope] for scope in sorted(found))}"
 
     def scale(self, name: str, unit: str) -> Scale:
-        """How values of a KPI are printed; the same everywhere in the report."""
+        """How values of a KPI are printed; the same everywhere in the report.
+
+        Args:
+            name: Name of the KPI.
+            unit: Its stored unit; the currency of money.
+        """
         quantity = QUANTITIES[name]
         if quantity.kind == "money":
             return Scale(unit, 0, 2)
@@ -313,7 +323,22 @@ class FigureFactory:
         reason: str | None = None,
         factor_ids: tuple[str, ...] = (),
     ) -> Figure:
-        """A number that one query of the lake gives."""
+        """A number that one query of the lake gives.
+
+        Args:
+            metric: What is measured.
+            label: The same for a reader.
+            value: In `unit`; None where unknown.
+            selection: The rows and column that are read.
+            scale: Printed unit, power of ten and decimals.
+            unit: Unit of `value`.
+            method: Id of the method.
+            operation: How the value follows from the rows.
+            factor: What the sum of the rows is multiplied with, a decimal string.
+            dimensions: The cut; None for the whole.
+            reason: Why there is no value, where there is none.
+            factor_ids: Grid factors with their editions.
+        """
         inputs = (Input("value", None if value is None else plain(value), selection, selection, factor),)
         return self.book.add(
             Figure(
@@ -337,7 +362,16 @@ class FigureFactory:
     def stated(
         self, metric: str, label: str, value: Decimal, unit: str, scale: Scale, method: str = "M-SITE"
     ) -> Figure:
-        """A number somebody stated: a target, a limit, the calendar."""
+        """A number somebody stated: a target, a limit, the calendar.
+
+        Args:
+            metric: What is stated.
+            label: The same for a reader.
+            value: In `unit`.
+            unit: Unit of `value`.
+            scale: Printed unit, power of ten and decimals.
+            method: Id of the method.
+        """
         return self.book.add(
             Figure(
                 id="",
@@ -365,7 +399,19 @@ class FigureFactory:
         refused: str | None = None,
         dimensions: Mapping[str, str] | None = None,
     ) -> Figure:
-        """A number computed from other figures; it has no value where one of them has none, or when refused."""
+        """A number computed from other figures; it has no value where one of them has none, or when refused.
+
+        Args:
+            metric: What is computed.
+            label: The same for a reader.
+            parents: In the order of the operation.
+            operation: See `compute`.
+            scale: Printed unit, power of ten and decimals; that of the first parent where None.
+            unit: Stored unit; that of the first parent where None.
+            method: Id of the method.
+            refused: Why there is to be no value although it could be computed.
+            dimensions: The cut; that of the first parent where None.
+        """
         missing = next((parent for parent in parents if parent.number is None), None)
         reason = refused or (f"{missing.label}: {missing.reason}" if missing else None)
         numbers = [parent.number for parent in parents if parent.number is not None]
@@ -395,7 +441,13 @@ class FigureFactory:
         )
 
     def share(self, part: Figure, whole: Figure, label: str) -> Figure:
-        """`part` as a share of `whole`."""
+        """`part` as a share of `whole`.
+
+        Args:
+            part: In the unit of `whole`.
+            whole: What it is part of.
+            label: For a reader.
+        """
         return self.derived(
             f"share_of_{whole.metric}", label, (part, whole), "share",
             scale=scale_for("share", Decimal(1)), unit="share", method="M-SHARE", dimensions=part.dimensions,
@@ -405,6 +457,10 @@ class FigureFactory:
         """Print `parts` so that they add up to `total` as printed; False where they do not.
 
         Parts that do not exist (printed as none) add nothing.
+
+        Args:
+            total: Is printed as it is.
+            parts: Figures in the unit of `total`.
         """
         parts = [part for part in parts if part.display.text != NONE]
         if not parts and total.display.text == NONE:
@@ -431,7 +487,12 @@ class FigureFactory:
         return scale.rounded(figure.number or Decimal(0)) if text.startswith("<") else Decimal(text)
 
     def pins(self, inputs: Sequence[Input], period: tuple[str, str]) -> dict[str, str]:
-        """Per table a hash over the fingerprints of the days of `period`."""
+        """Per table a hash over the fingerprints of the days of `period`.
+
+        Args:
+            inputs: Name the tables.
+            period: First and last day, ISO, both included.
+        """
         tables = sorted({s.table for i in inputs for s in (i.selection, i.base) if s})
         hashed = {}
         for table in tables:
@@ -500,6 +561,10 @@ def compute(operation: str, numbers: Sequence[Decimal]) -> Decimal | None:
 
     `difference` a − b …, `sum`, `share` and `ratio` a / b, `percent_change` (a − b) / b, `progress`
     (base − now) / (base − target) of the figures base, now, target.
+
+    Args:
+        operation: One of these.
+        numbers: Values of the parents, in the order of the operation, in their units.
     """
     if operation == "sum":
         return sum(numbers, Decimal(0))

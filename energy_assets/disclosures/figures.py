@@ -205,7 +205,14 @@ class FigureBook:
         return numbered
 
     def redisplay(self, id_: str, rounded: Decimal, scale: Scale, rule: str) -> None:
-        """Print a figure with another rounding, so that its table foots."""
+        """Print a figure with another rounding, so that its table foots.
+
+        Args:
+            id_: Of the figure.
+            rounded: The new value, in the printed unit.
+            scale: Printed unit, power of ten and decimals.
+            rule: The rule of rounding, in words.
+        """
         figure = self._figures[id_]
         display = replace(figure.display, text=_nonzero(rounded, figure.number, scale), rule=rule)
         self._figures[id_] = replace(figure, display=display)
@@ -232,7 +239,16 @@ def display_of(
     signed: bool = False,
     missing: str = NOT_MEASURED,
 ) -> Display:
-    """Print `value` on `scale`; a missing value prints as words, never as zero."""
+    """Print `value` on `scale`; a missing value prints as words, never as zero.
+
+    Args:
+        value: In the stored unit; None where unknown.
+        scale: Printed unit, power of ten and decimals.
+        uncertainty_pct: Half the width of the 95 % interval, in % of the value.
+        coverage: Share that is covered, 0 to 1.
+        signed: Print a plus before gains.
+        missing: Words for a missing value.
+    """
     if value is None:
         return Display(text=missing, rule="not rounded")
     text = _nonzero(scale.rounded(value), value, scale)
@@ -258,7 +274,12 @@ def display_of(
 
 
 def bounds(value: Decimal, uncertainty_pct: Decimal) -> tuple[Decimal, Decimal]:
-    """The 95 % interval in the unit of `value`; a quantity that cannot be negative starts at zero."""
+    """The 95 % interval in the unit of `value`; a quantity that cannot be negative starts at zero.
+
+    Args:
+        value: In any unit.
+        uncertainty_pct: Half the width of the interval, in % of the value.
+    """
     margin = EXACT.multiply(abs(value), EXACT.divide(uncertainty_pct, Decimal(100)))
     low = value - margin
     return (max(low, Decimal(0)) if value >= 0 else low), value + margin

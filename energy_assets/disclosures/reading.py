@@ -35,7 +35,12 @@ def rows(expression: ir.Table) -> list[dict[str, Any]]:
 
 
 def restricted(table: ir.Table, selection: Selection) -> ir.Table:
-    """The rows of `table` that `selection` means."""
+    """The rows of `table` that `selection` means.
+
+    Args:
+        table: Has a column for each filter.
+        selection: Filters that must all hold.
+    """
     for item in selection.filters:
         table = table.filter(item.of(table[item.column]))
     return table
@@ -119,7 +124,12 @@ def scopes_by(emissions: ir.Table, grain: str | None) -> dict[str, set[str]]:
 
 
 def hours_of_day(grid: ir.Table, column: str) -> list[dict[str, Any]]:
-    """Sum and number of the known intensities per zone and hour of day (UTC)."""
+    """Sum and number of the known intensities per zone and hour of day (UTC).
+
+    Args:
+        grid: One row per zone and hour: zone, hour (UTC) and the intensity.
+        column: The intensity, g/kWh.
+    """
     known = grid.filter(grid[column].notnull())
     return rows(
         known.group_by(zone=known.zone, hour_of_day=known.hour.hour())

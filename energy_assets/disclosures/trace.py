@@ -238,7 +238,13 @@ def to_tree(node: Node) -> Tree:
 
 
 def write_page(nodes: Sequence[Node], document: Document, folder: Path) -> Path:
-    """Write `trace.xhtml` beside the report: the trees of `nodes`."""
+    """Write `trace.xhtml` beside the report: the trees of `nodes`.
+
+    Args:
+        nodes: Root of each tree.
+        document: Of the report.
+        folder: Of the report.
+    """
     environment = Environment(
         loader=FileSystemLoader(reports_folder() / "templates"), autoescape=True, undefined=StrictUndefined
     )

@@ -64,7 +64,14 @@ def trace_stored(site: Site, report: Path, figure_id: str) -> Tree:
 
 
 def write_trace_page(document: Document, tables: Mapping[str, ir.Table], landing: Landing, folder: Path) -> Path:
-    """Write `trace.xhtml` beside a report: its headline figures followed down to raw objects."""
+    """Write `trace.xhtml` beside a report: its headline figures followed down to raw objects.
+
+    Args:
+        document: Of the report.
+        tables: By name, the tables that figures are queried from.
+        landing: Holds the raw objects.
+        folder: Of the report.
+    """
     read = rows_reader(tables)
     nodes = [trace(document.book[name], document.book, read, landing.receipts) for name in document.headline]
     return write_page(nodes, document, folder)

@@ -79,7 +79,12 @@ def _totals_that_do_not_hold(document: Document) -> set[str]:
 
 
 def units(document: Document, tagged: Iterable[str]) -> list[Unit]:
-    """The units that the tagged figures use."""
+    """The units that the tagged figures use.
+
+    Args:
+        document: Has the figures.
+        tagged: Ids of the tagged figures.
+    """
     found = {unit.id: unit for unit in (_unit(document.book[id_]) for id_ in tagged)}
     return [found[id_] for id_ in sorted(found)]
 

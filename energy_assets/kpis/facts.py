@@ -73,7 +73,12 @@ def carrier(indicator: Indicator) -> Ingredient:
 
 
 def part(indicator: Indicator, ingredient: Ingredient) -> str:
-    """Column of the facts that holds an ingredient of an indicator; matched ones have their own."""
+    """Column of the facts that holds an ingredient of an indicator; matched ones have their own.
+
+    Args:
+        indicator: Whose ingredient it is.
+        ingredient: One sum of the indicator.
+    """
     return f"{indicator.name}__{name_of(ingredient)}" if indicator.match else name_of(ingredient)
 
 

@@ -137,7 +137,15 @@ class Ingredient:
 
 
 def total(table: str, column: str | None, *filters: Filter, factor: str = "1", with_idle: bool = False) -> Ingredient:
-    """The sum of a column (or the number) of the rows of a table that meet `filters`, times `factor`."""
+    """The sum of a column (or the number) of the rows of a table that meet `filters`, times `factor`.
+
+    Args:
+        table: Table of the lake.
+        column: What is summed; None counts the rows.
+        filters: Conditions that must all hold.
+        factor: "1", a whole number, or a negative power of ten ("0.001").
+        with_idle: Add the share of idle devices, see `Ingredient`.
+    """
     return Ingredient(Selection(table, column, filters), factor, with_idle)
 
 

@@ -123,7 +123,12 @@ def _requested() -> Condition:
 
 
 def with_automation(assets: Sequence[dg.AssetsDefinition], site: Site) -> list[dg.AssetsDefinition]:
-    """The assets, each with the condition of its floor and rhythm."""
+    """The assets, each with the condition of its floor and rhythm.
+
+    Args:
+        assets: Any assets of the site.
+        site: Says how many trailing days each source collects again.
+    """
     trailing = {dg.AssetKey(raw_table(source).asset): source.trailing_days for source in site.sources}
 
     def automated(spec: dg.AssetSpec) -> dg.AssetSpec:

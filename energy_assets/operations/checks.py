@@ -44,7 +44,13 @@ def arrival_checks(site: Site) -> list[dg.AssetChecksDefinition]:
 
 
 def arrival(instance: dg.DagsterInstance, site: Site, key: dg.AssetKey) -> dg.AssetCheckEvaluation:
-    """Whether the last complete day of a raw asset is there."""
+    """Whether the last complete day of a raw asset is there.
+
+    Args:
+        instance: Knows which partitions are there.
+        site: Says which days are expected.
+        key: The raw asset.
+    """
     there, expected = instance.get_materialized_partitions(key), list(daily(site).get_partition_keys())
     missing = [day for day in expected if day not in there]
     last = expected[-1] if expected else None

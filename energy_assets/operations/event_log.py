@@ -29,7 +29,12 @@ class EventLog(SqliteEventLogStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> EventLog:
-        """Called by Dagster with what `dagster.yaml` says."""
+        """Called by Dagster with what `dagster.yaml` says.
+
+        Args:
+            inst_data: The class as `dagster.yaml` names it; None where made by hand.
+            config_value: Its configuration: keyword arguments of the class.
+        """
         return cls(inst_data=inst_data, **config_value)
 
     @contextmanager

@@ -16,6 +16,10 @@ def with_freshness(assets: Sequence[dg.AssetsDefinition], site: Site) -> list[dg
     """The assets with the policy of their table; a disclosure is no table and ages like the months it reports.
 
     Reports on quarters and years are made when they are asked for; they do not age.
+
+    Args:
+        assets: Any assets of the site.
+        site: Says which tables there are.
     """
     ages = {dg.AssetKey(table.asset): table.ages for table in tables_of(site)}
 

@@ -13,7 +13,12 @@ SYNTHETIC = "synthetic"
 
 
 def with_labels(assets: Sequence[dg.AssetsDefinition], site: Site) -> list[dg.AssetsDefinition]:
-    """The assets, those of a synthetic organisation labelled in description and tags."""
+    """The assets, those of a synthetic organisation labelled in description and tags.
+
+    Args:
+        assets: Any assets of the site.
+        site: Says whether its organisation is synthetic.
+    """
     if not site.organisation.synthetic:
         return list(assets)
 

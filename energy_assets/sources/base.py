@@ -19,12 +19,13 @@ from typing import Annotated, Any, ClassVar, Literal
 import ibis
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from energy_assets.contracts import vocabulary
+from energy_assets.contracts.vocabulary import Feed, OneOf
 from energy_assets.landing import Fetched, Landed, Landing
 from energy_assets.periods import DayRange
 from energy_assets.sources.errors import SourceError
 
-Feed = Literal["energy", "cost", "activity", "grid_intensity"]
-GhgScope = Literal["scope2", "scope3.1", "scope3.8"]
+GhgScope = Annotated[str, OneOf(vocabulary.GhgScope)]
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 
 
@@ -49,9 +50,10 @@ class Place(Strict):
     )
 
     @property
-    def scope(self) -> GhgScope:
+    def scope(self) -> str:
         """Where a kWh of this place belongs: Scope 2 on premises, Scope 3.1 elsewhere, unless the site says."""
-        return self.ghg_scope or ("scope2" if self.provider == "onprem" else "scope3.1")
+        scope = vocabulary.GhgScope.SCOPE2 if self.provider == "onprem" else vocabulary.GhgScope.SCOPE31
+        return self.ghg_scope or scope.value
 
 
 @dataclass(frozen=True)

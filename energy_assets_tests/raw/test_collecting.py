@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 
 import pytest
 
+from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
 from energy_assets.raw.collecting import collect
 from energy_assets.secrets import SecretError
-from energy_assets.sources.base import Feed, Finding, Incomplete, Parsed, Source, StepContext, Unit
+from energy_assets.sources.base import Finding, Incomplete, Parsed, Source, StepContext, Unit
 from energy_assets.sources.errors import (
     DeniedError,
     MalformedError,
@@ -28,7 +29,7 @@ ONE, TWO, THREE, FOUR = DAYS
 class Scripted(Source):
     """Each day fails or not as the test says."""
 
-    feeds: ClassVar[Feed] = "energy"
+    feeds: ClassVar[Feed] = Feed.ENERGY
     title: ClassVar[str] = "Scripted"
     errors: Mapping[date, Any]
     body: bytes = b"x"

@@ -9,13 +9,14 @@ from typing import ClassVar
 
 import pytest
 
+from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
 from energy_assets.query import ask
 from energy_assets.running import run_days
 from energy_assets.site import load_site
 from energy_assets.sources import registry
-from energy_assets.sources.base import Feed, Finding, Parsed, PlacedSource, StepContext, Unit
+from energy_assets.sources.base import Finding, Parsed, PlacedSource, StepContext, Unit
 
 DAY = date(2026, 11, 18)
 
@@ -23,7 +24,7 @@ DAY = date(2026, 11, 18)
 class KitchenMeter(PlacedSource):
     """One meter that says how many watt-hours each hour of a day took: 24 numbers in a line."""
 
-    feeds: ClassVar[Feed] = "energy"
+    feeds: ClassVar[Feed] = Feed.ENERGY
     title: ClassVar[str] = "Kitchen meter"
     wh: str
 

@@ -23,7 +23,12 @@ SHORT = 3
 
 
 def plot(figure: Figure, context: Context) -> dict[str, Any]:
-    """A chart's row: geometry from the exact value, text and id from the figure."""
+    """A chart's row: geometry from the exact value, text and id from the figure.
+
+    Args:
+        figure: What is drawn.
+        context: Knows how the figure is printed.
+    """
     display = context.factory.book[figure.id].display
     exact = Scale("", display.power, 9).rounded(figure.number or Decimal(0))
     return {
@@ -54,14 +59,25 @@ def step_names(steps: Sequence[DayRange]) -> dict[DayRange, str]:
 
 
 def labelled(context: Context, names: Mapping[DayRange, str]) -> str:
-    """What a caption says of the labels that `totals` makes."""
+    """What a caption says of the labels that `totals` makes.
+
+    Args:
+        context: Of the report.
+        names: Label of each step.
+    """
     noun = context.step_noun
     many = len(names) > LABELLED
     return f"the highest and the lowest {noun} are labelled" if many else "totals above the bars"
 
 
 def totals(context: Context, figures: Mapping[DayRange, Figure], names: Mapping[DayRange, str]) -> list[dict[str, Any]]:
-    """Labels above the bars: every step of a short span; where that would crowd, the highest and the lowest."""
+    """Labels above the bars: every step of a short span; where that would crowd, the highest and the lowest.
+
+    Args:
+        context: Of the report.
+        figures: Total of each step.
+        names: Label of each step.
+    """
     known = {step: figure for step, figure in figures.items() if figure.number is not None}
     if len(names) > LABELLED:
         ends = {figure.id for figure in (largest([*known.values()]), smallest([*known.values()])) if figure}
@@ -70,7 +86,13 @@ def totals(context: Context, figures: Mapping[DayRange, Figure], names: Mapping[
 
 
 def steps_alt(context: Context, what: str, figures: Mapping[DayRange, Figure]) -> str:
-    """A chart over time in words: its span, and its extremes."""
+    """A chart over time in words: its span, and its extremes.
+
+    Args:
+        context: Of the report.
+        what: What the chart shows, in words.
+        figures: Total of each step, in order.
+    """
     steps = list(figures)
     text = f"{what}, {steps_words(steps)}."
     high, low = largest(list(figures.values())), smallest(list(figures.values()))

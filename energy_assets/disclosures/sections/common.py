@@ -82,7 +82,12 @@ def in_period(period: Period) -> str:
 
 
 def day_words(day: date, *, year: bool = False) -> str:
-    """`16 November`."""
+    """`16 November`.
+
+    Args:
+        day: Any day.
+        year: Add the year.
+    """
     return f"{day.day} {MONTH_NAMES[day.month - 1]}" + (f" {day.year}" if year else "")
 
 
@@ -92,7 +97,12 @@ def step_words(step: DayRange) -> str:
 
 
 def span_words(first: date, last: date) -> str:
-    """`16 to 22 November 2026`, `30 October to 2 November 2026`, `30 December 2026 to 2 January 2027`."""
+    """`16 to 22 November 2026`, `30 October to 2 November 2026`, `30 December 2026 to 2 January 2027`.
+
+    Args:
+        first: First day.
+        last: Last day, included.
+    """
     if first == last:
         return day_words(first, year=True)
     if (first.year, first.month) == (last.year, last.month):

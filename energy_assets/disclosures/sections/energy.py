@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from energy_assets.contracts.vocabulary import WorkloadType
 from energy_assets.disclosures import reading
 from energy_assets.disclosures.document import Block, Chart, Column, Runs, Section, charts, heading, number, table
 from energy_assets.disclosures.figure_factory import FigureFactory, Member
@@ -19,15 +20,15 @@ from energy_assets.kpis.ingredients import UNKNOWN, Filter, Selection
 
 NO_NAME = {"model_id": "No model named", "project": "Not attributed", "zone": "No zone known"}
 COLOURS = {
-    "training": "#0b5d4b",
-    "fine_tuning": "#3c8f7c",
-    "inference": "#e08e2b",
-    "batch": "#b5651d",
-    "development": "#7a5ea8",
-    "idle": "#9aa8b2",
-    "overhead": "#5f7380",
-    "other": "#4a78a8",
-    "unknown": "#a3678f",
+    WorkloadType.TRAINING.value: "#0b5d4b",
+    WorkloadType.FINE_TUNING.value: "#3c8f7c",
+    WorkloadType.INFERENCE.value: "#e08e2b",
+    WorkloadType.BATCH.value: "#b5651d",
+    WorkloadType.DEVELOPMENT.value: "#7a5ea8",
+    WorkloadType.IDLE.value: "#9aa8b2",
+    WorkloadType.OVERHEAD.value: "#5f7380",
+    WorkloadType.OTHER.value: "#4a78a8",
+    WorkloadType.UNKNOWN.value: "#a3678f",
 }
 #: Columns above which a table is set small.
 WIDE = 6

@@ -16,11 +16,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange, Month
 from energy_assets.sources.aws.client import ExportBucket, Manifest
 from energy_assets.sources.aws.session import RESOURCE
-from energy_assets.sources.base import Feed, Finding, Incomplete, Parsed, SeenBill, Source, StepContext, Unit
+from energy_assets.sources.base import Finding, Incomplete, Parsed, SeenBill, Source, StepContext, Unit
 from energy_assets.sources.errors import MalformedError, SourceError, TransientError
 from energy_assets.sources.files import SourceFile
 from energy_assets.sources.focus.known import FIELDS, bills_seen, look, shares_of
@@ -47,7 +48,7 @@ class _Listing:
 class AwsFocusExport(Source):
     """FOCUS exports of AWS Data Exports, read from their bucket by manifest."""
 
-    feeds: ClassVar[Feed] = "cost"
+    feeds: ClassVar[Feed] = Feed.COST
     title: ClassVar[str] = "AWS FOCUS export"
     engine_kind: ClassVar[str] = "s3"
     resources: ClassVar[frozenset[str]] = frozenset({RESOURCE})

@@ -16,10 +16,11 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from pydantic import Field
 
+from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import ONE_DAY, DayRange, Month
 from energy_assets.secrets import SecretError, SecretRef, reveal
-from energy_assets.sources.base import Feed, Finding, Parsed, Source, StepContext, Unit
+from energy_assets.sources.base import Finding, Parsed, Source, StepContext, Unit
 from energy_assets.sources.electricity_maps.client import BASES, WINDOW_DAYS, Answer, Api
 from energy_assets.sources.electricity_maps.parse import (
     answered_zone,
@@ -41,7 +42,7 @@ EPOCH = date(1970, 1, 1)
 class ElectricityMaps(Source):
     """Hourly carbon intensity, life-cycle and direct, from the Electricity Maps API."""
 
-    feeds: ClassVar[Feed] = "grid_intensity"
+    feeds: ClassVar[Feed] = Feed.GRID_INTENSITY
     parser_version: ClassVar[str] = "1"
     title: ClassVar[str] = "Electricity Maps API"
     engine_kind: ClassVar[str] = "http"

@@ -16,9 +16,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Held, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Feed, Finding, Incomplete, Parsed, SeenBill, Source, StepContext, Unit
+from energy_assets.sources.base import Finding, Incomplete, Parsed, SeenBill, Source, StepContext, Unit
 from energy_assets.sources.errors import DeniedError, MalformedError, PermanentError, SourceError
 from energy_assets.sources.files import SourceFile, list_files
 from energy_assets.sources.focus.bill import open_bill
@@ -63,7 +64,7 @@ class _Bill:
 class FocusFiles(Source):
     """FOCUS 1.0 to 1.2 bills (CSV, CSV.gz, Parquet) of any provider, and AWS Cost and Usage Reports."""
 
-    feeds: ClassVar[Feed] = "cost"
+    feeds: ClassVar[Feed] = Feed.COST
     title: ClassVar[str] = "FOCUS bills"
     engine_kind: ClassVar[str] = "csv"
 

@@ -17,9 +17,10 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field
 
+from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Held, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Feed, Finding, Incomplete, Parsed, Source, StepContext, Unit
+from energy_assets.sources.base import Finding, Incomplete, Parsed, Source, StepContext, Unit
 from energy_assets.sources.errors import DeniedError, MalformedError, SourceError
 from energy_assets.sources.files import SourceFile, list_files
 from energy_assets.sources.intensity import HOURS, ROWS, month_means, rows_with_stand_ins, year_means
@@ -34,7 +35,7 @@ ALL_HOURS = (1 << 24) - 1
 class IntensityFiles(Source):
     """Hourly CSV exports of Electricity Maps, in a folder or a bucket."""
 
-    feeds: ClassVar[Feed] = "grid_intensity"
+    feeds: ClassVar[Feed] = Feed.GRID_INTENSITY
     parser_version: ClassVar[str] = "1"
     title: ClassVar[str] = "Electricity Maps CSV exports"
     engine_kind: ClassVar[str] = "csv"

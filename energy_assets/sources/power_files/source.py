@@ -19,11 +19,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import ibis
 from pydantic import Field, field_validator, model_validator
 
+from energy_assets.contracts import vocabulary
 from energy_assets.contracts.raw import PLACE_COLUMNS, EnergyReadings
+from energy_assets.contracts.vocabulary import Feed, OneOf
 from energy_assets.landing import Fetched, Held, Landed
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import (
-    Feed,
     Finding,
     Incomplete,
     Parsed,
@@ -54,7 +55,7 @@ from energy_assets.sources.power_files.parse import (
 from energy_assets.sources.unreadable import days_concerned
 
 Columns = str | Annotated[list[str], Field(min_length=1)]
-DeviceKind = Literal["gpu", "cpu", "dram", "node", "rest_of_node", "instance", "service", "storage", "network"]
+DeviceKind = Annotated[str, OneOf(vocabulary.DeviceKind)]
 _MEDIA = {".csv": "text/csv", ".csv.gz": "application/gzip", ".parquet": "application/vnd.apache.parquet"}
 LATELY = timedelta(days=1)
 """Machines without readings for longer than this, measured from the newest reading, may be gone."""
@@ -81,7 +82,7 @@ class Windows(Strict):
 class PowerFiles(PlacedSource):
     """CSV or Parquet files of power readings, in a folder or a bucket."""
 
-    feeds: ClassVar[Feed] = "energy"
+    feeds: ClassVar[Feed] = Feed.ENERGY
     parser_version: ClassVar[str] = "1"
     title: ClassVar[str] = "Files of power readings"
     engine_kind: ClassVar[str] = "csv"

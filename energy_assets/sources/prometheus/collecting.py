@@ -22,7 +22,7 @@ from energy_assets.sources.prometheus.client import Api, Query
 from energy_assets.sources.prometheus.queries import DAY, HOUR, TAIL_S, MeterQueries, Window, names, one_of
 
 Asked = Generator[Fetched, None, list[Answer]]
-Askers = Mapping[str, MeterQueries]
+QueriesByMeter = Mapping[str, MeterQueries]
 """By the name of the meter: who asks for its samples."""
 
 DEVICES_PER_QUERY = 50
@@ -43,17 +43,19 @@ class Session:
         self._day = day
         self.step = step
 
-    def present(self, askers: Sequence[MeterQueries], window: Window) -> Generator[Fetched, None, list[MeterQueries]]:
-        """Yields the list of metrics to be landed; returns the askers whose metric is there.
+    def present(
+        self, meter_queries: Sequence[MeterQueries], window: Window
+    ) -> Generator[Fetched, None, list[MeterQueries]]:
+        """Yields the list of metrics to be landed; returns the queries of the metrics that are there.
 
         Args:
-            askers: Who would ask for which metric.
+            meter_queries: Those of each metric.
             window: The day.
         """
-        query = names(askers, window)
+        query = names(meter_queries, window)
         known, response = self._api.names(query)
         yield Fetched(response.content, query.request, (self._day,), response.status_code, "application/json")
-        return [asker for asker in askers if asker.meter.metric in known]
+        return [one for one in meter_queries if one.meter.metric in known]
 
     def ask(self, queries: Iterable[Query]) -> Asked:
         """Yields every answer to be landed; returns them all, as local files."""
@@ -114,16 +116,16 @@ def _spots(scratch: Scratch, keys: str) -> list[_Spot]:
     return [_Spot(*row) for row in rows]
 
 
-def suspicious_samples(scratch: Scratch, askers: Askers) -> list[Query]:
+def suspicious_samples(scratch: Scratch, queries_by_meter: QueriesByMeter) -> list[Query]:
     """All samples of suspicious hours, and a little of what follows them.
 
     Args:
         scratch: Holds the tables of a day's answers.
-        askers: By the name of the meter: who makes its queries.
+        queries_by_meter: By the name of the meter: its queries.
     """
     by_device: dict[tuple[str, str, str], list[_Spot]] = defaultdict(list)
     for spot in _spots(scratch, f"SELECT key_no, t FROM {scratch['suspicious']}"):
-        by_device[askers[spot.meter].meter.name, spot.label, spot.value].append(spot)
+        by_device[queries_by_meter[spot.meter].meter.name, spot.label, spot.value].append(spot)
     hours: dict[tuple[str, int, str], list[str]] = defaultdict(list)
     long: dict[tuple[str, str], list[list[_Spot]]] = defaultdict(list)
     for (name, label, value), spots in sorted(by_device.items()):
@@ -132,9 +134,9 @@ def suspicious_samples(scratch: Scratch, askers: Askers) -> list[Query]:
             long[name, label].append(spots)
         for end in ends if len(ends) <= FEW_HOURS else ():
             hours[name, end, label].append(value)
-    asker_of = _by_name(askers)
+    by_name = _by_name(queries_by_meter)
     queries = [
-        asker_of[name].samples("raw", end + TAIL_S, one_of(label, part), HOUR + TAIL_S)
+        by_name[name].samples("raw", end + TAIL_S, one_of(label, part), HOUR + TAIL_S)
         for (name, end, label), values in sorted(hours.items())
         for part in _parts(values, DEVICES_PER_QUERY)
     ]
@@ -143,14 +145,14 @@ def suspicious_samples(scratch: Scratch, askers: Askers) -> list[Query]:
         first, last = min(ends) - HOUR, max(ends)
         weights = [(spots[0].value, max(s.samples for s in spots) * (last - first) // HOUR) for spots in devices]
         queries += [
-            asker_of[name].samples("raw", last + TAIL_S, one_of(label, part), last - first + TAIL_S)
+            by_name[name].samples("raw", last + TAIL_S, one_of(label, part), last - first + TAIL_S)
             for part in _by_weight(weights)
         ]
     return queries
 
 
-def _by_name(askers: Askers) -> dict[str, MeterQueries]:
-    return {asker.meter.name: asker for asker in askers.values()}
+def _by_name(queries_by_meter: QueriesByMeter) -> dict[str, MeterQueries]:
+    return {one.meter.name: one for one in queries_by_meter.values()}
 
 
 def _parts(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
@@ -172,32 +174,32 @@ def _by_weight(weights: Iterable[tuple[str, int]]) -> list[list[str]]:
     return parts
 
 
-def last_known(scratch: Scratch, askers: Askers, window: Window) -> list[Query]:
+def last_known(scratch: Scratch, queries_by_meter: QueriesByMeter, window: Window) -> list[Query]:
     """Devices that restarted in a gap over midnight: in which hour of the day before were they last seen?
 
     Args:
         scratch: Holds the tables of a day's answers.
-        askers: By the name of the meter: who makes its queries.
+        queries_by_meter: By the name of the meter: its queries.
         window: The day.
     """
     groups: dict[tuple[str, str], set[str]] = defaultdict(set)
     earlier = f"SELECT key_no, 0 AS t FROM {scratch['earlier']} SEMI JOIN {scratch['suspicious']} USING (key_no)"
     for spot in _spots(scratch, earlier):
-        groups[askers[spot.meter].meter.name, spot.label].add(spot.value)
-    asker_of = _by_name(askers)
+        groups[queries_by_meter[spot.meter].meter.name, spot.label].add(spot.value)
+    by_name = _by_name(queries_by_meter)
     return [
-        asker_of[name].before(window, one_of(label, part))
+        by_name[name].before(window, one_of(label, part))
         for (name, label), values in sorted(groups.items())
         for part in _parts(sorted(values), 200)
     ]
 
 
-def last_hours(scratch: Scratch, askers: Askers) -> list[Query]:
+def last_hours(scratch: Scratch, queries_by_meter: QueriesByMeter) -> list[Query]:
     """The samples of the last hour in which each of those devices was seen.
 
     Args:
         scratch: Holds the tables of a day's answers.
-        askers: By the name of the meter: who makes its queries.
+        queries_by_meter: By the name of the meter: its queries.
     """
     rows = scratch.rows(f"""
         SELECT meter, max(t), match_label, match_value
@@ -205,21 +207,21 @@ def last_hours(scratch: Scratch, askers: Askers) -> list[Query]:
         GROUP BY meter, match_label, match_value ORDER BY ALL""")
     groups: dict[tuple[str, int, str], set[str]] = defaultdict(set)
     for meter, t, label, value in rows:
-        groups[askers[meter].meter.name, t // 1000, label].add(value)
-    asker_of = _by_name(askers)
+        groups[queries_by_meter[meter].meter.name, t // 1000, label].add(value)
+    by_name = _by_name(queries_by_meter)
     return [
-        asker_of[name].samples("raw", end, one_of(label, part))
+        by_name[name].samples("raw", end, one_of(label, part))
         for (name, end, label), values in sorted(groups.items())
         for part in _parts(sorted(values), DEVICES_PER_QUERY)
     ]
 
 
-def pace(scratch: Scratch, askers: Askers) -> list[Query]:
+def pace(scratch: Scratch, queries_by_meter: QueriesByMeter) -> list[Query]:
     """One device's hour of every job whose scrape interval the samples of suspicious hours will not show.
 
     Args:
         scratch: Holds the tables of a day's answers.
-        askers: By the name of the meter: who makes its queries.
+        queries_by_meter: By the name of the meter: its queries.
     """
     rows = scratch.rows(f"""
         SELECT job, t, meter, match_label, match_value
@@ -233,17 +235,19 @@ def pace(scratch: Scratch, askers: Askers) -> list[Query]:
             PARTITION BY job ORDER BY largest DESC, t, key_no, match_label, match_value) = 1
         ORDER BY job""")
     return [
-        askers[meter].samples("interval", t // 1000, ", ".join((one_of(label, [value]), one_of("job", [job]))))
+        queries_by_meter[meter].samples(
+            "interval", t // 1000, ", ".join((one_of(label, [value]), one_of("job", [job])))
+        )
         for job, t, meter, label, value in rows
     ]
 
 
-def activity(scratch: Scratch, askers: Askers, window: Window) -> list[Query]:
+def activity(scratch: Scratch, queries_by_meter: QueriesByMeter, window: Window) -> list[Query]:
     """How busy users were, of devices that several share in an hour.
 
     Args:
         scratch: Holds the tables of a day's answers.
-        askers: By the name of the meter: who makes its queries.
+        queries_by_meter: By the name of the meter: its queries.
         window: The day.
     """
     shared: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -252,18 +256,18 @@ def activity(scratch: Scratch, askers: Askers, window: Window) -> list[Query]:
         shared[spot.meter, spot.label].add(spot.value)
     queries = []
     for (meter, label), values in sorted(shared.items()):
-        if askers[meter].meter.activity:
+        if queries_by_meter[meter].meter.activity:
             matchers = [one_of(label, part) for part in _parts(sorted(values), 200)]
-            queries += [askers[meter].activity(window, m) for m in (matchers if len(matchers) < 3 else [""])]
+            queries += [queries_by_meter[meter].activity(window, m) for m in (matchers if len(matchers) < 3 else [""])]
     return queries
 
 
-def gauge_readings(scratch: Scratch, askers: Askers, window: Window, max_gap_s: int) -> list[Query]:
+def gauge_readings(scratch: Scratch, queries_by_meter: QueriesByMeter, window: Window, max_gap_s: int) -> list[Query]:
     """All samples of the day and of as much around it as a gap may be long; and who used the devices.
 
     Args:
         scratch: Holds the tables of a day's answers.
-        askers: By the name of the meter: who makes its queries.
+        queries_by_meter: By the name of the meter: its queries.
         window: The day.
         max_gap_s: Readings further apart than this are a gap, in seconds.
     """
@@ -277,8 +281,10 @@ def gauge_readings(scratch: Scratch, askers: Askers, window: Window, max_gap_s: 
     end, length_s = window.start + DAY + max_gap_s, DAY + 2 * max_gap_s
     queries = []
     for (meter, label), weights in sorted(groups.items()):
-        asker = askers[meter]
-        queries += [asker.samples("raw", end, one_of(label, part), length_s) for part in _by_weight(weights)]
+        one = queries_by_meter[meter]
+        queries += [one.samples("raw", end, one_of(label, part), length_s) for part in _by_weight(weights)]
     return queries + [
-        askers[meter].usage(window) for meter in sorted({meter for meter, _ in groups}) if askers[meter].meter.shared
+        queries_by_meter[meter].usage(window)
+        for meter in sorted({meter for meter, _ in groups})
+        if queries_by_meter[meter].meter.shared
     ]

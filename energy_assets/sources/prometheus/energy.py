@@ -15,14 +15,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Feed, Finding, Parsed, PlacedSource, SeenNode, StepContext, Unit
+from energy_assets.sources.base import Finding, Parsed, PlacedSource, SeenNode, StepContext, Unit
 from energy_assets.sources.power import GapPolicy
 from energy_assets.sources.prometheus.answers import Answer, Scratch
 from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, Server
 from energy_assets.sources.prometheus.collecting import (
-    Askers,
+    QueriesByMeter,
     Session,
     activity,
     gauge_readings,
@@ -44,7 +45,7 @@ from energy_assets.sources.prometheus.sharing import find_uses
 class PrometheusEnergy(Server, PlacedSource):
     """Energy counters and power gauges in one Prometheus."""
 
-    feeds: ClassVar[Feed] = "energy"
+    feeds: ClassVar[Feed] = Feed.ENERGY
     title: ClassVar[str] = "Energy measured by exporters, collected from Prometheus"
     engine_kind: ClassVar[str] = "prometheus"
 
@@ -111,27 +112,27 @@ class PrometheusEnergy(Server, PlacedSource):
             session = Session(api, day, step)
             everyone = [MeterQueries(meter, self.selector, self.keep_labels) for meter in self.meters]
             present = yield from session.present(everyone, window)
-            answers = yield from session.ask([query for asker in present for query in asker.hours(window)])
+            answers = yield from session.ask([query for one in present for query in one.hours(window)])
             if answers:
-                yield from self._look_closer(session, {asker.meter.name: asker for asker in present}, window, answers)
+                yield from self._look_closer(session, {one.meter.name: one for one in present}, window, answers)
 
     def _look_closer(
-        self, session: Session, askers: Askers, window: Window, answers: Sequence[Answer]
+        self, session: Session, queries_by_meter: QueriesByMeter, window: Window, answers: Sequence[Answer]
     ) -> Iterator[Fetched]:
-        meters = [meter for meter in self.meters if meter.name in askers]
+        meters = [meter for meter in self.meters if meter.name in queries_by_meter]
         with session.loaded(answers) as scratch:
             name_devices(scratch, meters)
             observe(scratch)
             find_uses(scratch, self.keep_labels)
             find_suspicious(scratch)
             queries = [
-                *last_known(scratch, askers, window),
-                *suspicious_samples(scratch, askers),
-                *gauge_readings(scratch, askers, window, self.max_gap_s),
-                *activity(scratch, askers, window),
+                *last_known(scratch, queries_by_meter, window),
+                *suspicious_samples(scratch, queries_by_meter),
+                *gauge_readings(scratch, queries_by_meter, window, self.max_gap_s),
+                *activity(scratch, queries_by_meter, window),
             ]
             if self.scrape_interval_s is None:
-                queries += pace(scratch, askers)
+                queries += pace(scratch, queries_by_meter)
         answers = yield from session.ask(queries)
         answers = [answer for answer in answers if answer.role in ("before", "usage")]
         if not answers:
@@ -139,5 +140,5 @@ class PrometheusEnergy(Server, PlacedSource):
         with session.loaded(answers) as scratch:
             name_devices(scratch, meters)
             find_uses(scratch, self.keep_labels)
-            queries = [*last_hours(scratch, askers), *activity(scratch, askers, window)]
+            queries = [*last_hours(scratch, queries_by_meter), *activity(scratch, queries_by_meter, window)]
         yield from session.ask(queries)

@@ -13,9 +13,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Feed, Finding, Parsed, Source, StepContext, Strict, Unit
+from energy_assets.sources.base import Finding, Parsed, Source, StepContext, Strict, Unit
 from energy_assets.sources.prometheus.answers import Scratch
 from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, Server
 from energy_assets.sources.prometheus.collecting import (
@@ -53,7 +54,7 @@ class CustomCounter(Strict):
 class PrometheusInference(Server, Source):
     """Counters of vLLM, Text Generation Inference and others in one Prometheus."""
 
-    feeds: ClassVar[Feed] = "activity"
+    feeds: ClassVar[Feed] = Feed.ACTIVITY
     title: ClassVar[str] = "Requests and tokens of inference servers, collected from Prometheus"
     engine_kind: ClassVar[str] = "prometheus"
 
@@ -119,19 +120,19 @@ class PrometheusInference(Server, Source):
             present = yield from session.present([MeterQueries(one, self.selector) for one in self.counted], window)
             if not present:
                 return
-            together = MeterQueries(CountedMetrics(tuple(asker.meter.metric for asker in present)), self.selector)
-            queries = [*together.boundaries(window), *(q for asker in present for q in asker.details(window))]
+            together = MeterQueries(CountedMetrics(tuple(one.meter.metric for one in present)), self.selector)
+            queries = [*together.boundaries(window), *(q for one in present for q in one.details(window))]
             answers = yield from session.ask(queries)
-            each = {asker.meter.name: asker for asker in present}
-            askers = dict.fromkeys(each, together)
+            each = {one.meter.name: one for one in present}
+            queries_by_meter = dict.fromkeys(each, together)
             with session.loaded(answers) as scratch:
-                name_series(scratch, [asker.meter for asker in present])
+                name_series(scratch, [one.meter for one in present])
                 observe(scratch)
                 find_uses(scratch, ())
                 find_suspicious(scratch)
                 queries = [
-                    *last_known(scratch, askers, window),
-                    *suspicious_samples(scratch, askers),
+                    *last_known(scratch, queries_by_meter, window),
+                    *suspicious_samples(scratch, queries_by_meter),
                     *relays(scratch, each, self._deployment_labels),
                 ]
                 if self.scrape_interval_s is None:
@@ -140,6 +141,6 @@ class PrometheusInference(Server, Source):
             answers = [answer for answer in answers if answer.role == "before"]
             if answers:
                 with session.loaded(answers) as scratch:
-                    name_series(scratch, [asker.meter for asker in present])
-                    queries = last_hours(scratch, askers)
+                    name_series(scratch, [one.meter for one in present])
+                    queries = last_hours(scratch, queries_by_meter)
                 yield from session.ask(queries)

@@ -17,6 +17,8 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, StringConstraints, model_validator
 
+from energy_assets.contracts import vocabulary
+from energy_assets.contracts.vocabulary import OneOf
 from energy_assets.sources.base import Strict
 
 NANO = 10**9
@@ -52,7 +54,7 @@ USER_LABELS = (
 LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 MetricName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
 Unit = Literal["uJ", "mJ", "J", "Wh", "kWh", "uW", "mW", "W", "kW"]
-DeviceKind = Literal["gpu", "cpu", "dram", "node", "instance", "service", "storage", "network"]
+DeviceKind = Annotated[str, OneOf(vocabulary.DeviceKind, without=[vocabulary.DeviceKind.REST_OF_NODE])]
 
 
 class Metric(Protocol):

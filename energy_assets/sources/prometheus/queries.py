@@ -179,14 +179,14 @@ class MeterQueries:
         return Query(role, self.meter.name, f"{self.select(None, matcher)}[{length_s * 1000 - 1}ms]", end, end)
 
 
-def names(askers: Sequence[MeterQueries], window: Window) -> NamesQuery:
+def names(meter_queries: Sequence[MeterQueries], window: Window) -> NamesQuery:
     """Which of the metrics may have samples that matter to the day? The index tells, no sample is read.
 
     Args:
-        askers: Who would ask for which metric.
+        meter_queries: Those of each metric.
         window: The day.
     """
-    selects = tuple(dict.fromkeys(asker.select() for asker in askers))
+    selects = tuple(dict.fromkeys(one.select() for one in meter_queries))
     return NamesQuery(selects, window.start - DAY, window.end)
 
 

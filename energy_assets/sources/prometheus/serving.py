@@ -211,7 +211,9 @@ def _deployment(labels: Sequence[str], metric: str) -> str:
     return f"coalesce({first_label(f'[{_texts(labels)}]', metric)}, 'unknown')"
 
 
-def relays(scratch: Scratch, askers: Mapping[str, MeterQueries], deployment_labels: Sequence[str]) -> list[Query]:
+def relays(
+    scratch: Scratch, queries_by_meter: Mapping[str, MeterQueries], deployment_labels: Sequence[str]
+) -> list[Query]:
     """Samples of the hours in which the servers of a deployment may have relieved each other.
 
     Such an hour has several scraped targets of one deployment, and none that was seen all the time, as far as
@@ -219,7 +221,7 @@ def relays(scratch: Scratch, askers: Mapping[str, MeterQueries], deployment_labe
 
     Args:
         scratch: Holds the tables of a day's answers.
-        askers: By the name of the metric: who asks for it.
+        queries_by_meter: By the name of the metric: its queries.
         deployment_labels: The first non-empty one names the deployment.
     """
     rows = scratch.rows(f"""
@@ -249,7 +251,9 @@ def relays(scratch: Scratch, askers: Mapping[str, MeterQueries], deployment_labe
         )
         SELECT t, meter, label, list_sort(list_distinct(list(value)))
         FROM targets SEMI JOIN asked USING (deployment, t, meter) GROUP BY t, meter, label ORDER BY ALL""")
-    return [askers[meter].samples("relay", t // 1000, one_of(label, values)) for t, meter, label, values in rows]
+    return [
+        queries_by_meter[meter].samples("relay", t // 1000, one_of(label, values)) for t, meter, label, values in rows
+    ]
 
 
 def _served(
