@@ -224,12 +224,14 @@ def _report(site: Site, period: Period, command: str) -> list[Path]:
     with _resumable(command):
         from energy_assets.disclosures.asset import report_folder
         from energy_assets.disclosures.profile import profiles
+        from energy_assets.partitions import tables_of
         from energy_assets.running import run_report
 
         names = [profile.name for profile in profiles() if period.grain in profile.grains]
         if not names:
             _stop(f"--period {period}: no profile in reports/frameworks has `{period.grain}` among its grains.")
-        with _progress_bar(1 + len(names)) as listen:
+        months = tables_of(site, "month")
+        with _progress_bar(len(months) + len(names)) as listen:
             outcome = run_report(site, period, listen)
     for asset, message in outcome.failures.items():
         err.print(f"[red]✗ {asset}[/]\n{escape(message)}", soft_wrap=True)
