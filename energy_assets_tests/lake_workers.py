@@ -41,7 +41,8 @@ def readings(con: Any, days: Sequence[date], count: int, node: str) -> Any:
     """`count` rows for each day; `node` tells who wrote them. Device names do not compress."""
     listed = ", ".join(f"DATE '{day}'" for day in days)
     return con.sql(
-        f"""SELECT day, day::TIMESTAMP AS hour, '{node}' AS node_id,
+        f"""SELECT day, day::TIMESTAMP AS hour, NULL::VARCHAR AS provider, NULL::VARCHAR AS account_id,
+            NULL::VARCHAR AS region, '{node}' AS node_id,
             (n / 100)::INT || '-' || CASE WHEN n % 100 = 0 THEN 'x' ELSE md5(n || '{node}') END AS device_id,
             '{READING["device_kind"]}' AS device_kind, NULL::VARCHAR AS device_model, n::VARCHAR AS share_id,
             1::DECIMAL(18, 9) AS energy_kwh, 1::DECIMAL(18, 9) AS usage_hours, 'metered_node' AS method,

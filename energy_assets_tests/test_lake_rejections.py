@@ -66,7 +66,7 @@ def test_bad_days_are_withheld_and_the_others_are_one_commit(lake: Lake) -> None
     commit = lake.replace(connect(), STORED, DAYS, table(EnergyReadings, rows), "run")
     assert {day: error.violations for day, error in commit.rejected.items()} == {
         DAYS[1]: {"energy_kwh.greater_than_or_equal_to": 1},
-        DAYS[2]: {"unique(hour, node_id, device_id, share_id)": 1},
+        DAYS[2]: {"unique(hour, provider, account_id, region, node_id, device_id, share_id)": 1},
         DAYS[3]: {"energy_kwh.greater_than_or_equal_to": 1, "method.isin": 1},
     }
     assert {day: len(error.examples) for day, error in commit.rejected.items()} == dict(

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from energy_assets.factors.places import site_zones
 from energy_assets.periods import DayRange
 from energy_assets.sandbox.company import Company, last_complete_days, remembered_ports
 from energy_assets.sandbox.schedule import LOCATIONS
@@ -175,7 +176,7 @@ def test_its_site_file_is_valid_labelled_synthetic_and_holds_no_secret(running: 
     site = load_site(path)
     assert site.organisation.synthetic
     assert "synthetic" in site.organisation.name
-    assert site.zones == ("DE", "IE", "US-MIDA-PJM")
+    assert site_zones(site) == ("DE", "IE", "US-MIDA-PJM")
     assert {source.feeds for source in site.sources} == {"energy", "activity", "grid_intensity", "cost"}
     assert len(site.targets) >= 3
     token = (tmp_path / "demo" / "electricity-maps.token").read_text().strip()

@@ -409,7 +409,7 @@ TREES = st.dictionaries(
     st.tuples(
         st.dictionaries(st.sampled_from(["all", "x", "idle"]), KWH, min_size=1),
         st.integers(1, 3),
-        st.sampled_from(["metered_node", "measured_counter", "estimated_utilization", "spend_proxy"]),
+        st.sampled_from(["metered_node", "measured_counter"]),
     ),
     min_size=40,
 )
