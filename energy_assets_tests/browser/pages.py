@@ -10,7 +10,7 @@ from typing import Any
 
 from energy_assets_tests.browser.serving import until
 
-PAGE_S = 60
+PAGE_S = 120
 """How long a page may take on a busy machine."""
 
 

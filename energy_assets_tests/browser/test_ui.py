@@ -85,7 +85,7 @@ def test_lineage_reaches_from_raw_to_the_disclosure(chromium: Any, ui: Serving) 
     chromium.get(f"{lineage}upstream")
     shows(chromium, "dublin", "frankfurt", "virginia")
     chromium.get(f"{lineage}downstream")
-    shows(chromium, "hourly", "daily", "monthly", "ml_sustainability")
+    shows(chromium, "emissions", "kpi", "disclosure")
 
 
 def test_a_broken_contract_shows_counts_and_examples_and_markup_in_them_stays_text(
