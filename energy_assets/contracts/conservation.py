@@ -62,9 +62,11 @@ def readings_of(upstream: Mapping[str, ir.Table]) -> ir.Table:
     rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
     stands = places.select(table="table", place_provider="provider", place_region="region")
     rows = rows.left_join(stands, "table")
-    rows = rows.mutate(
-        provider=ibis.coalesce(rows.provider, rows.place_provider), region=ibis.coalesce(rows.region, rows.place_region)
-    ).select("table", *_COLUMNS)
+    # A row that names another provider than its source's block does not stand in the block's region.
+    here = rows.provider.isnull() | (rows.provider == rows.place_provider)
+    region = ibis.ifelse(here, ibis.coalesce(rows.region, rows.place_region), rows.region)
+    provider = ibis.coalesce(rows.provider, rows.place_provider)
+    rows = rows.mutate(provider=provider, region=region).select("table", *_COLUMNS)
     keys = [rows[key].identical_to(names[key]) for key in ("day", "provider", "region")]
     named = rows.left_join(names, [*keys, rows.node_id == names.raw_node_id])
     node = ibis.coalesce(names.node_id, rows.node_id)
