@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from energy_assets_tests.browser.chromium import headless, missing_browser
-from energy_assets_tests.browser.serving import Serving, serving
+from energy_assets_tests.browser.serving import RUN_S, Serving, serving, until
 from energy_assets_tests.browser.sites import FinishedSite, finished_site
 
 
@@ -33,6 +33,8 @@ def ui(finished: FinishedSite) -> Iterator[Serving]:
     """The Dagster UI of that site; when it ends no process of it may be left."""
     with serving(finished.path) as running:
         running.wait_until_ready()
+        # The server answers before its code is loaded, and a page opened then stays empty.
+        until(lambda: running.ask("{assetNodes {id}}")["assetNodes"], RUN_S, lambda: "the code was not loaded")
         yield running
 
 
