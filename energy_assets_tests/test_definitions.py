@@ -114,6 +114,12 @@ def test_every_asset_is_described_owned_and_typed(defs: dg.Definitions) -> None:
         assert node.backfill_policy == dg.BackfillPolicy.single_run(), name
 
 
+def test_tags_are_plain_text_which_the_ui_can_be_sent(defs: dg.Definitions) -> None:
+    """A member of an enumeration among them keeps the whole code location from loading."""
+    for name, node in nodes(defs).items():
+        assert {type(value) for value in node.tags.values()} <= {str}, name
+
+
 def test_every_table_shows_its_columns_and_checks_its_contract(defs: dg.Definitions) -> None:
     graph = defs.resolve_asset_graph()
     for name, node in nodes(defs).items():

@@ -16,6 +16,7 @@ import dagster as dg
 import ibis
 import ibis.expr.types as ir
 
+from energy_assets.contracts.vocabulary import Feed
 from energy_assets.engine import connection
 from energy_assets.factors.places import site_zones
 from energy_assets.materialize import Published, Reader, Warehouse, check_specs, conclude, publish, table_metadata
@@ -49,7 +50,7 @@ def raw_asset(source: Source, site: Site) -> dg.AssetsDefinition:
         code_version=source.parser_version,
         check_specs=check_specs(table),
         required_resource_keys={"warehouse", "duckdb", *source.resources},
-        tags={"feed": source.feeds, "kind": source.kind},
+        tags={"feed": Feed(source.feeds).value, "kind": source.kind},
         metadata=table_metadata(table, site.disk().path("lake", table.name)),
         description=f"{source.title} `{source.name}`: raw bytes as they came, and the {source.feeds} rows in them.",
     )

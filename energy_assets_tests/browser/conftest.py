@@ -44,5 +44,5 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     if reason := missing_browser():
         pytest.skip(reason)
     # Wide enough for Dagster to draw the names of all assets: in a smaller window it zooms out until they are gone.
-    with headless(tmp_path_factory.mktemp("profile"), 2000, 1300) as browser:
+    with headless(tmp_path_factory.mktemp("profile"), 3000, 1800) as browser:
         yield browser
