@@ -19,7 +19,7 @@ import dagster as dg
 from energy_assets.contracts.audit import Audited
 from energy_assets.engine import duckdb_resource
 from energy_assets.lake import Lake
-from energy_assets.materialize import Warehouse
+from energy_assets.materialize import PARTITION_ROWS, Warehouse
 from energy_assets.site import Site
 from energy_assets_tests.bench.measuring import Work
 
@@ -50,8 +50,7 @@ def call(asset: dg.AssetsDefinition, site: Site, keys: Sequence[date]) -> int:
     wanted = inspect.signature(function.decorated_fn).parameters
     for _ in function.decorated_fn(context, **{name: resources[name] for name in resources if name in wanted}):
         pass
-    rows: Any = published[-1].metadata["dagster/row_count"].value
-    return int(rows)
+    return sum(int(str(event.metadata[PARTITION_ROWS].value)) for event in published)
 
 
 @contextmanager
