@@ -21,7 +21,7 @@ PICTURES = Path(__file__).resolve().parents[2] / "docs" / "images"
 GROUPS = ("disclosure", "emissions", "factors", "kpi", "raw", "unified")
 SETTLE_S = 3
 MARGIN_PX = 12
-WINDOW_PX = 1900, 1800
+WINDOW_PX = 2100, 2300
 """So wide that nodes show their names alone, so high that the whole graph is in view."""
 PAGE, DPI = "2", "90"
 NODES = """const boxes = [...document.querySelectorAll('foreignObject')].map(e => e.getBoundingClientRect());
