@@ -66,7 +66,8 @@ def resolve_overlaps(rows: ir.Table) -> ir.Table:
 def deduplicate_devices(rows: ir.Table) -> ir.Table:
     """Keep each thing's hour from one contributor: a source, under one of the names it gives the host.
 
-    One that observed the hour, then the best quality tier, then the first in the site file, then the first name.
+    One that observed the hour, then what was measured before what was estimated, then the best quality tier, then the
+    first in the site file, then the first name.
     All users of a shared device come from the same contributor. A GPU with a UUID is the same GPU under whatever
     host name; any other device is known by its name on its host.
 
@@ -84,7 +85,8 @@ def deduplicate_devices(rows: ir.Table) -> ir.Table:
     )
     contested = by_day.filter(ibis.or_(*(by_day[f"first_{name}"] != by_day[f"last_{name}"] for name in _CONTRIBUTOR)))
     rivals = keyed.semi_join(contested, same(keyed, contested, [*_THING, "day"]))
-    order = [rivals.energy_kwh.isnull(), rivals.quality_tier, *(rivals[name] for name in _CONTRIBUTOR)]
+    guess = rivals.method.isin(ESTIMATES)
+    order = [rivals.energy_kwh.isnull(), guess, rivals.quality_tier, *(rivals[name] for name in _CONTRIBUTOR)]
     place = ibis.row_number().over(ibis.window(group_by=[*_THING, "hour"], order_by=order))
     ranked = rivals.mutate(place=place)
     best = ranked.filter(ranked.place == 0)

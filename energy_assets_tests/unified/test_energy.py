@@ -194,6 +194,14 @@ def test_of_two_sources_one_that_observed_the_hour_is_taken() -> None:
     assert amounts(unified(a=[device("gpu", None)], b=[device("gpu", None)])) == [("a", "gpu", None)]
 
 
+def test_what_was_measured_goes_before_an_estimate_of_any_tier() -> None:
+    """Even where the estimate is of another size, and its tier claims to be better."""
+    guess = node(3, method="spend_proxy", quality_tier=1)
+    meter = node(5, method="metered_node", quality_tier=3)
+    rows = unified(a=[guess], b=[meter, device("gpu", 1)])
+    assert amounts(rows) == [("b", "gpu", 1), ("b", "rest_of_node", 4)]
+
+
 def test_all_users_of_a_shared_device_come_from_the_same_source() -> None:
     a = [device("gpu", "0.5", share_id=user, quality_tier=tier) for user, tier in (("x", 2), ("idle", 3))]
     assert amounts(unified(a=a, b=[device("gpu", 2, quality_tier=2)])) == [("a", "gpu", Decimal("0.5"))] * 2
@@ -409,7 +417,7 @@ TREES = st.dictionaries(
     st.tuples(
         st.dictionaries(st.sampled_from(["all", "x", "idle"]), KWH, min_size=1),
         st.integers(1, 3),
-        st.sampled_from(["metered_node", "measured_counter"]),
+        st.sampled_from(["metered_node", "measured_counter", "estimated_utilization", "spend_proxy"]),
     ),
     min_size=40,
 )
@@ -451,9 +459,10 @@ def account(tree: dict[Any, Any], host: str, hour: int) -> Decimal:
             known = [kwh for kwh in shares.values() if kwh is not None]
             guess = method in ("estimated_utilization", "spend_proxy")
             if shares:
-                told.append((not known, tier, name, sum(known, Decimal(0)) if known else None, guess))
+                told.append((not known, guess, tier, name, sum(known, Decimal(0)) if known else None))
         if told:
-            chosen[thing] = min(told, key=lambda one: one[:3])[3:]
+            _, guess, _, _, amount = min(told, key=lambda one: one[:4])
+            chosen[thing] = (amount, guess)
     sums = {"instance": Decimal(0), "node": Decimal(0), "parts": Decimal(0), "beside": Decimal(0)}
     order = ["parts", "node", "instance"]
     for (kind, _), (kwh, guess) in chosen.items():
