@@ -47,7 +47,7 @@ from energy_assets.contracts.audit import (
     schema_of,
 )
 from energy_assets.contracts.proof import Breaches, StagedProof
-from energy_assets.contracts.statistics import proven
+from energy_assets.contracts.statistics import known
 from energy_assets.orphans import AGE, sweep
 from energy_assets.staging import stage, stage_day_by_day
 from energy_assets.storage import Storage
@@ -211,7 +211,7 @@ class Lake:
         if not staged:
             return Audited()
         return audit_partitions(
-            _rows(con, table.model, staged), table, proven(con, [str(path) for path in staged], table.model)
+            _rows(con, table.model, staged), table, known(con, [str(path) for path in staged], table.model)
         )
 
     def _publish(

@@ -13,7 +13,7 @@ import functools
 import inspect
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
@@ -115,6 +115,22 @@ class Audited:
     rejected: Mapping[date, ContractError] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is certain of rows before any of them is looked at (see `statistics.known`).
+
+    Attributes:
+        kept: Names of rules that all of them keep.
+        single: Columns in which all rows hold the same value: that value as text, None for NULL.
+    """
+
+    kept: frozenset[str] = frozenset()
+    single: Mapping[str, str | None] = field(default_factory=dict)
+
+
+NOTHING = Known()
+
+
 def schema_of(model: Any) -> ibis.Schema:
     """The Ibis schema of a contract, all columns nullable as engines return them.
 
@@ -165,22 +181,22 @@ def audit(table: ir.Table, model: Any, partition: str = "day") -> Audited:
     return audited
 
 
-def audit_partitions(rows: ir.Table, table: StoredTable, proven: Collection[str] = ()) -> Audited:
+def audit_partitions(rows: ir.Table, table: StoredTable, known: Known = NOTHING) -> Audited:
     """Count the violations of every rule of a table's contract, and fingerprint each of its partitions.
 
     Args:
         rows: In the contract's columns; cheap to scan more than once, as staged files are.
         table: What they are rows of.
-        proven: Names of rules that are known to be kept (see `statistics.proven`) and need not be tried.
+        known: What is certain of the rows, and need not be looked at.
 
     Raises:
         ContractError: rows that lie in no partition, as their date is NULL.
     """
-    partition, rules = table.partition, {n: rule for n, rule in _rules(table.model).items() if n not in proven}
+    partition, rules = table.partition, {n: rule for n, rule in _rules(table.model).items() if n not in known.kept}
     key = list(table.model.to_schema().unique or [])
     by_row, by_value = _split(rules)
-    parts = _contents(rows, partition, key, by_row.values()).to_pyarrow().to_pylist()
-    suspected = _broken(rows, by_value) | (by_row if any(part["offended"] for part in parts) else {})
+    parts = _contents(rows, partition, key, by_row.values(), known.single).to_pyarrow().to_pylist()
+    suspected = _broken(rows, by_value) | (by_row if any(part.get("offended") for part in parts) else {})
     violations = _violations(rows, partition, {name: rule for name, rule in rules.items() if name in suspected})
     # Two different keys may share a 64-bit hash: a suspicion is settled by grouping on the key itself.
     doubtful = [part[partition] for part in parts if key and part["rows"] != part["keys"]]
@@ -208,35 +224,52 @@ class _Named:
     partition: str
 
 
-def _contents(table: ir.Table, partition: str, key: list[str], rules: Iterable[_Rule]) -> ir.Table:
-    """Rows, content and distinct keys of each partition, and whether any row breaks a rule, in one scan.
+def _contents(
+    table: ir.Table, partition: str, key: list[str], rules: Collection[_Rule], single: Mapping[str, str | None]
+) -> ir.Table:
+    """Rows, content and distinct keys of each partition, and whether any row breaks one of the rules, in one scan.
 
     Of an hourly key the hours of one thing are bits of one number, so a day has 24 times fewer groups to hold
     than rows. An hour that is no start of an hour may share its bit, which is a suspicion like any other.
     """
     hourly = "hour" in key
-    things = [name for name in key if name != "hour"]
-    rows = table.select(
-        partition,
-        content=_row_hash(table, list(table.columns)),
-        thing=_row_hash(table, things) if things else ibis.literal(0),
-        offends=ibis.or_(*(rule.offends(table[rule.column]) for rule in rules)),
-        slot=ibis.literal(1).cast("int64") << (table.hour.hour().cast("int64") if hourly else 0),
-    )
+    # What all rows share tells no two of them apart.
+    things = [table[name] for name in key if name != "hour" and name not in single]
+    columns = {
+        "content": _hash([_unread(table[name], single) for name in table.columns]),
+        "thing": _hash(things) if things else ibis.literal(0),
+        "slot": ibis.literal(1).cast("int64") << (table.hour.hour().cast("int64") if hourly else 0),
+    }
+    if rules:
+        columns["offends"] = ibis.or_(*(rule.offends(table[rule.column]) for rule in rules))
+    rows = table.select(partition, **columns)
     things_of_a_day = rows.group_by([partition, "thing"]).aggregate(
         rows=rows.count(),
         content_xor=rows.content.bit_xor(),
-        content_sum=(rows.content % 4_294_967_296).cast("int64").sum().cast("int64"),
+        # Of 32 bits, so that the engine adds them in 64.
+        content_sum=(rows.content & 0xFFFFFFFF).cast("uint32").sum(),
         slots=rows.slot.bit_or(),
-        offended=rows.offends.any(),
+        **({"offended": rows.offends.any()} if rules else {}),
     )
     return things_of_a_day.group_by(partition).aggregate(
         rows=things_of_a_day.rows.sum(),
         content_xor=things_of_a_day.content_xor.bit_xor(),
         content_sum=things_of_a_day.content_sum.sum(),
         keys=_bit_count(things_of_a_day.slots).sum(),
-        offended=things_of_a_day.offended.any(),
+        **({"offended": things_of_a_day.offended.any()} if rules else {}),
     )
+
+
+def _unread(value: ir.Value, single: Mapping[str, str | None]) -> ir.Value:
+    """The value, or where all rows hold the same, that one in its place: a column less to read.
+
+    A text stays: the engine hashes a column of few texts text by text, and a constant row by row.
+    """
+    name, dtype = value.get_name(), value.type()
+    if name not in single or not (single[name] is None or dtype.is_numeric()):
+        return value
+    same: ir.Value = ibis.literal(single[name]).cast(dtype)
+    return same
 
 
 @dataclass(frozen=True)
@@ -270,16 +303,19 @@ def _split(rules: Mapping[str, _Rule]) -> tuple[dict[str, _Rule], dict[str, _Rul
 
 
 def _broken(rows: ir.Table, rules: Mapping[str, _Rule]) -> dict[str, _Rule]:
-    """Which of the rules some row breaks; each tried once on the values of their columns that occur together."""
+    """Which of the rules some row breaks; each tried once on every value of its column."""
     if not rules:
         return {}
-    values = rows.select(*dict.fromkeys(rule.column for rule in rules.values())).distinct()
-    (found,) = (
-        values.aggregate(**{name: rule.offends(values[rule.column]).any() for name, rule in rules.items()})
-        .to_pyarrow()
-        .to_pylist()
-    )
-    return {name: rules[name] for name, offended in found.items() if offended}
+    tried = []
+    for column in dict.fromkeys(rule.column for rule in rules.values()):
+        values = rows.select(column).distinct()
+        tried += [
+            values.aggregate(rule=ibis.literal(name), offended=rule.offends(values[column]).any())
+            for name, rule in rules.items()
+            if rule.column == column
+        ]
+    found = ibis.union(*tried).to_pyarrow().to_pylist()
+    return {each["rule"]: rules[each["rule"]] for each in found if each["offended"]}
 
 
 def _violations(rows: ir.Table, partition: str, rules: Mapping[str, _Rule]) -> defaultdict[date | None, dict[str, int]]:
@@ -332,8 +368,8 @@ def _examples(
     return examples
 
 
-def _row_hash(table: ir.Table, columns: list[str]) -> ir.IntegerValue:
-    values = [table[column] for column in columns]
+def _hash(values: Sequence[ir.Value]) -> ir.IntegerValue:
+    """One hash of several cells of a row."""
     return _hash_function(tuple(value.type() for value in values))(*values)
 
 

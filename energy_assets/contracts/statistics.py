@@ -1,8 +1,9 @@
-"""What the statistics inside Parquet files prove of a contract: rules that need no look at the rows any more.
+"""What the statistics inside Parquet files tell of their rows, so that an audit need not look at these.
 
 A Parquet file keeps smallest value, largest value and number of NULLs of every column and row group. Where they
-leave no room for an offence, the rule is kept; where they are missing or do not suffice, nothing is said. What
-belongs here: reading the statistics. What does not: judging rows (that is `audit`).
+leave no room for an offence, the rule is kept, and where they leave room for one value, all rows hold it; where they
+are missing or do not suffice, nothing is said. What belongs here: reading the statistics. What does not: judging rows
+(that is `audit`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from energy_assets.contracts.audit import RULES
+from energy_assets.contracts.audit import RULES, Known
 
 SMALLEST = frozenset({"greater_than", "greater_than_or_equal_to"})
 LARGEST = frozenset({"less_than", "less_than_or_equal_to"})
+SEVERAL = "\0several"
+"""Stands for more than one value, or values not known; no value of a contract begins with a zero byte."""
 
 
 class _Chunk(NamedTuple):
@@ -25,10 +28,12 @@ class _Chunk(NamedTuple):
     nulls: int | None
     smallest: str | None
     largest: str | None
+    exact: bool | None
+    """Whether smallest and largest are values of the column, not texts cut short."""
 
 
-def proven(con: Any, paths: Sequence[str], model: Any) -> frozenset[str]:
-    """Names of the rules of `model` that all rows of the files keep.
+def known(con: Any, paths: Sequence[str], model: Any) -> Known:
+    """What is certain of all rows of the files.
 
     Args:
         con: An Ibis DuckDB connection.
@@ -36,14 +41,14 @@ def proven(con: Any, paths: Sequence[str], model: Any) -> frozenset[str]:
         model: The contract; its bounds stand on numbers.
     """
     footers = con.con.execute(
-        "SELECT path_in_schema, num_values, stats_null_count, stats_min_value, stats_max_value "
-        "FROM parquet_metadata(?)",
+        "SELECT path_in_schema, num_values, stats_null_count, stats_min_value, stats_max_value, "
+        "min_is_exact AND max_is_exact FROM parquet_metadata(?)",
         [list(paths)],
     ).fetchall()
     chunks: dict[str, list[_Chunk]] = defaultdict(list)
     for column, *statistics in footers:
         chunks[column].append(_Chunk(*statistics))
-    kept = set()
+    kept, single = set(), {}
     for name, column in model.to_schema().columns.items():
         if name not in chunks:
             continue
@@ -52,7 +57,18 @@ def proven(con: Any, paths: Sequence[str], model: Any) -> frozenset[str]:
         for check in column.checks:
             if all(_keeps(chunk, check) for chunk in chunks[name]):
                 kept.add(f"{name}.{check.name}")
-    return frozenset(kept)
+        values = {_only_value(chunk) for chunk in chunks[name]}
+        if len(values) == 1 and SEVERAL not in values:
+            (single[name],) = values
+    return Known(frozenset(kept), single)
+
+
+def _only_value(chunk: _Chunk) -> str | None:
+    """The one value all rows of a chunk hold, None where it is NULL, or `SEVERAL`."""
+    if chunk.nulls == chunk.values:
+        return None
+    alike = chunk.nulls == 0 and chunk.exact and chunk.smallest is not None and chunk.smallest == chunk.largest
+    return chunk.smallest if alike else SEVERAL
 
 
 def _keeps(chunk: _Chunk, check: Any) -> bool:

@@ -15,7 +15,7 @@ from pandera.ibis import DataFrameModel, Field
 
 from energy_assets.contracts import raw, tables
 from energy_assets.contracts import types as t
-from energy_assets.contracts.audit import ALGORITHM, _row_hash, audit, schema_of
+from energy_assets.contracts.audit import ALGORITHM, _hash, audit, schema_of
 
 HASHES = [
     ("DATE", "'2024-05-09'", 7_298_426_408_747_055_673),
@@ -50,7 +50,7 @@ def one(kind: str, value: str) -> ibis.Table:
 @pytest.mark.parametrize(("kind", "value", "expected"), HASHES)
 def test_a_cell_has_the_hash_it_always_had(kind: str, value: str, expected: int) -> None:
     cell = one(kind, value)
-    assert cell.select(hash=_row_hash(cell, ["cell"])).to_pyarrow()["hash"].to_pylist() == [expected]
+    assert cell.select(hash=_hash([cell.cell])).to_pyarrow()["hash"].to_pylist() == [expected]
 
 
 def test_every_column_type_of_a_contract_is_pinned() -> None:
