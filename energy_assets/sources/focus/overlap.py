@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from energy_assets.sources.errors import PermanentError
-from energy_assets.sources.focus.bill import literal, sha256_of
-from energy_assets.sources.focus.parse import Share, Wanted, rewrite, typed_file
+from energy_assets.sources.focus.bill import sha256_of
+from energy_assets.sources.focus.parse import Share, Wanted, rewrite, rewritten, typed_file
 
 SAME_SHARE = 0.5
 """Part files of one bill share next to no line; a second export of a period shares nearly all."""
@@ -90,7 +90,7 @@ def refuse_same_lines(con: Any, bills: Sequence[Opened], wanted: Wanted, folder:
     pairs = suspects(bills)
     if not pairs:
         return
-    typed: dict[int, str] = {}
+    typed: dict[int, Path] = {}
     hashes: dict[int, str] = {}
     for number in sorted({n for pair in pairs for n in pair}):
         bill = bills[number]
@@ -98,7 +98,7 @@ def refuse_same_lines(con: Any, bills: Sequence[Opened], wanted: Wanted, folder:
         target = typed_file(folder, hashes[number], wanted)
         if not target.exists():
             rewrite(con, bill.path, bill.name, wanted, target)
-        typed[number] = str(target)
+        typed[number] = target
     for one, other in sorted(pairs):
         if hashes[one] != hashes[other]:
             _compare(con, bills[one], bills[other], typed[one], typed[other])
@@ -119,14 +119,14 @@ def suspects(bills: Sequence[Holds]) -> set[tuple[int, int]]:
     }
 
 
-def _compare(con: Any, one: Opened, other: Opened, one_rows: str, other_rows: str) -> None:
+def _compare(con: Any, one: Opened, other: Opened, one_rows: Path, other_rows: Path) -> None:
     grouped = "SELECT provider, billing_account_id, billing_period, day, hash(row({line})) AS line, count(*) AS n"
     keys = "provider, billing_account_id, billing_period, day"
     same = " AND ".join(f"a.{key.strip()} IS NOT DISTINCT FROM b.{key.strip()}" for key in keys.split(","))
     found = con.execute(
         f"""
-        WITH a AS ({grouped.format(line=_LINE)} FROM read_parquet({literal(one_rows)}) GROUP BY ALL),
-        b AS ({grouped.format(line=_LINE)} FROM read_parquet({literal(other_rows)}) GROUP BY ALL),
+        WITH a AS ({grouped.format(line=_LINE)} FROM {rewritten(con, [one_rows])} GROUP BY ALL),
+        b AS ({grouped.format(line=_LINE)} FROM {rewritten(con, [other_rows])} GROUP BY ALL),
         days AS (SELECT {keys}, sum(a_n) AS a_n, sum(b_n) AS b_n FROM (
             SELECT {keys}, n AS a_n, 0 AS b_n FROM a UNION ALL SELECT {keys}, 0, n FROM b) GROUP BY ALL),
         shared AS (SELECT * FROM days WHERE a_n > 0 AND b_n > 0),

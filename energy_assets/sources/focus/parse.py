@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import ibis
 import ibis.expr.types as ir
+from ibis.backends.sql.datatypes import DuckDBType
 
 from energy_assets.contracts.raw import Charges
 from energy_assets.landing import Landed
@@ -25,7 +26,7 @@ from energy_assets.sources.base import Parsed, StepContext
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.focus.allocation import ALLOCATED, SPLIT, repeats_its_shares
 from energy_assets.sources.focus.bill import Bill, literal, malformed, open_bill, require_whole, sha256_of, unpacked
-from energy_assets.sources.focus.cells import Cell, json_tags
+from energy_assets.sources.focus.cells import NO_TAGS, Cell, json_tags
 from energy_assets.sources.focus.columns import Charge, charge_of, layout_of
 
 Wanted = Literal["auto", "focus", "aws_cur"]
@@ -33,6 +34,8 @@ Wanted = Literal["auto", "focus", "aws_cur"]
 SCHEMA = ibis.schema({name: column.dtype.type for name, column in Charges.to_schema().columns.items()})
 TOLD_BY_FILE = frozenset({"hour", "raw_sha256"})
 """Columns a rewritten bill does not hold, because another column or its name tells them: text is dear to write."""
+BESIDE = {"tags": "VARCHAR", "allocation": "VARCHAR"}
+"""Columns a rewritten bill holds beside those of the contract, until its charges are chosen."""
 ROW_GROUP = 20_480
 """Small, so that the rows of a day are found without reading much of its neighbours; bills are sorted by time."""
 _CHECKED = "Correct the line at its source, or export the bill again; nothing of this file is counted."
@@ -99,15 +102,15 @@ def _shares_of_text(con: Any, bill: Bill, wanted: Wanted, folder: Path) -> list[
         rewrite(con, bill.path, bill.name, wanted, typed)
     query = f"""
         SELECT provider, billing_account_id, billing_period, day, count(*)
-        FROM read_parquet({literal(str(typed))}) GROUP BY ALL ORDER BY ALL"""  # noqa: S608
+        FROM {rewritten(con, [typed])} GROUP BY ALL ORDER BY ALL"""  # noqa: S608
     return [Share(*row) for row in con.execute(query).fetchall()]
 
 
 def rewrite(con: Any, path: Path, name: str, wanted: Wanted, to: Path) -> None:
     """Write the charges of a bill as Parquet: the contract's columns, what `Charge` adds, two flags.
 
-    Columns of `TOLD_BY_FILE` are left to whoever reads it. The flags are `rounded` (an amount has more than 18
-    decimals) and `bad_labels` (tags are no JSON object).
+    Columns of `TOLD_BY_FILE`, and those the bill says nothing of, are left to whoever reads it. The flags are
+    `rounded` (an amount has more than 18 decimals) and `bad_labels` (tags are no JSON object).
 
     Args:
         con: A DuckDB connection.
@@ -122,14 +125,16 @@ def rewrite(con: Any, path: Path, name: str, wanted: Wanted, to: Path) -> None:
     """
     bill, charge = _read(con, path, name, wanted)
     partial = to.with_name(f"{to.name}.partial")
+    silent = _silent(con, charge)
     derived = {"day": "CAST(charge_period_start AS DATE)"}
-    columns = ", ".join(f"{derived.get(column, column)} AS {column}" for column in SCHEMA if column not in TOLD_BY_FILE)
+    columns = "".join(f"{derived.get(c, c)} AS {c}, " for c in SCHEMA if c not in TOLD_BY_FILE | silent)
+    columns += "".join(f"{column}, " for column in BESIDE if column not in silent)
     texts = ", ".join(f"{sql} AS {column}" for column, sql in charge.texts.items())
     rounded = " OR ".join(cell.rounded(c, f"{c}_raw") for c, cell in charge.cells.items() if not cell.kept)
     with unpacked(bill, to.parent) as plain:
         query = f"""
             COPY (
-                SELECT {columns}, tags, allocation, coalesce({rounded or "false"}, false) AS rounded, bad_labels,
+                SELECT {columns}coalesce({rounded or "false"}, false) AS rounded, bad_labels,
                     {_wrong(charge.cells)} AS wrong
                 FROM (
                     SELECT {_named(charge.cells)}, {texts}, {charge.labels} AS labels,
@@ -164,12 +169,12 @@ def charges(
     Raises:
         MalformedError: see `rewrite`.
     """
-    files: dict[str, str] = {}
+    files: dict[str, Path] = {}
     for landed, name in bills:
         typed = typed_file(step.folder, landed.sha256, wanted)
         if not typed.exists():
             rewrite(step.con.con, step.spool(landed), name, wanted, typed)
-        files[landed.sha256] = str(typed)
+        files[landed.sha256] = typed
     notes = {"duplicate_files_dropped": len(bills) - len(files)}
     if not files:
         nothing = step.con.sql("SELECT 1 AS one WHERE false")
@@ -200,24 +205,59 @@ def charges(
     return Parsed(rows.select(*SCHEMA), {note: count for note, count in notes.items() if count}, stored=True)
 
 
-def _typed(con: Any, files: Sequence[str]) -> ir.Table:
+def _typed(con: Any, files: Sequence[Path]) -> ir.Table:
     """Rewritten bills, with the labels their tags mean and what is told by the file (`TOLD_BY_FILE`)."""
     labels, bad = json_tags("tags")
     view = f"bills_{uuid4().hex[:12]}"
     con.con.execute(
         f"""CREATE TEMP VIEW {view} AS
-        SELECT * EXCLUDE (filename) REPLACE (CASE WHEN tags IS NULL THEN labels ELSE {labels} END AS labels,
+        SELECT * EXCLUDE (filename) REPLACE (
+            CASE WHEN tags IS NULL THEN coalesce(labels, {NO_TAGS}) ELSE {labels} END AS labels,
             bad_labels OR {bad} AS bad_labels),
             date_trunc('hour', charge_period_start) AS hour, left(parse_filename(filename), 64) AS raw_sha256
-        FROM read_parquet([{", ".join(literal(file) for file in files)}], filename = true)"""  # noqa: S608
+        FROM {rewritten(con.con, files)}"""  # noqa: S608
     )
     rows: ir.Table = con.table(view)
     return rows
 
 
+def rewritten(con: Any, files: Sequence[Path]) -> str:
+    """SQL of the charges in rewritten bills (see `rewrite`), in all columns one may hold, and their `filename`.
+
+    Args:
+        con: A DuckDB connection.
+        files: One or more, of one folder.
+    """
+    every_column = files[0].with_name("every_column.parquet")
+    if not every_column.exists():
+        kinds = {c: DuckDBType.to_string(kind) for c, kind in SCHEMA.items() if c not in TOLD_BY_FILE} | BESIDE
+        nothing = ", ".join(f"NULL::{kind} AS {column}" for column, kind in kinds.items())
+        # A file without rows, so that a column no bill has is there all the same, and of its type.
+        con.execute(f"COPY (SELECT {nothing} WHERE false) TO {literal(str(every_column))} (FORMAT parquet)")
+    listed = ", ".join(literal(str(file)) for file in (every_column, *files))
+    return f"read_parquet([{listed}], filename = true, union_by_name = true)"
+
+
 def _read(con: Any, path: Path, name: str, wanted: Wanted) -> tuple[Bill, Charge]:
     bill = open_bill(con, path, name)
     return bill, charge_of(bill, layout_of(bill, wanted))
+
+
+def _silent(con: Any, charge: Charge) -> set[str]:
+    """Columns of which the bill says nothing: their expressions read none of its columns, and give NULL or no labels.
+
+    Args:
+        con: A DuckDB connection.
+        charge: How a charge is read.
+    """
+    read = {column: cell.value for column, cell in charge.cells.items()} | charge.texts
+    read |= {"tags": charge.tags, "allocation": charge.allocation}
+    fixed = {column: sql for column, sql in read.items() if '"' not in sql}
+    if not fixed:
+        return set()
+    values = con.execute(f"SELECT {', '.join(fixed.values())}").fetchone()
+    silent = {column for column, value in zip(fixed, values, strict=True) if value is None}
+    return silent | ({"labels"} if charge.labels == NO_TAGS else set())
 
 
 def _named(cells: dict[str, Cell]) -> str:
