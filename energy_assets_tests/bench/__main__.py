@@ -19,7 +19,7 @@ from rich.table import Table
 from energy_assets_tests.bench import day
 from energy_assets_tests.bench.measuring import Measured, best, measure
 
-DAY_ROUNDS = 3
+ROUNDS = 3
 """A day takes seconds, so that a disturbance of one second shows: the best of three counts."""
 LIBRARIES = ("duckdb", "deltalake", "ibis-framework", "dagster")
 
@@ -104,7 +104,7 @@ def year(folder: Path, chosen: argparse.Namespace) -> Iterator[Line]:
 
 def one_day(folder: Path, chosen: argparse.Namespace) -> Iterator[Line]:
     """(c): one day of the sandbox company."""
-    runs = {step: best(tried) for step, tried in day.compare(folder, max(chosen.repeat, DAY_ROUNDS)).items()}
+    runs = {step: best(tried) for step, tried in day.compare(folder, max(chosen.repeat, ROUNDS)).items()}
     dagster, direct, importing = runs["through_dagster"], runs["directly"], runs["import_dagster"]
     overhead, in_cpu = (
         getattr(dagster, clock) - getattr(direct, clock) + getattr(importing, clock) for clock in ("seconds", "cpu_s")
@@ -127,7 +127,47 @@ def bill(folder: Path, chosen: argparse.Namespace) -> Iterator[Line]:
         yield Line("    its peak memory", run, f"{run.peak_mb} MB", "1,000 MB", run.peak_mb <= 1000)
 
 
-CASES: dict[str, Callable[[Path, argparse.Namespace], Iterator[Line]]] = {"year": year, "day": one_day, "bill": bill}
+def members(folder: Path, chosen: argparse.Namespace) -> Iterator[Line]:
+    """(e): a day's emissions of many accounts, or sources, in 60 regions, against one source with the same rows."""
+    variants = {"one": ("accounts", 1, 1), "accounts": ("accounts", 2_000, 60), "sources": ("sources", 2_000, 60)}
+    runs: dict[str, list[Measured]] = {}
+    for name, (kind, count, regions) in variants.items():
+        where = {"folder": str(folder / name), "rows": chosen.lines}
+        measure("scale:members", kind=kind, count=count, regions=regions, **where)
+        runs[name] = []
+    for _ in range(max(chosen.repeat, ROUNDS)):
+        for name, tried in runs.items():
+            shutil.rmtree(folder / name / "store" / "lake" / "emissions", ignore_errors=True)
+            tried.append(measure("scale:emissions", folder=str(folder / name)))
+    one, *others = (min(tried, key=_emissions_s) for tried in runs.values())
+    yield Line("a day's emissions of one source", _part(one, "emissions"), "1.00 x")
+    for name, many in zip(("accounts", "sources"), others, strict=True):
+        agree = "same sums" if many.facts == one.facts else "SUMS DIFFER"
+        ratio = _emissions_s(many) / _emissions_s(one)
+        figure, ok = f"{ratio:.2f} x, {agree}", ratio <= 1.2 and many.facts == one.facts
+        yield Line(f"(e) of 2,000 {name} in 60 regions", _part(many, "emissions"), figure, "1.2 x", ok)
+
+
+def _emissions_s(run: Measured) -> float:
+    return run.parts["emissions"][0]
+
+
+def bills(folder: Path, chosen: argparse.Namespace) -> Iterator[Line]:
+    """(f): a folder of 36 monthly bills, and a night in which one is added."""
+    where = {"folder": str(folder / "bills"), "months": 36, "lines": chosen.lines // 50}
+    first, night = measure("scale:bills", **where), measure("scale:one_more_bill", **where)
+    for title, run, expected in (("36 monthly bills, all new", first, 36), ("(f) 36 bills and a new one", night, 1)):
+        opened = int(run.facts["opened"])
+        yield Line(title, _part(run, "collect"), f"{opened} opened", f"{expected} opened", opened == expected)
+
+
+CASES: dict[str, Callable[[Path, argparse.Namespace], Iterator[Line]]] = {
+    "year": year,
+    "day": one_day,
+    "bill": bill,
+    "members": members,
+    "bills": bills,
+}
 
 
 def _rows(run: Measured, rows: int) -> Measured:
