@@ -63,8 +63,10 @@ def stage_day_by_day(con: Any, rows: ir.Table, partition: str, days: Sequence[da
             largest = max(largest, count)
             if not count:
                 file.unlink()
-    elsewhere = rows[partition].isnull() | rows[partition].notin(list(days))
-    stage(con, rows.filter(elsewhere), partition, folder)
+    expected = ", ".join(f"DATE '{day}'" for day in days) or "NULL::DATE"
+    strays = f"FROM {view} WHERE ({partition} IN ({expected})) IS NOT TRUE"
+    if con.raw_sql(f"SELECT 1 {strays} LIMIT 1").fetchone():
+        stage(con, con.sql(f"SELECT * {strays}"), partition, folder)
     con.raw_sql(f"DROP VIEW {view}")
 
 
