@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from energy_assets import __version__
-from energy_assets.periods import DayRange, Month, Period
+from energy_assets.periods import DayRange, Month, Period, contiguous
 from energy_assets.secrets import SecretError
 from energy_assets.site import SITE_VARIABLE, Site, SiteError, load_site
 
@@ -214,6 +214,9 @@ def _run(site: Site, days: DayRange, command: str) -> bool:
         err.print(f"[yellow]! {escape(warning)}[/]", soft_wrap=True)
     for asset, message in outcome.failures.items():
         err.print(f"[red]✗ {asset}[/]\n{escape(message)}", soft_wrap=True)
+    for bad in dict.fromkeys(outcome.withheld.values()):
+        names = ", ".join(name for name, lacks in outcome.withheld.items() if lacks == bad)
+        err.print(f"Not made for {', '.join(map(str, contiguous(sorted(bad))))}: {names}", soft_wrap=True)
     if not outcome.success:
         err.print(f"What is good is published. When mended, go on with:\n  {command}", soft_wrap=True)
     return outcome.success

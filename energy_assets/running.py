@@ -73,6 +73,7 @@ class Outcome:
         failures: Message by asset, for those that failed.
         warnings: What checks that withhold nothing have found, one line each.
         failed: The partitions of a failed asset that were not published; empty where it failed as a whole.
+        withheld: The days an asset was not made for, because something it is made of failed there.
         done: Assets that were materialized.
         run_ids: The Dagster runs.
         interrupted: Whether somebody pressed Ctrl-C.
@@ -83,6 +84,7 @@ class Outcome:
     failures: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     failed: dict[str, frozenset[date]] = field(default_factory=dict)
+    withheld: dict[str, frozenset[date]] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     run_ids: list[str] = field(default_factory=list)
     interrupted: bool = False
@@ -160,25 +162,42 @@ def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
 def _go_on_with_good_days(
     site: Site, dagster: dg.DagsterInstance, days: DayRange, listen: Listener, outcome: Outcome
 ) -> None:
-    """Run what was skipped below assets that failed for some days only, for the days on which nothing failed."""
-    every, tried = daily_assets(site), set[str]()
-    while skipped := [name for name in every if name not in {*outcome.done, *outcome.failures, *tried}]:
-        whole = [name for name in outcome.failures if not outcome.failed.get(name)]
-        bad = frozenset[date]().union(*outcome.failed.values())
-        good = contiguous([day for day in days if day not in bad])
-        held = _below(site, whole)
-        able = [dg.AssetKey(name.split("/")) for name in skipped if name not in held]
-        if not bad or not good or not able:
+    """Run what was skipped below assets that failed for some days only, each for the days on which it lacks nothing.
+
+    An asset is held up by the failures of what it is made of, and by no others. The least held up come first: what
+    an asset is made of never lacks more days than the asset itself.
+    """
+    definitions = build_defs(site)
+    every, tried = _names(definitions, daily_selection(site)), set[str]()
+    while True:
+        outcome.withheld = _withheld(definitions, every, days, outcome)
+        lacking: dict[frozenset[date], list[str]] = {}
+        for name, bad in outcome.withheld.items():
+            if name not in {*outcome.done, *tried} and len(bad) < len(days):
+                lacking.setdefault(bad, []).append(name)
+        if not lacking:
             return
-        tried.update(skipped)
-        for stretch in good:
+        bad = min(lacking, key=len)
+        tried.update(lacking[bad])
+        able = [dg.AssetKey(name.split("/")) for name in lacking[bad]]
+        for stretch in contiguous([day for day in days if day not in bad]):
             _execute(site, dagster, "daily", range_tags(stretch), listen, outcome, able)
 
 
-def _below(site: Site, names: Sequence[str]) -> set[str]:
-    """The assets that depend on any of `names`."""
-    roots = dg.AssetSelection.assets(*(dg.AssetKey(name.split("/")) for name in names))
-    return set(_names(build_defs(site), roots.downstream())) if names else set()
+def _withheld(
+    definitions: dg.Definitions, every: Sequence[str], days: DayRange, outcome: Outcome
+) -> dict[str, frozenset[date]]:
+    """The days each asset cannot be made for, because something it is made of failed there; of those that lack some."""
+    below = {failed: _below(definitions, failed) for failed in outcome.failures}
+    lacks = {failed: outcome.failed.get(failed) or frozenset(days) for failed in below}
+    found = {name: frozenset[date]().union(*(lacks[f] for f in below if name in below[f])) for name in every}
+    return {name: bad for name, bad in found.items() if bad and name not in outcome.failures}
+
+
+def _below(definitions: dg.Definitions, name: str) -> set[str]:
+    """The assets that depend on one."""
+    above = dg.AssetSelection.assets(dg.AssetKey(name.split("/")))
+    return set(_names(definitions, above.downstream())) - {name}
 
 
 def run_report(site: Site, period: Period, listen: Listener) -> Outcome:

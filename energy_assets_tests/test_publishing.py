@@ -20,6 +20,7 @@ from energy_assets.tables import SHARED, raw_table
 from energy_assets.unified import assets as unified_assets
 from energy_assets_tests.daily_readings import KIND
 from energy_assets_tests.small_site import DAYS, SmallRun
+from energy_assets_tests.sources.focus.bills import line, write
 
 MONTH = DayRange(date(2024, 5, 1), date(2024, 5, 31))
 SITE = """
@@ -127,6 +128,35 @@ def test_one_bad_day_in_31_keeps_no_other_from_the_kpis(month: Path, text: str, 
     assert days == [(30, Decimal("45.000000000"))]
     assert ask(site, "select days from kpis_monthly where kpi = 'energy_kwh' and grain = 'total'")[1] == [(30,)]
 
+    assert outcome.withheld["kpi/daily"] == {bad}
+
     (month / f"in/{bad}.txt").write_text("2.5")
     assert run_days(site, DayRange(bad, bad), lambda step: None).success
     assert ask(site, "select count(distinct day), sum(energy_kwh) from energy")[1] == [(31, Decimal("47.500000000"))]
+
+
+def test_two_sources_with_different_bad_days_do_not_take_each_others_good_days(month: Path) -> None:
+    days = DayRange(date(2024, 5, 1), date(2024, 5, 4))
+    source = "  - {name: bills, kind: focus_files, path: bills/*.csv, same_lines: keep}\n"
+    (month / "site.yaml").write_text(SITE + source)
+    for day in days:
+        charge = line(
+            BillingPeriodStart="2024-05-01 00:00:00",
+            ChargePeriodStart=f"{day} 00:00:00",
+            ChargePeriodEnd=f"{day} 01:00:00",
+            BilledCost="a lot" if day.day == 3 else "1.5",
+        )
+        write(month / f"bills/{day}.csv", [charge])
+    (month / "in/2024-05-02.txt").write_text("many")
+    site = load_site(month / "site.yaml")
+    outcome = run_days(site, days, lambda step: None)
+    assert set(outcome.failures) == {"raw/meters", "raw/bills"}
+
+    def made(table: str) -> list[int]:
+        return [day.day for (day,) in ask(site, f"select distinct day from {table} order by day")[1]]
+
+    assert (made("energy"), made("emissions"), made("cost")) == ([1, 3, 4], [1, 3, 4], [1, 2, 4])
+    assert made("kpis_daily") == [1, 4]
+    lacking = {name: sorted(day.day for day in bad) for name, bad in outcome.withheld.items()}
+    assert lacking["unified/energy"] == lacking["emissions/hourly"] == [2]
+    assert (lacking["unified/cost"], lacking["kpi/daily"]) == ([3], [2, 3])
