@@ -269,7 +269,7 @@ def _progress_bar(steps: int) -> Iterator[Any]:
         TimeElapsedColumn(),
         console=out,
     )
-    task = progress.add_task("starting", total=steps)
+    task, finished = progress.add_task("starting", total=steps), set[str]()
 
     def listen(step: Step) -> None:
         if step.kind == "start":
@@ -277,7 +277,8 @@ def _progress_bar(steps: int) -> Iterator[Any]:
         elif step.kind == "note":
             progress.update(task, description=f"{step.asset} [dim]{escape(step.text[:60])}[/]")
         elif step.kind == "done":
-            progress.advance(task)
+            finished.add(step.asset)  # some run once more, for days that came out of another asset
+            progress.update(task, completed=len(finished))
 
     with progress:
         yield listen
