@@ -19,11 +19,23 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from energy_assets.contracts.conservation import NODE_NAMES, PLACES
+from energy_assets.contracts.conservation import NODE_NAMES, PLACES, REGIONS
 from energy_assets.contracts.meters import ambiguous, unmatched
 from energy_assets.contracts.node_names import plain_name
 from energy_assets.contracts.vocabulary import Feed, GhgScope
-from energy_assets.factors.places import BEGINNING, END, Member, Resolved, filled, members_of, resolve, site_zones
+from energy_assets.factors.places import (
+    BEGINNING,
+    END,
+    SPELLINGS,
+    Member,
+    Resolved,
+    filled,
+    members_of,
+    one_spelling,
+    resolve,
+    respelled,
+    site_zones,
+)
 from energy_assets.secrets import SecretError
 from energy_assets.site import Site
 from energy_assets.sources.base import Finding, SeenBill, SeenNode, Source, StepContext
@@ -107,7 +119,12 @@ def hosts(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
         rows: Hosts seen, in the columns of readings, with their place.
     """
     names = con.create_table("doctor_names", node_names(rows, site.nodes), temp=True, overwrite=True)
-    upstream = {"seen": rows, PLACES: ibis.memtable([], schema=_NOWHERE), NODE_NAMES: names}
+    upstream = {
+        "seen": rows,
+        PLACES: ibis.memtable([], schema=_NOWHERE),
+        REGIONS: ibis.memtable([], schema=SPELLINGS),
+        NODE_NAMES: names,
+    }
     total = con.to_pyarrow(names.select("provider", "region", "node_id").distinct().count()).as_py()
     by_place: dict[tuple[str | None, str | None], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for row in con.to_pyarrow(unmatched(rows, upstream)).to_pylist():
@@ -254,7 +271,8 @@ def _placed(site: Site, seen: dict[str, list[SeenNode]], day: date) -> ir.Table:
         for one in nodes
     ]
     ranks = {source.name: rank for rank, source in enumerate(site.sources)}
-    return filled(ibis.memtable(pa.Table.from_pylist(rows, schema=_SEEN)), site.source_places, ranks)
+    placed = filled(ibis.memtable(pa.Table.from_pylist(rows, schema=_SEEN)), site.source_places, ranks)
+    return respelled(placed, ibis.memtable(one_spelling(placed, site.source_places, site.places)))
 
 
 def _chapter(name: str, about: str, findings: Iterable[Finding]) -> Iterator[Chapter]:

@@ -24,7 +24,7 @@ from energy_assets.contracts.node_names import plain_name
 from energy_assets.contracts.regions import region_key
 from energy_assets.contracts.vocabulary import OneOf
 from energy_assets.secrets import known_scheme, revealed
-from energy_assets.sources.base import GhgScope, Place, PlacedSource, Source, Strict
+from energy_assets.sources.base import GhgScope, GridZone, Place, PlacedSource, Source, Strict
 from energy_assets.sources.registry import KINDS, source_class
 from energy_assets.storage import Storage
 
@@ -103,7 +103,9 @@ class SitePlace(Strict):
     provider: str = Field(min_length=1, description="aws, gcp, azure, onprem …")
     account_id: str | None = Field(None, min_length=1, description="only this account; default all")
     region: str | None = Field(None, min_length=1, description="only this region; default all")
-    zone: str | None = Field(None, description="grid zone as Electricity Maps names it, for example DE or US-CAL-CISO")
+    zone: GridZone | None = Field(
+        None, description="grid zone as Electricity Maps names it, for example DE or US-CAL-CISO"
+    )
     pue: Decimal | None = Field(
         None, ge=1, le=5, max_digits=5, decimal_places=3, description="power usage effectiveness of the building"
     )

@@ -108,6 +108,30 @@ def test_one_host_under_two_names_is_said_and_counts_once_when_the_site_file_joi
     assert found == [("gpu-a", "gpu", 6, 5), ("gpu-a", "rest_of_node", 4, Decimal("7.906"))]
 
 
+@pytest.mark.parametrize(
+    ("provider", "meter", "devices", "rule", "spelled"),
+    [
+        ("onprem", "DUB1", " dub1", "dub1", "DUB1"),
+        ("azure", "West Europe", "westeurope", "WestEurope", "West Europe"),
+        ("aws", "eu-west-1", "eu-west-1a", "eu-west-1b", "eu-west-1"),
+        ("AWS", "eu-west-1a", "EU-West-1", "eu-west-1", "EU-West-1"),
+    ],
+)
+def test_one_region_in_two_spellings_is_one_place(
+    tmp_path: Path, provider: str, meter: str, devices: str, rule: str, spelled: str
+) -> None:
+    path = two_names(tmp_path, f'nodes:\n  - {{match: "(GPU-A)|10[.]0[.]0[.]7", name: gpu-a, region: "{rule}"}}\n')
+    text = path.read_text().replace("provider: onprem", f"provider: {provider}").replace("zone: DE", "zone: de")
+    path.write_text(text.replace("region: r1", f'region: "{meter}"', 1).replace("region: r1", f'region: "{devices}"'))
+    site, outcome = run(path, DAY)
+    assert outcome.success, outcome.failures
+    assert outcome.warnings == []
+    hour = "where hour = '2024-05-30 05:00'"
+    kinds = f"select region, device_kind, energy_kwh, zone from energy {hour} order by device_kind"
+    assert ask(site, kinds)[1] == [(spelled, "gpu", 6, "DE"), (spelled, "rest_of_node", 4, "DE")]
+    assert one(site, f"select count(*) from emissions {hour} and location_g is null") == 0
+
+
 CLOUD = """
 organisation: {name: Cloud only, currency: EUR}
 start: 2024-05-30

@@ -17,7 +17,7 @@ import ibis
 import ibis.expr.types as ir
 
 KWH = "decimal(38, 9)"
-PLACES, NODE_NAMES = "places", "node_names"
+PLACES, REGIONS, NODE_NAMES = "places", "regions", "node_names"
 _DEVICES = ("cpu", "dram", "gpu", "rest_of_node")
 _MACHINE_KINDS = ("instance", "node", *_DEVICES)
 _GUESSED = ("estimated_utilization", "estimated_capacity", "spend_proxy")
@@ -31,8 +31,9 @@ def energy_not_conserved(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> 
     Args:
         staged: Rows of the contract `Energy` that are about to be published.
         upstream: Raw tables by their name in the lake (rows of `EnergyReadings`); `places` with table, provider
-            and region: where the rows of each raw table are unless they say it themselves; `node_names` with day,
-            provider, region, raw_node_id and node_id.
+            and region: where the rows of each raw table are unless they say it themselves; `regions` with
+            seen_provider, seen_region, provider and region: the one spelling of those written in several ways;
+            `node_names` with day, provider, region, raw_node_id and node_id.
 
     Returns:
         day, provider, region, node_id, hour, `what` ('machine', or the device) and gap_kwh: how much too much, or,
@@ -55,7 +56,7 @@ def readings_of(upstream: Mapping[str, ir.Table]) -> ir.Table:
     places, names = upstream[PLACES], upstream[NODE_NAMES]
     parts = []
     for name, rows in upstream.items():
-        if name in (PLACES, NODE_NAMES):
+        if name in (PLACES, REGIONS, NODE_NAMES):
             continue
         own = {key: rows[key] if key in rows.columns else ibis.null("string") for key in ("provider", "region")}
         parts.append(rows.mutate(table=ibis.literal(name), **own).select("table", *_COLUMNS))
@@ -63,16 +64,23 @@ def readings_of(upstream: Mapping[str, ir.Table]) -> ir.Table:
     stands = places.select(table="table", place_provider="provider", place_region="region")
     rows = rows.left_join(stands, "table")
     # A row that names another provider than its source's block does not stand in the block's region.
-    here = rows.provider.isnull() | (rows.provider == rows.place_provider)
+    here = rows.provider.isnull() | (rows.provider.strip().lower() == rows.place_provider.strip().lower())
     region = ibis.ifelse(here, ibis.coalesce(rows.region, rows.place_region), rows.region)
     provider = ibis.coalesce(rows.provider, rows.place_provider)
-    rows = rows.mutate(provider=provider, region=region).select("table", *_COLUMNS)
+    rows = _one_spelling(rows.mutate(provider=provider, region=region).select("table", *_COLUMNS), upstream[REGIONS])
     keys = [rows[key].identical_to(names[key]) for key in ("day", "provider", "region")]
     named = rows.left_join(names, [*keys, rows.node_id == names.raw_node_id])
     node = ibis.coalesce(names.node_id, rows.node_id)
     device = ibis.ifelse(rows.device_id == rows.node_id, node, rows.device_id)
     plain = [rows[key] for key in ("table", "day", "hour", "provider", "region", "device_kind", "method", "energy_kwh")]
     return named.select(*plain, name=rows.node_id, node_id=node, device_id=device)
+
+
+def _one_spelling(rows: ir.Table, regions: ir.Table) -> ir.Table:
+    written = regions.select("seen_provider", "seen_region", one_provider="provider", one_region="region")
+    both = rows.left_join(written, [rows.provider == written.seen_provider, rows.region == written.seen_region])
+    one = {key: ibis.coalesce(both[f"one_{key}"], both[key]) for key in ("provider", "region")}
+    return both.mutate(**one).select("table", *_COLUMNS)
 
 
 def _thing(rows: ir.Table) -> ir.Table:

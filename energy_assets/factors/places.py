@@ -135,9 +135,50 @@ def filled(rows: ir.Table, places: Mapping[str, Place], ranks: Mapping[str, int]
     schema = pa.schema([("source", text), ("source_rank", pa.int32()), *((f"block_{key}", text) for key in MEMBER[1:])])
     table = ibis.memtable(pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema))
     joined = rows.inner_join(table, "source")
-    meant = joined.provider.isnull() | (joined.provider == joined.block_provider)
+    meant = joined.provider.isnull() | (joined.provider.strip().lower() == joined.block_provider.strip().lower())
     own = {key: ibis.coalesce(joined[key], ibis.ifelse(meant, joined[f"block_{key}"], None)) for key in MEMBER[1:]}
     return joined.mutate(**own).drop(*(f"block_{key}" for key in MEMBER[1:]))
+
+
+SPELLINGS = ibis.schema({name: "string" for name in ("seen_provider", "seen_region", "provider", "region")})
+"""Columns of `one_spelling`: a region as rows write it, and as it is written everywhere."""
+
+
+def one_spelling(rows: ir.Table, places: Mapping[str, Place], stated: Sequence[SitePlace]) -> pa.Table:
+    """The provider and region that rows write in other ways, each with its one spelling: a table of schema `SPELLINGS`.
+
+    That is how the site file spells it first, or else the table of cloud regions (see `region_key`): the same machine
+    may reach us from two sources that write `West Europe` and `westeurope`.
+
+    Args:
+        rows: With provider and region, on a connection.
+        places: The `place` block of each source that has one.
+        stated: `places` of site.yaml.
+    """
+    stated_pairs = [(p.provider, p.region) for p in places.values()] + [(p.provider, p.region) for p in stated]
+    known: dict[tuple[str, str], tuple[str, str]] = {}
+    for provider, region in stated_pairs:
+        key = region_key(provider, region or "")
+        if region and "".join(region.lower().split()) == "".join(key[1].split()):  # no availability zone of it
+            known.setdefault(key, (provider, region))
+    named = rows.filter(rows.provider.notnull() & rows.region.notnull()).select("provider", "region").distinct()
+    seen = [(row["provider"], row["region"]) for row in named.to_pyarrow().to_pylist()]
+    other = [(*pair, *known.get(key, key)) for pair in seen if (key := region_key(*pair))]
+    differ = [dict(zip(SPELLINGS.names, row, strict=True)) for row in sorted(other) if row[:2] != row[2:]]
+    return pa.Table.from_pylist(differ, schema=SPELLINGS.to_pyarrow())
+
+
+def respelled(rows: ir.Table, spellings: ir.Table) -> ir.Table:
+    """Rows with the one spelling of their provider and region.
+
+    Args:
+        rows: With provider and region.
+        spellings: From `one_spelling`.
+    """
+    other = spellings.rename(spelled_provider="provider", spelled_region="region")
+    joined = rows.left_join(other, [rows.provider == other.seen_provider, rows.region == other.seen_region])
+    one = {key: ibis.coalesce(joined[f"spelled_{key}"], joined[key]) for key in ("provider", "region")}
+    return joined.mutate(**one).select(*rows.columns)
 
 
 def with_place(rows: ir.Table, places: ir.Table, columns: Sequence[str] = ("pue", "ghg_scope")) -> ir.Table:

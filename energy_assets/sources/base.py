@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import ibis
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from energy_assets.contracts import vocabulary
 from energy_assets.contracts.vocabulary import Feed, OneOf
@@ -35,13 +35,19 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+GridZone = Annotated[str, AfterValidator(lambda zone: zone.strip().upper())]
+"""A grid zone as Electricity Maps writes it, in capitals: `de` in a site file means DE, and finds its factors."""
+
+
 class Place(Strict):
     """Where machines stand: decides the grid and the building's overhead."""
 
     provider: str = Field("onprem", description="aws, gcp, azure, onprem …")
     account_id: str | None = Field(None, description="account, tenant or cost centre")
     region: str = Field(description="region or site name")
-    zone: str | None = Field(None, description="grid zone as Electricity Maps names it, for example DE or US-CAL-CISO")
+    zone: GridZone | None = Field(
+        None, description="grid zone as Electricity Maps names it, for example DE or US-CAL-CISO"
+    )
     pue: Decimal | None = Field(
         None, ge=1, le=5, max_digits=5, decimal_places=3, description="power usage effectiveness of the building"
     )

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts.bills import CROSS_CHECK
 from energy_assets.contracts.vocabulary import Feed
-from energy_assets.factors.places import filled, resolved_for, with_place
+from energy_assets.factors.places import filled, one_spelling, resolved_for, respelled, with_place
 from energy_assets.factors.tables import uncertainty_pct
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.site import Site
@@ -50,6 +50,8 @@ def _readings(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
     rows = ibis.union(*(read(raw_table(s), days).mutate(source=ibis.literal(s.name)) for s in sources), distinct=False)
     ranks = {source.name: rank for rank, source in enumerate(sources)}
     placed = filled(rows, site.source_places, ranks)
+    spellings = read.note("regions", read.keep(ibis.memtable(one_spelling(placed, site.source_places, site.places))))
+    placed = respelled(placed, spellings)
     places = read.keep(ibis.memtable(resolved_for(site, placed)))
     stands = [(raw_table(source).name, site.source_places.get(source.name)) for source in sources]
     schema = ibis.schema({"table": "string", "provider": "string", "region": "string"})

@@ -16,6 +16,7 @@ from energy_assets.contracts.conservation import energy_not_conserved
 from energy_assets.contracts.meters import ambiguous, overdrawn, unmatched
 from energy_assets.contracts.raw import EnergyReadings
 from energy_assets.contracts.tables import Energy
+from energy_assets.factors.places import SPELLINGS
 from energy_assets.site import NodeRule, Rule
 from energy_assets.sources.base import Place
 from energy_assets.unified.energy import energy
@@ -67,6 +68,7 @@ def upstream_of(
     upstream = {f"raw_{name}": table(EnergyReadings, rows) for name, rows in sources.items()}
     stands = [(f"raw_{name}", (p := (places or {}).get(name, HERE)).provider, p.region) for name in sources]
     upstream["places"] = ibis.memtable(stands, schema={"table": "string", "provider": "string", "region": "string"})
+    upstream["regions"] = ibis.memtable([], schema=SPELLINGS)
     upstream["node_names"] = node_names(together(sources, places), nodes)
     return upstream
 

@@ -20,7 +20,7 @@ from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import ONE_DAY, DayRange, Month
 from energy_assets.secrets import SecretError, SecretRef, reveal
-from energy_assets.sources.base import Finding, Parsed, Source, StepContext, Unit
+from energy_assets.sources.base import Finding, GridZone, Parsed, Source, StepContext, Unit
 from energy_assets.sources.electricity_maps.client import BASES, WINDOW_DAYS, Answer, Api
 from energy_assets.sources.electricity_maps.parse import (
     answered_zone,
@@ -50,7 +50,7 @@ class ElectricityMaps(Source):
     kind: Literal["electricity_maps"]
     token: SecretRef = Field(description="reference to the auth-token")
     url: str = Field("https://api.electricitymaps.com/v3", pattern="^https?://", description="base url with version")
-    zones: list[str] | None = Field(None, min_length=1, description="grid zones; default the zones of all places")
+    zones: list[GridZone] | None = Field(None, min_length=1, description="grid zones; default the zones of all places")
     access: Literal["past_range", "history"] = Field(
         "past_range", description="history for free tokens, which see the last 24 hours only"
     )

@@ -176,7 +176,7 @@ def _points(raw: ir.Table, found: dict[str, str], zone: str | None) -> ir.Table:
     direct, bad_direct = _number(texts["direct"], MAX_GCO2E_PER_KWH)
     percent, bad_percent = _number(texts.get("carbon_free", ibis.literal("")), 100)
     hundredth = ibis.literal(Decimal("0.01"), "decimal(38, 6)")
-    where = texts["zone"].nullif("") if "zone" in texts else ibis.literal(zone)
+    where = texts["zone"].upper().nullif("") if "zone" in texts else ibis.literal(zone)
     flag = texts["estimated"].lower().fill_null("")
     return raw.select(
         hour=hour.cast(t.HOUR),

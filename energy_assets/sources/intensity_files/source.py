@@ -20,7 +20,7 @@ from pydantic import Field
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Held, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Finding, Incomplete, Parsed, Source, StepContext, Unit
+from energy_assets.sources.base import Finding, GridZone, Incomplete, Parsed, Source, StepContext, Unit
 from energy_assets.sources.errors import DeniedError, MalformedError, SourceError
 from energy_assets.sources.files import SourceFile, list_files
 from energy_assets.sources.intensity import HOURS, ROWS, month_means, rows_with_stand_ins, year_means
@@ -42,8 +42,10 @@ class IntensityFiles(Source):
 
     kind: Literal["intensity_files"]
     path: str = Field(description="glob: a path relative to site.yaml, or s3://, gs://, az://, abfss://")
-    zones: list[str] | None = Field(None, min_length=1, description="only these grid zones; default every zone found")
-    zone: str | None = Field(None, description="the zone of files that have no column 'Zone id'")
+    zones: list[GridZone] | None = Field(
+        None, min_length=1, description="only these grid zones; default every zone found"
+    )
+    zone: GridZone | None = Field(None, description="the zone of files that have no column 'Zone id'")
     endpoint_url: str | None = Field(None, description="another S3 endpoint, for example a test server")
     repull_days: int = Field(45, ge=0, le=800, description="days whose exports may still be added or replaced")
 
