@@ -229,13 +229,14 @@ def same_bills(con: Any, sources: Sequence[Source], bills: dict[str, list[SeenBi
     ]
     owned = owners(ibis.memtable(pa.Table.from_pylist(held, schema=_HELD)))
     twice = owned.filter(owned.source != owned.owner)
-    rows = twice.group_by("provider", "account_key", "owner", "source").aggregate(
+    rows = twice.group_by("provider", "contested", "owner", "source").aggregate(
         periods=twice.billing_period.nunique(), first=twice.billing_period.min(), last=twice.billing_period.max()
     )
-    found = con.to_pyarrow(rows.order_by("provider", "account_key", "owner", "source")).to_pylist()
+    found = con.to_pyarrow(rows.order_by("provider", "contested", "owner", "source")).to_pylist()
     for row in found:
         span = f"{row['first']:%Y-%m}" + (f" to {row['last']:%Y-%m}" if row["periods"] > 1 else "")
-        account = f"account {row['account_key']}" if row["account_key"] else "without a billing account"
+        unnamed = "without a billing account in one of them (see `billing_account`)"
+        account = f"account {row['contested']}" if row["contested"] else unnamed
         yield Finding(
             True,
             f"{row['provider']} {account}, {span}: {row['owner']} counts, the bill of {row['source']} is kept as a "

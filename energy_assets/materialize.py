@@ -21,7 +21,7 @@ from pydantic import Field, PrivateAttr
 
 from energy_assets import __version__
 from energy_assets.contracts.audit import EXAMPLES, ContractError, schema_of
-from energy_assets.contracts.proof import Breaches
+from energy_assets.contracts.proof import Breaches, Proof
 from energy_assets.dagster_internals import version_tags, without_automatic_events
 from energy_assets.engine import connection
 from energy_assets.lake import Commit, Lake
@@ -398,9 +398,14 @@ def _proof_results(table: Table, published: Published) -> Iterator[dg.AssetCheck
             check_name=proof.name,
             asset_key=dg.AssetKey(table.asset),
             severity=dg.AssetCheckSeverity.ERROR if proof.blocking else dg.AssetCheckSeverity.WARN,
-            description=f"{count:,} times, for example {_one_line(rows[0])}" if rows else None,
+            description=_said(proof, count, rows[0]) if rows else None,
             metadata={"breaches": count, **examples},
         )
+
+
+def _said(proof: Proof, count: int, example: Mapping[str, Any]) -> str:
+    remedy = f". {proof.remedy}" if proof.remedy else ""
+    return f"{count:,} times, for example {_one_line(example)}{remedy}"
 
 
 def table_asset(

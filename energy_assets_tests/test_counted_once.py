@@ -50,6 +50,31 @@ def test_one_bill_from_two_sources_counts_once_and_the_other_is_shown(tmp_path: 
     assert "withheld_source payer" in warning
 
 
+def test_lines_without_an_account_do_not_add_to_another_sources_bill_and_the_way_out_is_said(tmp_path: Path) -> None:
+    """The same bill again, exported without its account; then as the bill of another account, which the file names."""
+    second = '  - {name: payer, kind: focus_files, path: "again/*.csv"}\n'
+    path = write_site(tmp_path, text=SITE.replace("attribution:", second + "attribution:"))
+    shutil.copytree(tmp_path / "bills", tmp_path / "again")
+    for file in (tmp_path / "again").glob("*.csv"):
+        file.write_text(file.read_text().replace(",1,EUR", ",,EUR"))
+    site, outcome = run(path)
+    assert outcome.success, outcome.failures
+    bill = 3 * Decimal("3.500000000000000001")
+    assert ask(site, "select source, sum(billed_cost) from cost group by all")[1] == [("bills", bill)]
+    assert one(site, "select sum(billed_cost) from raw_payer") == bill, "kept, as proof"
+    (warning,) = [text for text in outcome.warnings if "bills_name_accounts" in text]
+    assert warning.startswith("unified/cost: bills_name_accounts: 3 times, for example day 2024-05-30, provider aws")
+    assert "withheld_rows 2, withheld_billed_cost 3.5" in warning
+    assert warning.endswith("remove the source that repeats the other")
+
+    path.write_text(path.read_text().replace('"again/*.csv"}', '"again/*.csv", billing_account: "2"}'))
+    site, outcome = run(path)
+    assert outcome.success, outcome.failures
+    assert outcome.warnings == []
+    found = ask(site, "select source, billing_account_id, sum(billed_cost) from cost group by all order by 1")[1]
+    assert found == [("bills", "1", bill), ("payer", "2", bill)]
+
+
 def test_a_day_alone_and_a_range_decide_alike_who_has_the_bill(tmp_path: Path) -> None:
     """The first source has only the first day of May; the whole month of May is its, and what it lacks is said."""
     first = '  - {name: payer, kind: focus_files, path: "again/*.csv"}\n  - {name: bills,'

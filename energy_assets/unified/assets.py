@@ -15,7 +15,7 @@ from energy_assets.factors.places import filled, resolved_for, with_place
 from energy_assets.factors.tables import uncertainty_pct
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.site import Site
-from energy_assets.tables import ACTIVITY, COST, ENERGY, raw_table
+from energy_assets.tables import ACTIVITY, COST, ENERGY, Table, raw_table
 from energy_assets.unified.activity import activity
 from energy_assets.unified.cost import bills_held, cost, cross_check, deciding_days, owners
 from energy_assets.unified.energy import energy
@@ -64,27 +64,28 @@ def _cost_asset(site: Site) -> dg.AssetsDefinition:
         "case. Currencies are never added up."
     )
 
+    tables = {source.name: raw_table(source) for source in site.feeding(Feed.COST)}
+
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
-        charges = {source.name: read(raw_table(source), days) for source in site.feeding(Feed.COST)}
-        return cost(
-            charges, site.attribution.rules, _owned(site, read, days, charges), lambda rows: _zoned(site, read, rows)
-        )
+        charges = read.lake.read_together(read.con, tables, days)
+        owned = _owned(read, days, charges, tables) if len(tables) > 1 else None
+        return cost(charges, site.attribution.rules, owned, lambda rows: _zoned(site, read, rows))
 
     return table_asset(site, COST, upstream, about, make, _cost_summary, day_by_day=True)
 
 
-def _owned(site: Site, read: Reader, days: Sequence[date], charges: Mapping[str, ir.Table]) -> ir.Table | None:
+def _owned(read: Reader, days: Sequence[date], charges: ir.Table, tables: Mapping[str, Table]) -> ir.Table:
     """Which source counts for each bill, decided over its whole period; what is withheld is shown to the proofs."""
-    if len(charges) < 2:
-        return None
-    periods = ibis.union(*(rows.select("billing_period") for rows in charges.values()), distinct=True)
-    deciding = deciding_days(periods.to_pyarrow()["billing_period"].to_pylist())
-    wider = sorted({*days, *(day for stretch in deciding for day in stretch)})
-    tables = {source.name: raw_table(source) for source in site.feeding(Feed.COST)}
-    held = bills_held({name: read.lake.read(read.con, table, wider) for name, table in tables.items()})
-    owned = read.keep(owners(read.keep(held)))
+    periods = charges.select("billing_period").distinct().to_pyarrow()["billing_period"].to_pylist()
+    wider = sorted({*days, *(day for stretch in deciding_days(periods) for day in stretch)})
+    owned = _owners(read, tables, wider)
     read.note(CROSS_CHECK, read.keep(cross_check(charges, owned)))
     return owned
+
+
+def _owners(read: Reader, tables: Mapping[str, Table], days: Sequence[date]) -> ir.Table:
+    held = bills_held(read.lake.read_together(read.con, tables, days), list(tables))
+    return read.keep(owners(read.keep(held)))
 
 
 def _zoned(site: Site, read: Reader, rows: ir.Table) -> ir.Table:
