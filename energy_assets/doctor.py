@@ -212,6 +212,9 @@ def _placing(entries: Sequence[Resolved]) -> Finding:
     return Finding(False, what, _add("places", [line + about]))
 
 
+UNNAMED = "Name it, in the block of the source that does not:   billing_account: …"
+
+
 def same_bills(con: Any, sources: Sequence[Source], bills: dict[str, list[SeenBill]]) -> Iterator[Finding]:
     """Bills that are known to come from two sources, and which of them counts.
 
@@ -235,13 +238,10 @@ def same_bills(con: Any, sources: Sequence[Source], bills: dict[str, list[SeenBi
     found = con.to_pyarrow(rows.order_by("provider", "contested", "owner", "source")).to_pylist()
     for row in found:
         span = f"{row['first']:%Y-%m}" + (f" to {row['last']:%Y-%m}" if row["periods"] > 1 else "")
-        unnamed = "without a billing account in one of them (see `billing_account`)"
-        account = f"account {row['contested']}" if row["contested"] else unnamed
-        yield Finding(
-            True,
-            f"{row['provider']} {account}, {span}: {row['owner']} counts, the bill of {row['source']} is kept as a "
-            "cross-check (the first in the site file counts)",
-        )
+        account = f" account {row['contested']}" if row["contested"] else ""
+        counts = f"{row['provider']}{account}, {span}: {row['owner']} counts, the bill of {row['source']} is kept as a "
+        what = f"{counts}cross-check (the first in the site file counts)"
+        yield Finding(True, what) if account else Finding(False, f"{what}, for one of them names no account", UNNAMED)
     if not found:
         names = ", ".join(source.name for source in sources)
         yield Finding(True, f"{names}: no bill is known to come twice; if one does, the first in the site file counts")

@@ -10,7 +10,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 
+from energy_assets.cli import main
 from energy_assets.definitions import build_defs
 from energy_assets.operations.schedules import range_tags
 from energy_assets.periods import DayRange
@@ -132,10 +134,11 @@ def test_a_day_that_changes_who_has_a_bill_has_the_other_days_of_its_period_made
         return [tuple(map(str, row)) for row in ask(site, query)[1]]
 
     may, june = "2024-05-01", "2024-06-01"
-    assert counting() == [
+    before = [
         ("2024-05-30", "bills", "1", may), ("2024-05-30", "payer", "9", may), ("2024-05-31", "bills", "1", may),
         ("2024-06-01", "bills", "1", may), ("2024-06-01", "bills", "1", june),
     ]  # fmt: skip
+    assert counting() == before
     assert run(path, ONE_DAY)[1].also == {}, "nothing is new"
 
     deliver_to_payer(tmp_path / "late")
@@ -152,6 +155,14 @@ def test_a_day_that_changes_who_has_a_bill_has_the_other_days_of_its_period_made
     whole = contents(run(fresh)[0])
     assert {name: found[name] for name in SHARED} == {name: whole[name] for name in SHARED}, "as if run at once"
     assert run(path, ONE_DAY)[1].also == {}, "once"
+
+    (tmp_path / f"late/payer/{MAY_31}.csv").unlink()
+    back = CliRunner().invoke(main, ["run", "--site", str(path), "--from", str(MAY_31)])
+    assert back.exit_code == 0, back.output
+    assert (
+        "unified/cost: made again as well, because what is new changes them too: 2024-05-30, 2024-06-01" in back.output
+    )
+    assert counting() == before
 
 
 SHARED = ("cost", "kpis_daily", "kpis_monthly")
