@@ -490,7 +490,8 @@ def table_asset(
                 # First, because what is published of `some` tells which other partitions are outdated.
                 for more in chunks(further, chunk):
                     make_and_publish(more)
-                also = {ALSO_MADE: [day.isoformat() for day in further]} if further else {}
+                done = [day.isoformat() for day in further if day not in published.failures]
+                also = {ALSO_MADE: done} if done else {}
                 commit = publish(
                     context,
                     read,
