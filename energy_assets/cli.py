@@ -210,6 +210,9 @@ def _run(site: Site, days: DayRange, command: str) -> bool:
         out.print(f"Materializing {len(days)} {'day' if len(days) == 1 else 'days'} ({days}).")
         with _progress_bar(len(run_assets(site))) as listen:
             outcome = run_days(site, days, listen)
+    for asset, made in outcome.also.items():
+        spans = ", ".join(map(str, contiguous(sorted(made))))
+        out.print(f"{asset}: made again as well, because what is new changes them too: {spans}", soft_wrap=True)
     for warning in outcome.warnings:
         err.print(f"[yellow]! {escape(warning)}[/]", soft_wrap=True)
     for asset, message in outcome.failures.items():

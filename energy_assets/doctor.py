@@ -229,6 +229,9 @@ def _placing(entries: Sequence[Resolved]) -> Finding:
     return Finding(False, what, _add("places", [line + about]))
 
 
+UNNAMED = "Name it, in the block of the source that does not:   billing_account: …"
+
+
 def same_bills(con: Any, sources: Sequence[Source], bills: dict[str, list[SeenBill]]) -> Iterator[Finding]:
     """Bills that are known to come from two sources, and which of them counts.
 
@@ -246,18 +249,16 @@ def same_bills(con: Any, sources: Sequence[Source], bills: dict[str, list[SeenBi
     ]
     owned = owners(ibis.memtable(pa.Table.from_pylist(held, schema=_HELD)))
     twice = owned.filter(owned.source != owned.owner)
-    rows = twice.group_by("provider", "account_key", "owner", "source").aggregate(
+    rows = twice.group_by("provider", "contested", "owner", "source").aggregate(
         periods=twice.billing_period.nunique(), first=twice.billing_period.min(), last=twice.billing_period.max()
     )
-    found = con.to_pyarrow(rows.order_by("provider", "account_key", "owner", "source")).to_pylist()
+    found = con.to_pyarrow(rows.order_by("provider", "contested", "owner", "source")).to_pylist()
     for row in found:
         span = f"{row['first']:%Y-%m}" + (f" to {row['last']:%Y-%m}" if row["periods"] > 1 else "")
-        account = f"account {row['account_key']}" if row["account_key"] else "without a billing account"
-        yield Finding(
-            True,
-            f"{row['provider']} {account}, {span}: {row['owner']} counts, the bill of {row['source']} is kept as a "
-            "cross-check (the first in the site file counts)",
-        )
+        account = f" account {row['contested']}" if row["contested"] else ""
+        counts = f"{row['provider']}{account}, {span}: {row['owner']} counts, the bill of {row['source']} is kept as a "
+        what = f"{counts}cross-check (the first in the site file counts)"
+        yield Finding(True, what) if account else Finding(False, f"{what}, for one of them names no account", UNNAMED)
     if not found:
         names = ", ".join(source.name for source in sources)
         yield Finding(True, f"{names}: no bill is known to come twice; if one does, the first in the site file counts")

@@ -6,7 +6,7 @@ those that were not. What does not: how rows are made. A bad partition takes no 
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -21,7 +21,7 @@ from pydantic import Field, PrivateAttr
 
 from energy_assets import __version__
 from energy_assets.contracts.audit import EXAMPLES, ContractError, schema_of
-from energy_assets.contracts.proof import Breaches
+from energy_assets.contracts.proof import Breaches, Proof
 from energy_assets.dagster_internals import version_tags, without_automatic_events
 from energy_assets.engine import connection
 from energy_assets.lake import Commit, Lake
@@ -38,6 +38,8 @@ PARTITION_ROWS = "dagster/partition_row_count"
 """Metadata: rows of one partition; Dagster's own `row_count` is of the whole table."""
 FAILED_PARTITIONS = "failed_partitions"
 """Metadata of a failed step: what of it was not published."""
+ALSO_MADE = "also_made_again"
+"""Metadata: partitions beyond those of the run that the step made again, see `Reader.request`."""
 EMPTY = "empty"
 """Data version of a partition without rows."""
 PREVIEW_ROWS = 3
@@ -98,11 +100,13 @@ class Reader:
         lake: The tables.
         con: An Ibis DuckDB connection.
         used: Every table that was read, by name: what proofs may compare the result with.
+        further: See `request`.
     """
 
     lake: Lake
     con: Any
     used: dict[str, ir.Table] = field(default_factory=dict)
+    further: set[date] = field(default_factory=set)
 
     def __call__(self, table: Table, partitions: Sequence[date]) -> ir.Table:
         """The given partitions of a table."""
@@ -120,6 +124,16 @@ class Reader:
         self.used[name] = rows
         return rows
 
+    def request(self, partitions: Iterable[date]) -> None:
+        """Have more partitions of the table made again in the same step, of those that were made before.
+
+        For a table in which what is new on one day decides about others. Asked for within `make`.
+
+        Args:
+            partitions: First days of partitions; what is made in the step anyway may be among them.
+        """
+        self.further.update(partitions)
+
     def keep(self, rows: ir.Table) -> ir.Table:
         """Compute `rows` once, for a transform that uses them many times."""
         temporary: ir.Table = self.con.create_table(f"computed_{uuid4().hex[:12]}", rows, temp=True)
@@ -134,11 +148,13 @@ class Published:
         rows: Rows of each published partition.
         failures: Why a partition was not published.
         breaches: What each proof found, commit by commit.
+        also: Partitions made beyond those of the run.
     """
 
     rows: dict[date, int] = field(default_factory=dict)
     failures: dict[date, Exception] = field(default_factory=dict)
     breaches: dict[str, list[Breaches]] = field(default_factory=dict)
+    also: set[date] = field(default_factory=set)
 
     def add(self, partitions: Sequence[date], commit: Commit) -> None:
         """Take in what became of some partitions; an earlier failure of one that is published now is healed.
@@ -292,24 +308,29 @@ def _record(
     about: Mapping[date, Mapping[str, Any]] | None,
 ) -> None:
     known = [(before, lake.fingerprints(before.name)) for before in upstream]
+    own = set(partition_dates(context))
     for partition in good:
         inputs = {
             dg.AssetKey(before.asset): _input_version(table, before, versions, partition) for before, versions in known
         }
-        context.log_event(
-            dg.AssetMaterialization(
-                dg.AssetKey(table.asset),
-                partition=partition.isoformat(),
-                metadata={
-                    **shared,
-                    PARTITION_ROWS: commit.rows.get(partition, 0),
-                    "delta_version": -1 if commit.version is None else commit.version,
-                    "content_changed": partition in commit.changed,
-                    **((about or {}).get(partition) or {}),
-                },
-                tags=version_tags(context, commit.fingerprints.get(partition, EMPTY), code_version, inputs),
-            )
+        made = dg.AssetMaterialization(
+            dg.AssetKey(table.asset),
+            partition=partition.isoformat(),
+            metadata={
+                **shared,
+                PARTITION_ROWS: commit.rows.get(partition, 0),
+                "delta_version": -1 if commit.version is None else commit.version,
+                "content_changed": partition in commit.changed,
+                **((about or {}).get(partition) or {}),
+            },
+            tags=version_tags(context, commit.fingerprints.get(partition, EMPTY), code_version, inputs),
         )
+        if partition in own:
+            context.log_event(made)
+        else:
+            # Reported outside of the run: what a run made last counts as handled further up if the run includes what
+            # is above, whatever partitions it was asked for (Dagster's `executed_with_root_target`).
+            context.instance.report_runless_asset_event(made)
 
 
 def _input_version(table: Table, before: Table, versions: Mapping[date, str], partition: date) -> str:
@@ -334,18 +355,21 @@ def conclude(table: Table, partitions: Sequence[date], published: Published) -> 
     results = [_contract_result(table, published.failures), *_proof_results(table, published)]
     if published.failures:
         yield from results
-        raise failure(table, partitions, published.failures)
+        raise failure(table, sorted({*partitions, *published.also}), published.failures, published.also)
     result = dg.MaterializeResult[None](asset_key=dg.AssetKey(table.asset), check_results=results)
     yield without_automatic_events(result)
 
 
-def failure(table: Table, partitions: Sequence[date], failures: Mapping[date, Exception]) -> dg.Failure:
+def failure(
+    table: Table, partitions: Sequence[date], failures: Mapping[date, Exception], also: Collection[date] = ()
+) -> dg.Failure:
     """What a person is told of partitions that were not published: which, why, and that the others are.
 
     Args:
         table: The table of the step.
         partitions: First days of all partitions of the step.
         failures: By partition: why it was not published.
+        also: Which of the partitions the run was not asked for.
     """
     causes: dict[str, list[date]] = {}
     for partition, error in sorted(failures.items()):
@@ -355,6 +379,8 @@ def failure(table: Table, partitions: Sequence[date], failures: Mapping[date, Ex
     counted = f"{len(failures)} of {len(partitions)} {table.grain}s failed, {good} are published."
     text = f"{'/'.join(table.asset)}: {counted}\n" + "\n".join(lines)
     metadata: dict[str, Any] = {FAILED_PARTITIONS: [day.isoformat() for day in sorted(failures)], "causes": lines}
+    if done := sorted(set(also) - set(failures)):
+        metadata[ALSO_MADE] = [day.isoformat() for day in done]
     return dg.Failure(text, metadata=metadata, allow_retries=False)
 
 
@@ -398,9 +424,14 @@ def _proof_results(table: Table, published: Published) -> Iterator[dg.AssetCheck
             check_name=proof.name,
             asset_key=dg.AssetKey(table.asset),
             severity=dg.AssetCheckSeverity.ERROR if proof.blocking else dg.AssetCheckSeverity.WARN,
-            description=f"{count:,} times, for example {_one_line(rows[0])}" if rows else None,
+            description=_said(proof, count, rows[0]) if rows else None,
             metadata={"breaches": count, **examples},
         )
+
+
+def _said(proof: Proof, count: int, example: Mapping[str, Any]) -> str:
+    remedy = f". {proof.remedy}" if proof.remedy else ""
+    return f"{count:,} times, for example {_one_line(example)}{remedy}"
 
 
 def table_asset(
@@ -449,24 +480,50 @@ def table_asset(
         context: dg.AssetExecutionContext, warehouse: Warehouse, duckdb: DuckDBResource
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
         partitions, published = partition_dates(context), Published()
-        for some in chunks(partitions, chunk):
+
+        def make_and_publish(some: Sequence[date]) -> None:
             with connection(duckdb) as con:
                 read = Reader(warehouse.lake, con)
+                rows = make(read, some)
+                further = _further(context, site, table, read.further - {*partitions, *published.also})
+                published.also.update(further)
+                # First, because what is published of `some` tells which other partitions are outdated.
+                for more in chunks(further, chunk):
+                    make_and_publish(more)
+                done = [day.isoformat() for day in further if day not in published.failures]
+                also = {ALSO_MADE: done} if done else {}
                 commit = publish(
                     context,
                     read,
                     table,
                     some,
-                    make(read, some),
+                    rows,
                     code_version=__version__,
                     upstream=upstream,
                     describe=describe,
+                    about=dict.fromkeys(some, also),
                     day_by_day=day_by_day,
                 )
                 published.add(some, commit)
+
+        for some in chunks(partitions, chunk):
+            make_and_publish(some)
         yield from conclude(table, partitions, published)
 
     return materialize
+
+
+def _further(context: dg.AssetExecutionContext, site: Site, table: Table, requested: Collection[date]) -> list[date]:
+    """Of the partitions a transform requested those that were made before; the others are for a run of their own."""
+    if not requested:
+        return []
+    made = context.instance.get_materialized_partitions(dg.AssetKey(table.asset))
+    known = made & set(partitions_of(site, table).get_partition_keys())
+    further = sorted(day for day in requested if day.isoformat() in known)
+    if further:
+        spans = ", ".join(map(str, contiguous(further)))
+        context.log.info(f"{'/'.join(table.asset)}: made again as well, because what is new changes them too: {spans}")
+    return further
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:

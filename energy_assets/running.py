@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import dagster as dg
@@ -21,7 +22,7 @@ from filelock import FileLock
 
 from energy_assets.dagster_internals import DagsterExecutionInterruptedError
 from energy_assets.definitions import build_defs
-from energy_assets.materialize import FAILED_PARTITIONS, PARTITION_ROWS
+from energy_assets.materialize import ALSO_MADE, FAILED_PARTITIONS, PARTITION_ROWS
 from energy_assets.operations.checks import arrival, arrival_keys
 from energy_assets.operations.schedules import (
     RANGE_END,
@@ -74,6 +75,8 @@ class Outcome:
         warnings: What checks that withhold nothing have found, one line each.
         failed: The partitions of a failed asset that were not published; empty where it failed as a whole.
         withheld: The days an asset was not made for, because something it is made of failed there.
+        also: The partitions of an asset that were made again although nobody asked for them, because what is new
+            changes them too.
         done: Assets that were materialized.
         run_ids: The Dagster runs.
         interrupted: Whether somebody pressed Ctrl-C.
@@ -85,6 +88,7 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     failed: dict[str, frozenset[date]] = field(default_factory=dict)
     withheld: dict[str, frozenset[date]] = field(default_factory=dict)
+    also: dict[str, set[date]] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     run_ids: list[str] = field(default_factory=list)
     interrupted: bool = False
@@ -148,8 +152,9 @@ def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
     with instance(site) as dagster:
         _execute(site, dagster, "daily", range_tags(days), listen, outcome)
         _go_on_with_good_days(site, dagster, days, listen, outcome)
+        also = _follow_what_was_made_again(site, dagster, listen, outcome)
         if "kpi/daily" in outcome.done:
-            months = sorted({Month.of(day) for day in days})
+            months = sorted({Month.of(day) for day in {*days, *also}})
             keys = {RANGE_START: months[0].first.isoformat(), RANGE_END: months[-1].first.isoformat()}
             _execute(site, dagster, "monthly_indicators", keys, listen, outcome)
         if daily(site).get_last_partition_key() == days.last.isoformat():
@@ -170,9 +175,10 @@ def _go_on_with_good_days(
     definitions = build_defs(site)
     every, tried = _names(definitions, daily_selection(site)), set[str]()
     while True:
-        outcome.withheld = _withheld(definitions, every, days, outcome)
+        held = _withheld(definitions, every, days, outcome)
+        outcome.withheld = {name: bad for name, bad in held.items() if bad}
         lacking: dict[frozenset[date], list[str]] = {}
-        for name, bad in outcome.withheld.items():
+        for name, bad in held.items():
             if name not in {*outcome.done, *tried} and len(bad) < len(days):
                 lacking.setdefault(bad, []).append(name)
         if not lacking:
@@ -184,14 +190,31 @@ def _go_on_with_good_days(
             _execute(site, dagster, "daily", range_tags(stretch), listen, outcome, able)
 
 
+def _follow_what_was_made_again(
+    site: Site, dagster: dg.DagsterInstance, listen: Listener, outcome: Outcome
+) -> set[date]:
+    """Run what depends on days an asset made beyond those of the run; returns these days."""
+    definitions = build_defs(site)
+    every = set(_names(definitions, daily_selection(site)))
+    for name, days in list(outcome.also.items()):
+        below = [dg.AssetKey(one.split("/")) for one in sorted(_below(definitions, name) & every)]
+        for stretch in contiguous(sorted(days)) if below else ():
+            _execute(site, dagster, "daily", range_tags(stretch), listen, outcome, below)
+    return {day for days in outcome.also.values() for day in days}
+
+
 def _withheld(
     definitions: dg.Definitions, every: Sequence[str], days: DayRange, outcome: Outcome
 ) -> dict[str, frozenset[date]]:
-    """The days each asset cannot be made for, because something it is made of failed there; of those that lack some."""
+    """The days each asset cannot be made for, because something it is made of failed there.
+
+    Of those below a failure: none where it failed for days alone that were made again beyond those of the run.
+    """
     below = {failed: _below(definitions, failed) for failed in outcome.failures}
-    lacks = {failed: outcome.failed.get(failed) or frozenset(days) for failed in below}
-    found = {name: frozenset[date]().union(*(lacks[f] for f in below if name in below[f])) for name in every}
-    return {name: bad for name, bad in found.items() if bad and name not in outcome.failures}
+    wanted = frozenset(days)
+    lacks = {failed: (outcome.failed.get(failed) or wanted) & wanted for failed in below}
+    held = [name for name in every if name not in outcome.failures and any(name in below[f] for f in below)]
+    return {name: frozenset[date]().union(*(lacks[f] for f in below if name in below[f])) for name in held}
 
 
 def _below(definitions: dg.Definitions, name: str) -> set[str]:
@@ -271,6 +294,7 @@ def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
         rows = materialization.metadata.get(PARTITION_ROWS)
         if rows is not None:
             outcome.rows[asset] = outcome.rows.get(asset, 0) + int(str(rows.value))
+        _add_also_made(outcome, asset, materialization.metadata)
     elif event.event_type_value == "ASSET_CHECK_EVALUATION":
         outcome.warnings += _warning(event)
     elif event.event_type_value == "STEP_FAILURE" and _interrupted(event):
@@ -278,6 +302,8 @@ def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
     elif event.event_type_value == "STEP_FAILURE":
         outcome.failures[asset] = _reason(event)
         outcome.failed[asset] = _failed_partitions(event)
+        data = event.step_failure_data.user_failure_data
+        _add_also_made(outcome, asset, data.metadata if data else {})
         yield Step(asset, "failed", outcome.failures[asset])
     elif event.event_type_value in kinds:
         if event.event_type_value == "STEP_SUCCESS":
@@ -291,6 +317,11 @@ def _warning(event: dg.DagsterEvent) -> list[str]:
     if found.passed or found.severity == dg.AssetCheckSeverity.ERROR:
         return []
     return [f"{found.asset_key.to_user_string()}: {found.check_name}: {found.description}"]
+
+
+def _add_also_made(outcome: Outcome, asset: str, metadata: Mapping[str, Any]) -> None:
+    if named := metadata.get(ALSO_MADE):
+        outcome.also.setdefault(asset, set()).update(date.fromisoformat(str(day)) for day in named.value)
 
 
 def _failed_partitions(event: dg.DagsterEvent) -> frozenset[date]:

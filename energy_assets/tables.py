@@ -12,7 +12,12 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from energy_assets.contracts import raw, tables
-from energy_assets.contracts.bills import BILLS_ARE_WHOLE, BILLS_COUNT_ONCE, BILLS_CROSS_CHECK
+from energy_assets.contracts.bills import (
+    BILLS_ARE_WHOLE,
+    BILLS_COUNT_ONCE,
+    BILLS_CROSS_CHECK,
+    BILLS_NAME_ACCOUNTS,
+)
 from energy_assets.contracts.conservation import energy_not_conserved
 from energy_assets.contracts.meters import HOST_NAMES_ARE_UNAMBIGUOUS, METERS_COVER_DEVICES, METERS_HOLD_DEVICES
 from energy_assets.contracts.proof import Proof
@@ -93,7 +98,7 @@ COST = Table(
     ("unified", "cost"),
     feed=Feed.COST,
     identity=("provider", "billing_account_id", "billing_period"),
-    proofs=(BILLS_COUNT_ONCE, BILLS_CROSS_CHECK, BILLS_ARE_WHOLE),
+    proofs=(BILLS_COUNT_ONCE, BILLS_CROSS_CHECK, BILLS_NAME_ACCOUNTS, BILLS_ARE_WHOLE),
 )
 ACTIVITY = Table("activity", tables.Activity, ("unified", "activity"), feed=Feed.ACTIVITY)
 GRID_INTENSITY = Table(

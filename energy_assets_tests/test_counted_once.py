@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
+from click.testing import CliRunner
 
+from energy_assets.cli import main
+from energy_assets.definitions import build_defs
+from energy_assets.operations.schedules import range_tags
 from energy_assets.periods import DayRange
 from energy_assets.query import ask
-from energy_assets.running import Outcome, run_days
+from energy_assets.running import Outcome, instance, run_days
 from energy_assets.site import Site, load_site
-from energy_assets_tests.small_site import DAYS, SITE, write_csv, write_site
+from energy_assets_tests.small_site import DAYS, SITE, contents, write_csv, write_site
 
 DAY = DayRange(DAYS.first, DAYS.first)
 
@@ -50,6 +56,31 @@ def test_one_bill_from_two_sources_counts_once_and_the_other_is_shown(tmp_path: 
     assert "withheld_source payer" in warning
 
 
+def test_lines_without_an_account_do_not_add_to_another_sources_bill_and_the_way_out_is_said(tmp_path: Path) -> None:
+    """The same bill again, exported without its account; then as the bill of another account, which the file names."""
+    second = '  - {name: payer, kind: focus_files, path: "again/*.csv"}\n'
+    path = write_site(tmp_path, text=SITE.replace("attribution:", second + "attribution:"))
+    shutil.copytree(tmp_path / "bills", tmp_path / "again")
+    for file in (tmp_path / "again").glob("*.csv"):
+        file.write_text(file.read_text().replace(",1,EUR", ",,EUR"))
+    site, outcome = run(path)
+    assert outcome.success, outcome.failures
+    bill = 3 * Decimal("3.500000000000000001")
+    assert ask(site, "select source, sum(billed_cost) from cost group by all")[1] == [("bills", bill)]
+    assert one(site, "select sum(billed_cost) from raw_payer") == bill, "kept, as proof"
+    (warning,) = [text for text in outcome.warnings if "bills_name_accounts" in text]
+    assert warning.startswith("unified/cost: bills_name_accounts: 3 times, for example day 2024-05-30, provider aws")
+    assert "withheld_rows 2, withheld_billed_cost 3.5" in warning
+    assert warning.endswith("remove the source that repeats the other")
+
+    path.write_text(path.read_text().replace('"again/*.csv"}', '"again/*.csv", billing_account: "2"}'))
+    site, outcome = run(path)
+    assert outcome.success, outcome.failures
+    assert outcome.warnings == []
+    found = ask(site, "select source, billing_account_id, sum(billed_cost) from cost group by all order by 1")[1]
+    assert found == [("bills", "1", bill), ("payer", "2", bill)]
+
+
 def test_a_day_alone_and_a_range_decide_alike_who_has_the_bill(tmp_path: Path) -> None:
     """The first source has only the first day of May; the whole month of May is its, and what it lacks is said."""
     first = '  - {name: payer, kind: focus_files, path: "again/*.csv"}\n  - {name: bills,'
@@ -65,6 +96,118 @@ def test_a_day_alone_and_a_range_decide_alike_who_has_the_bill(tmp_path: Path) -
     for day in DAYS:
         assert run_days(site, DayRange(day, day), lambda step: None).success
     assert ask(site, query)[1] == ranged
+
+
+def payer_first(folder: Path) -> Path:
+    """A site whose first source of bills has another account's bill of the first day only.
+
+    The second one has, on the first of June, a correction of May: outside of the days that decide about May.
+    """
+    first = '  - {name: payer, kind: focus_files, path: "payer/*.csv"}\n  - {name: bills,'
+    path = write_site(folder, text=SITE.replace("  - {name: bills,", first))
+    (folder / "payer").mkdir()
+    text = (folder / f"bills/{DAYS.first}.csv").read_text()
+    (folder / "payer/other.csv").write_text(text.replace(",1,EUR", ",9,EUR"))
+    june = (folder / f"bills/{DAYS.last}.csv").read_text()
+    (folder / "bills/correction.csv").write_text(
+        june.replace("2024-06-01 00:00", "2024-05-01 00:00").replace("2.5", "3")
+    )
+    return path
+
+
+def deliver_to_payer(folder: Path) -> None:
+    """The first source gets the bill of May that the second one has, for its last day alone."""
+    shutil.copy(folder / f"bills/{MAY_31}.csv", folder / "payer")
+
+
+MAY_31 = DAYS.first + timedelta(days=1)
+ONE_DAY = DayRange(MAY_31, MAY_31)
+
+
+def test_a_day_that_changes_who_has_a_bill_has_the_other_days_of_its_period_made_again(tmp_path: Path) -> None:
+    path = payer_first(tmp_path / "late")
+    site, outcome = run(path)
+    assert (outcome.success, outcome.also) == (True, {})
+    query = "select day, source, billing_account_id, billing_period from cost group by all order by all"
+
+    def counting() -> list[tuple[str, ...]]:
+        return [tuple(map(str, row)) for row in ask(site, query)[1]]
+
+    may, june = "2024-05-01", "2024-06-01"
+    before = [
+        ("2024-05-30", "bills", "1", may), ("2024-05-30", "payer", "9", may), ("2024-05-31", "bills", "1", may),
+        ("2024-06-01", "bills", "1", may), ("2024-06-01", "bills", "1", june),
+    ]  # fmt: skip
+    assert counting() == before
+    assert run(path, ONE_DAY)[1].also == {}, "nothing is new"
+
+    deliver_to_payer(tmp_path / "late")
+    _, outcome = run(path, ONE_DAY)
+    assert outcome.success, outcome.failures
+    assert outcome.also == {"unified/cost": {DAYS.first, DAYS.last}}
+    assert counting() == [
+        ("2024-05-30", "payer", "9", may), ("2024-05-31", "payer", "1", may), ("2024-06-01", "bills", "1", june),
+    ]  # fmt: skip
+    found = contents(site)
+
+    fresh = payer_first(tmp_path / "fresh")
+    deliver_to_payer(tmp_path / "fresh")
+    whole = contents(run(fresh)[0])
+    assert {name: found[name] for name in SHARED} == {name: whole[name] for name in SHARED}, "as if run at once"
+    assert run(path, ONE_DAY)[1].also == {}, "once"
+
+    (tmp_path / f"late/payer/{MAY_31}.csv").unlink()
+    back = CliRunner().invoke(main, ["run", "--site", str(path), "--from", str(MAY_31)])
+    assert back.exit_code == 0, back.output
+    assert (
+        "unified/cost: made again as well, because what is new changes them too: 2024-05-30, 2024-06-01" in back.output
+    )
+    assert counting() == before
+
+
+SHARED = ("cost", "kpis_daily", "kpis_monthly")
+
+
+def test_days_that_were_never_made_are_left_to_a_run_of_their_own(tmp_path: Path) -> None:
+    path = payer_first(tmp_path)
+    run(path, ONE_DAY)
+    deliver_to_payer(tmp_path)
+    site, outcome = run(path, ONE_DAY)
+    assert (outcome.success, outcome.also) == (True, {})
+    assert ask(site, "select distinct day, source from cost")[1] == [(MAY_31, "payer")]
+
+
+@pytest.mark.parametrize("assets", [["unified/cost"], ["raw/payer", "unified/cost", "kpi/daily"]])
+def test_what_was_made_again_runs_up_the_road_by_itself(tmp_path: Path, assets: list[str]) -> None:
+    """Also where the run that made it again includes what is above, but not for these days."""
+    path = payer_first(tmp_path)
+    site, _ = run(path)
+    deliver_to_payer(tmp_path)
+    defs, kpis = build_defs(site), dg.AssetKey(["kpi", "daily"])
+    at = datetime(2024, 6, 2, 20, tzinfo=UTC)
+    with instance(site) as dagster:
+        first = dg.evaluate_automation_conditions(defs, dagster, evaluation_time=at)
+        assert first.total_requested == 0
+
+        def make(*names: str) -> None:
+            defs.resolve_job_def("daily").execute_in_process(
+                instance=dagster,
+                tags=range_tags(ONE_DAY),
+                asset_selection=[dg.AssetKey(name.split("/")) for name in names],
+            )
+
+        if "raw/payer" not in assets:
+            make("raw/payer")
+        make(*assets)
+        (again,) = dagster.fetch_materializations(
+            dg.AssetRecordsFilter(dg.AssetKey(["unified", "cost"]), asset_partitions=["2024-05-30"]), limit=1
+        ).records
+        assert again.run_id == "", "no run may pass for having made what is above as well"
+        then = dg.evaluate_automation_conditions(
+            defs, dagster, evaluation_time=at + timedelta(minutes=1), cursor=first.cursor
+        )
+        requested = then.get_requested_partitions(kpis)
+        assert requested == {"2024-05-30", "2024-06-01"} | ({"2024-05-31"} if "kpi/daily" not in assets else set())
 
 
 TWO_NAMES = """

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from datetime import date
 from pathlib import Path
 
+import ibis
 import yaml
 
-from energy_assets.doctor import examine
+from energy_assets.doctor import examine, same_bills
 from energy_assets.site import load_site
-from energy_assets.sources.base import Finding
+from energy_assets.sources.base import Finding, SeenBill
+from energy_assets.sources.focus.source import FocusFiles
 from energy_assets_tests.small_site import SITE, write_csv, write_site
 from energy_assets_tests.test_counted_once import DAY, TWO_NAMES, run, two_names
 
@@ -75,6 +78,27 @@ def test_a_place_says_who_says_so_and_what_nobody_says(tmp_path: Path) -> None:
     assert not unknown.ok
     assert "gcp mars1: zone not known, PUE not known" in unknown.what
     assert '- {provider: gcp, region: "mars1", zone: …, pue: …}' in unknown.remedy
+
+
+def test_a_bill_that_names_no_account_beside_one_that_does_is_to_be_mended() -> None:
+    sources = [FocusFiles(name=name, kind="focus_files", path="x") for name in ("payer", "bills")]
+    may = date(2024, 5, 1)
+
+    def found(payer: str | None, bills: str | None) -> list[Finding]:
+        seen = {"payer": [SeenBill("aws", payer, may)], "bills": [SeenBill("aws", bills, may)]}
+        return list(same_bills(ibis.duckdb.connect(), sources, seen))
+
+    (finding,) = found(None, "1")
+    assert not finding.ok
+    assert finding.what == (
+        "aws, 2024-05: payer counts, the bill of bills is kept as a cross-check (the first in the site file counts), "
+        "for one of them names no account"
+    )
+    assert "billing_account: …" in finding.remedy
+    (finding,) = found("1", "1")
+    assert (finding.ok, finding.remedy) == (True, "")
+    (finding,) = found("1", "2")
+    assert "no bill is known to come twice" in finding.what
 
 
 def test_a_bill_known_to_come_twice_names_the_source_that_counts(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +18,7 @@ import obstore
 import pytest
 from deltalake import DeltaTable
 
-from energy_assets.contracts.audit import ContractError, schema_of
+from energy_assets.contracts.audit import ContractError, StoredTable, schema_of
 from energy_assets.contracts.raw import EnergyReadings
 from energy_assets.contracts.tables import KpisMonthly
 from energy_assets.lake import Commit, Lake
@@ -375,3 +376,19 @@ def _files(lake: Lake) -> dict[str, list[str]]:
 def _free(disk: Path) -> int:
     told = os.statvfs(disk)
     return told.f_bavail * told.f_frsize
+
+
+def test_tables_of_one_contract_are_read_together_each_row_with_its_table(storage: Storage) -> None:
+    lake, con = Lake(storage), connect()
+    two = replace(STORED, name="second")
+    together: dict[str, StoredTable] = {"one": STORED, "o'ther": two, "none yet": replace(STORED, name="third")}
+    assert lake.read_together(con, together).count().execute() == 0
+    for one, days in ((STORED, DAYS[:2]), (two, DAYS[1:3])):
+        lake.replace(con, one, days, table(EnergyReadings, [{"day": day} for day in days]), "run")
+    rows = lake.read_together(con, together)
+    assert [name for name in rows.columns if name != "source"] == list(schema_of(EnergyReadings))
+    found = sorted((row["source"], row["day"]) for row in rows.select("source", "day").to_pyarrow().to_pylist())
+    assert found == [("o'ther", DAYS[1]), ("o'ther", DAYS[2]), ("one", DAYS[0]), ("one", DAYS[1])]
+    some = lake.read_together(con, together, [DAYS[2]])
+    assert some.source.to_pyarrow().to_pylist() == ["o'ther"]
+    assert lake.read_together(con, {"one": STORED}, DAYS[1:]).source.to_pyarrow().to_pylist() == ["one"]

@@ -19,6 +19,8 @@ CROSS_CHECK = "cost_cross_check"
 def counted_twice(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     """Days of a bill that count from more than one source.
 
+    Lines without a billing account may be of any account: where some count, nothing of another source may.
+
     Args:
         staged: Rows of the contract `Cost`.
         upstream: Not looked at.
@@ -31,7 +33,13 @@ def counted_twice(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Tabl
     bills = rows.group_by("day", "provider", "bill_account", "billing_period").aggregate(
         sources=rows.source.nunique(), one=rows.source.min(), other=rows.source.max()
     )
-    return bills.filter(bills.sources > 1)
+    twice = bills.filter(bills.sources > 1)
+    periods = rows.group_by("day", "provider", "billing_period").aggregate(
+        unnamed=(rows.bill_account == "").any(),
+        sources=rows.source.nunique(), one=rows.source.min(), other=rows.source.max(),
+    )  # fmt: skip
+    mixed = periods.filter(periods.unnamed & (periods.sources > 1)).mutate(bill_account=ibis.literal(""))
+    return twice.union(mixed.select(*twice.columns))
 
 
 def withheld(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
@@ -42,6 +50,17 @@ def withheld(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
         upstream: Tables read for them, by name.
     """
     return _cross_check(staged, upstream)
+
+
+def withheld_without_account(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """Lines withheld because they, or what counts in their place, name no billing account.
+
+    Args:
+        staged: The `cost` rows of the partition that are about to be published.
+        upstream: Tables read for them, by name.
+    """
+    rows = _cross_check(staged, upstream)
+    return rows.filter(rows.billing_account_id.isnull() & (rows.withheld_rows > 0))
 
 
 def missing_from_winner(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
@@ -60,7 +79,7 @@ def _cross_check(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table
     if CROSS_CHECK not in upstream:
         nothing = staged.filter(ibis.literal(False))
         zero = ibis.literal(0, "int64")
-        return nothing.select("day", rows=zero, withheld_rows=zero)
+        return nothing.select("day", "billing_account_id", rows=zero, withheld_rows=zero)
     return upstream[CROSS_CHECK]
 
 
@@ -75,6 +94,17 @@ BILLS_CROSS_CHECK = Proof(
     "the other says: rows and amounts should agree. Remove one of the sources, or leave both as a cross-check.",
     withheld,
     blocking=False,
+)
+BILLS_NAME_ACCOUNTS = Proof(
+    "bills_name_accounts",
+    "Where two sources have charges of one provider and billing period, both name the billing account. Lines that do "
+    "not may be the same charges, so they are never added up: the first source of the site file counts for the whole "
+    "provider and period, and this shows what is withheld.",
+    withheld_without_account,
+    blocking=False,
+    remedy="One of the two does not name the billing account, so the first in the site file counts for the whole "
+    "provider and period. Name it (`billing_account` in the source's block), or remove the source that repeats the "
+    "other",
 )
 BILLS_ARE_WHOLE = Proof(
     "bills_are_whole",

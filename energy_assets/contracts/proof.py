@@ -28,12 +28,14 @@ class Proof:
             tables by lake name. Each carries the table's partition column, so that only its partition is withheld.
             It must be made from these arguments alone, and share no code with the transform it proves.
         blocking: Whether a partition with a breach is withheld; otherwise the breach is reported only.
+        remedy: What to do about a breach, said with it; empty where the breach says enough.
     """
 
     name: str
     about: str
     breaches: Callable[[ir.Table, Mapping[str, ir.Table]], ir.Table]
     blocking: bool = True
+    remedy: str = ""
 
     def bind(self, upstream: Mapping[str, ir.Table]) -> StagedProof:
         """The proof with what it compares staged rows with.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 import dagster as dg
@@ -15,9 +15,9 @@ from energy_assets.factors.places import filled, one_spelling, resolved_for, res
 from energy_assets.factors.tables import uncertainty_pct
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.site import Site
-from energy_assets.tables import ACTIVITY, COST, ENERGY, raw_table
+from energy_assets.tables import ACTIVITY, COST, ENERGY, Table, raw_table
 from energy_assets.unified.activity import activity
-from energy_assets.unified.cost import bills_held, cost, cross_check, deciding_days, owners
+from energy_assets.unified.cost import bills_held, cost, cross_check, deciding_days, outdated, owners
 from energy_assets.unified.energy import energy
 from energy_assets.unified.nodes import node_names
 
@@ -66,27 +66,49 @@ def _cost_asset(site: Site) -> dg.AssetsDefinition:
         "case. Currencies are never added up."
     )
 
+    tables = {source.name: raw_table(source) for source in site.feeding(Feed.COST)}
+
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
-        charges = {source.name: read(raw_table(source), days) for source in site.feeding(Feed.COST)}
-        return cost(
-            charges, site.attribution.rules, _owned(site, read, days, charges), lambda rows: _zoned(site, read, rows)
-        )
+        charges = read.lake.read_together(read.con, tables, days)
+        owned = _owned(read, days, charges, tables) if len(tables) > 1 else None
+        return cost(charges, site.attribution.rules, owned, lambda rows: _zoned(site, read, rows))
 
     return table_asset(site, COST, upstream, about, make, _cost_summary, day_by_day=True)
 
 
-def _owned(site: Site, read: Reader, days: Sequence[date], charges: Mapping[str, ir.Table]) -> ir.Table | None:
+def _owned(read: Reader, days: Sequence[date], charges: ir.Table, tables: Mapping[str, Table]) -> ir.Table:
     """Which source counts for each bill, decided over its whole period; what is withheld is shown to the proofs."""
-    if len(charges) < 2:
-        return None
-    periods = ibis.union(*(rows.select("billing_period") for rows in charges.values()), distinct=True)
-    deciding = deciding_days(periods.to_pyarrow()["billing_period"].to_pylist())
-    wider = sorted({*days, *(day for stretch in deciding for day in stretch)})
-    tables = {source.name: raw_table(source) for source in site.feeding(Feed.COST)}
-    held = bills_held({name: read.lake.read(read.con, table, wider) for name, table in tables.items()})
-    owned = read.keep(owners(read.keep(held)))
+    periods = _values(charges.billing_period)
+    wider = sorted({*days, *(day for stretch in deciding_days(periods) for day in stretch)})
+    owned = _owners(read, read.lake.read_together(read.con, tables, wider), tables)
     read.note(CROSS_CHECK, read.keep(cross_check(charges, owned)))
+    read.request(_outdated_days(read, tables, owned, wider))
     return owned
+
+
+def _owners(read: Reader, charges: ir.Table, tables: Mapping[str, Table]) -> ir.Table:
+    return read.keep(owners(read.keep(bills_held(charges, list(tables)))))
+
+
+def _outdated_days(
+    read: Reader, tables: Mapping[str, Table], owned: ir.Table, days: Sequence[date]
+) -> Collection[date]:
+    """Published days on which another source has a bill now.
+
+    All days are looked at only where those that decide show a change: corrections of a bill lie anywhere.
+    """
+    changed = _values(outdated(owned, read.lake.read(read.con, COST, days)).billing_period)
+    if not changed:
+        return ()
+    charges = read.lake.read_together(read.con, tables)
+    published = read.lake.read(read.con, COST)
+    everywhere = _owners(read, charges.filter(charges.billing_period.isin(changed)), tables)
+    return _values(outdated(everywhere, published.filter(published.billing_period.isin(changed))).day)
+
+
+def _values(dates: ir.DateColumn) -> list[date]:
+    found: list[date] = dates.as_table().distinct().to_pyarrow()[dates.get_name()].to_pylist()
+    return found
 
 
 def _zoned(site: Site, read: Reader, rows: ir.Table) -> ir.Table:

@@ -2,13 +2,15 @@
 
 One bill may come through two sources, for example as files and from the payer's export. It counts once: the first
 source of the site file that has a bill (one provider's billing account in one billing period) wins it, and the
-lines the others have of it are withheld. They stay in the raw tables, and `cross_check` shows them beside what
-counts. What belongs here: that rule, and attribution. What does not: reading tables, and the grid zone of a place.
+lines the others have of it are withheld. Lines that name no billing account may be of any account, so they are never
+added to what another source has of the same provider and period. What is withheld stays in the raw tables, and
+`cross_check` shows it beside what counts. What belongs here: that rule, what it makes of days published before, and
+attribution. What does not: reading tables, and the grid zone of a place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 
 import ibis
@@ -23,9 +25,9 @@ LEAD = timedelta(days=3)
 MONTH = timedelta(days=30)
 """From the first to the last day of the longest billing period."""
 
+PERIOD = ("provider", "billing_period")
 BILL = ("provider", "account_key", "billing_period")
-_HELD = ("source", "precedence", "provider", "billing_account_id", "billing_period", "day")
-_LINE = ("source", "provider", "billing_account_id", "billing_period", "day")
+LINE = ("source", "provider", "billing_account_id", "billing_period", "day")
 
 
 def deciding_days(billing_periods: Iterable[date]) -> list[DayRange]:
@@ -50,70 +52,102 @@ def deciding_days(billing_periods: Iterable[date]) -> list[DayRange]:
     return ranges
 
 
-def bills_held(charges: Mapping[str, ir.Table]) -> ir.Table:
+def bills_held(charges: ir.Table, sources: Sequence[str]) -> ir.Table:
     """Which source holds lines of which bill on which day.
 
     Args:
-        charges: Rows of the contract `Charges` by source name, in the order of the site file: of the days to be made
-            and of `deciding_days`.
+        charges: Rows of the contract `Charges` with `source`: of the days to be made and of `deciding_days`.
+        sources: Names of the sources, in the order of the site file.
 
     Returns:
         Distinct `source`, `precedence` (0 for the first source of the file), `provider`, `billing_account_id`,
         `billing_period`, `day`.
     """
-    return _held(_union(charges), list(charges))
-
-
-def _held(rows: ir.Table, sources: Sequence[str]) -> ir.Table:
-    """See `bills_held`, of the united rows: one union in a query, however many sources there are."""
-    held = rows.select("source", *_HELD[2:]).distinct()
-    ranks = [(source, ibis.literal(n, "int64")) for n, source in enumerate(sources)]
-    return held.mutate(precedence=held.source.cases(*ranks)).select(*_HELD)
+    schema = ibis.schema({"source": "string", "precedence": "int64"})
+    ranks = ibis.memtable([(name, rank) for rank, name in enumerate(sources)], schema=schema)
+    return charges.select(*LINE).distinct().join(ranks, "source").select("source", "precedence", *LINE[1:])
 
 
 def owners(held: ir.Table) -> ir.Table:
     """Who wins each bill: the first source that has lines of it within its billing period (`deciding_days`).
 
     Bills are the same if provider, billing account and billing period are, whatever case and blanks the account is
-    written with; AWS's account numbers lose their leading zeros in spreadsheets, and get them back. Lines without a
-    billing account are one bill of their provider. Where no source has lines within the period, but some have lines
-    of other days (a correction only), the first source that has the bill on that day wins that day.
+    written with; AWS's account numbers lose their leading zeros in spreadsheets, and get them back.
+
+    Lines that name no account may be of any account of their provider. So they count only if their source is the
+    first that has anything of the provider in the period, and then it wins the whole period from all others,
+    whichever accounts these name. Within one source they count beside lines that name theirs.
+
+    Where no source has lines within the period, but some have lines of other days (a correction only), the same is
+    decided for that day alone.
 
     Args:
         held: See `bills_held`.
 
     Returns:
-        `held` with `account_key` (the billing account as it is compared, empty for none) and `owner` (a source).
+        `held` with `account_key` (the billing account as it is compared, empty for none), `contested` (the account
+        whose bill it was won or lost with; empty where it was the provider's whole period) and `owner` (a source).
     """
     keyed = held.mutate(account_key=_account_key(held))
     start = keyed.billing_period
     next_start = start + ibis.interval(months=1)
     within = (keyed.day >= start - ibis.interval(days=LEAD.days)) & (keyed.day < next_start)
     in_period = ibis.ifelse(within, keyed.precedence, ibis.null("int64"))
-    winner = ibis.coalesce(
-        in_period.min().over(group_by=list(BILL)), keyed.precedence.min().over(group_by=[*BILL, "day"])
+
+    def first(*key: str) -> ir.IntegerColumn:
+        return ibis.coalesce(in_period.min().over(group_by=key), keyed.precedence.min().over(group_by=[*key, "day"]))
+
+    ranked = keyed.mutate(within=within, first=first(*PERIOD), first_of_account=first(*BILL))
+    unnamed = ranked.account_key == ""
+    takes = unnamed & (ranked.precedence == ranked.first)
+    whole = unnamed | (takes & ranked.within).any().over(group_by=PERIOD) | takes.any().over(group_by=[*PERIOD, "day"])
+    decided = ranked.mutate(
+        contested=ibis.ifelse(whole, "", ranked.account_key),
+        winner=ibis.ifelse(whole, ranked.first, ranked.first_of_account),
     )
     sources = held.select(owner="source", winner="precedence").distinct()
-    return keyed.mutate(winner=winner).join(sources, "winner").drop("winner")
+    return decided.join(sources, "winner").select(*held.columns, "account_key", "contested", "owner")
 
 
-def counted(charges: Mapping[str, ir.Table], owned: ir.Table | None = None) -> ir.Table:
+def counted(charges: ir.Table, owned: ir.Table | None) -> ir.Table:
     """Charges of all sources, each bill once.
 
     Args:
-        charges: Rows of the contract `Charges` by source name, in the order of the site file.
-        owned: See `owners`; without it, what is in `charges` decides.
+        charges: Rows of the contract `Charges` with `source`.
+        owned: See `owners`; None where there is one source, and nothing to decide.
 
     Returns:
-        Rows of `Charges` with `source`.
+        Those of `charges` that count.
     """
-    rows = _union(charges)
-    if len(charges) < 2:
-        return rows
-    owned = owners(_held(rows, list(charges))) if owned is None else owned
-    withheld = owned.filter(owned.source != owned.owner).select(*_LINE).distinct()
-    same = [rows[key] == withheld[key] for key in _LINE if key != "billing_account_id"]
-    return rows.anti_join(withheld, [*same, rows.billing_account_id.identical_to(withheld.billing_account_id)])
+    if owned is None:
+        return charges
+    withheld = owned.filter(owned.source != owned.owner).select(*LINE).distinct()
+    return charges.anti_join(withheld, _same_line(charges, withheld))
+
+
+def outdated(owned: ir.Table, published: ir.Table) -> ir.Table:
+    """What published days say otherwise than `owned`, because another source has a bill now.
+
+    Args:
+        owned: See `owners`.
+        published: `LINE` of the rows of `cost`, as they were published.
+
+    Returns:
+        Distinct `provider`, `billing_period`, `day` on which a line counts that should not, or is lacking; only of
+        providers' billing periods in which some published line should not count any longer.
+    """
+    counting = owned.filter(owned.source == owned.owner).select(*LINE).distinct()
+    old = published.select(*LINE).distinct()
+    over = old.anti_join(counting, _same_line(old, counting))
+    lacking = counting.anti_join(old, _same_line(counting, old))
+    keys = (*PERIOD, "day")
+    return over.select(*keys).union(lacking.semi_join(over, PERIOD).select(*keys), distinct=True)
+
+
+def _same_line(one: ir.Table, other: ir.Table) -> list[ir.BooleanValue]:
+    """Equality of `LINE`, in which an unknown billing account equals an unknown one."""
+    same = [one[key] == other[key] for key in LINE if key != "billing_account_id"]
+    return [*same, one.billing_account_id.identical_to(other.billing_account_id)]
 
 
 def without_zone(rows: ir.Table) -> ir.Table:
@@ -122,7 +156,7 @@ def without_zone(rows: ir.Table) -> ir.Table:
 
 
 def cost(
-    charges: Mapping[str, ir.Table],
+    charges: ir.Table,
     rules: Sequence[RuleLike],
     owned: ir.Table | None = None,
     place: Callable[[ir.Table], ir.Table] = without_zone,
@@ -130,70 +164,61 @@ def cost(
     """Charges of all sources to rows of the contract `Cost`.
 
     Args:
-        charges: Rows of the contract `Charges` by source name, in the order of the site file.
+        charges: Rows of the contract `Charges` with `source`.
         rules: Attribution rules; tags are matched as labels.
-        owned: See `owners`; without it, what is in `charges` decides.
+        owned: See `owners`; None where there is one source.
         place: Adds `zone` by provider, account and region, before the rules look at it.
     """
     rows = place(counted(charges, owned)).mutate(workload_id=ibis.null("string"))
     return attribute(rows, rules).drop("labels")
 
 
-def cross_check(charges: Mapping[str, ir.Table], owned: ir.Table) -> ir.Table:
+def cross_check(charges: ir.Table, owned: ir.Table) -> ir.Table:
     """What is withheld beside what counts, so that neither two different bills nor a partial one stay unseen.
 
     Args:
-        charges: Rows of the contract `Charges` by source name, in the order of the site file.
+        charges: Rows of the contract `Charges` with `source`.
         owned: See `owners`.
 
     Returns:
         One row per day, bill, `source` that wins, `withheld_source` and `billing_currency`, with `rows` and
         `billed_cost` that count, and `withheld_rows` and `withheld_billed_cost`. The winner's side repeats where
-        several sources are withheld. `rows` 0: only the withheld source has charges on that day.
+        several sources are withheld. `rows` 0: only the withheld source has charges on that day. Without
+        `billing_account_id` it is not one account's bill but all that both have of the provider in the period,
+        because one of them does not name the account.
     """
-    lines = _union(charges)
-    lines = lines.mutate(account_key=_account_key(lines))
+    lines = charges.mutate(account_key=_account_key(charges))
     totals = lines.group_by(*BILL, "day", "source", "billing_currency").aggregate(
         n=lines.count(), amount=lines.billed_cost.sum()
     )
-    # A bill's owner may differ by day where only corrections are known of it: the day belongs to the key.
-    pairs = owned.filter(owned.source != owned.owner).select(*BILL, "owner", withheld_source="source").distinct()
-    days = owned.select(*BILL, "day", "owner").distinct()
+    decided = owned.select(*BILL, "day", "source", "contested", "owner").distinct()
+    known = totals.join(decided, [*BILL, "day", "source"])
+    mine = known.filter(known.source == known.owner)
+    of_account = mine.filter(mine.account_key != "").mutate(contested="account_key")
+    either = of_account.union(mine.mutate(contested=ibis.literal("")))
+    lost = known.filter(known.source != known.owner).mutate(withheld_source="source")
     zero = ibis.literal(0).cast(totals.amount.type())
-    winning = (
-        totals.join(days, [*BILL, "day"])
-        .filter(lambda t: t.source == t.owner)
-        .join(pairs, [*BILL, "owner"])
-        .select(
-            *BILL, "day", "billing_currency", "source", "withheld_source", rows="n", billed_cost="amount",
-            withheld_rows=ibis.literal(0, "int64"), withheld_billed_cost=zero,
-        )
+    bill, of = (*PERIOD, "contested"), ("day", "billing_currency", "owner", "withheld_source")
+    pairs = decided.filter(decided.source != decided.owner)
+    pairs = pairs.select(*bill, "owner", withheld_source="source").distinct()
+    winning = either.join(pairs, [*bill, "owner"]).select(
+        *bill, *of, rows="n", billed_cost="amount",
+        withheld_rows=ibis.literal(0, "int64"), withheld_billed_cost=zero,
     )  # fmt: skip
-    losing = (
-        totals.join(days, [*BILL, "day"])
-        .filter(lambda t: t.source != t.owner)
-        .select(
-            *BILL, "day", "billing_currency", source="owner", withheld_source="source",
-            rows=ibis.literal(0, "int64"), billed_cost=zero, withheld_rows="n", withheld_billed_cost="amount",
-        )
+    losing = lost.select(
+        *bill, *of, rows=ibis.literal(0, "int64"), billed_cost=zero,
+        withheld_rows="n", withheld_billed_cost="amount",
     )  # fmt: skip
     both = winning.union(losing)
-    return (
-        both.group_by("day", *BILL, "source", "withheld_source", "billing_currency")
-        .aggregate(
-            rows=both.rows.sum(),
-            billed_cost=both.billed_cost.sum(),
-            withheld_rows=both.withheld_rows.sum(),
-            withheld_billed_cost=both.withheld_billed_cost.sum(),
-        )
-        .rename(billing_account_id="account_key")
-        .mutate(billing_account_id=lambda t: t.billing_account_id.nullif(""))
+    summed = both.group_by(*bill, *of).aggregate(
+        rows=both.rows.sum(),
+        billed_cost=both.billed_cost.sum(),
+        withheld_rows=both.withheld_rows.sum(),
+        withheld_billed_cost=both.withheld_billed_cost.sum(),
     )
-
-
-def _union(charges: Mapping[str, ir.Table]) -> ir.Table:
-    named = [rows.mutate(source=ibis.literal(source)) for source, rows in charges.items()]
-    return ibis.union(*named) if len(named) > 1 else named[0]
+    named = summed.mutate(billing_account_id=summed.contested.nullif("")).rename(source="owner")
+    shown = ("day", "provider", "billing_account_id", "billing_period", "source", "withheld_source")
+    return named.relocate(*shown).drop("contested")
 
 
 def _account_key(rows: ir.Table) -> ir.StringValue:

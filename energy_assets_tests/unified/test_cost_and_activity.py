@@ -22,7 +22,9 @@ def test_charges_keep_every_digit_and_equal_lines_stay_two() -> None:
     amount = Decimal("0.000000123456789012")
     lines = [{"billed_cost": amount, "labels": {"team": "alpha"}}] * 2 + [{"billed_cost": -amount}]
     more = [{"billed_cost": Decimal("12345678901234567.89"), "billing_currency": "USD", "provider": "gcp"}]
-    made = conform(cost({"bills": table(Charges, lines), "payer": table(Charges, more)}, RULES), Cost)
+    sources = {"bills": table(Charges, lines), "payer": table(Charges, more)}
+    charges = ibis.union(*(rows.mutate(source=ibis.literal(name)) for name, rows in sources.items()))
+    made = conform(cost(charges, RULES), Cost)
     audit(made, Cost)
     found = sorted(
         (r["source"], r["provider"], r["project"], r["workload_type"], r["billed_cost"], r["billing_currency"])

@@ -11,10 +11,11 @@ import ibis.expr.types as ir
 import pytest
 
 from energy_assets.contracts.audit import audit, conform
+from energy_assets.contracts.bills import counted_twice
 from energy_assets.contracts.raw import Charges
 from energy_assets.contracts.tables import Cost
 from energy_assets.periods import DayRange
-from energy_assets.unified.cost import bills_held, cost, cross_check, deciding_days, owners
+from energy_assets.unified.cost import LINE, bills_held, cost, cross_check, deciding_days, outdated, owners
 from energy_assets_tests.rows import rows_of, table
 
 CON = ibis.duckdb.connect(threads=1)
@@ -26,13 +27,25 @@ def line(day: date = date(2026, 10, 5), **changed: Any) -> Line:
     return {"day": day, "billing_period": OCTOBER, "billing_account_id": "111111111111", **changed}
 
 
-def charges(**sources: list[Line]) -> dict[str, ir.Table]:
-    return {name: table(Charges, rows) for name, rows in sources.items()}
+def charges(**sources: list[Line]) -> ir.Table:
+    return ibis.union(*(table(Charges, rows).mutate(source=ibis.literal(name)) for name, rows in sources.items()))
+
+
+def decided(**sources: list[Line]) -> ir.Table:
+    return owners(bills_held(charges(**sources), list(sources)))
+
+
+def made_of(**sources: list[Line]) -> ir.Table:
+    return cost(charges(**sources), [], decided(**sources))
+
+
+def checked(**sources: list[Line]) -> list[Line]:
+    return rows_of(CON, cross_check(charges(**sources), decided(**sources)))
 
 
 def counted(**sources: list[Line]) -> list[tuple[str, date]]:
     """Source and day of every line that counts."""
-    made = conform(cost(charges(**sources), []), Cost)
+    made = conform(made_of(**sources), Cost)
     audit(made, Cost)
     return sorted((row["source"], row["day"]) for row in rows_of(CON, made))
 
@@ -50,7 +63,6 @@ def test_one_bill_in_two_sources_counts_once_and_the_first_of_the_site_file_wins
     [
         {"provider": "gcp"},
         {"billing_account_id": "111111111112"},
-        {"billing_account_id": None},
         {"billing_period": NOVEMBER},
     ],
 )
@@ -92,9 +104,8 @@ def test_a_partial_first_source_wins_the_whole_period_on_every_day() -> None:
 def test_a_day_alone_decides_as_a_range_does() -> None:
     day = date(2026, 10, 7)
     whole = charges(one=[line()], two=[line(), line(day)])
-    alone = {name: rows.filter(rows.day == day) for name, rows in whole.items()}
-    owned = owners(bills_held(whole))
-    assert rows_of(CON, cost(alone, [], owned)) == []
+    owned = owners(bills_held(whole, ["one", "two"]))
+    assert rows_of(CON, cost(whole.filter(whole.day == day), [], owned)) == []
     assert len(rows_of(CON, cost(whole, [], owned))) == 1
 
 
@@ -131,7 +142,7 @@ def test_the_days_that_decide_depend_on_the_periods_alone() -> None:
 def test_the_cross_check_shows_both_sides_by_day_and_the_days_the_winner_lacks() -> None:
     five, six, seven = (date(2026, 10, day) for day in (5, 6, 7))
     spelled = {"billing_account_id": "AB-1"}
-    sources = charges(
+    sources = dict(
         one=[line(**spelled), line(**spelled), line(six, **spelled)],
         two=[
             line(billing_account_id=" ab-1", billed_cost=Decimal("2.5")),
@@ -140,7 +151,7 @@ def test_the_cross_check_shows_both_sides_by_day_and_the_days_the_winner_lacks()
             line(provider="gcp"),
         ],
     )
-    found = rows_of(CON, cross_check(sources, owners(bills_held(sources))))
+    found = checked(**sources)
     assert {(r["provider"], r["billing_account_id"], r["billing_period"]) for r in found} == {("aws", "ab-1", OCTOBER)}
     assert {(r["source"], r["withheld_source"]) for r in found} == {("one", "two")}
     assert sorted(
@@ -155,13 +166,98 @@ def test_the_cross_check_shows_both_sides_by_day_and_the_days_the_winner_lacks()
 
 
 def test_the_cross_check_names_every_withheld_source_and_none_where_nothing_is() -> None:
-    sources = charges(one=[line(billing_account_id=None)], two=[line(billing_account_id=None)], three=[line()])
-    found = rows_of(CON, cross_check(sources, owners(bills_held(sources))))
-    assert [(r["billing_account_id"], r["withheld_source"], r["rows"], r["withheld_rows"]) for r in found] == [
-        (None, "two", 1, 1)
+    found = checked(one=[line()], two=[line()], three=[line(), line()])
+    assert sorted((r["billing_account_id"], r["withheld_source"], r["rows"], r["withheld_rows"]) for r in found) == [
+        ("111111111111", "three", 1, 2),
+        ("111111111111", "two", 1, 1),
     ]
-    alone = charges(one=[line()])
-    assert rows_of(CON, cross_check(alone, owners(bills_held(alone)))) == []
+    assert checked(one=[line()]) == []
+
+
+UNNAMED: Line = {"billing_account_id": None}
+
+
+@pytest.mark.parametrize("blank", [None, "", " \t"])
+def test_lines_without_an_account_are_never_added_to_another_sources_lines(blank: str | None) -> None:
+    """They may be the same charges: the first source has the provider's period, whatever accounts are named."""
+    unnamed = {"billing_account_id": blank}
+    assert names(one=[line()], two=[line(**unnamed)]) == ["one"]
+    assert names(one=[line(**unnamed)], two=[line()]) == ["one"]
+    assert names(one=[line(**unnamed)], two=[line(), line(billing_account_id="2")]) == ["one"]
+    other_day = date(2026, 10, 20)
+    assert counted(one=[line(**unnamed)], two=[line(other_day)]) == [("one", date(2026, 10, 5))]
+
+
+@pytest.mark.parametrize("other", [{"provider": "gcp"}, {"billing_period": NOVEMBER, "day": date(2026, 11, 5)}])
+def test_lines_without_an_account_leave_other_providers_and_periods_alone(other: Line) -> None:
+    assert names(one=[line(**UNNAMED)], two=[line(**other)]) == ["one", "two"]
+    assert names(one=[line()], two=[line(**(UNNAMED | other))]) == ["one", "two"]
+
+
+def test_within_one_source_lines_with_and_without_an_account_all_count() -> None:
+    own = [line(), line(**UNNAMED), line(billing_account_id="2")]
+    assert names(one=own) == ["one"] * 3
+    assert names(one=own, two=own) == ["one"] * 3
+    assert names(one=own, two=[line(billing_account_id="3")]) == ["one"] * 3
+    assert names(two=[line(billing_account_id="3")], one=own) == ["one", "one", "two"], "the unnamed one may be of 3"
+
+
+def test_the_third_source_has_its_own_account_where_the_first_names_all() -> None:
+    assert names(one=[line()], two=[line(**UNNAMED)], three=[line(billing_account_id="3")]) == ["one", "three"]
+
+
+@pytest.mark.parametrize(("last", "wins"), [(date(2026, 10, 31), True), (date(2026, 11, 1), False)])
+def test_an_unnamed_correction_outside_the_period_decides_its_own_day_alone(last: date, wins: bool) -> None:
+    both = [line(billing_account_id="2"), line(last, billing_account_id="2")]
+    found = counted(one=[line(), line(last, **UNNAMED)], two=both)
+    five = date(2026, 10, 5)
+    assert found == sorted([("one", five), ("one", last)] + ([] if wins else [("two", five)]))
+
+
+def test_the_cross_check_compares_all_of_the_provider_where_one_side_names_no_account() -> None:
+    both = [line(), line(billing_account_id="2", billed_cost=Decimal(4))]
+    keys = ("billing_account_id", "source", "withheld_source", "rows", "billed_cost")
+    lost = ("withheld_rows", "withheld_billed_cost")
+    for found, expected in (
+        (checked(one=[line(**UNNAMED)], two=both), (None, "one", "two", 1, 1, 2, 5)),
+        (checked(one=both, two=[line(**UNNAMED)]), (None, "one", "two", 2, 5, 1, 1)),
+        (checked(one=[*both, line(**UNNAMED)], two=both), (None, "one", "two", 3, 6, 2, 5)),
+    ):
+        assert [tuple(row[key] for key in (*keys, *lost)) for row in found] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("rows", "breaches"),
+    [
+        ([{"source": "one"}, {"source": "two", "billing_account_id": "2"}], 0),
+        ([{"source": "one"}, {"source": "two"}], 1),
+        ([{"source": "one", **UNNAMED}, {"source": "one"}], 0),
+        ([{"source": "one", **UNNAMED}, {"source": "two"}], 1),
+        ([{"source": "one", **UNNAMED}, {"source": "two", "provider": "gcp"}], 0),
+        ([{"source": "one", **UNNAMED}, {"source": "two", "billing_period": NOVEMBER}], 0),
+        ([{"source": "one", **UNNAMED}, {"source": "two", "day": date(2026, 10, 6)}], 0),
+    ],
+)
+def test_a_day_that_adds_up_two_sources_of_one_bill_breaks_the_proof(rows: list[Line], breaches: int) -> None:
+    staged = table(Cost, [line(**row) for row in rows])
+    assert len(rows_of(CON, counted_twice(staged, {}))) == breaches
+
+
+def test_what_was_published_is_outdated_where_another_source_has_the_bill_now() -> None:
+    five, six, seven = (date(2026, 10, day) for day in (5, 6, 7))
+    before = [line(five), line(six), line(six, provider="gcp")]
+    published = made_of(one=[], two=before).select(*LINE)
+
+    def days(**sources: list[Line]) -> list[date]:
+        found = rows_of(CON, outdated(decided(**sources), published))
+        assert {row["provider"] for row in found} <= {"aws"}
+        return sorted(row["day"] for row in found)
+
+    assert days(one=[], two=before) == []
+    assert days(one=[line(seven)], two=before) == [five, six, seven]
+    assert days(one=[line(six, billing_account_id="2")], two=before) == [], "a new bill changes no other"
+    assert days(one=[line(seven, **UNNAMED)], two=before) == [five, six, seven]
+    assert days(one=[line(seven, billing_period=NOVEMBER)], two=before) == []
 
 
 def test_a_rule_may_match_the_zone_a_place_gives() -> None:

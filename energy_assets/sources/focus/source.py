@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -78,6 +78,9 @@ class FocusFiles(Source):
     same_lines: Literal["refuse", "keep"] = Field(
         "refuse", description="two files that hold mostly the same lines of one bill: refuse, or count both"
     )
+    billing_account: str | None = Field(
+        None, min_length=1, description="the billing account of lines that name none, so that no other source's add up"
+    )
     region: str | None = Field(None, description="of the bucket")
     endpoint_url: str | None = Field(None, description="of the store, for S3-compatible stores and tests")
     repull_days: int = Field(SETTLED_AFTER_DAYS, ge=0, le=400, description="days whose bills may still be rewritten")
@@ -97,7 +100,11 @@ class FocusFiles(Source):
         parsed = charges(bills, days, step, self.layout)
         passed_over = {text for o in objects for text in o.request.get("incomplete", [])}
         notes = {"incomplete_deliveries_dropped": len(passed_over)} if passed_over else {}
-        return Parsed(parsed.rows, {**parsed.notes, **notes}, parsed.stored)
+        rows = parsed.rows
+        if self.billing_account:
+            named = rows.billing_account_id.strip().nullif("").fill_null(self.billing_account)
+            rows = rows.mutate(billing_account_id=named)
+        return Parsed(rows, {**parsed.notes, **notes}, parsed.stored)
 
     def check(self, step: StepContext) -> Iterable[Finding]:
         """List the files, choose among deliveries, and read the newest file's header."""
@@ -118,7 +125,9 @@ class FocusFiles(Source):
 
     def observe(self, step: StepContext) -> Iterable[SeenBill]:
         """The bills in files that were looked into before."""
-        return bills_seen(self, step.landing)
+        for bill in bills_seen(self, step.landing):
+            named = (bill.billing_account_id or "").strip() or self.billing_account
+            yield replace(bill, billing_account_id=named)
 
     @property
     def _basis(self) -> dict[str, Any]:
