@@ -26,6 +26,8 @@ COLLECT_AT = "30 2 * * *"
 """02:30 UTC: the last day is complete, and most publishers have closed their hours."""
 REPORT_AT = "30 4 * * *"
 REPORT_LAST_MONTH_AT, LAST_MONTH_ENDS_AT = "30 4 1-10 * *", "0 0 11 * *"
+FINISH_AT = "*/10 * * * *"
+"""When what a job left undone is finished: a command's months come seconds after its days, in their own run."""
 CATCH_UP_DAYS = 7
 SENSOR = "automation"
 
@@ -103,8 +105,8 @@ def _behind() -> Condition:
 
     Prevents that a command's run, which makes everything in order, is followed by another one of all its days.
     Dagster's `executed_with_root_target()` is for this, but knows the last partition of a run alone. A job that was
-    ended halfway is finished here, for what it did not make stays behind; and what changed in any other run counts
-    although a job made this asset in the same tick, for nobody knows which was first.
+    ended halfway is finished within ten minutes, for what it did not make stays behind; and what changed in any
+    other run counts although a job made this asset in the same tick, for nobody knows which was first.
     """
     of_job = When.all_new_updates_have_run_tags(tag_keys={JOB_TAG})
     otherwise = When.any_deps_match(_changed() & ~of_job)
@@ -112,7 +114,7 @@ def _behind() -> Condition:
     by_job = When.any_deps_match(_changed() & of_job) & ~otherwise
     made = When.newly_updated() & of_job
     left = by_job.since((_requested() & ~by_job) | made | When.initial_evaluation())
-    return (_pending(otherwise) | left).with_label("behind")
+    return (_pending(otherwise) | (left & When.cron_tick_passed(FINISH_AT, "UTC"))).with_label("behind")
 
 
 def _changed() -> Condition:

@@ -51,6 +51,10 @@ class Sensor:
             requests = self._tick()
         return asked
 
+    def wait(self, minutes: int) -> None:
+        """Let time pass in which nobody looks."""
+        self._now += timedelta(minutes=minutes)
+
     def run(self, asset: str, partition: str) -> None:
         """Materialize one partition of one asset."""
         result = self._job.execute_in_process(
@@ -104,4 +108,6 @@ def test_a_command_that_ended_halfway_is_finished(site: Site, sensor: Sensor, mo
     monkeypatch.setattr("energy_assets.running._go_on_with_good_days", ended)
     with pytest.raises(KeyboardInterrupt):
         run_days(site, DayRange(DAYS.last, DAYS.last), lambda step: None)
+    assert sensor.follow() == [], "the command may still come to its months"
+    sensor.wait(minutes=10)
     assert sensor.follow() == [("emissions/market", "2024-06-01"), ("kpi/monthly", "2024-06-01")]
