@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -204,7 +204,7 @@ class Landing:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def remember(self, source: str, entries: Mapping[str, Any]) -> None:
+    def remember(self, source: str, entries: Mapping[str, Any], forget: Collection[str] = ()) -> None:
         """Add entries to what is remembered of a source; an entry of the same name is replaced.
 
         One object for each source, swapped as a whole: a reader sees the old or the new one. Of two runs that
@@ -213,8 +213,10 @@ class Landing:
         Args:
             source: Name of the source.
             entries: JSON by name.
+            forget: Names whose entries are left out from now on.
         """
-        body = json.dumps({**self.seen(source), **entries}, sort_keys=True, separators=(",", ":")).encode()
+        kept = {name: entry for name, entry in self.seen(source).items() if name not in forget}
+        body = json.dumps({**kept, **entries}, sort_keys=True, separators=(",", ":")).encode()
         obstore.put(self._store, self._seen_key(source), zstandard.ZstdCompressor(level=LEVEL).compress(body))
 
     def receipts(self, sha256: str) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,9 +12,11 @@ import dagster as dg
 import ibis.expr.types as ir
 import pytest
 
-from energy_assets.periods import DayRange
+from energy_assets.definitions import build_defs
+from energy_assets.operations.schedules import RANGE_END, RANGE_START
+from energy_assets.periods import DayRange, Period
 from energy_assets.query import QueryError, ask
-from energy_assets.running import instance, run_days
+from energy_assets.running import instance, run_days, run_report
 from energy_assets.site import Site, load_site
 from energy_assets.sources import registry
 from energy_assets.tables import SHARED, raw_table
@@ -80,6 +83,42 @@ def test_every_partition_has_a_version_of_its_own_and_an_equal_one_when_nothing_
     found = materializations(small_run.site, ["unified/energy"])
     assert len({versions[-1] for versions in found.values()}) == len(DAYS)
     assert all(len(set(versions)) == 1 for versions in found.values())
+
+
+def reports(site: Site, first: str, last: str) -> dg.ExecuteInProcessResult:
+    """The reports of a range of months in one run, as a backfill from the UI makes them."""
+    job = build_defs(site).resolve_job_def("monthly")
+    with instance(site) as opened:
+        tags = {RANGE_START: first, RANGE_END: last}
+        return job.execute_in_process(instance=opened, tags=tags, raise_on_error=False)
+
+
+def test_a_months_report_alone_and_in_a_range_has_the_same_data_version(small_run: SmallRun, tmp_path: Path) -> None:
+    shutil.copytree(small_run.path.parent, tmp_path, dirs_exist_ok=True)
+    site, name = load_site(tmp_path / "site.yaml"), "disclosure/ml_sustainability"
+    assert reports(site, "2024-05-01", "2024-06-01").success
+    ranged = materializations(site, [name])
+    assert {partition: len(versions) for (_, partition), versions in ranged.items()} == {
+        "2024-05-01": 1, "2024-06-01": 1,
+    }  # fmt: skip
+    assert len({version for (version,) in ranged.values()}) == 2
+    for month in ("2024-05", "2024-06"):
+        assert run_report(site, Period.parse(month), lambda step: None).success
+    for key, versions in materializations(site, [name]).items():
+        assert versions == ranged[key] * 2, key
+
+
+def test_a_month_without_indicators_keeps_no_other_from_its_report(small_run: SmallRun, tmp_path: Path) -> None:
+    shutil.copytree(small_run.path.parent, tmp_path, dirs_exist_ok=True)
+    site, key = load_site(tmp_path / "site.yaml"), dg.AssetKey(["disclosure", "ml_sustainability"])
+    result = reports(site, "2024-05-01", "2024-07-01")
+    (failed,) = [event for event in result.get_failed_step_keys()]
+    assert failed == "disclosure__ml_sustainability"
+    data = result.get_step_failure_events()[0].step_failure_data.user_failure_data
+    assert data is not None
+    assert str(data.description).startswith("1 of 3 months have no report:\n2024-07 has no indicators")
+    with instance(site) as opened:
+        assert opened.get_materialized_partitions(key) == {"2024-05-01", "2024-06-01"}
 
 
 @pytest.fixture

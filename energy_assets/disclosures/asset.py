@@ -7,7 +7,7 @@ so that each grain has its own partitions, history and lineage in Dagster. All a
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from energy_assets import __version__
+from energy_assets.dagster_internals import version_tags, without_automatic_events
 from energy_assets.disclosures.inputs import TABLES, Organisation, ReportInputs, Target
 from energy_assets.disclosures.profile import Profile, profiles
 from energy_assets.disclosures.shelf import BUILD, replacing, upload
 from energy_assets.engine import connection
 from energy_assets.lake import Lake
-from energy_assets.materialize import Reader, Warehouse
-from energy_assets.partitions import OWNERS, SINGLE_RUN, monthly, tables_of
+from energy_assets.materialize import FAILED_PARTITIONS, Reader, Warehouse
+from energy_assets.partitions import OWNERS, SINGLE_RUN, monthly, partition_dates, tables_of
 from energy_assets.periods import ONE_DAY, Grain, Period
 from energy_assets.site import Site
 from energy_assets.tables import KPIS_MONTHLY, SHARED
@@ -112,30 +113,68 @@ def _disclosure(site: Site, profile: Profile, grain: Grain) -> dg.AssetsDefiniti
     def disclosure(
         context: dg.AssetExecutionContext, warehouse: Warehouse, duckdb: DuckDBResource
     ) -> dg.MaterializeResult[None]:
-        versions, metadata = [], {}
-        for key in sorted(context.partition_keys):
-            period = Period.containing(date.fromisoformat(key), grain)
-            with connection(duckdb) as con:
-                metadata = _make(site, profile, period, Reader(warehouse.lake, con), warehouse, context.run_id)
-            versions.append(str(metadata["figures_sha256"]))
-            context.add_asset_metadata(metadata, partition_key=key)
-        version = versions[0] if len(versions) == 1 else hashlib.sha256("".join(versions).encode()).hexdigest()
-        return dg.MaterializeResult(
-            asset_key=context.asset_key, data_version=dg.DataVersion(version), metadata=metadata
-        )
+        failed: dict[date, dg.Failure] = {}
+        for first in partition_dates(context):
+            period = Period.containing(first, grain)
+            try:
+                with connection(duckdb) as con:
+                    read = Reader(warehouse.lake, con)
+                    inputs = _inputs(site, profile, period, read)
+                    metadata = _make(site, inputs, warehouse, context.run_id)
+            except dg.Failure as failure:
+                failed[first] = failure
+                continue
+            _record(context, first, metadata, {table.asset: inputs.pins[table.name] for table in upstream})
+        if failed:
+            raise _failure(failed, len(context.partition_keys), grain)
+        return without_automatic_events(dg.MaterializeResult(asset_key=context.asset_key))
 
     return disclosure
 
 
-def _make(
-    site: Site, profile: Profile, period: Period, read: Reader, warehouse: Warehouse, run_id: str
-) -> dict[str, Any]:
+def _record(
+    context: dg.AssetExecutionContext,
+    first: date,
+    metadata: Mapping[str, Any],
+    pins: Mapping[tuple[str, str], Mapping[str, str]],
+) -> None:
+    """One materialization of one period: its data version says its figures, whatever else the run has made.
+
+    Args:
+        context: Of the step.
+        first: First day of the period.
+        metadata: What `_make` says of it.
+        pins: By upstream asset: the fingerprints of the partitions the report was made of.
+    """
+    inputs = {
+        dg.AssetKey(asset): hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32]
+        for asset, known in pins.items()
+    }
+    context.log_event(
+        dg.AssetMaterialization(
+            context.asset_key,
+            partition=first.isoformat(),
+            metadata=dict(metadata),
+            tags=version_tags(context, str(metadata["figures_sha256"]), __version__, inputs),
+        )
+    )
+
+
+def _failure(failed: Mapping[date, dg.Failure], asked: int, grain: Grain) -> dg.Failure:
+    """What a person is told of periods without a report; the reports of the others are made."""
+    reasons = "\n".join(str(failure.description) for failure in failed.values())
+    text = reasons if asked == 1 else f"{len(failed)} of {asked} {grain}s have no report:\n{reasons}"
+    days = [first.isoformat() for first in failed]
+    return dg.Failure(text, metadata={FAILED_PARTITIONS: days}, allow_retries=False)
+
+
+def _make(site: Site, inputs: ReportInputs, warehouse: Warehouse, run_id: str) -> dict[str, Any]:
     """Make one report and put it in its place; what Dagster records of it."""
     from energy_assets.disclosures.building import build
     from energy_assets.disclosures.render import render
     from energy_assets.disclosures.tracing import write_trace_page
 
-    inputs = _inputs(site, profile, period, read)
+    profile, period = inputs.profile, inputs.period
     if not inputs.pins[KPIS_MONTHLY.name]:
         raise dg.Failure(no_indicators(site, period, datetime.now(UTC).date() - ONE_DAY), allow_retries=False)
     document = build(inputs)

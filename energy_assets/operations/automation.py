@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import dagster as dg
 
+from energy_assets.operations.schedules import JOB_TAG
 from energy_assets.site import Site
 from energy_assets.tables import raw_table
 
@@ -25,6 +26,8 @@ COLLECT_AT = "30 2 * * *"
 """02:30 UTC: the last day is complete, and most publishers have closed their hours."""
 REPORT_AT = "30 4 * * *"
 REPORT_LAST_MONTH_AT, LAST_MONTH_ENDS_AT = "30 4 1-10 * *", "0 0 11 * *"
+FINISH_AT = "*/10 * * * *"
+"""When what a job left undone is finished: a command's months come seconds after its days, in their own run."""
 CATCH_UP_DAYS = 7
 SENSOR = "automation"
 
@@ -55,7 +58,7 @@ def follow_days() -> Condition:
     for the third of the month would never reach the report. Waits while an upstream day is missing or being made,
     for a day made of half its sources would be published as whole, and made again minutes later.
     """
-    due = _pending(upstream_changed()) | _retry(upstream_changed())
+    due = _behind() | _retry(upstream_changed())
     ready = ~When.any_deps_match(When.missing()) & ~When.any_deps_in_progress() & ~When.in_progress()
     return (due & ready).with_label("follow_days")
 
@@ -67,7 +70,7 @@ def follow_days_of_month() -> Condition:
     `follow_days`: a running month always lacks days, and one lost day would keep the month from being shown at all;
     what is missing is counted as coverage.
     """
-    due = _pending(upstream_changed()) | _retry(upstream_changed())
+    due = _behind() | _retry(upstream_changed())
     return (due & ~When.any_deps_in_progress() & ~When.in_progress()).with_label("follow_days_of_month")
 
 
@@ -83,7 +86,7 @@ def report_months() -> Condition:
     )
     # Months that begin within 62 days of the running month's end: it and the one before, never three.
     recent = When.in_latest_time_window(timedelta(days=62)) & open_still
-    changed = _pending(upstream_changed())
+    changed = _behind()
     ready = ~When.any_deps_in_progress() & ~When.in_progress()
     return ((((running | recent) & changed) | _retry(upstream_changed())) & ready).with_label("report_months")
 
@@ -92,10 +95,31 @@ def upstream_changed() -> Condition:
     """An upstream partition has another data version than before.
 
     Prevents the nightly flood: `newly_updated()` fires for every re-pull, so ten trailing days of unchanged grid data
-    would run everything above them each night. What changed in a run that makes this asset as well is done already.
+    would run everything above them each night.
     """
-    changed = When.data_version_changed() & ~When.executed_with_root_target()
-    return When.any_deps_match(changed).with_label("upstream_changed")
+    return When.any_deps_match(_changed()).with_label("upstream_changed")
+
+
+def _behind() -> Condition:
+    """An upstream partition changed, and this one was neither requested nor made by a job since.
+
+    Prevents that a command's run, which makes everything in order, is followed by another one of all its days.
+    Dagster's `executed_with_root_target()` is for this, but knows the last partition of a run alone. A job that was
+    ended halfway is finished within ten minutes, for what it did not make stays behind; and what changed in any
+    other run counts although a job made this asset in the same tick, for nobody knows which was first.
+    """
+    of_job = When.all_new_updates_have_run_tags(tag_keys={JOB_TAG})
+    otherwise = When.any_deps_match(_changed() & ~of_job)
+    # Without the second half both memories below would be one: Dagster tells them apart by the names of their parts.
+    by_job = When.any_deps_match(_changed() & of_job) & ~otherwise
+    made = When.newly_updated() & of_job
+    left = by_job.since((_requested() & ~by_job) | made | When.initial_evaluation())
+    return (_pending(otherwise) | (left & When.cron_tick_passed(FINISH_AT, "UTC"))).with_label("behind")
+
+
+def _changed() -> Condition:
+    """What changed in a run that makes this asset as well is done already."""
+    return When.data_version_changed() & ~When.executed_with_root_target()
 
 
 def _retry(cause: Condition) -> Condition:

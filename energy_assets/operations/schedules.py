@@ -16,6 +16,8 @@ from energy_assets.periods import Grain as PeriodGrain
 from energy_assets.site import Site
 from energy_assets.tables import Grain
 
+JOB_TAG = "energy_assets/job"
+"""Run tag of all runs of a job, in which everything is made after what it is made of (see `automation.py`)."""
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -46,12 +48,10 @@ def monthly_selection(site: Site) -> dg.AssetSelection:
 def jobs(site: Site) -> list[Any]:
     """The jobs behind the commands, so that the UI can start them too; Dagster has no public name for their type."""
     return [
-        dg.define_asset_job("daily", daily_selection(site), description="Everything of one or more days."),
+        _job("daily", daily_selection(site), "Everything of one or more days."),
         dg.define_asset_job("arrivals", _arrivals(site), description="Has every source's last complete day come?"),
-        dg.define_asset_job(
-            "monthly_indicators", _of_grain(site, "month"), description="Tables of one or more months."
-        ),
-        dg.define_asset_job("monthly", monthly_selection(site), description="Indicators and reports of a month."),
+        _job("monthly_indicators", _of_grain(site, "month"), "Tables of one or more months."),
+        _job("monthly", monthly_selection(site), "Indicators and reports of a month."),
         *_longer_jobs(),
     ]
 
@@ -60,14 +60,18 @@ def _longer_jobs() -> list[Any]:
     """`quarterly` and `yearly`: the reports of longer periods, from the indicators of their months."""
     grains: tuple[PeriodGrain, ...] = ("quarter", "year")
     return [
-        dg.define_asset_job(
+        _job(
             f"{grain}ly",
             dg.AssetSelection.assets(*disclosure_keys(grain)),
-            description=f"Reports of a {grain}, from the indicators of its months.",
+            f"Reports of a {grain}, from the indicators of its months.",
         )
         for grain in grains
         if disclosure_keys(grain)
     ]
+
+
+def _job(name: str, selection: dg.AssetSelection, about: str) -> Any:
+    return dg.define_asset_job(name, selection, description=about, tags={JOB_TAG: name})
 
 
 def schedules() -> list[dg.ScheduleDefinition]:

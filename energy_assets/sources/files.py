@@ -159,6 +159,33 @@ def list_files(pattern: str, site_folder: Path, options: Mapping[str, str] | Non
     return sorted(found, key=lambda file: file.name)
 
 
+def surely_gone(name: str, patterns: Iterable[str], site_folder: Path) -> bool:
+    """Whether a file that listings no longer show is not there any more.
+
+    A bucket's listing is whole or fails, and speaks of what lies below its folder. That of a local folder leaves out
+    what it may not read without a word, so a local file is gone only if the system says that there is no such file.
+
+    Args:
+        name: As a listing named it before.
+        patterns: What was listed.
+        site_folder: The folder of site.yaml.
+    """
+    if "://" in name:
+        return any(name.startswith(f"{_fixed_folder(pattern)}/") for pattern in patterns if "://" in pattern)
+    anchors = {Path(_fixed_folder(pattern)) for pattern in patterns if Path(pattern).is_absolute()}
+    return all(_is_missing(anchor / name) for anchor in {site_folder, *anchors})
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _list_local(pattern: str, site_folder: Path) -> list[SourceFile]:
     absolute = Path(pattern).is_absolute()
     anchor = Path(_fixed_folder(pattern)) if absolute else site_folder

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,7 +20,7 @@ from energy_assets import __version__
 from energy_assets.landing import Held
 from energy_assets.sources.base import Source, StepContext
 from energy_assets.sources.errors import TransientError
-from energy_assets.sources.files import SourceFile
+from energy_assets.sources.files import SourceFile, surely_gone
 
 Look = Callable[[Path, str], Any]
 """Looks into a local file with a sha256; returns what it holds as JSON."""
@@ -57,6 +57,8 @@ class Memory:
         self._basis = _digest(basis)
         self._seen = step.landing.seen(self._source)
         self._new: dict[str, Any] = {}
+        self._asked: set[str] = set()
+        self._gone: set[str] = set()
 
     def know(self, file: SourceFile, look: Look) -> Known:
         """What a file holds: remembered, or looked into now.
@@ -68,6 +70,7 @@ class Memory:
         Raises:
             SourceError: the file cannot be fetched, or what `look` raises.
         """
+        self._asked.add(file.name)
         entry = self._seen.get(file.name)
         if entry and (entry["version"], entry["basis"]) == (file.version, self._basis):
             return Known(entry["sha256"], entry["bytes"], entry["facts"])
@@ -109,22 +112,46 @@ class Memory:
         return path
 
     def agreed(self, what: str, names: tuple[str, ...]) -> bool:
-        """Whether `agree` was told that something holds of these things together.
+        """Whether `agree` was told that something holds of these files together.
 
         Args:
             what: The name of what was found to hold.
-            names: The things, in a fixed order.
+            names: The sha256 of each file, in a fixed order.
         """
-        return self._seen.get(f"{what} {_digest(names)[:16]}") == self._basis
+        entry = self._seen.get(f"{what} {_digest(names)[:16]}")
+        return isinstance(entry, dict) and entry["basis"] == self._basis
 
     def agree(self, what: str, names: tuple[str, ...]) -> None:
-        """Remember that something holds of several things together, for example of two files by their sha256.
+        """Remember that something holds of several files together.
 
         Args:
             what: The name of what was found to hold.
-            names: The things, in a fixed order.
+            names: The sha256 of each file, in a fixed order.
         """
-        self._note(f"{what} {_digest(names)[:16]}", self._basis)
+        self._note(f"{what} {_digest(names)[:16]}", {"basis": self._basis, "of": list(names)})
+
+    def forget_gone(self, listed: Iterable[SourceFile], patterns: Iterable[str]) -> None:
+        """Forget files that are not there any more, and what was agreed on them; `save` writes it down.
+
+        Only for a source whose listings were all whole: what a failed one does not show may be there. Files that
+        `know` was asked for since are there too, whatever listing they came from.
+
+        Args:
+            listed: Every file that the source's listings show now.
+            patterns: What was listed.
+        """
+        there, patterns = {file.name for file in listed} | self._asked, list(patterns)
+        files = {name for name, entry in self._seen.items() if isinstance(entry, dict) and "version" in entry}
+        gone = {name for name in files - there if surely_gone(name, patterns, self._step.site_folder)}
+        left = {self._seen[name]["sha256"] for name in files - gone}
+        others = {name: entry for name, entry in self._seen.items() if name not in files}
+        gone |= {
+            name for name, entry in others.items() if not isinstance(entry, dict) or not left.issuperset(entry["of"])
+        }
+        for name in gone:
+            del self._seen[name]
+            self._new.pop(name, None)
+        self._gone |= gone
 
     @property
     def unsaved(self) -> bool:
@@ -132,12 +159,13 @@ class Memory:
         return bool(self._new)
 
     def save(self) -> None:
-        """Write down what is new; nothing is written where nothing is."""
-        if self._new:
-            self._step.landing.remember(self._source, self._new)
-            self._new = {}
+        """Write down what is new and what is gone; nothing is written where nothing is."""
+        if self._new or self._gone:
+            self._step.landing.remember(self._source, self._new, self._gone)
+            self._new, self._gone = {}, set()
 
     def _note(self, name: str, entry: Any) -> None:
+        self._gone.discard(name)
         self._seen[name] = self._new[name] = entry
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -207,6 +208,93 @@ def test_two_chunks_of_one_run_open_each_file_once(step: StepContext, opened: li
         for chunk in DayRange(date(2023, 1, 1), date(2023, 3, 31)).chunks(31):
             night(focus("in"), chunk, fresh(step))
     assert sorted(looked) == ["in/2023-01.csv", "in/2023-02.csv", "in/2023-03.csv"]
+
+
+@pytest.mark.parametrize(("kind", "body"), KINDS, ids=IDS)
+@pytest.mark.parametrize("where", ["folder", "bucket"])
+def test_what_a_whole_listing_no_longer_shows_is_forgotten(
+    step: StepContext, opened: list[str], s3: tuple[str, Put], endpoint: str, kind: Any, body: Any, where: str
+) -> None:
+    bucket, upload = s3
+    (step.site_folder / "in").mkdir()
+    for month in MONTHS[:3]:
+        (step.site_folder / "in" / f"{month:%Y-%m}.csv").write_bytes(body(month))
+        upload(f"in/{month:%Y-%m}.csv", body(month))
+    source = kind("in/*.csv") if where == "folder" else kind(f"s3://{bucket}/in/*.csv", endpoint_url=endpoint)
+    days = DayRange(MONTHS[1], MONTHS[1] + timedelta(days=1))
+    before = night(source, days, fresh(step))
+    names = [name for name in step.landing.seen("s") if name.endswith(".csv")]
+    assert [name.rsplit("/", 1)[-1] for name in sorted(names)] == ["2023-01.csv", "2023-02.csv", "2023-03.csv"]
+
+    (step.site_folder / "in" / "2023-01.csv").unlink()
+    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    client.delete_object(Bucket=bucket, Key="in/2023-01.csv")
+    opened.clear()
+    assert night(source, days, fresh(step)) == before
+    assert opened == []
+    assert sorted(name for name in step.landing.seen("s") if name.endswith(".csv")) == sorted(names)[1:]
+
+
+@pytest.mark.parametrize(("kind", "body"), KINDS, ids=IDS)
+def test_nothing_is_forgotten_by_a_listing_that_failed_or_left_something_out(
+    step: StepContext, opened: list[str], monkeypatch: pytest.MonkeyPatch, kind: Any, body: Any
+) -> None:
+    (step.site_folder / "in").mkdir()
+    for month in MONTHS[:3]:
+        (step.site_folder / "in" / f"{month:%Y-%m}.csv").write_bytes(body(month))
+    days, source = DayRange(MONTHS[1], MONTHS[1] + timedelta(days=1)), kind("in/*.csv")
+    night(source, days, fresh(step))
+    seen = step.landing.seen("s")
+
+    # As where a folder may not be read: no error, and fewer files.
+    monkeypatch.setattr(files.glob, "glob", lambda pattern, **_: ["in/2023-02.csv"])
+    night(source, days, fresh(step))
+    assert step.landing.seen("s") == seen
+    monkeypatch.setattr(files.glob, "glob", lambda pattern, **_: [])
+    with suppress(PermanentError):
+        assert collect(source, days, fresh(step)).failures
+    assert step.landing.seen("s") == seen
+
+
+def test_what_an_aws_export_no_longer_holds_is_forgotten_unless_it_cannot_be_listed(
+    step: StepContext, opened: list[str], s3: tuple[str, Put], endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket, upload = s3
+    source = AwsFocusExport(
+        name="s", kind="aws_focus_export", bucket=bucket, export="focus", endpoint_url=endpoint, repull_days=0
+    )
+    for month in MONTHS[:2]:
+        folder = f"BILLING_PERIOD={month:%Y-%m}"
+        upload(f"focus/data/{folder}/{month:%Y-%m}.csv", bill(month))
+        listed = json.dumps({"dataFiles": [f"{month:%Y-%m}.csv"]}).encode()
+        upload(f"focus/metadata/{folder}/{month:%Y-%m}-Manifest.json", listed)
+    days = DayRange(MONTHS[0], MONTHS[0] + timedelta(days=2))
+    night(source, days, fresh(step))
+    seen = step.landing.seen("s")
+    assert len(seen) == 4
+
+    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    for key in ("data/BILLING_PERIOD=2023-02/2023-02.csv", "metadata/BILLING_PERIOD=2023-02/2023-02-Manifest.json"):
+        client.delete_object(Bucket=bucket, Key=f"focus/{key}")
+    with monkeypatch.context() as patch:
+        patch.setattr("energy_assets.sources.aws.client.ExportBucket.data_files", lambda self: {})
+        night(source, days, fresh(step))
+        assert step.landing.seen("s") == seen
+    night(source, days, fresh(step))
+    assert {name: entry for name, entry in seen.items() if "2023-01" in name} == step.landing.seen("s")
+    assert len(step.landing.seen("s")) == 2
+
+
+def test_what_was_agreed_on_a_file_is_forgotten_with_it(step: StepContext, opened: list[str]) -> None:
+    for name in ("a", "b", "c"):
+        charges = [on(day, ResourceId=f"{name}-{day}") for day in range(1, 11)]
+        (step.site_folder / f"{name}.csv").write_bytes(csv_bytes(charges))
+    days = DayRange(date(2026, 10, 1), date(2026, 10, 12))
+    night(focus("*.csv"), days, fresh(step))
+    assert len([name for name in step.landing.seen("s") if name.startswith("apart ")]) == 3
+    (step.site_folder / "c.csv").unlink()
+    night(focus("*.csv"), days, fresh(step))
+    assert len([name for name in step.landing.seen("s") if name.startswith("apart ")]) == 1
 
 
 @pytest.mark.parametrize(("kind", "body"), KINDS, ids=IDS)

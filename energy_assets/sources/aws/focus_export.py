@@ -76,6 +76,11 @@ class AwsFocusExport(Source):
         manifests = bucket.manifests()
         memory = Memory(self, {"layout": self.layout, "fields": FIELDS}, step)
         listing = _Listing(bucket, bucket.data_files(), memory)
+        if listing.files:  # none where the role may not list them, which says nothing of what is there
+            root = f"s3://{self.bucket}/{self._root}"
+            there = [*listing.files.values(), *(manifest.file for manifest in manifests.values())]
+            memory.forget_gone(there, [f"{root}/data/*", f"{root}/metadata/*"])
+            memory.save()
         months = {Month.of(day) for day in days}
         for month in sorted(months | set(manifests)):
             needed = tuple(day for day in days if Month.of(day) <= month)

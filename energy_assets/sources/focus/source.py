@@ -250,12 +250,9 @@ class FocusFiles(Source):
         Raises:
             SourceError: nothing matches, or the folder cannot be listed.
         """
-        files = [file for file in self._list(self._pattern(step), step) if file.name.lower().endswith(DATA_SUFFIXES)]
-        if not files:
-            raise PermanentError(
-                f"{self.path}: none of the files is a bill ({', '.join(DATA_SUFFIXES)})", "Correct `path` in site.yaml."
-            )
+        listed, files = self._bills(step)
         if self.exports == "all":
+            memory.forget_gone(listed, self._scope(step))
             return [Chosen((file,)) for file in files], {}
 
         def manifest_of(delivery: Delivery) -> tuple[SourceFile, bytes] | None:
@@ -281,7 +278,24 @@ class FocusFiles(Source):
                 raise
             except SourceError as error:
                 refused[group] = error
+        if not refused:
+            memory.forget_gone(listed, self._scope(step))
         return chosen, refused
+
+    def _bills(self, step: StepContext) -> tuple[list[SourceFile], list[SourceFile]]:
+        """Every file there is, and those among them that hold charges."""
+        listed = self._list(self._pattern(step), step)
+        files = [file for file in listed if file.name.lower().endswith(DATA_SUFFIXES)]
+        if not files:
+            raise PermanentError(
+                f"{self.path}: none of the files is a bill ({', '.join(DATA_SUFFIXES)})", "Correct `path` in site.yaml."
+            )
+        return listed, files
+
+    def _scope(self, step: StepContext) -> list[str]:
+        """What is known to be whole after listing: the whole bucket, for manifests that still count were asked for."""
+        pattern = self._pattern(step)
+        return [f"{'/'.join(pattern.split('/')[:3])}/*" if "://" in pattern else pattern]
 
     def _list(self, pattern: str, step: StepContext) -> list[SourceFile]:
         options = {"region": self.region, "endpoint": self.endpoint_url}

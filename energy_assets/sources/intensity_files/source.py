@@ -63,6 +63,7 @@ class IntensityFiles(Source):
         memory = Memory(self, {"zone": self.zone}, step)
         files = {file.name: file for file in self._files(step)}
         known, broken = _looked_into(files.values(), partial(_held_hours, step.con, self.zone), memory)
+        memory.forget_gone(files.values(), [self.path])
         memory.save()
         needed = self._needed({name: found.facts for name, found in known.items()}, days)
         for name, found in known.items():

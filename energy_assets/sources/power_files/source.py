@@ -130,9 +130,10 @@ class PowerFiles(PlacedSource):
         """
         whole = tuple(days)
         memory = Memory(self, self._basis, step)
-        for file in self._windows_files(step):
+        windows, files = self._windows_files(step), self._reading_files(step)
+        memory.forget_gone([*windows, *files], [self.path, *([self.windows.path] if self.windows else [])])
+        for file in windows:
             yield Unit(whole, file.name, partial(self._fetch_windows, file, whole, memory))
-        files = self._reading_files(step)
         for file in files:
             yield Unit(whole, file.name, partial(self._fetch_readings, file, files, days, memory, step))
 
