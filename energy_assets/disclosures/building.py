@@ -38,6 +38,8 @@ def build(inputs: ReportInputs) -> Document:
     factory = FigureFactory(inputs)
     context = Context(factory)
     headline = [named(factory, name) for name in profile.headline]
+    # A scope the profile does not expect, such as leased machines, is no less of a headline where there is some of it.
+    headline += [named(factory, emission.figure) for emission in context.unexpected(profile.headline)]
     for total, parts in profile.totals.items():
         factory.foot(named(factory, total), [named(factory, part) for part in parts])
     cover = _cover(context)

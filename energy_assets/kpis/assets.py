@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 
 import dagster as dg
@@ -14,7 +14,7 @@ from energy_assets.kpis.periods import monthly as monthly_kpis
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.periods import Month
 from energy_assets.site import Site
-from energy_assets.tables import ACTIVITY, COST, EMISSIONS, KPIS_DAILY, KPIS_MONTHLY
+from energy_assets.tables import ACTIVITY, COST, EMISSIONS, KPIS_DAILY, KPIS_MONTHLY, Table
 
 HALF_A_YEAR = 186
 """Days whose indicators are made at a time: they are few rows whatever the days, and planning them takes a second."""
@@ -41,12 +41,17 @@ def kpi_assets(site: Site) -> list[dg.AssetsDefinition]:
     )
     monthly_about = "Indicators by month: the days' numerators and denominators summed, divided last."
     return [
-        table_asset(site, KPIS_DAILY, upstream, about, days_rows, _headline, chunk=HALF_A_YEAR),
-        table_asset(site, KPIS_MONTHLY, [KPIS_DAILY], monthly_about, months_rows, _headline),
+        table_asset(site, KPIS_DAILY, upstream, about, days_rows, _totals_of(KPIS_DAILY), chunk=HALF_A_YEAR),
+        table_asset(site, KPIS_MONTHLY, [KPIS_DAILY], monthly_about, months_rows, _totals_of(KPIS_MONTHLY)),
     ]
 
 
-def _headline(kpis: ir.Table) -> ir.Table:
-    period = "month" if "month" in kpis.columns else "day"
-    totals = kpis.filter((kpis.grain == "total") & (kpis[period] == kpis[period].max()))
-    return totals.select(period, "kpi", "value", "unit", "coverage", "uncertainty_pct").order_by("kpi")
+def _totals_of(table: Table) -> Callable[[ir.Table], ir.Table]:
+    """What the UI shows of rows of a table of indicators: the totals of the newest partition."""
+
+    def totals(kpis: ir.Table) -> ir.Table:
+        period = table.partition
+        newest = kpis.filter((kpis.grain == "total") & (kpis[period] == kpis[period].max()))
+        return newest.select(period, "kpi", "value", "unit", "coverage", "uncertainty_pct").order_by("kpi")
+
+    return totals

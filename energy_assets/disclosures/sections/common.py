@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -50,6 +50,11 @@ class Context:
         """The scopes and categories to print; life-cycle factors contain the upstream, which then is none apart."""
         scopes = self.profile.emissions
         return scopes if self.direct else tuple(scope for scope in scopes if not scope.figure.endswith("upstream_g"))
+
+    def unexpected(self, expected: Collection[str]) -> list[Emission]:
+        """The scopes and categories with emissions that are not among the names of figures given."""
+        others = [emission for emission in self.emissions if emission.figure not in expected]
+        return [emission for emission in others if self.figure(emission.figure).number]
 
     def is_printed(self, name: str) -> bool:
         """Whether a figure is stated, or contained in another one."""

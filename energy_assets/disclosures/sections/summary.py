@@ -41,7 +41,7 @@ def summary(context: Context) -> Section:
     if context.partial:
         blocks.append(_incomplete(context))
     if context.profile.cards:
-        blocks.append(cards(_card(context, card) for card in context.profile.cards if context.is_printed(card.figure)))
+        blocks.append(cards(_card(context, card) for card in _cards(context)))
     findings = _findings(context, found)
     if findings:
         blocks += [heading("What stands out"), bullets(findings)]
@@ -95,6 +95,15 @@ def _incomplete(context: Context) -> Block:
         runs.append(f" ({span_words(days[0], days[-1])}{between})")
     runs.append(f". Totals are those of these days alone; nothing is extrapolated to the {noun}.")
     return callout("warning", f"The {noun} is not complete", *runs)
+
+
+def _cards(context: Context) -> list[profile.Card]:
+    """The profile's cards, and after the last of a scope one for each scope that it does not expect."""
+    listed = [card for card in context.profile.cards if context.is_printed(card.figure)]
+    more = [profile.Card(e.figure, e.label) for e in context.unexpected([card.figure for card in listed])]
+    scopes = {emission.figure for emission in context.profile.emissions}
+    after = max((place for place, card in enumerate(listed, 1) if card.figure in scopes), default=len(listed))
+    return [*listed[:after], *more, *listed[after:]]
 
 
 def _card(context: Context, card: profile.Card) -> Card:
