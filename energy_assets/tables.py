@@ -22,6 +22,7 @@ from energy_assets.contracts.conservation import energy_not_conserved
 from energy_assets.contracts.meters import HOST_NAMES_ARE_UNAMBIGUOUS, METERS_COVER_DEVICES, METERS_HOLD_DEVICES
 from energy_assets.contracts.proof import Proof
 from energy_assets.contracts.vocabulary import Feed
+from energy_assets.contracts.zones import ZONES_HAVE_INTENSITIES
 from energy_assets.sources.base import Source
 
 Grain = Literal["day", "month"]
@@ -107,6 +108,7 @@ GRID_INTENSITY = Table(
     ("factors", "grid_intensity"),
     feed=Feed.GRID_INTENSITY,
     identity=("zone", "hour"),
+    proofs=(ZONES_HAVE_INTENSITIES,),
 )
 EMISSIONS = Table("emissions", tables.Emissions, ("emissions", "hourly"), feed=Feed.ENERGY)
 EMISSIONS_MARKET = Table(

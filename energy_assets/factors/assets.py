@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from energy_assets.factors.grid_intensity import grid_intensity
-from energy_assets.factors.places import site_zones
+from energy_assets.factors.places import site_zones, zones_in_rows
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.site import Site
 from energy_assets.tables import GRID_INTENSITY, raw_table
@@ -25,7 +25,9 @@ def factor_assets(site: Site) -> list[dg.AssetsDefinition]:
         return []
 
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
-        return grid_intensity({name: read(table, days) for name, table in raw.items()}, needed(days, site_zones(site)))
+        # Zones that rows alone tell are no input of the intensities, only of what is missing.
+        zones = {*site_zones(site), *zones_in_rows(site, lambda table: read.lake.read(read.con, table, days))}
+        return grid_intensity({name: read(table, days) for name, table in raw.items()}, needed(days, sorted(zones)))
 
     about = (
         "Carbon intensity by zone and hour: the hour, else the month's mean of the hour of day, else the zone's "

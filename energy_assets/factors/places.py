@@ -13,7 +13,7 @@ the source's own `place` block, then `places` of site.yaml (account and region, 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -25,10 +25,11 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from energy_assets.contracts.regions import region_key
-from energy_assets.contracts.vocabulary import GhgScope
+from energy_assets.contracts.vocabulary import Feed, GhgScope
 from energy_assets.factors.tables import cloud_regions
 from energy_assets.site import Site, SitePlace
 from energy_assets.sources.base import Place
+from energy_assets.tables import Table, raw_table
 
 MEMBER = ("source", "provider", "account_id", "region")
 BEGINNING, END = date.min, date.max
@@ -224,6 +225,21 @@ def site_zones(site: Site) -> tuple[str, ...]:
     ]
     members += [Member("", place.provider, place.account_id, place.region) for place in site.places]
     return zones_of(resolve(members, site.source_places, site.places))
+
+
+def zones_in_rows(site: Site, read: Callable[[Table], ir.Table]) -> tuple[str, ...]:
+    """The grid zones in which metered machines stand, as their rows and the table of cloud regions tell it.
+
+    Args:
+        site: The site file.
+        read: The rows of a source's raw table for the days at hand, on a connection.
+    """
+    found: set[str] = set()
+    for source in site.feeding(Feed.ENERGY):
+        rows = read(raw_table(source)).select(*MEMBER[1:]).distinct().mutate(source=ibis.literal(source.name))
+        members = members_of(filled(rows, site.source_places, {source.name: 0}))
+        found |= set(zones_of(resolve(members, site.source_places, site.places)))
+    return tuple(sorted(found))
 
 
 def zones_of(resolved: Iterable[Resolved]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.engine import connection
-from energy_assets.factors.places import site_zones
+from energy_assets.factors.places import site_zones, zones_in_rows
 from energy_assets.materialize import Published, Reader, Warehouse, check_specs, conclude, publish, table_metadata
 from energy_assets.partitions import OWNERS, SINGLE_RUN, chunks, partition_dates, partitions_of
 from energy_assets.raw.collecting import collect, parse
@@ -29,6 +29,11 @@ from energy_assets.tables import Table, raw_table
 
 RETRIES, RETRY_WAIT_S = 1, 10
 """How often what time may heal is tried again within the step, beyond the retries of single requests."""
+
+
+PRIORITY = {Feed.GRID_INTENSITY: -1}
+"""Intensities come last: they are asked for in the zones where machines were seen. No more than an order: a failure of
+one holds up none of the others."""
 
 
 def raw_asset(source: Source, site: Site) -> dg.AssetsDefinition:
@@ -51,6 +56,7 @@ def raw_asset(source: Source, site: Site) -> dg.AssetsDefinition:
         check_specs=check_specs(table),
         required_resource_keys={"warehouse", "duckdb", *source.resources},
         tags={"feed": Feed(source.feeds).value, "kind": source.kind},
+        op_tags={"dagster/priority": str(PRIORITY.get(Feed(source.feeds), 0))},
         metadata=table_metadata(table, site.disk().path("lake", table.name)),
         description=f"{source.title} `{source.name}`: raw bytes as they came, and the {source.feeds} rows in them.",
     )
@@ -76,7 +82,7 @@ def _collect_all(
     """Collect and publish, a month of days at a time; refused access ends it, for it would be refused again."""
     left = list(partitions)
     for chunk in chunks(partitions):
-        with _step_context(site, source, context) as step:
+        with _step_context(site, source, context, chunk) as step:
             _collect_chunk(context, source, chunk, step, published)
         left = left[len(chunk) :]
         denied = [error for error in published.failures.values() if isinstance(error, DeniedError)]
@@ -129,7 +135,9 @@ def _left_out(notes: Mapping[str, int]) -> dict[str, Any]:
 
 
 @contextmanager
-def _step_context(site: Site, source: Source, context: dg.AssetExecutionContext) -> Iterator[StepContext]:
+def _step_context(
+    site: Site, source: Source, context: dg.AssetExecutionContext, days: Sequence[date]
+) -> Iterator[StepContext]:
     warehouse: Warehouse = context.resources.warehouse
     scratch = warehouse.spill_folder
     asked = [(name, getattr(context.resources, name)) for name in sorted(source.resources)]
@@ -140,8 +148,17 @@ def _step_context(site: Site, source: Source, context: dg.AssetExecutionContext)
             landing=warehouse.landing,
             folder=Path(folder),
             site_folder=site.folder,
-            zones=site_zones(site),
+            zones=_zones(site, source, warehouse, con, days),
             now=datetime.now(UTC),
             log=context.log,
             resources={name: given for name, given in asked if given is not None},
         )
+
+
+def _zones(site: Site, source: Source, warehouse: Warehouse, con: Any, days: Sequence[date]) -> tuple[str, ...]:
+    """The zones an intensity is asked for: those of the site file, and those of machines seen on the days at hand."""
+    stated = site_zones(site)
+    if source.feeds != Feed.GRID_INTENSITY:
+        return stated
+    seen = zones_in_rows(site, lambda table: warehouse.lake.read(con, table, days))
+    return tuple(dict.fromkeys((*stated, *seen)))
