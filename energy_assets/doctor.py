@@ -22,6 +22,7 @@ import pyarrow as pa
 from energy_assets.contracts.conservation import NODE_NAMES, PLACES, REGIONS
 from energy_assets.contracts.meters import ambiguous, unmatched
 from energy_assets.contracts.node_names import plain_name
+from energy_assets.contracts.regions import region_key
 from energy_assets.contracts.vocabulary import Feed, GhgScope
 from energy_assets.factors.places import (
     BEGINNING,
@@ -196,7 +197,9 @@ def places(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
         rows: Hosts seen, with their place.
     """
     members = [Member(name, p.provider, p.account_id, p.region) for name, p in site.source_places.items()]
-    members += [Member("", p.provider, p.account_id, p.region) for p in site.places if p.region]
+    blocks = {region_key(p.provider, p.region): name for name, p in site.source_places.items()}
+    announced = [p for p in site.places if p.region and region_key(p.provider, p.region) not in blocks]
+    members += [Member("", p.provider, p.account_id, p.region) for p in announced]
     seen = con.create_table("doctor_seen", rows, temp=True, overwrite=True)
     members += members_of(seen)
     said: dict[tuple[Any, ...], list[Resolved]] = defaultdict(list)
@@ -206,6 +209,16 @@ def places(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
             said[(*key, entry.zone, entry.pue, entry.ghg_scope, entry.said_by)].append(entry)
     for entries in said.values():
         yield _placing(entries)
+    heard = {teller for entries in said.values() for entry in entries for teller in entry.said_by}
+    for number, place in enumerate(site.places):
+        source = blocks.get(region_key(place.provider, place.region or ""))
+        if source and f"site.yaml places[{number}]" not in heard and (place.valid_to or END) > site.start:
+            yield Finding(
+                False,
+                f"site.yaml places[{number}] has no effect: the `place` block of {source} is of "
+                f"{_where(place.provider, place.region)} too, and goes first",
+                f"Take what the line states out of the block of {source}, or remove the line.",
+            )
 
 
 def _placing(entries: Sequence[Resolved]) -> Finding:

@@ -80,6 +80,17 @@ def test_a_place_says_who_says_so_and_what_nobody_says(tmp_path: Path) -> None:
     assert '- {provider: gcp, region: "mars1", zone: …, pue: …}' in unknown.remedy
 
 
+def test_a_line_under_places_that_a_block_goes_before_is_said(tmp_path: Path) -> None:
+    line = "places:\n  - {{provider: onprem, region: R1, zone: FR, pue: 1.2, valid_{}: 2024-06-01}}\n"
+    path = two_names(tmp_path, line.format("from"))
+    *stated, useless = chapters(path)["places"]
+    assert all(place.ok for place in stated)
+    assert not useless.ok
+    assert useless.what.startswith("site.yaml places[0] has no effect: the `place` block of dcgm is of onprem R1 too")
+    path.write_text(path.read_text().replace(", zone: DE, pue: 1.25", ""))
+    assert not any("no effect" in finding.what for finding in chapters(path)["places"])
+
+
 def test_a_bill_that_names_no_account_beside_one_that_does_is_to_be_mended() -> None:
     sources = [FocusFiles(name=name, kind="focus_files", path="x") for name in ("payer", "bills")]
     may = date(2024, 5, 1)
