@@ -1,8 +1,8 @@
-"""The doctor: every source tried live, and what they see compared, without landing anything.
+"""The doctor: every source tried live, and what they see and bring compared, without landing anything.
 
 What belongs here: findings about sources together, with the lines of site.yaml that settle them. What does not: what
 one source finds about itself (`check`), and the rules by which hosts are named, places resolved and bills counted;
-those are the run's own (`unified.nodes`, `contracts.meters`, `factors.places`, `unified.cost`).
+those are the run's own (`unified.nodes`, `contracts.meters`, `contracts.bills`, `factors.places`, `unified.cost`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from energy_assets.contracts.bills import BILLS_LOOK_ALIKE, look_alike
 from energy_assets.contracts.conservation import NODE_NAMES, PLACES, REGIONS
 from energy_assets.contracts.meters import ambiguous, unmatched
 from energy_assets.contracts.node_names import plain_name
@@ -37,10 +38,12 @@ from energy_assets.factors.places import (
     respelled,
     site_zones,
 )
+from energy_assets.lake import Lake
 from energy_assets.secrets import SecretError
 from energy_assets.site import Site
 from energy_assets.sources.base import Finding, SeenBill, SeenNode, Source, StepContext
 from energy_assets.sources.errors import SourceError
+from energy_assets.tables import COST
 from energy_assets.unified.cost import owners
 from energy_assets.unified.nodes import node_names
 
@@ -108,7 +111,8 @@ def examine(site: Site) -> Iterator[Chapter]:
         rows = _placed(site, nodes, step.now.date())
         yield from _chapter("hosts", "one host may have several names", hosts(con, site, rows))
         yield from _chapter("places", "where machines stand", places(con, site, rows))
-        yield from _chapter("bills", "each counts once", same_bills(con, site.feeding(Feed.COST), bills))
+        counted = [*same_bills(con, site.feeding(Feed.COST), bills), *alike_bills(con, site)]
+        yield from _chapter("bills", "each counts once", counted)
 
 
 def hosts(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
@@ -242,6 +246,9 @@ def _placing(entries: Sequence[Resolved]) -> Finding:
     return Finding(False, what, _add("places", [line + about]))
 
 
+LOOKED_BACK = 62
+"""Published days of bills that are compared: two months."""
+
 UNNAMED = "Name it, in the block of the source that does not:   billing_account: …"
 
 
@@ -275,6 +282,25 @@ def same_bills(con: Any, sources: Sequence[Source], bills: dict[str, list[SeenBi
     if not found:
         names = ", ".join(source.name for source in sources)
         yield Finding(True, f"{names}: no bill is known to come twice; if one does, the first in the site file counts")
+
+
+def alike_bills(con: Any, site: Site) -> Iterator[Finding]:
+    """Bills that look like one under two names, on the last days that were published.
+
+    Args:
+        con: An Ibis DuckDB connection.
+        site: The site file.
+    """
+    lake = Lake(site.disk())
+    days = sorted(lake.fingerprints(COST.name))[-LOOKED_BACK:]
+    if not days:
+        return
+    alike = look_alike(lake.read(con, COST, days), {})
+    pairs = alike.group_by("one", "other").aggregate(days=alike.day.nunique(), first=alike.day.min())
+    for row in con.to_pyarrow(pairs.order_by("one", "other").limit(SHOWN)).to_pylist():
+        count = f"{row['days']} day" + "s" * (row["days"] > 1)
+        what = f"{row['one']} and {row['other']} have as many lines and the same total on {count}, first {row['first']}"
+        yield Finding(False, what, f"{BILLS_LOOK_ALIKE.remedy}.")
 
 
 def _placed(site: Site, seen: dict[str, list[SeenNode]], day: date) -> ir.Table:

@@ -16,6 +16,7 @@ from energy_assets.contracts.bills import (
     BILLS_ARE_WHOLE,
     BILLS_COUNT_ONCE,
     BILLS_CROSS_CHECK,
+    BILLS_LOOK_ALIKE,
     BILLS_NAME_ACCOUNTS,
 )
 from energy_assets.contracts.conservation import energy_not_conserved
@@ -99,7 +100,7 @@ COST = Table(
     ("unified", "cost"),
     feed=Feed.COST,
     identity=("provider", "billing_account_id", "billing_period"),
-    proofs=(BILLS_COUNT_ONCE, BILLS_CROSS_CHECK, BILLS_NAME_ACCOUNTS, BILLS_ARE_WHOLE),
+    proofs=(BILLS_COUNT_ONCE, BILLS_CROSS_CHECK, BILLS_NAME_ACCOUNTS, BILLS_ARE_WHOLE, BILLS_LOOK_ALIKE),
 )
 ACTIVITY = Table("activity", tables.Activity, ("unified", "activity"), feed=Feed.ACTIVITY)
 GRID_INTENSITY = Table(

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from energy_assets.cli import main
 from energy_assets.definitions import build_defs
+from energy_assets.doctor import examine
 from energy_assets.operations.schedules import range_tags
 from energy_assets.periods import DayRange
 from energy_assets.query import ask
@@ -76,7 +77,18 @@ def test_lines_without_an_account_do_not_add_to_another_sources_bill_and_the_way
     path.write_text(path.read_text().replace('"again/*.csv"}', '"again/*.csv", billing_account: "2"}'))
     site, outcome = run(path)
     assert outcome.success, outcome.failures
-    assert outcome.warnings == []
+    (warning,) = outcome.warnings
+    assert warning.startswith(
+        "unified/cost: bills_look_alike: 3 times, for example day 2024-05-30, one bills: aws account 000000000001, "
+        "other payer: aws account 000000000002"
+    )
+    assert warning.endswith("if they are two, there is nothing to do")
+    (finding,) = [f for c in examine(site) if c.name == "bills" for f in c.findings if not f.ok]
+    assert finding.what == (
+        "bills: aws account 000000000001 and payer: aws account 000000000002 have as many lines and the same total "
+        "on 3 days, first 2024-05-30"
+    )
+    assert "remove the source that repeats" in finding.remedy
     found = ask(site, "select source, billing_account_id, sum(billed_cost) from cost group by all order by 1")[1]
     assert found == [("bills", "1", bill), ("payer", "2", bill)]
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import ibis
 import ibis.expr.types as ir
 
+from energy_assets.contracts.accounts import account_keys
 from energy_assets.contracts.proof import Proof
 
 CROSS_CHECK = "cost_cross_check"
@@ -28,8 +29,8 @@ def counted_twice(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Tabl
     Returns:
         day, provider, billing account, billing period, and the sources.
     """
-    account = staged.billing_account_id.strip().lower().fill_null("")
-    rows = staged.mutate(bill_account=account)
+    lines = staged.select("day", "provider", "billing_account_id", "billing_period", "source").distinct()
+    rows = lines.mutate(bill_account=account_keys(lines))
     bills = rows.group_by("day", "provider", "bill_account", "billing_period").aggregate(
         sources=rows.source.nunique(), one=rows.source.min(), other=rows.source.max()
     )
@@ -74,6 +75,43 @@ def missing_from_winner(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> i
     return rows.filter((rows.rows == 0) & (rows.withheld_rows > 0))
 
 
+def look_alike(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """Days of two sources, or of two files of one, that are alike in all but the provider or the billing account.
+
+    Alike are the number of lines and the sum of their amounts, each rounded to cents as spreadsheets do, in one
+    currency; days without an amount are not compared. Three or more alike are told as one, by the first and the
+    last of their names.
+
+    Args:
+        staged: Rows of the contract `Cost`.
+        upstream: Not looked at.
+
+    Returns:
+        day, the two bills, their currency, rows, and amount.
+    """
+    of_file = ("day", "source", "raw_sha256", "provider", "billing_account_id", "billing_currency")
+    sums = staged.group_by(*of_file).aggregate(n=staged.count(), amount=staged.billed_cost.round(2).sum())
+    account = account_keys(sums)
+    files = sums.mutate(bill=sums.provider + ibis.ifelse(account == "", " without an account", " account " + account))
+    files = files.mutate(place=files.source + " file " + files.raw_sha256.left(12))
+    by_source = files.group_by("day", "source", "bill", "billing_currency").aggregate(
+        n=files.n.sum(), amount=files.amount.sum()
+    )
+    by_file = files.group_by("day", "source", "place", "bill", "billing_currency").aggregate(
+        n=files.n.sum(), amount=files.amount.sum()
+    )
+    return _alike(by_source.mutate(place="source"), ()).union(_alike(by_file, ("source",)))
+
+
+def _alike(sums: ir.Table, within: tuple[str, ...]) -> ir.Table:
+    name = sums.place + ": " + sums.bill
+    same = sums.group_by("day", "billing_currency", "n", "amount", *within).aggregate(
+        places=sums.place.nunique(), bills=sums.bill.nunique(), one=name.min(), other=name.max()
+    )
+    found = same.filter((same.places > 1) & (same.bills > 1) & (same.amount != 0))
+    return found.select("day", "one", "other", "billing_currency", rows="n", billed_cost="amount")
+
+
 def _cross_check(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     """The cross-check of the days that are staged; no rows where the site has one source of bills."""
     if CROSS_CHECK not in upstream:
@@ -102,9 +140,9 @@ BILLS_NAME_ACCOUNTS = Proof(
     "provider and period, and this shows what is withheld.",
     withheld_without_account,
     blocking=False,
-    remedy="One of the two does not name the billing account, so the first in the site file counts for the whole "
-    "provider and period. Name it (`billing_account` in the source's block), or remove the source that repeats the "
-    "other",
+    remedy="One of the two does not name the billing account (a number like 1.2E+11 names none), so the first in the "
+    "site file counts for the whole provider and period. Name it (`billing_account` in the source's block), or remove "
+    "the source that repeats the other",
 )
 BILLS_ARE_WHOLE = Proof(
     "bills_are_whole",
@@ -112,4 +150,13 @@ BILLS_ARE_WHOLE = Proof(
     "may be incomplete: collect it again, or put the complete source first in the site file.",
     missing_from_winner,
     blocking=False,
+)
+BILLS_LOOK_ALIKE = Proof(
+    "bills_look_alike",
+    "No day of two sources, or of two files of one, has as many lines and the same total under another provider or "
+    "billing account: that looks like one bill under two names, which counts twice.",
+    look_alike,
+    blocking=False,
+    remedy="This looks like one bill under two names, and both count. If it is one, remove the source that repeats "
+    "the other, or narrow its `path`, and run its days again; if they are two, there is nothing to do",
 )

@@ -16,6 +16,7 @@ from datetime import date, timedelta
 import ibis
 import ibis.expr.types as ir
 
+from energy_assets.contracts.accounts import account_keys
 from energy_assets.periods import ONE_DAY, DayRange
 from energy_assets.unified.attribution import RuleLike, attribute
 
@@ -71,8 +72,8 @@ def bills_held(charges: ir.Table, sources: Sequence[str]) -> ir.Table:
 def owners(held: ir.Table) -> ir.Table:
     """Who wins each bill: the first source that has lines of it within its billing period (`deciding_days`).
 
-    Bills are the same if provider, billing account and billing period are, whatever case and blanks the account is
-    written with; AWS's account numbers lose their leading zeros in spreadsheets, and get them back.
+    Bills are the same if provider, billing account and billing period are, however the account is written
+    (`contracts.accounts`).
 
     Lines that name no account may be of any account of their provider. So they count only if their source is the
     first that has anything of the provider in the period, and then it wins the whole period from all others,
@@ -88,7 +89,7 @@ def owners(held: ir.Table) -> ir.Table:
         `held` with `account_key` (the billing account as it is compared, empty for none), `contested` (the account
         whose bill it was won or lost with; empty where it was the provider's whole period) and `owner` (a source).
     """
-    keyed = held.mutate(account_key=_account_key(held))
+    keyed = held.mutate(account_key=account_keys(held))
     start = keyed.billing_period
     next_start = start + ibis.interval(months=1)
     within = (keyed.day >= start - ibis.interval(days=LEAD.days)) & (keyed.day < next_start)
@@ -187,9 +188,12 @@ def cross_check(charges: ir.Table, owned: ir.Table) -> ir.Table:
         `billing_account_id` it is not one account's bill but all that both have of the provider in the period,
         because one of them does not name the account.
     """
-    lines = charges.mutate(account_key=_account_key(charges))
-    totals = lines.group_by(*BILL, "day", "source", "billing_currency").aggregate(
-        n=lines.count(), amount=lines.billed_cost.sum()
+    written = charges.group_by(*PERIOD, "billing_account_id", "day", "source", "billing_currency").aggregate(
+        n=charges.count(), amount=charges.billed_cost.sum()
+    )
+    keyed = written.mutate(account_key=account_keys(written))
+    totals = keyed.group_by(*BILL, "day", "source", "billing_currency").aggregate(
+        n=keyed.n.sum(), amount=keyed.amount.sum()
     )
     decided = owned.select(*BILL, "day", "source", "contested", "owner").distinct()
     known = totals.join(decided, [*BILL, "day", "source"])
@@ -219,9 +223,3 @@ def cross_check(charges: ir.Table, owned: ir.Table) -> ir.Table:
     named = summed.mutate(billing_account_id=summed.contested.nullif("")).rename(source="owner")
     shown = ("day", "provider", "billing_account_id", "billing_period", "source", "withheld_source")
     return named.relocate(*shown).drop("contested")
-
-
-def _account_key(rows: ir.Table) -> ir.StringValue:
-    key = rows.billing_account_id.strip().lower().fill_null("")
-    number = (rows.provider == "aws") & (key.length() < 12) & key.re_search("^[0-9]+$")
-    return ibis.ifelse(number, key.lpad(12, "0"), key)

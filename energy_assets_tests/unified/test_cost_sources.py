@@ -10,8 +10,9 @@ import ibis
 import ibis.expr.types as ir
 import pytest
 
+from energy_assets.contracts.accounts import account_key, account_key_sql, account_keys
 from energy_assets.contracts.audit import audit, conform
-from energy_assets.contracts.bills import counted_twice
+from energy_assets.contracts.bills import counted_twice, look_alike
 from energy_assets.contracts.raw import Charges
 from energy_assets.contracts.tables import Cost
 from energy_assets.periods import DayRange
@@ -75,6 +76,8 @@ def test_another_provider_account_or_period_is_another_bill(other: Line) -> None
     [
         ({"billing_account_id": "01AB-C"}, {"billing_account_id": " 01ab-c\t"}),
         ({"billing_account_id": "012345678901"}, {"billing_account_id": "12345678901"}),
+        ({"billing_account_id": "012345678901"}, {"billing_account_id": "0123-4567-8901"}),
+        ({"billing_account_id": "123456789012"}, {"billing_account_id": "1.23457E+11"}),
         ({"billing_account_id": None}, {"billing_account_id": None}),
         ({"billing_account_id": None}, {"billing_account_id": " "}),
     ],
@@ -82,6 +85,91 @@ def test_another_provider_account_or_period_is_another_bill(other: Line) -> None
 def test_an_account_is_the_same_however_it_is_written(ours: Line, theirs: Line) -> None:
     assert names(one=[line(**ours)], two=[line(**theirs)]) == ["one"]
     assert names(one=[line(**theirs)], two=[line(**ours)]) == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "account", "key"),
+    [
+        ("aws", "012345678901", "012345678901"),
+        ("aws", "12345678901", "012345678901"),
+        ("aws", "0123-4567-8901", "012345678901"),
+        ("aws", "123-4567-8901", "012345678901"),
+        ("aws", "'012345678901", "012345678901"),
+        ("aws", "12345678901.0", "012345678901"),
+        ("aws", "42", "000000000042"),
+        ("aws", "1234567890123", "1234567890123"),
+        ("aws", "1.23457E+11", ""),
+        ("azure", "1,23457E+11", ""),
+        ("azure", "12345e7", "12345e7"),
+        ("azure", "/providers/Microsoft.Billing/billingAccounts/1234:Abc_2019-05-31", "1234:abc_2019-05-31"),
+        ("azure", "/providers/Microsoft.Billing/billingAccounts/1/billingProfiles/AB-2/", "ab-2"),
+        ("azure", "0042-0001-0002", "0042-0001-0002"),
+        ("gcp", "billingAccounts/01AB-22", "01ab-22"),
+        ("acme", "eu/1", "eu/1"),
+        ("acme", "a b", "a b"),
+        ("acme", "\t A\v", "a"),
+        ("aws", " ", ""),
+        ("aws", None, ""),
+    ],
+)
+def test_an_account_has_one_key_in_python_in_columns_and_in_sql(provider: str, account: str | None, key: str) -> None:
+    assert account_key(provider, account) == key
+    rows = ibis.memtable([(provider, account)], schema={"provider": "string", "billing_account_id": "string"})
+    assert CON.to_pyarrow(account_keys(rows)).to_pylist() == [key]
+    sql = f"SELECT {account_key_sql('p', 'a')} FROM (SELECT ? AS p, ?::VARCHAR AS a)"
+    assert CON.con.execute(sql, [provider, account]).fetchone() == (key,)
+
+
+def alike(*rows: Line) -> list[tuple[Any, ...]]:
+    """What looks like one bill under two names: the two, and how many lines."""
+    table_ = conform(
+        table(Cost, [{"billing_period": OCTOBER, "billed_cost": Decimal("10.004"), **r} for r in rows]), Cost
+    )
+    return [(r["one"], r["other"], r["rows"], r["billed_cost"]) for r in rows_of(CON, look_alike(table_, {}))]
+
+
+ONE: Line = {"source": "one", "provider": "aws", "billing_account_id": "1", "raw_sha256": "a" * 64}
+TWO: Line = {**ONE, "source": "two", "raw_sha256": "b" * 64}
+
+
+def test_two_sources_with_one_bill_under_two_names_look_alike_to_the_cent() -> None:
+    other = {**TWO, "provider": "amazone"}
+    assert alike(ONE, ONE, {**other, "billed_cost": Decimal(10)}, other) == [
+        ("one: aws account 000000000001", "two: amazone account 1", 2, 20)
+    ]
+    assert len(alike(ONE, {**TWO, "billing_account_id": "2"})) == 1
+
+
+def test_a_bill_in_two_part_files_of_another_source_is_compared_as_a_whole() -> None:
+    parts = [{**TWO, "billing_account_id": "2", "raw_sha256": sha * 64} for sha in "bc"]
+    assert alike(ONE, ONE, *parts) == [("one: aws account 000000000001", "two: aws account 000000000002", 2, 20)]
+
+
+def test_two_files_of_one_source_with_one_bill_under_two_names_look_alike() -> None:
+    assert alike(ONE, {**ONE, "raw_sha256": "b" * 64, "billing_account_id": "2"}) == [
+        ("one file aaaaaaaaaaaa: aws account 000000000001", "one file bbbbbbbbbbbb: aws account 000000000002", 1, 10)
+    ]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"billed_cost": Decimal("10.01")},
+        {"billing_currency": "USD"},
+        {"day": date(2026, 10, 6)},
+        {"billing_account_id": "1"},
+    ],
+)
+def test_bills_that_differ_in_amount_currency_or_day_or_have_one_name_do_not_look_alike(changed: Line) -> None:
+    assert alike(ONE, {**TWO, "billing_account_id": "2", **changed}) == []
+    assert alike(ONE, {**ONE, "raw_sha256": "b" * 64, "billing_account_id": "2", **changed}) == []
+
+
+def test_two_accounts_of_one_file_and_days_without_an_amount_do_not_look_alike() -> None:
+    assert alike(ONE, {**ONE, "billing_account_id": "2"}) == []
+    free = {"billed_cost": Decimal(0)}
+    assert alike(ONE | free, TWO | free | {"billing_account_id": "2"}) == []
+    assert len(alike(ONE, TWO, {**TWO, "billing_account_id": "2"})) == 1, "another account of the second source"
 
 
 def test_only_aws_account_numbers_get_their_zeros_back() -> None:

@@ -19,25 +19,16 @@ Layout = Literal["focus", "aws_cur"]
 
 CATEGORIES = ("Usage", "Purchase", "Tax", "Credit", "Adjustment")
 PROVIDERS = {
-    "aws": "aws",
-    "amazon web services": "aws",
-    "amazon web services, inc.": "aws",
-    "microsoft": "azure",
-    "microsoft azure": "azure",
-    "azure": "azure",
-    "google": "gcp",
-    "google cloud": "gcp",
-    "google cloud platform": "gcp",
-    "gcp": "gcp",
-    "oracle": "oracle",
-    "oracle cloud": "oracle",
-    "oracle cloud infrastructure": "oracle",
-    "oci": "oracle",
+    "aws": ("aws", "amazon web services", "amazon internet services", "amazon aws"),
+    "azure": ("azure", "microsoft"),
+    "gcp": ("gcp", "google"),
+    "oracle": ("oracle", "oci"),
 }
-"""A provider's name in lower case, to our name; any other becomes a slug of itself."""
+"""How the names of a cloud and of its legal entities begin, by our name: the entities differ by country.
 
-CLOUD_ISSUERS = {"aws": "amazon web services|aws", "azure": "microsoft", "gcp": "google", "oracle": "oracle"}
-"""How InvoiceIssuerName begins where a cloud writes the invoice: its legal entities differ by country."""
+Whole words, in lower case; any other provider becomes a slug of itself. Amazon Internet Services is what AWS India
+was called. Read for providers and for invoice issuers alike.
+"""
 
 PROVIDER_COLUMNS = ("ProviderName", "ServiceProviderName", "HostProviderName")
 """FOCUS 1.0 to 1.2 have the first, 1.3 has all, 1.4 removed the first: one of them must be there."""
@@ -249,10 +240,7 @@ def _focus_provider(text: Callable[[str], str]) -> str:
     invoice and the account are the cloud's (FOCUS, Participating Entity Identification, 3.1 to 3.3).
     """
     issuer = text("InvoiceIssuerName")
-    cloud = " ".join(
-        f"WHEN regexp_matches({issuer}, '(?i)^\\s*({begins})\\b') THEN {literal(ours)}"
-        for ours, begins in CLOUD_ISSUERS.items()
-    )
+    cloud = _clouds(issuer)
     later = f"CASE {cloud} ELSE coalesce({text('ServiceProviderName')}, {text('HostProviderName')}) END"
     return f"coalesce({text('ProviderName')}, {later})"
 
@@ -438,9 +426,18 @@ def _date(cell: Cell) -> Cell:
 
 
 def _provider(label: str, name: str) -> Cell:
-    known = " ".join(f"WHEN {literal(theirs)} THEN {literal(ours)}" for theirs, ours in PROVIDERS.items())
     slug = f"nullif(trim(regexp_replace(lower({name}), '[^a-z0-9]+', '-', 'g'), '-'), '')"
-    return Cell(label, f"CASE lower(trim({name})) {known} ELSE {slug} END", name, required=True)
+    return Cell(label, f"CASE {_clouds(name)} ELSE {slug} END", name, required=True)
+
+
+def _clouds(name: str) -> str:
+    """WHEN … THEN of each cloud, by how its names begin (`PROVIDERS`)."""
+    words = f"(translate(lower(trim({name})), ',.;:_/()-', '         ') || ' ')"
+    return " ".join(
+        f"WHEN {' OR '.join(f'starts_with({words}, {literal(begins + chr(32))})' for begins in names)} "
+        f"THEN {literal(ours)}"
+        for ours, names in PROVIDERS.items()
+    )
 
 
 def _spelled(text: str, *words: str) -> str:

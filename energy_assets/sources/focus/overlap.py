@@ -13,6 +13,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Protocol
 
+from energy_assets.contracts.accounts import account_key, account_key_sql
 from energy_assets.sources.errors import PermanentError
 from energy_assets.sources.focus.bill import sha256_of
 from energy_assets.sources.focus.parse import Share, Wanted, rewrite, rewritten, typed_file
@@ -39,7 +40,8 @@ COMPARED = (
 )
 """What every version of FOCUS prints, and what stays the same from one delivery to the next: no invoice number."""
 
-_LINE = ", ".join(COMPARED)
+_LINE = ", ".join(f"{account_key_sql('provider', column)}" if column == "account_id" else column for column in COMPARED)
+_ACCOUNT = account_key_sql("provider", "billing_account_id")
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def suspects(bills: Sequence[Holds]) -> set[tuple[int, int]]:
     holders: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for number, bill in enumerate(bills):
         for share in bill.shares:
-            key = (share.provider, share.billing_account, share.billing_period, share.day)
+            account = account_key(share.provider, share.billing_account)
+            key = (share.provider, account, share.billing_period, share.day)
             holders[key].append(number)
     return {
         pair
@@ -120,18 +123,19 @@ def suspects(bills: Sequence[Holds]) -> set[tuple[int, int]]:
 
 
 def _compare(con: Any, one: Opened, other: Opened, one_rows: Path, other_rows: Path) -> None:
-    grouped = "SELECT provider, billing_account_id, billing_period, day, hash(row({line})) AS line, count(*) AS n"
-    keys = "provider, billing_account_id, billing_period, day"
+    grouped = "SELECT provider, {account} AS account, billing_period, day, hash(row({line})) AS line, count(*) AS n"
+    grouped = grouped.format(account=_ACCOUNT, line=_LINE)
+    keys = "provider, account, billing_period, day"
     same = " AND ".join(f"a.{key.strip()} IS NOT DISTINCT FROM b.{key.strip()}" for key in keys.split(","))
     found = con.execute(
         f"""
-        WITH a AS ({grouped.format(line=_LINE)} FROM {rewritten(con, [one_rows])} GROUP BY ALL),
-        b AS ({grouped.format(line=_LINE)} FROM {rewritten(con, [other_rows])} GROUP BY ALL),
+        WITH a AS ({grouped} FROM {rewritten(con, [one_rows])} GROUP BY ALL),
+        b AS ({grouped} FROM {rewritten(con, [other_rows])} GROUP BY ALL),
         days AS (SELECT {keys}, sum(a_n) AS a_n, sum(b_n) AS b_n FROM (
             SELECT {keys}, n AS a_n, 0 AS b_n FROM a UNION ALL SELECT {keys}, 0, n FROM b) GROUP BY ALL),
         shared AS (SELECT * FROM days WHERE a_n > 0 AND b_n > 0),
         smaller AS (SELECT least(sum(a_n), sum(b_n)) AS n FROM shared),
-        equal AS (SELECT sum(least(a.n, b.n)) AS n, min(a.provider) AS provider, min(a.billing_account_id) AS account,
+        equal AS (SELECT sum(least(a.n, b.n)) AS n, min(a.provider) AS provider, min(a.account) AS account,
             min(a.billing_period) AS period FROM a JOIN b ON a.line = b.line AND {same})
         SELECT equal.n, smaller.n, provider, account, period FROM equal, smaller
         WHERE equal.n >= {SAME_SHARE} * smaller.n"""  # noqa: S608

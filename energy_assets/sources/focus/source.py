@@ -14,8 +14,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import ibis
 from pydantic import Field
 
+from energy_assets.contracts.accounts import account_key, account_keys
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Held, Landed
 from energy_assets.periods import DayRange
@@ -67,6 +69,7 @@ class FocusFiles(Source):
     feeds: ClassVar[Feed] = Feed.COST
     title: ClassVar[str] = "FOCUS bills"
     engine_kind: ClassVar[str] = "csv"
+    parser_version: ClassVar[str] = "2"
 
     kind: Literal["focus_files"]
     path: str = Field(description="a file, a folder or a glob; local, or s3://, gs://, az://, abfss://")
@@ -102,7 +105,8 @@ class FocusFiles(Source):
         notes = {"incomplete_deliveries_dropped": len(passed_over)} if passed_over else {}
         rows = parsed.rows
         if self.billing_account:
-            named = rows.billing_account_id.strip().nullif("").fill_null(self.billing_account)
+            unnamed = account_keys(rows) == ""
+            named = ibis.ifelse(unnamed, ibis.literal(self.billing_account), rows.billing_account_id.strip())
             rows = rows.mutate(billing_account_id=named)
         return Parsed(rows, {**parsed.notes, **notes}, parsed.stored)
 
@@ -126,8 +130,8 @@ class FocusFiles(Source):
     def observe(self, step: StepContext) -> Iterable[SeenBill]:
         """The bills in files that were looked into before."""
         for bill in bills_seen(self, step.landing):
-            named = (bill.billing_account_id or "").strip() or self.billing_account
-            yield replace(bill, billing_account_id=named)
+            unnamed = not account_key(bill.provider, bill.billing_account_id)
+            yield replace(bill, billing_account_id=self.billing_account) if unnamed else bill
 
     @property
     def _basis(self) -> dict[str, Any]:

@@ -137,7 +137,22 @@ def test_a_focus_line_becomes_one_charge(step: StepContext, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("name", "provider"),
-    [("Microsoft", "azure"), ("Google Cloud", "gcp"), ("Oracle", "oracle"), ("Tail & Sons GmbH", "tail-sons-gmbh")],
+    [
+        ("Microsoft", "azure"),
+        ("Microsoft Corporation", "azure"),
+        ("AZURE", "azure"),
+        ("Google Cloud", "gcp"),
+        ("Google LLC", "gcp"),
+        ("Google, Inc.", "gcp"),
+        ("Oracle", "oracle"),
+        ("Oracle America, Inc.", "oracle"),
+        ("Amazon Web Services, Inc.", "aws"),
+        ("Amazon Web Services EMEA SARL", "aws"),
+        ("Amazon Internet Services Private Limited", "aws"),
+        ("Awsome Hosting", "awsome-hosting"),
+        ("Googleplex", "googleplex"),
+        ("Tail & Sons GmbH", "tail-sons-gmbh"),
+    ],
 )
 def test_the_provider_is_named_as_everywhere_else(step: StepContext, tmp_path: Path, name: str, provider: str) -> None:
     write(tmp_path / "b.csv", [line(ProviderName=name)])
@@ -375,6 +390,8 @@ def test_a_marketplace_line_belongs_to_the_cloud_that_bills_it_in_every_version(
         ("Google Cloud EMEA Limited", "MongoDB", "MongoDB", "gcp"),
         ("Googleplex Catering", "MongoDB", "MongoDB", "mongodb"),
         ("", "", "Oracle", "oracle"),
+        ("", "Amazon Web Services EMEA SARL", "", "aws"),
+        ("AWS India", "Databricks", "", "aws"),
     ],
 )
 def test_without_a_provider_name_the_service_provider_counts_unless_a_cloud_invoices(

@@ -124,6 +124,36 @@ def test_bills_of_other_accounts_providers_or_charges_are_no_second_export(
     assert total(step)[0] == 15 + 10 * Decimal(changed.get("BilledCost", "1.5"))
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (
+            {"ProviderName": "Microsoft", "BillingAccountId": "ABCD-EF", "SubAccountId": ""},
+            {"BillingAccountId": "abcd-ef"},
+        ),
+        ({"BillingAccountId": "012345678901", "SubAccountId": ""}, {"BillingAccountId": "12345678901"}),
+        ({"SubAccountId": "012345678901"}, {"SubAccountId": "12345678901"}),
+        ({"ProviderName": "AWS"}, {"ProviderName": "Amazon Web Services EMEA SARL"}),
+    ],
+)
+def test_a_second_export_is_refused_however_it_writes_the_account(
+    step: StepContext, tmp_path: Path, ours: dict[str, str], theirs: dict[str, str]
+) -> None:
+    write(tmp_path / "bills" / "a.csv", month(1, 10, **ours))
+    write(tmp_path / "bills" / "b.csv", month(5, 12, **(ours | theirs)))
+    with pytest.raises(PermanentError, match=r"both hold 6 of 6 lines"):
+        total(step)
+
+
+def test_the_account_of_the_site_file_stands_for_a_number_a_spreadsheet_destroyed(
+    step: StepContext, tmp_path: Path
+) -> None:
+    lines = [line(BillingAccountId="1.23457E+11"), line(BillingAccountId=" 9 "), line(BillingAccountId="")]
+    write(tmp_path / "bills" / "a.csv", lines)
+    rows, _ = rows_of(source(billing_account="123456789012"), OCTOBER, step)
+    assert sorted(rows["billing_account_id"].to_pylist()) == ["123456789012", "123456789012", "9"]
+
+
 def azure(folder: Path, run: str, parts: Sequence[list[dict[str, str]]], listed: int | None = None) -> Path:
     """An Azure export delivery: parts, and a manifest that lists `listed` of them (None: no manifest)."""
     here = folder / "focus" / "20261001-20261031" / run / f"{GUID}{run[-1]}"
