@@ -40,8 +40,7 @@ COMPARED = (
 )
 """What every version of FOCUS prints, and what stays the same from one delivery to the next: no invoice number."""
 
-_LINE = ", ".join(f"{account_key_sql('provider', column)}" if column == "account_id" else column for column in COMPARED)
-_ACCOUNT = account_key_sql("provider", "billing_account_id")
+_LINE = ", ".join("own.key" if column == "account_id" else column for column in COMPARED)
 
 
 @dataclass(frozen=True)
@@ -123,14 +122,24 @@ def suspects(bills: Sequence[Holds]) -> set[tuple[int, int]]:
 
 
 def _compare(con: Any, one: Opened, other: Opened, one_rows: Path, other_rows: Path) -> None:
-    grouped = "SELECT provider, {account} AS account, billing_period, day, hash(row({line})) AS line, count(*) AS n"
-    grouped = grouped.format(account=_ACCOUNT, line=_LINE)
     keys = "provider, account, billing_period, day"
     same = " AND ".join(f"a.{key.strip()} IS NOT DISTINCT FROM b.{key.strip()}" for key in keys.split(","))
+    grouped = f"""
+        SELECT c.provider, bill.key AS account, billing_period, day, hash(row({_LINE})) AS line, count(*) AS n
+        FROM {{rows}} c
+        JOIN accounts bill ON bill.provider = c.provider AND bill.name IS NOT DISTINCT FROM billing_account_id
+        JOIN accounts own ON own.provider = c.provider AND own.name IS NOT DISTINCT FROM account_id
+        GROUP BY ALL"""  # noqa: S608
+    # The few accounts are spelled out once: that is dear on every line.
+    both = rewritten(con, [one_rows, other_rows])
     found = con.execute(
         f"""
-        WITH a AS ({grouped} FROM {rewritten(con, [one_rows])} GROUP BY ALL),
-        b AS ({grouped} FROM {rewritten(con, [other_rows])} GROUP BY ALL),
+        WITH accounts AS MATERIALIZED (
+            SELECT provider, name, {account_key_sql("provider", "name")} AS key FROM (
+                SELECT provider, billing_account_id AS name FROM {both}
+                UNION SELECT provider, account_id FROM {both})),
+        a AS ({grouped.format(rows=rewritten(con, [one_rows]))}),
+        b AS ({grouped.format(rows=rewritten(con, [other_rows]))}),
         days AS (SELECT {keys}, sum(a_n) AS a_n, sum(b_n) AS b_n FROM (
             SELECT {keys}, n AS a_n, 0 AS b_n FROM a UNION ALL SELECT {keys}, 0, n FROM b) GROUP BY ALL),
         shared AS (SELECT * FROM days WHERE a_n > 0 AND b_n > 0),
@@ -142,8 +151,9 @@ def _compare(con: Any, one: Opened, other: Opened, one_rows: Path, other_rows: P
     ).fetchone()
     if found:
         equal, of, provider, account, period = found
+        whose = f"account {account}" if account else "without an account"
         raise PermanentError(
-            f"{one.name} and {other.name} both hold {equal} of {of} lines of {provider} account {account} in the "
+            f"{one.name} and {other.name} both hold {equal} of {of} lines of {provider} {whose} in the "
             f"billing period {period}: adding them up would count these charges twice",
             "Keep the newer export only, or narrow `path`; with `same_lines: keep` both are counted as they are.",
         )
