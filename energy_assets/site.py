@@ -20,6 +20,7 @@ import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from energy_assets.contracts import vocabulary
+from energy_assets.contracts.accounts import account_key
 from energy_assets.contracts.node_names import plain_name
 from energy_assets.contracts.regions import region_key
 from energy_assets.contracts.vocabulary import OneOf
@@ -124,7 +125,8 @@ class SitePlace(Strict):
     @property
     def key(self) -> tuple[str, str, str]:
         """Provider, region and account it speaks of, in one spelling; empty for all of them."""
-        return (*region_key(self.provider, self.region or ""), (self.account_id or "").strip())
+        provider, region = region_key(self.provider, self.region or "")
+        return provider, region, account_key(provider, self.account_id)
 
     def holds(self, first: date, after: date) -> bool:
         """Whether it is valid on every day from `first` to before `after`.

@@ -24,6 +24,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from energy_assets.contracts.accounts import account_key
 from energy_assets.contracts.regions import region_key
 from energy_assets.contracts.vocabulary import Feed, GhgScope
 from energy_assets.factors.tables import cloud_regions
@@ -260,7 +261,7 @@ def _speaking_of(
 ) -> list[tuple[str, SitePlace]]:
     """What site.yaml states of a member, the most specific first."""
     provider, region = region_key(member.provider, member.region or "")
-    account = (member.account_id or "").strip()
+    account = account_key(provider, member.account_id)
     keys = dict.fromkeys(
         [(provider, region, account), (provider, region, ""), (provider, "", account), (provider, "", "")]
     )

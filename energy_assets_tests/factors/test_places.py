@@ -385,3 +385,13 @@ def test_two_thousand_accounts_in_sixty_regions_are_one_join(
 
 
 KWH = sum(Decimal(i % 997) for i in range(1_000_000))
+
+
+@pytest.mark.parametrize(
+    ("provider", "stated", "printed"),
+    [("onprem", "abcd", "ABCD"), ("aws", "012345678901", "12345678901"), ("aws", "0123-4567-8901", "012345678901")],
+)
+def test_an_account_is_compared_as_bills_compare_it(provider: str, stated: str, printed: str) -> None:
+    place = SitePlace.model_validate({"provider": provider, "account_id": stated, "ghg_scope": "scope3.8"})
+    (entry,) = resolve([Member("s", provider, printed, "r1")], {}, [place])
+    assert entry.ghg_scope == "scope3.8"
