@@ -238,8 +238,10 @@ class FigureFactory:
         quantity = QUANTITIES[name]
         unit: str = row["unit"] if row else ""
         value = _value(row)
-        uncertainty: Decimal | None = row["uncertainty_pct"] if row else None
-        coverage: Decimal | None = row["coverage"] if row else None
+        # A figure without a value has nothing that an interval or a coverage could be of.
+        told = row if row and value is not None else {"uncertainty_pct": None, "coverage": None}
+        uncertainty: Decimal | None = told["uncertainty_pct"]
+        coverage: Decimal | None = told["coverage"]
         inputs = _inputs(name, quantity, row, cut, unit)
         basis = basis if quantity.kind in {"energy", "mass"} else None
         none = self._no_such_scope(quantity, cut) if value is None else None

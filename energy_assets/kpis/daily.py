@@ -17,6 +17,7 @@ from energy_assets.contracts.tables import KPI_DIMENSIONS, KPI_GRAINS
 from energy_assets.kpis.facts import carrier, errors_of, has_interval, measures, name_of, part, type_of
 from energy_assets.kpis.indicators import INDICATORS, Indicator, coverage_rows
 from energy_assets.kpis.ingredients import Ingredient
+from energy_assets.kpis.rests import ERROR_SOURCE
 
 MEMBER = ["day", "grain", "member"]
 CURRENCY = "{currency}"
@@ -28,7 +29,8 @@ def by_member(facts: ir.Table) -> ir.Table:
     A meter's error is shared by the readings of its source, a grid factor's by the rows of its zone: these add
     linearly. Sources are independent of each other, zones too, and meters of factors: these add in squares (GUM,
     first order). In a ratio the errors of both sides are weighed against each other before they are added, so that
-    what is common to both cancels.
+    what is common to both cancels. So do, in the sum over a node, the errors of the devices that its rest was computed
+    from (`rests`).
 
     Args:
         facts: From `energy_assets.kpis.facts.facts`.
@@ -39,7 +41,7 @@ def by_member(facts: ir.Table) -> ir.Table:
     """
     names = list(measures())
     cut = _every_grain(facts)
-    each = cut.group_by([*MEMBER, "source", "zone"]).aggregate(**{name: _sum(cut, name) for name in names})
+    each = cut.group_by([*MEMBER, ERROR_SOURCE, "zone"]).aggregate(**{name: _sum(cut, name) for name in names})
     spoken = [indicator for indicator in INDICATORS.values() if has_interval(indicator)]
     each = each.mutate(**{f"{i.name}__ratio": _ratio(each, i) for i in spoken if _divides_by_error(i)})
     squares = {indicator.name: _squares(each, indicator) for indicator in spoken}
@@ -101,7 +103,7 @@ def _squares(each: ir.Table, indicator: Indicator) -> Any:
     errors cancel: a row's error times the owner's sum would be the same, but for rounding below zero.
     """
     square: Any = ibis.literal(0.0)
-    for kind, owner in (("meter", "source"), ("factor", "zone")):
+    for kind, owner in (("meter", ERROR_SOURCE), ("factor", "zone")):
         if any(kind in errors_of(one) for one in indicator.ingredients()):
             error = _error(each, indicator, kind)
             window = ibis.window(group_by=[*(each[name] for name in MEMBER), each[owner]])

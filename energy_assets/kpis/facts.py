@@ -20,6 +20,7 @@ from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.tables import KPI_DIMENSIONS, Activity, Cost, Emissions
 from energy_assets.kpis.indicators import INDICATORS, Indicator, coverage_rows
 from energy_assets.kpis.ingredients import Filter, Ingredient, Selection, added
+from energy_assets.kpis.rests import ERROR_SOURCE, apart
 
 TABLES = {"emissions": schema_of(Emissions), "activity": schema_of(Activity), "cost": schema_of(Cost)}
 EMBODIED = "embodied_g"
@@ -122,13 +123,14 @@ def facts(
         keep: Computes a table once and for all; without it the engine may scan the emissions twice.
 
     Returns:
-        `day`, the dimensions, `currency`, and the columns of `measures()`. Per ingredient with a known error:
+        `day`, the dimensions, `currency`, `error_source` (whose meters the errors are of), and the columns of
+        `measures()`. Per ingredient with a known error:
         `…__meter` and `…__factor`, the half-width of the 95 % interval in per cent of the unit, and `…__open`, the
         part of the sum whose interval is not known. Matched ingredients have a column of their own, with
         `…__matched` and `…__all`: absolute amounts that have and need not have the other side.
     """
-    used, spent = keep(_condensed(emissions)), keep(_condensed_cost(cost, currency))
-    pairs = keep(_pairs(used, spent))
+    used, spent = keep(_condensed(apart(emissions, keep))), keep(_condensed_cost(cost, currency))
+    pairs = keep(_pairs(used.filter(~used.borrowed), spent))
     parts = [_energy(_paired(used, pairs)), _activity(activity), _spent(_paired(spent, pairs))]
     return _matched(keep(ibis.union(*(_complete(rows) for rows in parts))))
 
@@ -157,9 +159,10 @@ def _energy(rows: ir.Table) -> ir.Table:
         for one in indicator.ingredients():
             columns |= _errors(rows, one)
     columns |= _parts_of_accounts(rows, "emissions")
-    sums = rows.group_by(["day", *KPI_DIMENSIONS]).aggregate(**columns)
+    sums = rows.group_by(["day", *KPI_DIMENSIONS, ERROR_SOURCE]).aggregate(**columns)
     kept = {one for i in INDICATORS.values() for one in i.ingredients() if one.with_idle}
     sums = sums.mutate(**{name: column for one in kept for name, column in _with_idle(sums, one).items()})
+    sums = sums.mutate(**{name: column for one in kept for name, column in _errors_with_idle(sums, one).items()})
     return _matched_shares(sums, "emissions")
 
 
@@ -168,8 +171,10 @@ def _conditional(rows: ir.Table, wanted: Selection, *also: Any) -> Any:
     return value.sum(where=_where(rows, wanted, *also)).cast(type_of(wanted))
 
 
-def _where(rows: ir.Table, wanted: Selection, *also: Any) -> Any:
+def _where(rows: ir.Table, wanted: Selection, *also: Any, own: bool = True) -> Any:
+    """The conditions of a selection; amounts are of own rows, errors of meters of borrowed ones too."""
     conditions = [
+        *([~rows.borrowed] if own and "borrowed" in rows.columns else []),
         *also,
         *(_flag(rows, f) if f.op in ("is null", "is not null") else f.of(rows[f.column]) for f in wanted.filters),
     ]
@@ -200,8 +205,9 @@ def _errors(rows: ir.Table, ingredient: Ingredient, name: str | None = None, *al
     if EMBODIED in wanted.columns:
         known = known & (rows[EMBODIED].fill_null(0) == 0)
     where, dtype = _where(rows, wanted, *also), _error_type(wanted)
-    pct = {"meter": rows.uncertainty_pct, "factor": rows.factor_uncertainty_pct}
-    found = {f"{name}__{kind}": (value * pct[kind]).cast(dtype).sum(where=where).cast(dtype) for kind in kinds}
+    pct = {"meter": rows.meter_pct, "factor": rows.factor_uncertainty_pct}
+    whose = {"meter": _where(rows, wanted, *also, own=False), "factor": where}
+    found = {f"{name}__{kind}": (value * pct[kind]).cast(dtype).sum(where=whose[kind]).cast(dtype) for kind in kinds}
     unknown = ~known if where is None else where & ~known
     found[f"{name}__open"] = wanted.value(rows).sum(where=unknown).cast(type_of(wanted))
     return found
@@ -221,12 +227,19 @@ def _with_idle(sums: ir.Table, ingredient: Ingredient) -> dict[str, Any]:
     busy = (there["all"] - there["idle"]).nullif(0.0)
     share = (own_kwh.cast("float64") * there["amount"] / busy).round(12).fill_null(0.0)
     value = (sums[base] + share.cast(dtype)).cast(dtype)
-    grown = value.cast("float64") / sums[base].cast("float64").nullif(0.0)
-    errors = {
+    return {name: value, f"{name}__open": sums[f"{base}__open"]}
+
+
+def _errors_with_idle(sums: ir.Table, ingredient: Ingredient) -> dict[str, Any]:
+    """Errors grown as the amount is, borrowed ones as the rest that they stand beside."""
+    base, name = name_of(ingredient.rows), name_of(ingredient)
+    alike = ibis.window(group_by=[sums.day, *(sums[key] for key in KPI_DIMENSIONS)])
+    whole, bare = (sums[column].cast("float64").sum().over(alike) for column in (name, base))
+    grown: Any = whole / bare.nullif(0.0)
+    return {
         f"{name}__{kind}": (sums[f"{base}__{kind}"].cast("float64") * grown).round(9).cast(_error_type(ingredient.rows))
         for kind in errors_of(ingredient)
     }
-    return {name: value, f"{name}__open": sums[f"{base}__open"], **errors}
 
 
 def _condensed(emissions: ir.Table) -> ir.Table:
@@ -241,7 +254,7 @@ def _condensed(emissions: ir.Table) -> ir.Table:
     known = {f"{name}_known": emissions[name].notnull() for name in sorted(asked & set(summed))}
     known["grams_interval_known"] = emissions.grams_uncertainty_pct.notnull()
     rows = emissions.mutate(**known)
-    pct = ["uncertainty_pct", "factor_uncertainty_pct"]
+    pct = ["uncertainty_pct", "meter_pct", "factor_uncertainty_pct", ERROR_SOURCE, "borrowed"]
     alike = ["day", *KPI_DIMENSIONS, *ACCOUNT, *sorted(asked - set(summed)), *pct, *known]
     sums = {name: rows[name].sum().cast(type_of(Selection("emissions", name))) for name in summed}
     condensed = rows.group_by(alike).aggregate(rows=rows.count(), **sums)
@@ -350,8 +363,12 @@ def _complete(sums: ir.Table) -> ir.Table:
     absent = {name: ibis.null(dtype) for name, dtype in wanted.items() if name not in sums.columns}
     if "currency" not in sums.columns:
         absent["currency"] = ibis.null("string")
+    if ERROR_SOURCE not in sums.columns:
+        absent[ERROR_SOURCE] = sums.source
     wide = sums.mutate(**absent)
-    return wide.select("day", *KPI_DIMENSIONS, "currency", **{n: wide[n].cast(d) for n, d in wanted.items()})
+    return wide.select(
+        "day", *KPI_DIMENSIONS, "currency", ERROR_SOURCE, **{n: wide[n].cast(d) for n, d in wanted.items()}
+    )
 
 
 def _by_model() -> list[Indicator]:
@@ -382,6 +399,7 @@ def _matched(rows: ir.Table) -> ir.Table:
         "day",
         *KPI_DIMENSIONS,
         "currency",
+        ERROR_SOURCE,
         **{name: parts[name] if name in parts else both[name] for name in measures()},
     )
 

@@ -1,0 +1,112 @@
+"""Whose errors a rest of a node carries: its meter's, and against it those of the devices it was computed from.
+
+What belongs here: the split of a rest's interval into its parts, so that sums over a node carry the interval of its
+meter. What does not: how a rest and its interval are computed (`unified.containment`), and how errors are added
+(`daily`).
+
+A rest is meter − devices, and its error is that of the meter less those of the devices. In a sum over the whole node
+the errors of the devices cancel, in a sum over the rest alone they do not, and in one over some devices only theirs
+count. So a rest is told with the error of its meter, and beside it stand borrowed rows: no energy of their own, but
+the errors of the devices, source by source, with the sign turned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from energy_assets.contracts.vocabulary import DeviceKind
+
+ERROR_SOURCE = "error_source"
+PERCENT = "decimal(18, 6)"
+MACHINE = ("provider", "region", "node_id", "hour")
+LARGEST_PCT = 999.999
+"""A rest of this interval may have a wider one; its parts cannot be told, and nothing cancels."""
+METERED = (DeviceKind.NODE.value, DeviceKind.INSTANCE.value, DeviceKind.REST_OF_NODE.value)
+"""What the meter of a container says. It is another instrument than those of devices, though one source reads both."""
+
+
+def apart(emissions: ir.Table, keep: Callable[[ir.Table], ir.Table] = lambda rows: rows) -> ir.Table:
+    """The rows with `error_source`, `meter_pct` and `borrowed`, and beside them the errors that rests borrow.
+
+    Args:
+        emissions: Rows of the contract `Emissions`.
+        keep: Computes a table once and for all.
+
+    Returns:
+        The columns of `emissions` and three more: whose meters the error is of; the half-width of that error in per
+        cent of the row's energy, negative where it is borrowed; whether the row is there for its error alone, so that
+        its amounts must not be counted.
+    """
+    rests = emissions.filter(emissions.device_kind == DeviceKind.REST_OF_NODE.value)
+    machines = keep(_machines(emissions, rests, keep))
+    meters = machines.filter(machines.owner.isnull())
+    known = emissions.left_join(meters, [*_same(emissions, meters), _is_rest(emissions)])
+    meter_pct = ibis.coalesce(meters.pct, emissions.uncertainty_pct.cast(PERCENT))
+    own = known.select(
+        *(emissions[name] for name in emissions.columns),
+        **_told(_instrument(emissions), meter_pct, borrowed=False),
+    )
+    owners = machines.filter(machines.owner.notnull())
+    against = rests.inner_join(owners, _same(rests, owners))
+    borrowed = against.select(
+        *(rests[name] for name in emissions.columns), **_told(owners.owner, owners.pct, borrowed=True)
+    )
+    return own.union(borrowed)
+
+
+def _told(source: Any, pct: Any, *, borrowed: bool) -> dict[str, Any]:
+    return {ERROR_SOURCE: source, "meter_pct": pct, "borrowed": ibis.literal(borrowed)}
+
+
+def _instrument(rows: ir.Table) -> Any:
+    return ibis.ifelse(rows.device_kind.isin(METERED), rows.source + "/container", rows.source)
+
+
+def _same(rows: ir.Table, machines: ir.Table) -> list[Any]:
+    return [rows[name].identical_to(machines[f"at_{name}"]) for name in MACHINE]
+
+
+def _is_rest(rows: ir.Table) -> Any:
+    return rows.device_kind == DeviceKind.REST_OF_NODE.value
+
+
+def _machines(emissions: ir.Table, rests: ir.Table, keep: Callable[[ir.Table], ir.Table]) -> ir.Table:
+    """Per machine and hour with a rest: the meter's half-width (no owner) and each device source's, in % of the rest.
+
+    The meter's is recovered from the rest's, of which it is a part in squares. Machines with rests of two containers
+    are left out: their rows do not tell which holds which.
+    """
+    at = {f"at_{name}": rests[name] for name in MACHINE}
+    kwh = rests.energy_kwh.cast("float64")
+    whole = rests.group_by(at).aggregate(
+        rest_kwh=kwh.sum(), least=rests.uncertainty_pct.min(), most=rests.uncertainty_pct.max()
+    )
+    whole = whole.filter((whole.least == whole.most) & (whole.most.cast("float64") < LARGEST_PCT), whole.rest_kwh > 0)
+    whole = keep(whole)
+    inside = emissions.filter(emissions.device_kind.notin(METERED), emissions.energy_kwh.notnull())
+    parts = inside.semi_join(whole, _same(inside, whole))
+    width = (parts.energy_kwh.cast("float64") * parts.uncertainty_pct.cast("float64")).sum()
+    devices = parts.group_by(
+        {f"at_{name}": parts[name] for name in MACHINE}
+        | {"owner": parts.source, "kind": parts.device_kind, "device": parts.device_id}
+    ).aggregate(width=width)
+    keys = list(at)
+    owners = devices.group_by([*keys, "owner"]).aggregate(
+        width=devices.width.sum(), squares=(devices.width * devices.width).sum()
+    )
+    joined = owners.inner_join(whole, [owners[key].identical_to(whole[key]) for key in keys]).select(
+        *(owners[name] for name in owners.columns), whole.rest_kwh, pct=whole.most.cast("float64")
+    )
+    joined = keep(joined)
+    turned = joined.select(*keys, owner=joined.owner, pct=(-joined.width / joined.rest_kwh).cast(PERCENT))
+    sums = joined.group_by(keys).aggregate(
+        rest_kwh=joined.rest_kwh.max(), pct=joined.pct.max(), squares=joined.squares.sum()
+    )
+    left = (sums.rest_kwh * sums.pct) ** 2 - sums.squares
+    meter = ibis.greatest(left, ibis.literal(0.0)).sqrt() / sums.rest_kwh
+    meters = sums.select(*keys, owner=ibis.null("string"), pct=meter.cast(PERCENT))
+    return meters.union(turned)
