@@ -44,18 +44,18 @@ def apart(emissions: ir.Table, keep: Callable[[ir.Table], ir.Table] = lambda row
     rests = emissions.filter(emissions.device_kind == DeviceKind.REST_OF_NODE.value)
     machines = keep(_machines(emissions, rests, keep))
     meters = machines.filter(machines.owner.isnull())
-    known = emissions.left_join(meters, [*_same(emissions, meters), _is_rest(emissions)])
-    meter_pct = ibis.coalesce(meters.pct, emissions.uncertainty_pct.cast(PERCENT))
-    own = known.select(
-        *(emissions[name] for name in emissions.columns),
-        **_told(_instrument(emissions), meter_pct, borrowed=False),
-    )
+    # Most rows are no rests, and joining them would cost more than everything else here.
+    others = emissions.filter(emissions.device_kind != DeviceKind.REST_OF_NODE.value)
+    own = others.mutate(**_told(_instrument(others), others.uncertainty_pct.cast(PERCENT), borrowed=False))
+    known = rests.left_join(meters, _same(rests, meters))
+    pct = ibis.coalesce(meters.pct, rests.uncertainty_pct.cast(PERCENT))
+    split = known.select(*(rests[name] for name in rests.columns), **_told(_instrument(rests), pct, borrowed=False))
     owners = machines.filter(machines.owner.notnull())
     against = rests.inner_join(owners, _same(rests, owners))
     borrowed = against.select(
         *(rests[name] for name in emissions.columns), **_told(owners.owner, owners.pct, borrowed=True)
     )
-    return own.union(borrowed)
+    return own.union(split).union(borrowed)
 
 
 def _told(source: Any, pct: Any, *, borrowed: bool) -> dict[str, Any]:
@@ -68,10 +68,6 @@ def _instrument(rows: ir.Table) -> Any:
 
 def _same(rows: ir.Table, machines: ir.Table) -> list[Any]:
     return [rows[name].identical_to(machines[f"at_{name}"]) for name in MACHINE]
-
-
-def _is_rest(rows: ir.Table) -> Any:
-    return rows.device_kind == DeviceKind.REST_OF_NODE.value
 
 
 def _machines(emissions: ir.Table, rests: ir.Table, keep: Callable[[ir.Table], ir.Table]) -> ir.Table:

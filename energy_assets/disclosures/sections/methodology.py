@@ -40,7 +40,8 @@ def methodology(context: Context) -> Section:
          "Leased machines: Scope 3 category 8, the upstream apart. The place of a row decides its one scope."],
         [{"strong": "Intervals. "}, "95 %. The interval of emissions, and of ratios made of them, joins that of the "
          "energy with that of the grid factor, in squares; a factor used by many rows errs the same way in all of "
-         "them. Where a factor or a meter has none, no interval is printed: never that of the energy alone."],
+         "them. Where a factor or a meter has none, no interval is printed: never that of the energy alone. "
+         "A whole node carries the interval of its meter. PUE is taken as exact."],
         [{"strong": "Idle. "}, "Idle energy is a row of its own; only the indicators per request and per token "
          "allocate it."],
         [{"strong": "Unknown is not zero. "}, "What could not be measured or multiplied stays out of the sums, lowers "
