@@ -20,7 +20,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from energy_assets.contracts.bills import BILLS_LOOK_ALIKE, look_alike
-from energy_assets.contracts.conservation import NODE_NAMES, PLACES, REGIONS
+from energy_assets.contracts.conservation import NODE_NAMES, PLACES
 from energy_assets.contracts.meters import ambiguous, unmatched
 from energy_assets.contracts.node_names import plain_name
 from energy_assets.contracts.regions import region_key
@@ -28,7 +28,6 @@ from energy_assets.contracts.vocabulary import Feed, GhgScope
 from energy_assets.factors.places import (
     BEGINNING,
     END,
-    SPELLINGS,
     Member,
     Resolved,
     filled,
@@ -127,7 +126,6 @@ def hosts(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
     upstream = {
         "seen": rows,
         PLACES: ibis.memtable([], schema=_NOWHERE),
-        REGIONS: ibis.memtable([], schema=SPELLINGS),
         NODE_NAMES: names,
     }
     total = con.to_pyarrow(names.select("provider", "region", "node_id").distinct().count()).as_py()

@@ -19,7 +19,7 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts.node_names import BRACKETED_ADDRESS, DOMAIN, PORT_AND_DOT, plain_name
-from energy_assets.contracts.regions import region_key
+from energy_assets.contracts.regions import region_keys
 
 PLACE = ["day", "provider", "region"]
 NODE_NAMES = ibis.schema(
@@ -146,17 +146,16 @@ def _with_rules(named: ir.Table, rules: Sequence[NodeRuleLike]) -> ir.Table:
 
 def _with_exact(named: ir.Table, rules: Sequence[NodeRuleLike], form: str) -> ir.Table:
     lines = {
-        (plain_name(spelling), only): (plain_name(rule.name), not rule.metered)
+        (plain_name(spelling), rule.region): (plain_name(rule.name), not rule.metered)
         for rule in rules
         if rule.match is None
         for spelling in (rule.name, *rule.also)
-        for only in (_spellings(rule.region) if rule.region else [None])
     }
     aliases = ibis.memtable(
         [(*key, *value) for key, value in lines.items()],
         schema=ibis.schema({"spelling": "string", "only": "string", "name": "string", "no_meter": "boolean"}),
     )
-    here = aliases.only.isnull() | (aliases.only == _bare(named.region))
+    here = aliases.only.isnull() | _is_in(named, aliases.only)
     hit = named.left_join(aliases, [named[form] == aliases.spelling, here])
     return hit.group_by(named.columns).aggregate(
         **{f"{form}_name": hit.name.min(), f"{form}_unmetered": hit.no_meter.max()}
@@ -169,7 +168,7 @@ def _by_pattern(
     cases = []
     for rule in rules:
         hit = named[form].re_search(_whole(rule))
-        here = _bare(named.region).isin(_spellings(rule.region)) if rule.region else ibis.literal(True)
+        here = _is_in(named, ibis.literal(rule.region)) if rule.region else ibis.literal(True)
         cases.append((hit & here, value(named[form], rule)))
     return ibis.cases(*cases) if cases else ibis.null()
 
@@ -179,15 +178,10 @@ def _whole(rule: NodeRuleLike) -> str:
     return f"(?i)^(?:{rule.match})$"
 
 
-def _spellings(region: str) -> list[str]:
-    """A region of the site file as `_bare` writes it, whichever provider it is of (see `region_key`)."""
-    return sorted(
-        {re.sub(r"\s", "", region_key(provider, region)[1]) for provider in ("aws", "azure", "gcp", "onprem")}
-    )
-
-
-def _bare(region: Any) -> Any:
-    return region.lower().re_replace(r"\s", "")
+def _is_in(named: ir.Table, region: Any) -> Any:
+    """Whether rows are in a region of the site file, as their own provider spells it."""
+    here, there = (region_keys(named.provider, one)[1] for one in (named.region, region))
+    return here == there
 
 
 def _replaced(name: Any, rule: NodeRuleLike) -> Any:
