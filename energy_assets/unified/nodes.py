@@ -77,8 +77,8 @@ def node_names(readings: ir.Table, rules: Sequence[NodeRuleLike] = ()) -> ir.Tab
         One row per day, provider, region and name.
     """
     seen = readings.select(*PLACE, raw_node_id=readings.node_id).distinct()
-    full = _plain(seen.raw_node_id)
-    named = seen.mutate(full=full, is_host=full.re_search(DOMAIN))
+    named = _with_addresses(seen.mutate(full=_plain(seen.raw_node_id)))
+    named = named.mutate(is_host=named.full.re_search(DOMAIN))
     named = named.mutate(
         short=ibis.ifelse(named.is_host, named.full.re_replace(DOMAIN, r"\1"), named.full),
         domain=ibis.ifelse(named.is_host, named.full.re_replace(DOMAIN, r"\2"), ibis.null("string")),
@@ -121,8 +121,19 @@ def same(left: ir.Table, right: ir.Table, keys: Sequence[str]) -> list[ir.Boolea
     return [left[key].identical_to(right[key]) for key in keys]
 
 
+def _with_addresses(named: ir.Table) -> ir.Table:
+    """`full` of names that are IPv6 addresses in another form than theirs: Python knows it, the database does not."""
+    seen = named.filter(named.full.like("%:%:%")).select("full").distinct().order_by("full").to_pyarrow()
+    forms = [(full, one) for full in seen["full"].to_pylist() if (one := plain_name(full)) != full]
+    if not forms:
+        return named
+    known = ibis.memtable(forms, schema=ibis.schema({"long": "string", "address": "string"}))
+    both = named.left_join(known, named.full == known.long)
+    return both.mutate(full=both.address.fill_null(both.full)).drop("long", "address")
+
+
 def _plain(name: Any) -> ir.StringValue:
-    """`contracts.node_names.plain_name` of a column."""
+    """`contracts.node_names.plain_name` of a column, but for IPv6 addresses in long forms."""
     text = name.strip().lower().re_replace(BRACKETED_ADDRESS, r"\1").re_replace(PORT_AND_DOT, r"\1")
     plain: ir.StringValue = text.nullif("").fill_null(name)
     return plain
