@@ -19,8 +19,9 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from energy_assets.contracts.accounts import account_key
 from energy_assets.contracts.bills import BILLS_LOOK_ALIKE, look_alike
-from energy_assets.contracts.conservation import NODE_NAMES, PLACES, REGIONS
+from energy_assets.contracts.conservation import NODE_NAMES, PLACES
 from energy_assets.contracts.meters import ambiguous, unmatched
 from energy_assets.contracts.node_names import plain_name
 from energy_assets.contracts.regions import region_key
@@ -28,7 +29,6 @@ from energy_assets.contracts.vocabulary import Feed, GhgScope
 from energy_assets.factors.places import (
     BEGINNING,
     END,
-    SPELLINGS,
     Member,
     Resolved,
     filled,
@@ -40,8 +40,8 @@ from energy_assets.factors.places import (
 )
 from energy_assets.lake import Lake
 from energy_assets.secrets import SecretError
-from energy_assets.site import Site
-from energy_assets.sources.base import Finding, SeenBill, SeenNode, Source, StepContext
+from energy_assets.site import STATED_OF_A_PLACE, Site, SitePlace
+from energy_assets.sources.base import Finding, Place, SeenBill, SeenNode, Source, StepContext
 from energy_assets.sources.errors import SourceError
 from energy_assets.tables import COST
 from energy_assets.unified.cost import owners
@@ -127,7 +127,6 @@ def hosts(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
     upstream = {
         "seen": rows,
         PLACES: ibis.memtable([], schema=_NOWHERE),
-        REGIONS: ibis.memtable([], schema=SPELLINGS),
         NODE_NAMES: names,
     }
     total = con.to_pyarrow(names.select("provider", "region", "node_id").distinct().count()).as_py()
@@ -201,28 +200,53 @@ def places(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
         rows: Hosts seen, with their place.
     """
     members = [Member(name, p.provider, p.account_id, p.region) for name, p in site.source_places.items()]
-    blocks = {region_key(p.provider, p.region): name for name, p in site.source_places.items()}
-    announced = [p for p in site.places if p.region and region_key(p.provider, p.region) not in blocks]
+    announced = [p for p in site.places if p.region and not any(_covers(b, p) for b in site.source_places.values())]
     members += [Member("", p.provider, p.account_id, p.region) for p in announced]
     seen = con.create_table("doctor_seen", rows, temp=True, overwrite=True)
     members += members_of(seen)
     said: dict[tuple[Any, ...], list[Resolved]] = defaultdict(list)
     for entry in resolve(members, site.source_places, site.places):
         if entry.valid_to > site.start:
-            key = (entry.member.provider, entry.member.region, entry.valid_from, entry.valid_to)
+            where = region_key(entry.member.provider, entry.member.region or "")
+            key = (*where, entry.valid_from, entry.valid_to)
             said[(*key, entry.zone, entry.pue, entry.ghg_scope, entry.said_by)].append(entry)
     for entries in said.values():
         yield _placing(entries)
-    heard = {teller for entries in said.values() for entry in entries for teller in entry.said_by}
+    yield from _unheard(site, [entry for entries in said.values() for entry in entries])
+
+
+def _unheard(site: Site, resolved: Sequence[Resolved]) -> Iterator[Finding]:
+    """What lines under `places` state and no place known takes from them, because blocks of sources go first."""
+    heard = {(teller, name) for one in resolved for teller, name in zip(one.said_by, STATED_OF_A_PLACE, strict=True)}
     for number, place in enumerate(site.places):
-        source = blocks.get(region_key(place.provider, place.region or ""))
-        if source and f"site.yaml places[{number}]" not in heard and (place.valid_to or END) > site.start:
+        line = f"site.yaml places[{number}]"
+        if (place.valid_to or END) <= site.start:
+            continue
+        stated = [name for name in STATED_OF_A_PLACE if getattr(place, name) is not None]
+        before = {
+            (name, source)
+            for source, block in site.source_places.items()
+            for name in stated
+            if _covers(block, place) and getattr(block, name) is not None and (line, name) not in heard
+        }
+        lost = [name for name in stated if name in dict(before)]
+        if lost:
+            keys = " and ".join(f"`{name}`" for name in lost)
+            what = f"{line} has" if lost == stated else f"{keys} of {line} {'has' if len(lost) == 1 else 'have'}"
+            sources = sorted({source for _, source in before})
             yield Finding(
                 False,
-                f"site.yaml places[{number}] has no effect: the `place` block of {source} is of "
-                f"{_where(place.provider, place.region)} too, and goes first",
-                f"Take what the line states out of the block of {source}, or remove the line.",
+                f"{what} no effect: the `place` block of {' and of '.join(sources)} states {keys} of the same place, "
+                "and goes first",
+                f"Remove {keys} from the block, or from the line.",
             )
+
+
+def _covers(block: Place, line: SitePlace) -> bool:
+    """Whether a source's block is of the place that a line under `places` is of, so that it goes first."""
+    here = region_key(block.provider, block.region)
+    accounts = {account_key(here[0], one) for one in (block.account_id, line.account_id)} - {""}
+    return region_key(line.provider, line.region or block.region) == here and len(accounts) < 2
 
 
 def _placing(entries: Sequence[Resolved]) -> Finding:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, field
 from energy_assets.contracts import vocabulary
 from energy_assets.contracts.accounts import account_key
 from energy_assets.contracts.node_names import plain_name
-from energy_assets.contracts.regions import region_key
+from energy_assets.contracts.regions import maybe_same, region_key
 from energy_assets.contracts.vocabulary import OneOf
 from energy_assets.secrets import known_scheme, revealed
 from energy_assets.sources.base import GhgScope, GridZone, Place, PlacedSource, Source, Strict
@@ -263,7 +263,7 @@ class Site(Strict):
         exact = [rule for rule in nodes if rule.match is None]
         named = [(plain_name(text), rule) for rule in exact for text in (rule.name, *rule.also)]
         for (text, one), (other_text, other) in combinations(named, 2):
-            overlap = one.region == other.region or None in (one.region, other.region)
+            overlap = not (one.region and other.region) or maybe_same(one.region, other.region)
             if text == other_text and overlap and plain_name(one.name) != plain_name(other.name):
                 raise ValueError(f"'{text}' is a name of both '{one.name}' and '{other.name}'; leave it in one of them")
         return nodes

@@ -86,9 +86,33 @@ def test_a_line_under_places_that_a_block_goes_before_is_said(tmp_path: Path) ->
     *stated, useless = chapters(path)["places"]
     assert all(place.ok for place in stated)
     assert not useless.ok
-    assert useless.what.startswith("site.yaml places[0] has no effect: the `place` block of dcgm is of onprem R1 too")
+    assert useless.what == (
+        "site.yaml places[0] has no effect: the `place` block of dcgm and of ipmi states `zone` and `pue` of the same "
+        "place, and goes first"
+    )
     path.write_text(path.read_text().replace(", zone: DE, pue: 1.25", ""))
     assert not any("no effect" in finding.what for finding in chapters(path)["places"])
+
+
+def test_a_line_that_a_block_goes_before_in_part_says_which_part(tmp_path: Path) -> None:
+    """`pue` of the line counts, for no block states it; `zone` does not, and a line of another account is not met."""
+    line = "{provider: onprem, region: r1, zone: FR, pue: 1.2}"
+    other = '{provider: onprem, region: r1, account_id: "9", zone: FR}'
+    path = two_names(tmp_path, f"places:\n  - {line}\n  - {other}\n")
+    here = "region: r1, zone: DE, pue: 1.25"
+    path.write_text(path.read_text().replace(here, 'account_id: "7", region: r1, zone: DE'))
+    found = chapters(path)["places"]
+    assert [finding.what for finding in found if not finding.ok] == [
+        "`zone` of site.yaml places[0] has no effect: the `place` block of dcgm and of ipmi states `zone` of the same "
+        "place, and goes first"
+    ]
+    assert any("zone DE (place of the source" in f.what and "PUE 1.2 (site.yaml places[0])" in f.what for f in found)
+
+
+def test_one_place_in_two_spellings_is_shown_once_for_each_source_that_states_it(tmp_path: Path) -> None:
+    path = two_names(tmp_path)
+    path.write_text(path.read_text().replace("region: r1", "region: R1", 1))
+    assert len(chapters(path)["places"]) == 2
 
 
 def test_a_bill_that_names_no_account_beside_one_that_does_is_to_be_mended() -> None:

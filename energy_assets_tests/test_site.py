@@ -217,6 +217,7 @@ def test_the_example_file_is_a_valid_site(tmp_path: Path) -> None:
     [
         ("{name: a, also: [b]}\n  - {name: c, also: ['B:9100']}", "'b' is a name of both 'a' and 'c'"),
         ("{name: a, also: [b]}\n  - {name: b}", "'b' is a name of both 'a' and 'b'"),
+        ("{name: a, also: [b], region: DUB1}\n  - {name: c, also: [b], region: dub1}", "a name of both 'a' and 'c'"),
         ("{name: a, match: 'x(?=y)'}", "RE2 has none"),
         ("{name: a, match: '('}", "is no regular expression"),
         ("{name: '{node}', match: 'x-(.+)'}", "wants the group 'node'; write it in `match` as (?P<node>…)"),

@@ -44,13 +44,14 @@ def account_key(provider: str, account: str | None) -> str:
     return text
 
 
-def account_keys(rows: ir.Table) -> ir.StringValue:
+def account_keys(rows: ir.Table, account: str = "billing_account_id") -> ir.StringValue:
     """`account_key` of a column: dear on every line of a bill, so aggregate first.
 
     Args:
-        rows: With `provider` and `billing_account_id`.
+        rows: With `provider` and the column of the account.
+        account: Name of that column.
     """
-    text = rows.provider + ibis.literal(" ") + rows.billing_account_id.strip().lower().fill_null("")
+    text = rows.provider + ibis.literal(" ") + rows[account].strip().lower().fill_null("")
     for pattern, by in STEPS:
         text = text.re_replace(pattern, by)
     return text

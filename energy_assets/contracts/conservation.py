@@ -16,8 +16,10 @@ from collections.abc import Mapping
 import ibis
 import ibis.expr.types as ir
 
+from energy_assets.contracts.regions import region_keys
+
 KWH = "decimal(38, 9)"
-PLACES, REGIONS, NODE_NAMES = "places", "regions", "node_names"
+PLACES, NODE_NAMES = "places", "node_names"
 _DEVICES = ("cpu", "dram", "gpu", "rest_of_node")
 _MACHINE_KINDS = ("instance", "node", *_DEVICES)
 _GUESSED = ("estimated_utilization", "estimated_capacity", "spend_proxy")
@@ -31,32 +33,32 @@ def energy_not_conserved(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> 
     Args:
         staged: Rows of the contract `Energy` that are about to be published.
         upstream: Raw tables by their name in the lake (rows of `EnergyReadings`); `places` with table, provider
-            and region: where the rows of each raw table are unless they say it themselves; `regions` with
-            seen_provider, seen_region, provider and region: the one spelling of those written in several ways;
-            `node_names` with day, provider, region, raw_node_id and node_id.
+            and region: where the rows of each raw table are unless they say it themselves; `node_names` with day,
+            provider, region, raw_node_id and node_id.
 
     Returns:
-        day, provider, region, node_id, hour, `what` ('machine', or the device) and gap_kwh: how much too much, or,
-        below zero, how much was lost. No rows where all is well.
+        day, provider and region (as `region_keys` spells them), node_id, hour, `what` ('machine', or the device) and
+        gap_kwh: how much too much, or, below zero, how much was lost. No rows where all is well.
     """
     readings = readings_of(upstream)
     things = _things(readings)
-    found = staged.select(*_COLUMNS)
+    found = spelled_alike(staged.select(*_COLUMNS))
     return _apart(_devices_expected(things), _devices_found(found)).union(
         _apart(_machines_expected(things), _machines_found(found))
     )
 
 
 def readings_of(upstream: Mapping[str, ir.Table]) -> ir.Table:
-    """All raw readings with their place and the one name of their host.
+    """All raw readings with their place, spelled as `region_keys` does, and the one name of their host.
 
     Args:
         upstream: As `energy_not_conserved` takes it.
     """
-    places, names = upstream[PLACES], upstream[NODE_NAMES]
+    places, names = upstream[PLACES], spelled_alike(upstream[NODE_NAMES])
+    names = names.group_by(["day", "provider", "region", "raw_node_id"]).aggregate(node_id=names.node_id.min())
     parts = []
     for name, rows in upstream.items():
-        if name in (PLACES, REGIONS, NODE_NAMES):
+        if name in (PLACES, NODE_NAMES):
             continue
         own = {key: rows[key] if key in rows.columns else ibis.null("string") for key in ("provider", "region")}
         parts.append(rows.mutate(table=ibis.literal(name), **own).select("table", *_COLUMNS))
@@ -67,7 +69,7 @@ def readings_of(upstream: Mapping[str, ir.Table]) -> ir.Table:
     here = rows.provider.isnull() | (rows.provider.strip().lower() == rows.place_provider.strip().lower())
     region = ibis.ifelse(here, ibis.coalesce(rows.region, rows.place_region), rows.region)
     provider = ibis.coalesce(rows.provider, rows.place_provider)
-    rows = _one_spelling(rows.mutate(provider=provider, region=region).select("table", *_COLUMNS), upstream[REGIONS])
+    rows = spelled_alike(rows.mutate(provider=provider, region=region).select("table", *_COLUMNS))
     keys = [rows[key].identical_to(names[key]) for key in ("day", "provider", "region")]
     named = rows.left_join(names, [*keys, rows.node_id == names.raw_node_id])
     node = ibis.coalesce(names.node_id, rows.node_id)
@@ -76,11 +78,18 @@ def readings_of(upstream: Mapping[str, ir.Table]) -> ir.Table:
     return named.select(*plain, name=rows.node_id, node_id=node, device_id=device)
 
 
-def _one_spelling(rows: ir.Table, regions: ir.Table) -> ir.Table:
-    written = regions.select("seen_provider", "seen_region", one_provider="provider", one_region="region")
-    both = rows.left_join(written, [rows.provider == written.seen_provider, rows.region == written.seen_region])
-    one = {key: ibis.coalesce(both[f"one_{key}"], both[key]) for key in ("provider", "region")}
-    return both.mutate(**one).select("table", *_COLUMNS)
+def spelled_alike(rows: ir.Table) -> ir.Table:
+    """Rows with provider and region as they are compared, whatever spelling whoever made the rows chose for them.
+
+    Args:
+        rows: With provider and region.
+    """
+    seen = rows.select("provider", "region").distinct()
+    provider, region = region_keys(seen.provider, seen.region)
+    keys = seen.select(seen_provider="provider", seen_region="region", key_provider=provider, key_region=region)
+    same = [rows[key].identical_to(keys[f"seen_{key}"]) for key in ("provider", "region")]
+    both = rows.inner_join(keys, same)
+    return both.mutate(provider=both.key_provider, region=both.key_region).select(*rows.columns)
 
 
 def _thing(rows: ir.Table) -> ir.Table:

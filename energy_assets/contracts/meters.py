@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import ibis
 import ibis.expr.types as ir
 
-from energy_assets.contracts.conservation import NODE_NAMES, readings_of
+from energy_assets.contracts.conservation import NODE_NAMES, readings_of, spelled_alike
 from energy_assets.contracts.proof import Proof
 
 KWH = "decimal(38, 9)"
@@ -34,7 +34,7 @@ def overdrawn(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     meters = readings.filter((readings.device_kind == "node") & readings.energy_kwh.notnull())
     by_source = meters.group_by([*MACHINE, "table", "name"]).aggregate(kwh=meters.energy_kwh.sum().cast(KWH))
     nodes = by_source.group_by(MACHINE).aggregate(node_kwh=by_source.kwh.max())
-    devices = staged.filter(staged.device_kind.isin(COMPONENTS))
+    devices = spelled_alike(staged.filter(staged.device_kind.isin(COMPONENTS)))
     inside = devices.group_by(MACHINE).aggregate(inside_kwh=devices.energy_kwh.sum().cast(KWH))
     both = nodes.inner_join(inside, [nodes[key].identical_to(inside[key]) for key in MACHINE])
     rows = both.select(*(nodes[key] for key in MACHINE), nodes.node_kwh, inside.inside_kwh)
@@ -61,7 +61,7 @@ def unmatched(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     window = ibis.window(group_by=PLACE)
     nodes = nodes.mutate(both=nodes.metered.any().over(window) & nodes.filled.any().over(window))
     names = upstream[NODE_NAMES]
-    excused = names.filter(names.unmetered).select(*PLACE, "node_id").distinct()
+    excused = spelled_alike(names.filter(names.unmetered).select(*PLACE, "node_id").distinct())
     found = nodes.filter(nodes.both & (nodes.metered != nodes.filled))
     found = found.anti_join(excused, [found[key].identical_to(excused[key]) for key in (*PLACE, "node_id")])
     finding = ibis.ifelse(found.filled, "devices without a meter", "a meter without devices")

@@ -7,6 +7,7 @@ place; that needs all of its names and is said in `energy_assets.unified.nodes`.
 from __future__ import annotations
 
 import re
+from ipaddress import IPv6Address
 
 BLANKS = " \t\n\r\v\f"
 BRACKETED_ADDRESS = r"^\[([0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*(?:%[^\[\]]+)?)\](?::[0-9]+)?$"
@@ -26,12 +27,23 @@ def plain_name(name: str) -> str:
     """A host name without port, brackets, trailing dot and capitals: `GPU-A.dc1.:9400` is `gpu-a.dc1`.
 
     The same as `energy_assets.unified.nodes` makes of a column. Addresses keep their dots and colons:
-    `10.0.0.7:9290` is `10.0.0.7` and `[::1]:9100` is `::1`. Text that is no host name only loses capitals and
-    blanks at its ends.
+    `10.0.0.7:9290` is `10.0.0.7` and `[::1]:9100` is `::1`. An IPv6 address is written as RFC 5952 does, so
+    `2001:db8:0:0:0:0:0:8` is `2001:db8::8`; one that holds an IPv4 address (RFC 4291, 2.5.5.2) is that address. Text
+    that is no host name only loses capitals and blanks at its ends.
 
     Args:
         name: As an exporter, a file or a person writes it.
     """
     text = name.strip(BLANKS).lower()
     text = re.sub(BRACKETED_ADDRESS, r"\1", text)
-    return re.sub(PORT_AND_DOT, r"\1", text) or name
+    return _one_address(re.sub(PORT_AND_DOT, r"\1", text)) or name
+
+
+def _one_address(text: str) -> str:
+    if text.count(":") < 2:
+        return text
+    try:
+        address = IPv6Address(text)
+    except ValueError:
+        return text
+    return str(address.ipv4_mapped or address)

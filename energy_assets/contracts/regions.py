@@ -1,11 +1,15 @@
 """How clouds spell their regions: one spelling for each, so that tables, site file and rows can be compared.
 
-What belongs here: spelling. What does not: where a region stands (`factors/data/cloud_regions.csv`).
+What belongs here: spelling, for one text and for columns. What does not: where a region stands
+(`factors/data/cloud_regions.csv`).
 """
 
 from __future__ import annotations
 
 import re
+
+import ibis
+import ibis.expr.types as ir
 
 _AVAILABILITY_ZONE = {
     "aws": re.compile(r"^([a-z]{2}(?:-[a-z]+)+-\d)[a-z]$"),
@@ -31,3 +35,37 @@ def region_key(provider: str, region: str) -> tuple[str, str]:
     pattern = _AVAILABILITY_ZONE.get(cloud)
     within = pattern.match(text) if pattern else None
     return cloud, within.group(1) if within else text
+
+
+def region_keys(provider: ir.StringValue, region: ir.StringValue) -> tuple[ir.StringValue, ir.StringValue]:
+    """`region_key` of columns: dear on every row, so take the distinct ones.
+
+    Args:
+        provider: As `region_key` takes it; unknown stays unknown.
+        region: As `region_key` takes it, of the same table or a literal; unknown stays unknown.
+    """
+    cloud, text = _plain(provider), _plain(region)
+    cases = [
+        (cloud == "azure", text.re_replace(_BLANK, "")),
+        *((cloud == name, text.re_replace(pattern.pattern, r"\1")) for name, pattern in _AVAILABILITY_ZONE.items()),
+    ]
+    return cloud, ibis.cases(*cases, else_=text)
+
+
+def maybe_same(one: str, other: str) -> bool:
+    """Whether two regions are one for some provider, of which nothing is said.
+
+    Args:
+        one: As a person writes it.
+        other: Likewise.
+    """
+    return any(region_key(cloud, one) == region_key(cloud, other) for cloud in ("", "azure", *_AVAILABILITY_ZONE))
+
+
+_BLANK = r"[\s\v\p{Z}]"
+"""What Python takes for a blank, for RE2, whose `\\s` is ASCII without the vertical tab."""
+
+
+def _plain(text: ir.StringValue) -> ir.StringValue:
+    plain: ir.StringValue = text.re_replace(f"^{_BLANK}+|{_BLANK}+$", "").lower()
+    return plain

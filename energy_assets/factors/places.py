@@ -150,7 +150,8 @@ def one_spelling(rows: ir.Table, places: Mapping[str, Place], stated: Sequence[S
     """The provider and region that rows write in other ways, each with its one spelling: a table of schema `SPELLINGS`.
 
     That is how the site file spells it first, or else the table of cloud regions (see `region_key`): the same machine
-    may reach us from two sources that write `West Europe` and `westeurope`.
+    may reach us from two sources that write `West Europe` and `westeurope`. A provider has one spelling in all of its
+    regions, and where no region is known.
 
     Args:
         rows: With provider and region, on a connection.
@@ -158,15 +159,21 @@ def one_spelling(rows: ir.Table, places: Mapping[str, Place], stated: Sequence[S
         stated: `places` of site.yaml.
     """
     stated_pairs = [(p.provider, p.region) for p in places.values()] + [(p.provider, p.region) for p in stated]
-    known: dict[tuple[str, str], tuple[str, str]] = {}
+    providers: dict[str, str] = {}
+    regions: dict[tuple[str, str], str] = {}
     for provider, region in stated_pairs:
         key = region_key(provider, region or "")
+        providers.setdefault(key[0], provider.strip())
         if region and "".join(region.lower().split()) == "".join(key[1].split()):  # no availability zone of it
-            known.setdefault(key, (provider, region))
-    named = rows.filter(rows.provider.notnull() & rows.region.notnull()).select("provider", "region").distinct()
-    seen = [(row["provider"], row["region"]) for row in named.to_pyarrow().to_pylist()]
-    other = [(*pair, *known.get(key, key)) for pair in seen if (key := region_key(*pair))]
-    differ = [dict(zip(SPELLINGS.names, row, strict=True)) for row in sorted(other) if row[:2] != row[2:]]
+            regions.setdefault(key, region.strip())
+    named = rows.filter(rows.provider.notnull()).select("provider", "region").distinct().order_by("provider", "region")
+    differ = []
+    for row in named.to_pyarrow().to_pylist():
+        key = region_key(row["provider"], row["region"] or "")
+        region = None if row["region"] is None else regions.get(key, key[1])
+        one = {"provider": providers.get(key[0], key[0]), "region": region}
+        if one != row:
+            differ.append({f"seen_{name}": value for name, value in row.items()} | one)
     return pa.Table.from_pylist(differ, schema=SPELLINGS.to_pyarrow())
 
 
@@ -178,7 +185,8 @@ def respelled(rows: ir.Table, spellings: ir.Table) -> ir.Table:
         spellings: From `one_spelling`.
     """
     other = spellings.rename(spelled_provider="provider", spelled_region="region")
-    joined = rows.left_join(other, [rows.provider == other.seen_provider, rows.region == other.seen_region])
+    here = [rows.provider == other.seen_provider, rows.region.identical_to(other.seen_region)]
+    joined = rows.left_join(other, here)
     one = {key: ibis.coalesce(joined[f"spelled_{key}"], joined[key]) for key in ("provider", "region")}
     return joined.mutate(**one).select(*rows.columns)
 

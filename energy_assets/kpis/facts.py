@@ -16,6 +16,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from energy_assets.contracts.accounts import account_keys
 from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.tables import KPI_DIMENSIONS, Activity, Cost, Emissions
 from energy_assets.kpis.indicators import INDICATORS, Indicator, coverage_rows
@@ -274,7 +275,8 @@ def _condensed_cost(cost: ir.Table, currency: str) -> ir.Table:
 
 def _spelled_alike(rows: ir.Table) -> ir.Table:
     """Provider and account in one spelling; an account that is not stated is empty."""
-    return rows.mutate(**{name: rows[name].strip().lower().fill_null("") for name in ACCOUNT})
+    rows = rows.mutate(provider=rows.provider.strip().lower().fill_null(""))
+    return rows.mutate(account_id=account_keys(rows, "account_id"))
 
 
 def _pairs(used: ir.Table, spent: ir.Table) -> ir.Table:

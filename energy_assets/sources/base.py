@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import ibis
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from energy_assets.contracts import vocabulary
 from energy_assets.contracts.vocabulary import Feed, OneOf
@@ -35,7 +35,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-GridZone = Annotated[str, AfterValidator(lambda zone: zone.strip().upper())]
+GridZone = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, min_length=1)]
 """A grid zone as Electricity Maps writes it, in capitals: `de` in a site file means DE, and finds its factors."""
 
 

@@ -50,8 +50,7 @@ def _readings(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
     rows = ibis.union(*(read(raw_table(s), days).mutate(source=ibis.literal(s.name)) for s in sources), distinct=False)
     ranks = {source.name: rank for rank, source in enumerate(sources)}
     placed = filled(rows, site.source_places, ranks)
-    spellings = read.note("regions", read.keep(ibis.memtable(one_spelling(placed, site.source_places, site.places))))
-    placed = respelled(placed, spellings)
+    placed = respelled(placed, read.keep(ibis.memtable(one_spelling(placed, site.source_places, site.places))))
     places = read.keep(ibis.memtable(resolved_for(site, placed)))
     stands = [(raw_table(source).name, site.source_places.get(source.name)) for source in sources]
     schema = ibis.schema({"table": "string", "provider": "string", "region": "string"})

@@ -19,7 +19,7 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts.node_names import BRACKETED_ADDRESS, DOMAIN, PORT_AND_DOT, plain_name
-from energy_assets.contracts.regions import region_key
+from energy_assets.contracts.regions import region_keys
 
 PLACE = ["day", "provider", "region"]
 NODE_NAMES = ibis.schema(
@@ -77,8 +77,8 @@ def node_names(readings: ir.Table, rules: Sequence[NodeRuleLike] = ()) -> ir.Tab
         One row per day, provider, region and name.
     """
     seen = readings.select(*PLACE, raw_node_id=readings.node_id).distinct()
-    full = _plain(seen.raw_node_id)
-    named = seen.mutate(full=full, is_host=full.re_search(DOMAIN))
+    named = _with_addresses(seen.mutate(full=_plain(seen.raw_node_id)))
+    named = named.mutate(is_host=named.full.re_search(DOMAIN))
     named = named.mutate(
         short=ibis.ifelse(named.is_host, named.full.re_replace(DOMAIN, r"\1"), named.full),
         domain=ibis.ifelse(named.is_host, named.full.re_replace(DOMAIN, r"\2"), ibis.null("string")),
@@ -121,8 +121,19 @@ def same(left: ir.Table, right: ir.Table, keys: Sequence[str]) -> list[ir.Boolea
     return [left[key].identical_to(right[key]) for key in keys]
 
 
+def _with_addresses(named: ir.Table) -> ir.Table:
+    """`full` of names that are IPv6 addresses in another form than theirs: Python knows it, the database does not."""
+    seen = named.filter(named.full.like("%:%:%")).select("full").distinct().order_by("full").to_pyarrow()
+    forms = [(full, one) for full in seen["full"].to_pylist() if (one := plain_name(full)) != full]
+    if not forms:
+        return named
+    known = ibis.memtable(forms, schema=ibis.schema({"long": "string", "address": "string"}))
+    both = named.left_join(known, named.full == known.long)
+    return both.mutate(full=both.address.fill_null(both.full)).drop("long", "address")
+
+
 def _plain(name: Any) -> ir.StringValue:
-    """`contracts.node_names.plain_name` of a column."""
+    """`contracts.node_names.plain_name` of a column, but for IPv6 addresses in long forms."""
     text = name.strip().lower().re_replace(BRACKETED_ADDRESS, r"\1").re_replace(PORT_AND_DOT, r"\1")
     plain: ir.StringValue = text.nullif("").fill_null(name)
     return plain
@@ -146,17 +157,16 @@ def _with_rules(named: ir.Table, rules: Sequence[NodeRuleLike]) -> ir.Table:
 
 def _with_exact(named: ir.Table, rules: Sequence[NodeRuleLike], form: str) -> ir.Table:
     lines = {
-        (plain_name(spelling), only): (plain_name(rule.name), not rule.metered)
+        (plain_name(spelling), rule.region): (plain_name(rule.name), not rule.metered)
         for rule in rules
         if rule.match is None
         for spelling in (rule.name, *rule.also)
-        for only in (_spellings(rule.region) if rule.region else [None])
     }
     aliases = ibis.memtable(
         [(*key, *value) for key, value in lines.items()],
         schema=ibis.schema({"spelling": "string", "only": "string", "name": "string", "no_meter": "boolean"}),
     )
-    here = aliases.only.isnull() | (aliases.only == _bare(named.region))
+    here = aliases.only.isnull() | _is_in(named, aliases.only)
     hit = named.left_join(aliases, [named[form] == aliases.spelling, here])
     return hit.group_by(named.columns).aggregate(
         **{f"{form}_name": hit.name.min(), f"{form}_unmetered": hit.no_meter.max()}
@@ -169,7 +179,7 @@ def _by_pattern(
     cases = []
     for rule in rules:
         hit = named[form].re_search(_whole(rule))
-        here = _bare(named.region).isin(_spellings(rule.region)) if rule.region else ibis.literal(True)
+        here = _is_in(named, ibis.literal(rule.region)) if rule.region else ibis.literal(True)
         cases.append((hit & here, value(named[form], rule)))
     return ibis.cases(*cases) if cases else ibis.null()
 
@@ -179,15 +189,10 @@ def _whole(rule: NodeRuleLike) -> str:
     return f"(?i)^(?:{rule.match})$"
 
 
-def _spellings(region: str) -> list[str]:
-    """A region of the site file as `_bare` writes it, whichever provider it is of (see `region_key`)."""
-    return sorted(
-        {re.sub(r"\s", "", region_key(provider, region)[1]) for provider in ("aws", "azure", "gcp", "onprem")}
-    )
-
-
-def _bare(region: Any) -> Any:
-    return region.lower().re_replace(r"\s", "")
+def _is_in(named: ir.Table, region: Any) -> Any:
+    """Whether rows are in a region of the site file, as their own provider spells it."""
+    here, there = (region_keys(named.provider, one)[1] for one in (named.region, region))
+    return here == there
 
 
 def _replaced(name: Any, rule: NodeRuleLike) -> Any:

@@ -15,7 +15,7 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from energy_assets.contracts.regions import region_key
+from energy_assets.contracts.regions import maybe_same, region_key, region_keys
 from energy_assets.factors.places import (
     BEGINNING,
     END,
@@ -24,8 +24,10 @@ from energy_assets.factors.places import (
     as_table,
     filled,
     members_of,
+    one_spelling,
     resolve,
     resolved_for,
+    respelled,
     site_zones,
     unknown_regions,
     with_place,
@@ -395,3 +397,51 @@ def test_an_account_is_compared_as_bills_compare_it(provider: str, stated: str, 
     place = SitePlace.model_validate({"provider": provider, "account_id": stated, "ghg_scope": "scope3.8"})
     (entry,) = resolve([Member("s", provider, printed, "r1")], {}, [place])
     assert entry.ghg_scope == "scope3.8"
+
+
+WRITTEN = [
+    " EU-West-1a",
+    "eu-west-1",
+    "us-east-1-bos-1a",
+    "West  Europe",
+    "us-central1-b",
+    "DC 1",
+    "\u00a0dub1\t",
+    "",
+    None,
+]
+
+
+@pytest.mark.parametrize("provider", ["aws", " AWS", "azure", "gcp", "onprem", None])
+def test_regions_of_a_column_are_those_of_a_text(provider: str | None) -> None:
+    rows = ibis.memtable([(provider, region) for region in WRITTEN], schema={"provider": "string", "region": "string"})
+    cloud, key = region_keys(rows.provider, rows.region)
+    found = CON.to_pyarrow(rows.select("region", cloud=cloud, key=key)).to_pylist()
+    for row in found:
+        spelled, plain = region_key(provider or "", row["region"] or "")
+        assert (row["cloud"] or "", row["key"] or "") == (spelled, plain)
+        assert (row["cloud"] is None, row["key"] is None) == (provider is None, row["region"] is None)
+
+
+def test_regions_may_be_the_same_if_they_are_for_some_provider() -> None:
+    assert all(
+        maybe_same(*pair) for pair in [("DUB1", " dub1"), ("West Europe", "westeurope"), ("us-east-1a", "us-east-1")]
+    )
+    assert not any(maybe_same(*pair) for pair in [("dub1", "dub2"), ("us-east-1-bos-1a", "us-east-1")])
+
+
+def test_a_provider_has_one_spelling_with_and_without_a_region() -> None:
+    seen = [("AWS ", None), ("aws", None), ("Aws", "US-East-1"), ("aws", "eu-west-1"), ("gcp", "X"), (None, "Y")]
+    schema = {"provider": "string", "region": "string"}
+    rows = ibis.memtable(seen, schema=schema)
+    spellings = ibis.memtable(one_spelling(rows, {}, [stated(provider="AWS", region="eu-west-1")]))
+    found = CON.to_pyarrow(respelled(rows, spellings)).to_pylist()
+    assert Counter((row["provider"], row["region"]) for row in found) == Counter(
+        [("AWS", None), ("AWS", None), ("AWS", "us-east-1"), ("AWS", "eu-west-1"), ("gcp", "x"), (None, "Y")]
+    )
+
+
+@pytest.mark.parametrize("zone", ["''", "' '"])
+def test_a_zone_without_letters_is_refused(tmp_path: Path, zone: str) -> None:
+    with pytest.raises(SiteError, match=r"places\[0\].zone: String should have at least 1"):
+        site(tmp_path, f"  - {{provider: onprem, region: r1, zone: {zone}}}\n")

@@ -65,6 +65,8 @@ def test_what_has_no_other_side_changes_nothing_but_the_coverage(
         (("1", "2"), ("1", "2"), (36, 132), "1"),
         (("1", "2"), ("1", "3"), (6, 12), "0.166667"),
         (("1", "2"), (" 1", "3"), (6, 12), "0.166667"),
+        # AWS's zeros that a spreadsheet cut, on either side.
+        (("000000000001", "2"), ("1", "0000-0000-0002"), (36, 132), "1"),
         # Energy without account may be of any; beside it, an account that nobody bills stays out.
         ((None, "2"), ("1", "3"), (36, 12), "1"),
         # A bill without account may be for all the energy of the provider's project.

@@ -37,6 +37,13 @@ def of_rows(rows: list[tuple[Any, ...]], rules: tuple[NodeRule, ...] = ()) -> di
         ("[::1]:9100", "::1"),
         ("[fe80::1%eth0]", "fe80::1%eth0"),
         ("2001:db8::7", "2001:db8::7"),
+        ("2001:DB8:0:0:0:0:0:8", "2001:db8::8"),
+        ("[2001:0db8::0008]:9100", "2001:db8::8"),
+        ("::ffff:10.0.0.7", "10.0.0.7"),
+        ("[::FFFF:0a00:0007]:9290", "10.0.0.7"),
+        ("FE80:0::1%eth0", "fe80::1%eth0"),
+        ("2001:db8:0:0:0:0:0:0:8", "2001:db8:0:0:0:0:0:0:8"),
+        ("AA:BB:CC:00:EE:FF", "aa:bb:cc:00:ee:ff"),
         (" node 3 ", "node 3"),
         ("a/b:80", "a/b"),
         ("rack1:", "rack1:"),
@@ -94,5 +101,11 @@ def test_the_site_file_comes_before_everything() -> None:
     only = NodeRule(name="gpu-a", also=("10.0.0.7",), region="r2")
     assert names("10.0.0.7", rules=(only,)) == {"10.0.0.7": "10.0.0.7"}
     assert names("10.0.0.7", rules=(only,), region="r2") == {"10.0.0.7": "gpu-a"}
+    address = NodeRule(name="gpu-d", also=("2001:db8:0:0:0:0:0:d",))
+    assert names("2001:DB8::D", "[2001:db8::000d]:9290", rules=(address,)) == {
+        "2001:DB8::D": "gpu-d", "[2001:db8::000d]:9290": "gpu-d",
+    }  # fmt: skip
+    capitals = NodeRule(match=r"(?P<node>GPU-.+)-BMC", name="{node}")
+    assert names("GPU-B-bmc", rules=(capitals,)) == {"GPU-B-bmc": "gpu-b"}
     told = NodeRule(name="left", also=("a.dc1.example",))
     assert names("a.dc1.example", "a.dc2.example", rules=(told,)) == {"a.dc1.example": "left", "a.dc2.example": "a"}
