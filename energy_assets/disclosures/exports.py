@@ -70,6 +70,7 @@ def figures_json(document: Document) -> str:
 def _cells(figure: Figure) -> dict[str, str]:
     low, high = figure.interval or ("", "")
     base = next((item.base or item.selection for item in figure.inputs), None)
+    query = figure.evidence.sql() if figure.evidence else base.sql() if base else ""
     return {
         "id": figure.id,
         "metric": figure.metric,
@@ -94,6 +95,6 @@ def _cells(figure: Figure) -> dict[str, str]:
         "factor_ids": " ".join(figure.factor_ids),
         "maps_to": "; ".join(figure.maps_to),
         "reason": figure.reason or "",
-        "query": base.sql() if base else "",
+        "query": query,
         "fingerprint": figure.fingerprint,
     }

@@ -33,6 +33,7 @@ from energy_assets.disclosures.inputs import ReportInputs
 from energy_assets.disclosures.methods import QUANTITIES, Quantity, printed_unit
 from energy_assets.disclosures.rounding import EXACT, Scale, foot, scale_for
 from energy_assets.disclosures.text import visible
+from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import UNKNOWN, Filter, Selection
 from energy_assets.kpis.periods import over_months
 from energy_assets.periods import DayRange, Month
@@ -43,6 +44,7 @@ QUOTIENT = Decimal("1e-12")
 STEP_GRAINS = ("total", "workload_type")
 KpiKey = tuple[str, str, str, str]
 NO_ROW = "no row of this indicator for the period: nothing was measured that it could be made of"
+NOT_TOLD = "no source tells who used its devices, or that nobody did"
 
 
 #: Whose machines the rows of a GHG scope are of, and what a cut without such rows lacks.
@@ -91,11 +93,15 @@ class Cut:
 
     def base_filters(self) -> list[Filter]:
         """Conditions on the lake rows below the KPI row."""
-        filters = [Filter("day", "between", self.period)]
-        if not self.is_total:
-            unknown = self.raw == UNKNOWN
-            filters.append(Filter(self.grain, "unknown") if unknown else Filter(self.grain, "=", self.raw))
-        return filters
+        member = [] if self.member is None else [self.member]
+        return [Filter("day", "between", self.period), *member]
+
+    @property
+    def member(self) -> Filter | None:
+        """The condition on lake rows that the member is; None for the total."""
+        if self.is_total:
+            return None
+        return Filter(self.grain, "unknown") if self.raw == UNKNOWN else Filter(self.grain, "=", self.raw)
 
 
 @dataclass(frozen=True)
@@ -270,8 +276,9 @@ class FigureFactory:
                 interval=None if value is None or uncertainty is None else _interval(value, uncertainty),
                 coverage=None if coverage is None else plain(coverage),
                 pins=self.pins(inputs, cut.period),
-                reason=None if value is not None else none or NO_ROW,
+                reason=None if value is not None else none or _missing(row, quantity),
                 maps_to=maps_to,
+                evidence=_evidence(name, cut, unit, quantity) if value is not None else None,
             )
         )
 
@@ -556,6 +563,22 @@ def _inputs(name: str, quantity: Quantity, row: Mapping[str, Any] | None, cut: C
         selection = Selection(cut.table, role, tuple(filters))
         found.append(Input(role, None if exact is None else plain(exact), selection, base, factor))
     return tuple(found)
+
+
+def _missing(row: Mapping[str, Any] | None, quantity: Quantity) -> str:
+    """Why a quantity that may exist has no value."""
+    if row is None:
+        return NO_ROW
+    return NOT_TOLD if quantity.basis == "told" else "the divisor is zero"
+
+
+def _evidence(name: str, cut: Cut, unit: str, quantity: Quantity) -> MatchedRatio | None:
+    """The query behind a ratio whose sides are matched; other figures have theirs in their inputs."""
+    if not quantity.match:
+        return None
+    sides = (quantity.numerator, quantity.denominator)
+    money = any(side and side.rows.table == "cost" for side in sides)
+    return MatchedRatio(name, cut.period, cut.member, unit.split(" ")[0] if money else None)
 
 
 def compute(operation: str, numbers: Sequence[Decimal]) -> Decimal | None:

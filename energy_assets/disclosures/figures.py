@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from energy_assets.disclosures.rounding import EXACT, MINUS, Scale, grouped
+from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import Selection
 
 NOT_MEASURED = "not measured"
@@ -101,6 +102,7 @@ class Figure:
         pins: Per table a hash over the content fingerprints of the days read.
         reason: Why there is no value.
         maps_to: Codes of reporting standards that ask for this quantity.
+        evidence: Of a ratio whose sides are matched: the query that gives its inputs and its coverage again.
     """
 
     id: str
@@ -123,6 +125,7 @@ class Figure:
     pins: Mapping[str, str] = field(default_factory=dict)
     reason: str | None = None
     maps_to: tuple[str, ...] = ()
+    evidence: MatchedRatio | None = None
 
     @property
     def number(self) -> Decimal | None:
@@ -130,9 +133,10 @@ class Figure:
         return None if self.value is None else Decimal(self.value)
 
     def to_json(self) -> dict[str, Any]:
-        """The figure as plain JSON, every field present."""
+        """The figure as plain JSON, every field present; `evidence` only where there is one."""
         display = self.display
-        return {
+        evidence = {} if self.evidence is None else {"evidence": self.evidence.to_json()}
+        return evidence | {
             "id": self.id,
             "metric": self.metric,
             "label": self.label,

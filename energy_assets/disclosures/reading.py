@@ -42,7 +42,7 @@ def restricted(table: ir.Table, selection: Selection) -> ir.Table:
         selection: Filters that must all hold.
     """
     for item in selection.filters:
-        table = table.filter(item.of(table[item.column]))
+        table = table.filter(item.of(table))
     return table
 
 

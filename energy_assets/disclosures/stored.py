@@ -13,6 +13,7 @@ from typing import Any
 
 from energy_assets.disclosures.figures import Display, Figure, FigureBook, Input
 from energy_assets.disclosures.shelf import heal
+from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import Filter, Selection
 from energy_assets.periods import Period
 
@@ -95,6 +96,7 @@ def figure_of(content: Mapping[str, Any]) -> Figure:
         pins=content["pins"],
         reason=content["reason"],
         maps_to=tuple(content["maps_to"]),
+        evidence=MatchedRatio.from_json(content["evidence"]) if "evidence" in content else None,
     )
 
 

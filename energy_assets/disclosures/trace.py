@@ -15,6 +15,7 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+from ibis.util import gen_name
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.text import Text
 from rich.tree import Tree
@@ -27,6 +28,7 @@ from energy_assets.disclosures.places import reports_folder
 from energy_assets.disclosures.rounding import EXACT
 from energy_assets.disclosures.text import visible
 from energy_assets.disclosures.xhtml import page_fonts
+from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import Filter, Selection
 
 EQUAL, DIFFERS = "equal", "differs"
@@ -44,13 +46,13 @@ class Read:
     """What the walk asks of the lake.
 
     Attributes:
-        selection: The rows.
+        selection: The rows, or a ratio whose one row of numerator, denominator and coverage is the answer.
         group_by: Columns to group by; the answer then has these, `rows` (count) and `total` (sum of the
             selection's column), largest total first. Empty: the rows themselves, in the order of their columns.
         limit: Most rows in the answer; 0 for all.
     """
 
-    selection: Selection
+    selection: Selection | MatchedRatio
     group_by: tuple[str, ...] = ()
     limit: int = 0
 
@@ -90,6 +92,8 @@ def rows_reader(tables: Mapping[str, ir.Table]) -> ReadRows:
     @cache
     def read_rows(read: Read) -> list[dict[str, Any]]:
         selection = read.selection
+        if isinstance(selection, MatchedRatio):
+            return _asked(selection, tables)
         table = reading.restricted(tables[selection.table], selection)
         if not read.group_by:
             ordered = table.order_by([c for c in table.columns if not table[c].type().is_nested()])
@@ -102,6 +106,19 @@ def rows_reader(tables: Mapping[str, ir.Table]) -> ReadRows:
         return reading.rows(grouped.limit(read.limit) if read.limit else grouped)
 
     return read_rows
+
+
+def _asked(ratio: MatchedRatio, tables: Mapping[str, ir.Table]) -> list[dict[str, Any]]:
+    """The answer of the query a reader would ask of the lake, from `tables` in its place."""
+    con: Any = tables[ratio.tables[0]].get_backend()
+    named = {table: gen_name(table) for table in ratio.tables}
+    for table, name in named.items():
+        con.create_view(name, tables[table])
+    try:
+        return reading.rows(con.sql(ratio.sql({table: f'"{name}"' for table, name in named.items()})))
+    finally:
+        for name in named.values():
+            con.drop_view(name)
 
 
 def trace(figure: Figure, book: FigureBook, read_rows: ReadRows, receipts: Receipts, *, examples: int = 3) -> Node:
@@ -127,6 +144,7 @@ class _Walk:
 
     def figure(self, figure: Figure) -> Node:
         children = [self.figure(self.book[parent]) for parent in figure.parents]
+        children += [self._evidence(figure, figure.evidence)] if figure.evidence else []
         children += [self._input(item, figure) for item in figure.inputs]
         return Node(
             "figure",
@@ -148,6 +166,17 @@ class _Walk:
         if figure.operation == "ratio":
             return _verdict(EXACT.divide(values[0], values[1]).quantize(QUOTIENT, context=EXACT), figure.number)
         return _verdict(values[0] if values else None, figure.number)
+
+    def _evidence(self, figure: Figure, ratio: MatchedRatio) -> Node:
+        """Both sides and the matched share of a ratio, made again from the lake's rows."""
+        (found,) = self.read_rows(Read(ratio))
+        expected = {item.role: item.value for item in figure.inputs} | {"coverage": figure.coverage}
+        again = {name: None if found[name] is None else plain(found[name]) for name in expected}
+        facts = [("query", ratio.sql())]
+        for name, value in expected.items():
+            facts += [(f"{name} recomputed", again[name] or "no rows"), (f"{name} expected", value or "none")]
+        title = f"Matched rows of {' and '.join(ratio.tables)}"
+        return Node("rows", title, tuple(facts), EQUAL if again == expected else DIFFERS)
 
     def _input(self, item: Input, figure: Figure) -> Node:
         if item.base is None or item.base == item.selection:
@@ -178,7 +207,7 @@ class _Walk:
             facts.append(("expected", item.value))
         elif item.value is not None:
             facts.append(("sum of these rows", "no rows" if total is None else plain(total)))
-            facts.append(("note", "the KPI is not one sum of these rows: its formula says what is added and left out"))
+            facts.append(("note", "the KPI is not one sum of these rows: the query of matched rows says what it is of"))
         title = f"Rows of {base.table}" + (f", {base.column}" if base.column else "")
         children = [_group(columns, row, base) for row in groups[:LISTED]]
         children += _more(len(groups) - LISTED, "groups")

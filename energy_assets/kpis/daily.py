@@ -147,6 +147,10 @@ def _row(m: ir.Table, indicator: Indicator, currency: Any) -> ir.StructValue:
     # A share of something that is there, of which nothing meets the condition, is zero and not unknown.
     numerator = numerator.fill_null(0) if indicator.kind == "share" else numerator
     denominator = None if indicator.denominator is None else _scaled(m, indicator, indicator.denominator)
+    if indicator.basis == "told" and denominator is not None:
+        # Energy of which nothing is told leaves the share unknown, and its day in the coverage of the month.
+        energy = m[name_of(coverage_rows(indicator)[1])]
+        denominator = ibis.ifelse(energy.notnull(), denominator.fill_null(0), denominator)
     there = m.grain.isin(list(indicator.grains))
     return _kpi(
         indicator.name,
@@ -178,7 +182,8 @@ def _coverage(m: ir.Table, indicator: Indicator) -> Any:
         shares = [_share(m, f"{side}__matched", f"{side}__all") for side in sides]
         return ibis.least(*shares).round(6).cast(t.SHARE)
     observed, hours = coverage_rows(indicator)
-    return _share(m, name_of(observed), name_of(hours)).round(6).cast(t.SHARE)
+    share = _share(m, name_of(observed), name_of(hours)).round(6).cast(t.SHARE)
+    return share.fill_null(0) if indicator.basis == "told" else share
 
 
 def _share(m: ir.Table, some: str, whole: str) -> Any:

@@ -19,7 +19,7 @@ import ibis.expr.types as ir
 from energy_assets.contracts.accounts import account_keys
 from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.tables import KPI_DIMENSIONS, Activity, Cost, Emissions
-from energy_assets.kpis.indicators import INDICATORS, Indicator, coverage_rows
+from energy_assets.kpis.indicators import INDICATORS, Indicator, coverage_rows, has_coverage_rows
 from energy_assets.kpis.ingredients import Filter, Ingredient, Selection, added
 from energy_assets.kpis.rests import ERROR_SOURCE, apart
 
@@ -31,6 +31,7 @@ GRAM_COLUMNS = ("location_g", "lifecycle_g", f"location_g + upstream_g + {EMBODI
 IDLE = Filter("workload_type", "=", "idle")
 NOBODY = ("unknown", "idle")
 PER_CENT_DIGITS = 3
+ASKS_WHETHER_KNOWN = ("is null", "is not null", "or idle")
 #: The finest identity that a bill and energy both carry; with day and project, what they are paired by.
 ACCOUNT = ("provider", "account_id")
 PAIR = ("day", *ACCOUNT, "project")
@@ -98,7 +99,7 @@ def measures() -> dict[str, str]:
                 for column in sorted(columns):
                     found |= {f"{column}__{error}": _error_type(ingredient.rows) for error in errors_of(ingredient)}
                     found |= {f"{column}__open": dtype} if errors_of(ingredient) else {}
-        if indicator.basis in ("energy", "activity"):
+        if has_coverage_rows(indicator):
             found |= {name_of(rows): type_of(rows) for rows in coverage_rows(indicator)}
     return found
 
@@ -143,7 +144,7 @@ def _ingredients(table: str) -> list[Ingredient]:
         for one in indicator.ingredients():
             found |= {Ingredient(rows): None for rows in (_behind(one.rows) if one.with_idle else ())}
             found[Ingredient(one.rows)] = None
-        if indicator.basis in ("energy", "activity"):
+        if has_coverage_rows(indicator):
             found |= {Ingredient(rows): None for rows in coverage_rows(indicator)}
     return [one for one in found if one.rows.table == table]
 
@@ -177,7 +178,7 @@ def _where(rows: ir.Table, wanted: Selection, *also: Any, own: bool = True) -> A
     conditions = [
         *([~rows.borrowed] if own and "borrowed" in rows.columns else []),
         *also,
-        *(_flag(rows, f) if f.op in ("is null", "is not null") else f.of(rows[f.column]) for f in wanted.filters),
+        *(_flag(rows, f) if f.op in ASKS_WHETHER_KNOWN else f.of(rows) for f in wanted.filters),
     ]
     where = None
     for condition in conditions:
@@ -189,8 +190,8 @@ def _flag(rows: ir.Table, item: Filter) -> Any:
     """Of condensed rows it is known by a flag whether a value is."""
     flag = f"{item.column}_known"
     if flag not in rows.columns:
-        return item.of(rows[item.column])
-    return rows[flag] if item.op == "is not null" else ~rows[flag]
+        return item.of(rows)
+    return ~rows[flag] if item.op == "is null" else rows[flag]
 
 
 def _errors(rows: ir.Table, ingredient: Ingredient, name: str | None = None, *also: Any) -> dict[str, Any]:
@@ -253,10 +254,12 @@ def _condensed(emissions: ir.Table) -> ir.Table:
     summed = list(dict.fromkeys(column for rows in wanted for column in rows.columns))
     asked = {f.column for rows in wanted for f in rows.filters} - set(KPI_DIMENSIONS)
     known = {f"{name}_known": emissions[name].notnull() for name in sorted(asked & set(summed))}
+    known |= {f"{f.column}_known": f.of(emissions) for rows in wanted for f in rows.filters if f.op == "or idle"}
     known["grams_interval_known"] = emissions.grams_uncertainty_pct.notnull()
     rows = emissions.mutate(**known)
     pct = ["uncertainty_pct", "meter_pct", "factor_uncertainty_pct", ERROR_SOURCE, "borrowed"]
-    alike = ["day", *KPI_DIMENSIONS, *ACCOUNT, *sorted(asked - set(summed)), *pct, *known]
+    told_apart = sorted(name for name in asked - set(summed) if f"{name}_known" not in known)
+    alike = ["day", *KPI_DIMENSIONS, *ACCOUNT, *told_apart, *pct, *known]
     sums = {name: rows[name].sum().cast(type_of(Selection("emissions", name))) for name in summed}
     condensed = rows.group_by(alike).aggregate(rows=rows.count(), **sums)
     rows = _spelled_alike(condensed)

@@ -19,7 +19,7 @@ from energy_assets.contracts.vocabulary import GhgScope
 from energy_assets.kpis.ingredients import Filter, Ingredient, Selection, total
 
 Kind = Literal["energy", "mass", "share", "count", "ratio", "money"]
-Basis = Literal["energy", "activity", "matched", "matched numerator", "none"]
+Basis = Literal["energy", "activity", "told", "matched", "matched numerator", "none"]
 EVERYWHERE = ("total", *KPI_DIMENSIONS)
 BY_OWNER = ("total", "source", "zone", "project", "model_id", "workload_type")
 BY_PLACE = ("total", "source", "zone", "ghg_scope")
@@ -42,7 +42,8 @@ class Indicator:
         numerator: What is summed (the value, where there is no denominator).
         denominator: What it is divided by.
         grains: Dimensions it is cut by.
-        basis: What its coverage speaks of: device-hours observed, hours of servers observed, the smaller share
+        basis: What its coverage speaks of: device-hours observed, hours of servers observed, the share of the energy
+            of which its sources tell what the denominator asks for, the smaller share
             of both sides that could be matched, the matched share of the numerator alone, or nothing.
         match: What numerator and denominator must both have to be counted, day by day: `account`, a known project of
             one provider and account, where a side without account is of any of the provider's; or `model_id`, a model
@@ -88,6 +89,8 @@ _LEASED = Filter("ghg_scope", "=", GhgScope.SCOPE38.value)
 _INFERENCE = Filter("workload_type", "=", "inference")
 _IDLE = Filter("workload_type", "=", "idle")
 _IN_USE = Filter("workload_type", "!=", "idle")
+#: Sources name the pod, job or run that used a device, or say that none did; others cannot tell.
+_USE_TOLD = Filter("workload_id", "or idle")
 _WITH_LOCATION = Filter("location_g", "is not null")
 _WITH_LIFECYCLE = Filter("lifecycle_g", "is not null")
 _SERVED_WH = total("emissions", "facility_kwh", _INFERENCE, factor="1000", with_idle=True)
@@ -206,7 +209,9 @@ _MONEY = (
 _QUALITY = (
     Indicator(
         "idle_share", "Idle share of IT energy", "share", "share", "M-IDLE",
-        "IT energy of devices known to be used by nobody / IT energy", total("emissions", "energy_kwh", _IDLE), _IT,
+        "IT energy of devices known to be used by nobody / IT energy of which the source tells who used it, or that "
+        "nobody did; coverage: share of the IT energy of which it does",
+        total("emissions", "energy_kwh", _IDLE), total("emissions", "energy_kwh", _USE_TOLD), basis="told",
     ),
     Indicator(
         "coverage", "Device-hours observed", "share", "share", "M-COVERAGE",
@@ -256,8 +261,16 @@ _QUALITY = (
 INDICATORS: dict[str, Indicator] = {one.name: one for one in (*_ENERGY, *_SCOPES, *_ACTIVITY, *_MONEY, *_QUALITY)}
 
 
+def has_coverage_rows(indicator: Indicator) -> bool:
+    """Whether the coverage of an indicator is a quotient of two sums over rows."""
+    return indicator.basis in ("energy", "activity", "told")
+
+
 def coverage_rows(indicator: Indicator) -> tuple[Selection, Selection]:
-    """Hours observed and hours that exist, of the rows the coverage of an indicator speaks of."""
+    """Of the rows the coverage of an indicator speaks of: hours observed and hours that exist, or energy of both."""
+    if indicator.basis == "told" and indicator.denominator:
+        told = indicator.denominator.rows
+        return told, replace(told, filters=())
     table = "activity" if indicator.basis == "activity" else "emissions"
     rows = Selection(table, "coverage", tuple(f for f in indicator.numerator.rows.filters if f.column == "ghg_scope"))
     return rows, replace(rows, column=None)

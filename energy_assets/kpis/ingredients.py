@@ -23,7 +23,8 @@ class Filter:
     """One condition on a row.
 
     `op` is `=`, `!=`, `between`, `in`, `is null`, `is not null`; `unknown`: NULL or the word itself, which is how
-    KPIs name a missing dimension; `hour of day`: of a timestamp, UTC.
+    KPIs name a missing dimension; `hour of day`: of a timestamp, UTC; `or idle`: of `workload_id`, the source says who
+    used the device, or that nobody did.
     """
 
     column: str
@@ -36,17 +37,27 @@ class Filter:
             return f"coalesce({self.column}, 'unknown') = 'unknown'"
         if self.op == "hour of day":
             return f"hour({self.column}) = {self.value}"
+        if self.op == "or idle":
+            return f"({self.column} is not null or workload_type = 'idle')"
         if self.value is None:
             return f"{self.column} {self.op}"
         if isinstance(self.value, str):
-            return f"{self.column} {self.op} {_quoted(self.value)}"
-        values = [_quoted(value) for value in self.value]
+            return f"{self.column} {self.op} {quoted(self.value)}"
+        values = [quoted(value) for value in self.value]
         if self.op == "between":
             return f"{self.column} between {values[0]} and {values[1]}"
         return f"{self.column} in ({', '.join(values)})"
 
-    def of(self, column: Any) -> ir.BooleanValue:
-        """The condition as an Ibis expression on `column`."""
+    def of(self, rows: ir.Table) -> ir.BooleanValue:
+        """The condition as an Ibis expression on `rows`.
+
+        Args:
+            rows: Have the column.
+        """
+        column: Any = rows[self.column]
+        if self.op == "or idle":
+            known: ir.BooleanValue = column.notnull() | (rows.workload_type == "idle")
+            return known
         if self.op == "hour of day":
             return column.hour() == int(str(self.value))
         text = column.cast("string")
@@ -158,5 +169,10 @@ def added(columns: Sequence[ir.NumericValue]) -> ir.NumericValue:
     return ibis.ifelse(known, reduce(lambda a, b: a + b, filled), ibis.null(columns[0].type()))
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """Text as an SQL literal; any text is safe in it.
+
+    Args:
+        value: As tags give it.
+    """
     return "'" + value.replace("'", "''") + "'"

@@ -135,6 +135,26 @@ def test_unknown_is_printed_as_words_never_as_zero() -> None:
     assert "no row" in (found.reason or "")
 
 
+def test_an_idle_share_that_no_source_tells_is_not_measured() -> None:
+    inputs = company.inputs()
+    inputs.con.raw_sql(
+        "update kpis_monthly set numerator = 0, denominator = 0, value = null, coverage = 0 where kpi = 'idle_share'"
+    )
+    document = build(inputs)
+    found = figure(document, "idle_share")
+    assert (found.value, found.display.text, found.display.coverage) == (None, "not measured", "")
+    assert found.reason == "no source tells who used its devices, or that nobody did"
+    assert "Idle share of IT energy – not measured" in text_of(document)
+
+
+def test_an_idle_share_that_some_sources_tell_is_printed_with_its_coverage() -> None:
+    inputs = company.inputs()
+    inputs.con.raw_sql("update kpis_monthly set coverage = 0.2 where kpi = 'idle_share' and grain = 'total'")
+    found = figure(build(inputs), "idle_share")
+    assert found.value is not None
+    assert found.display.coverage == "20 %"
+
+
 def test_a_site_without_pue_gets_no_overhead_and_is_listed() -> None:
     document = build(company.inputs(Company(pue=False)))
     assert figure(document, "overhead_kwh").value is None

@@ -35,6 +35,7 @@ def used(
     row = {
         "day": day, "hour": at(n, day), "device_id": f"{source}-{n}", "source": source, "zone": zone,
         "project": project, "model_id": model, "workload_type": kind, "energy_kwh": kwh if kwh is None else D(kwh),
+        "workload_id": None if kind in ("idle", "unknown") else f"job-{n}",
         "pue": D("1.2"), "factor_tier": 1, "uncertainty_pct": D(1), "ghg_scope": "scope2",
         "factor_uncertainty_pct": D(10), "grams_uncertainty_pct": D(10),
     } | {"direct": D(300), "lifecycle": D(400)} | more  # fmt: skip
@@ -201,7 +202,10 @@ def expected_of(day: date, grain: str, name: str) -> dict[tuple[str, str], tuple
         sums |= {("requests", "requests"): add(a, "requests")}
         sums |= {(k, "tokens"): add(a, k) for k in ("prompt_tokens", "generated_tokens")}
     ratios: dict[tuple[str, str], Any] = {
-        ("idle_share", "share"): divide(add(u, "energy_kwh", lambda r: r["workload_type"] == "idle") or 0, it),
+        ("idle_share", "share"): divide(
+            add(u, "energy_kwh", lambda r: r["workload_type"] == "idle") or 0,
+            it and (add(u, "energy_kwh", lambda r: r["workload_type"] == "idle" or r["workload_id"]) or 0),
+        ),
         ("coverage", "share"): divide(sum((r.get("coverage", D(1)) for r in u), D(0)), len(u)) if u else None,
         ("factor_coverage", "share"): divide(
             add(u, "facility_kwh", lambda r: r["location_g"] is not None) or 0, facility
