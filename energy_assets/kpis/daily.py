@@ -183,7 +183,7 @@ def _coverage(m: ir.Table, indicator: Indicator) -> Any:
         return ibis.least(*shares).round(6).cast(t.SHARE)
     observed, hours = coverage_rows(indicator)
     share = _share(m, name_of(observed), name_of(hours)).round(6).cast(t.SHARE)
-    return share.fill_null(0) if indicator.basis == "told" else share
+    return share if indicator.basis == "activity" else share.fill_null(0)
 
 
 def _share(m: ir.Table, some: str, whole: str) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 import ibis
@@ -19,18 +19,18 @@ import ibis.expr.types as ir
 from energy_assets.contracts.accounts import account_keys
 from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.tables import KPI_DIMENSIONS, Activity, Cost, Emissions
-from energy_assets.kpis.indicators import INDICATORS, Indicator, coverage_rows, has_coverage_rows
-from energy_assets.kpis.ingredients import Filter, Ingredient, Selection, added
+from energy_assets.kpis.indicators import EMBODIED, INDICATORS, Indicator, coverage_rows, has_coverage_rows
+from energy_assets.kpis.ingredients import Filter, Ingredient, Selection, added, first_known
 from energy_assets.kpis.rests import ERROR_SOURCE, apart
 
 TABLES = {"emissions": schema_of(Emissions), "activity": schema_of(Activity), "cost": schema_of(Cost)}
-EMBODIED = "embodied_g"
 #: Columns whose interval is that of the energy, and those whose interval is of energy and grid factor together.
 ENERGY_COLUMNS = ("energy_kwh", "facility_kwh")
-GRAM_COLUMNS = ("location_g", "lifecycle_g", f"location_g + upstream_g + {EMBODIED}")
+GRAM_COLUMNS = ("location_g", "lifecycle_g", f"lifecycle_g or location_g + {EMBODIED}")
 IDLE = Filter("workload_type", "=", "idle")
 NOBODY = ("unknown", "idle")
 PER_CENT_DIGITS = 3
+KNOWN, GRAMS_INTERVAL = "known", "grams_uncertainty_pct"
 ASKS_WHETHER_KNOWN = ("is null", "is not null", "or idle")
 #: The finest identity that a bill and energy both carry; with day and project, what they are paired by.
 ACCOUNT = ("provider", "account_id")
@@ -188,10 +188,15 @@ def _where(rows: ir.Table, wanted: Selection, *also: Any, own: bool = True) -> A
 
 def _flag(rows: ir.Table, item: Filter) -> Any:
     """Of condensed rows it is known by a flag whether a value is."""
-    flag = f"{item.column}_known"
-    if flag not in rows.columns:
+    if KNOWN not in rows.columns:
         return item.of(rows)
-    return ~rows[flag] if item.op == "is null" else rows[flag]
+    known = _known(rows, *item.columns)
+    return ~known if item.op == "is null" else known
+
+
+def _known(rows: ir.Table, *columns: str) -> Any:
+    flags = list(_flags())
+    return (rows[KNOWN] & sum(1 << flags.index(name) for name in columns)) != 0
 
 
 def _errors(rows: ir.Table, ingredient: Ingredient, name: str | None = None, *also: Any) -> dict[str, Any]:
@@ -200,10 +205,10 @@ def _errors(rows: ir.Table, ingredient: Ingredient, name: str | None = None, *al
     kinds = errors_of(ingredient)
     if not kinds:
         return {}
-    told = [rows[column] for column in wanted.columns if column != EMBODIED]
+    told = [first_known([rows[name] for name in term]) for term in wanted.terms if EMBODIED not in term]
     value, known = added(told), rows.uncertainty_pct.notnull()
     if "factor" in kinds:
-        known = known & rows.factor_uncertainty_pct.notnull() & rows.grams_interval_known
+        known = known & rows.factor_uncertainty_pct.notnull() & _known(rows, GRAMS_INTERVAL)
     if EMBODIED in wanted.columns:
         known = known & (rows[EMBODIED].fill_null(0) == 0)
     where, dtype = _where(rows, wanted, *also), _error_type(wanted)
@@ -244,6 +249,18 @@ def _errors_with_idle(sums: ir.Table, ingredient: Ingredient) -> dict[str, Any]:
     }
 
 
+@cache
+def _flags() -> dict[str, Filter]:
+    """Columns of emissions of which it matters whether they are known, and when they are: bits of `KNOWN`, in order."""
+    wanted = [one.rows for one in _ingredients("emissions")]
+    asking = [f for rows in wanted for f in rows.filters if f.op in ASKS_WHETHER_KNOWN]
+    names = {name for f in asking for name in f.columns} | {
+        name for rows in wanted for term in rows.terms if len(term) > 1 for name in term
+    }
+    conditions = {f.column: f for f in asking if f.op == "or idle"}
+    return {name: conditions.get(name, Filter(name, "is not null")) for name in sorted(names | {GRAMS_INTERVAL})}
+
+
 def _condensed(emissions: ir.Table) -> ir.Table:
     """Rows that no indicator tells apart, as one with their sums and their number: the one scan of the large table.
 
@@ -252,14 +269,13 @@ def _condensed(emissions: ir.Table) -> ir.Table:
     """
     wanted = [one.rows for one in _ingredients("emissions")]
     summed = list(dict.fromkeys(column for rows in wanted for column in rows.columns))
-    asked = {f.column for rows in wanted for f in rows.filters} - set(KPI_DIMENSIONS)
-    known = {f"{name}_known": emissions[name].notnull() for name in sorted(asked & set(summed))}
-    known |= {f"{f.column}_known": f.of(emissions) for rows in wanted for f in rows.filters if f.op == "or idle"}
-    known["grams_interval_known"] = emissions.grams_uncertainty_pct.notnull()
-    rows = emissions.mutate(**known)
+    flags = _flags()
+    bits = [item.of(emissions).ifelse(1 << n, 0).cast("int16") for n, item in enumerate(flags.values())]
+    rows = emissions.mutate(**{KNOWN: reduce(lambda a, b: a | b, bits)})
     pct = ["uncertainty_pct", "meter_pct", "factor_uncertainty_pct", ERROR_SOURCE, "borrowed"]
-    told_apart = sorted(name for name in asked - set(summed) if f"{name}_known" not in known)
-    alike = ["day", *KPI_DIMENSIONS, *ACCOUNT, *told_apart, *pct, *known]
+    asked = {name for rows in wanted for f in rows.filters for name in f.columns}
+    told_apart = sorted(asked - set(KPI_DIMENSIONS) - set(flags))
+    alike = ["day", *KPI_DIMENSIONS, *ACCOUNT, *told_apart, *pct, KNOWN]
     sums = {name: rows[name].sum().cast(type_of(Selection("emissions", name))) for name in summed}
     condensed = rows.group_by(alike).aggregate(rows=rows.count(), **sums)
     rows = _spelled_alike(condensed)

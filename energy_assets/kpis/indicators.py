@@ -16,10 +16,11 @@ from typing import Literal
 
 from energy_assets.contracts.tables import KPI_DIMENSIONS
 from energy_assets.contracts.vocabulary import GhgScope
-from energy_assets.kpis.ingredients import Filter, Ingredient, Selection, total
+from energy_assets.kpis.ingredients import SUM, Filter, Ingredient, Selection, total
 
 Kind = Literal["energy", "mass", "share", "count", "ratio", "money"]
 Basis = Literal["energy", "activity", "told", "matched", "matched numerator", "none"]
+EMBODIED = "embodied_g"
 EVERYWHERE = ("total", *KPI_DIMENSIONS)
 BY_OWNER = ("total", "source", "zone", "project", "model_id", "workload_type")
 BY_PLACE = ("total", "source", "zone", "ghg_scope")
@@ -42,9 +43,9 @@ class Indicator:
         numerator: What is summed (the value, where there is no denominator).
         denominator: What it is divided by.
         grains: Dimensions it is cut by.
-        basis: What its coverage speaks of: device-hours observed, hours of servers observed, the share of the energy
-            of which its sources tell what the denominator asks for, the smaller share
-            of both sides that could be matched, the matched share of the numerator alone, or nothing.
+        basis: What its coverage speaks of: device-hours observed whose amount is known, hours of servers observed, the
+            share of the energy of which its sources tell what the denominator asks for, the smaller share of both
+            sides that could be matched, the matched share of the numerator alone, or nothing.
         match: What numerator and denominator must both have to be counted, day by day: `account`, a known project of
             one provider and account, where a side without account is of any of the provider's; or `model_id`, a model
             in one project, or the model alone where its two sides share no project.
@@ -139,8 +140,9 @@ _SCOPES = (
     ),
     Indicator(
         "scope31_g", "Scope 3.1 emissions, bought services", "mass", "gCO2e", "M-SCOPE31",
-        "sum of location-based, upstream and embodied emissions, each where known, of bought services",
-        total("emissions", "location_g + upstream_g + embodied_g", _BOUGHT), grains=BY_OWNER,
+        "sum of life-cycle (location-based and upstream) and embodied emissions of bought services, each where known; "
+        "location-based alone where the life cycle is not",
+        total("emissions", f"lifecycle_g or location_g + {EMBODIED}", _BOUGHT), grains=BY_OWNER,
     ),
     Indicator(
         "scope38_location_g", "Scope 3.8 emissions, leased machines, location-based", "mass", "gCO2e", "M-SCOPE38",
@@ -267,10 +269,17 @@ def has_coverage_rows(indicator: Indicator) -> bool:
 
 
 def coverage_rows(indicator: Indicator) -> tuple[Selection, Selection]:
-    """Of the rows the coverage of an indicator speaks of: hours observed and hours that exist, or energy of both."""
+    """Of the rows the coverage of an indicator speaks of: hours observed and hours that exist, or energy of both.
+
+    An hour whose amount is unknown, because its zone has no intensity or its place no PUE, is not observed.
+    """
     if indicator.basis == "told" and indicator.denominator:
         told = indicator.denominator.rows
         return told, replace(told, filters=())
-    table = "activity" if indicator.basis == "activity" else "emissions"
-    rows = Selection(table, "coverage", tuple(f for f in indicator.numerator.rows.filters if f.column == "ghg_scope"))
-    return rows, replace(rows, column=None)
+    table, amount = "activity" if indicator.basis == "activity" else "emissions", indicator.numerator.rows
+    hours = Selection(table, None, tuple(f for f in amount.filters if f.column == "ghg_scope"))
+    observed = replace(hours, column="coverage")
+    if table == "activity" or indicator.kind == "share" or not amount.column:
+        return observed, hours
+    electricity = amount.column.removesuffix(f"{SUM}{EMBODIED}")
+    return observed.where(Filter(electricity, "is not null")), hours

@@ -15,7 +15,7 @@ import ibis
 import ibis.expr.types as ir
 
 UNKNOWN = "unknown"
-SUM = " + "
+SUM, FIRST_KNOWN = " + ", " or "
 
 
 @dataclass(frozen=True)
@@ -24,29 +24,35 @@ class Filter:
 
     `op` is `=`, `!=`, `between`, `in`, `is null`, `is not null`; `unknown`: NULL or the word itself, which is how
     KPIs name a missing dimension; `hour of day`: of a timestamp, UTC; `or idle`: of `workload_id`, the source says who
-    used the device, or that nobody did.
+    used the device, or that nobody did. Several columns, joined by ` or `, are the first of them that is known.
     """
 
     column: str
     op: str = "="
     value: str | tuple[str, ...] | None = None
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column, or those of which the first known one counts."""
+        return tuple(self.column.split(FIRST_KNOWN))
+
     def sql(self) -> str:
         """The condition as SQL; values are quoted, so any text is safe in it."""
+        column = first_known_sql(self.columns)
         if self.op == "unknown":
-            return f"coalesce({self.column}, 'unknown') = 'unknown'"
+            return f"coalesce({column}, 'unknown') = 'unknown'"
         if self.op == "hour of day":
-            return f"hour({self.column}) = {self.value}"
+            return f"hour({column}) = {self.value}"
         if self.op == "or idle":
-            return f"({self.column} is not null or workload_type = 'idle')"
+            return f"({column} is not null or workload_type = 'idle')"
         if self.value is None:
-            return f"{self.column} {self.op}"
+            return f"{column} {self.op}"
         if isinstance(self.value, str):
-            return f"{self.column} {self.op} {quoted(self.value)}"
+            return f"{column} {self.op} {quoted(self.value)}"
         values = [quoted(value) for value in self.value]
         if self.op == "between":
-            return f"{self.column} between {values[0]} and {values[1]}"
-        return f"{self.column} in ({', '.join(values)})"
+            return f"{column} between {values[0]} and {values[1]}"
+        return f"{column} in ({', '.join(values)})"
 
     def of(self, rows: ir.Table) -> ir.BooleanValue:
         """The condition as an Ibis expression on `rows`.
@@ -54,7 +60,7 @@ class Filter:
         Args:
             rows: Have the column.
         """
-        column: Any = rows[self.column]
+        column: Any = first_known([rows[name] for name in self.columns])
         if self.op == "or idle":
             known: ir.BooleanValue = column.notnull() | (rows.workload_type == "idle")
             return known
@@ -79,7 +85,7 @@ class Selection:
     Attributes:
         table: Name of the lake table.
         column: The column that makes the number; None counts rows. Several, joined by ` + `, are added row by row,
-            each where it is known.
+            each where it is known; of several joined by ` or `, the first known one counts.
         filters: All must hold.
         aggregate: `sum`, `avg`, `count(distinct …)` as `distinct`, or `busiest`: the largest sum over one device
             in one hour.
@@ -91,9 +97,14 @@ class Selection:
     aggregate: str = "sum"
 
     @property
+    def terms(self) -> tuple[tuple[str, ...], ...]:
+        """What is added: columns, of which the first known one counts."""
+        return tuple(tuple(term.split(FIRST_KNOWN)) for term in self.column.split(SUM)) if self.column else ()
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns that make the number."""
-        return tuple(self.column.split(SUM)) if self.column else ()
+        return tuple(name for term in self.terms for name in term)
 
     def sql(self) -> str:
         """The query that gives the number, for `energy-assets sql`; every value in it is quoted."""
@@ -106,12 +117,16 @@ class Selection:
         if self.aggregate == "busiest":
             each = f"select sum({self.column}) as total from {rows} group by hour, source, node_id, device_id"  # noqa: S608
             return f"select max(total) from ({each})"  # noqa: S608
-        column = self.column if len(self.columns) == 1 else SUM.join(f"coalesce({c}, 0)" for c in self.columns)
-        return f"select {self.aggregate}({column}) from {rows}"  # noqa: S608
+        return f"select {self.aggregate}({self._amount()}) from {rows}"  # noqa: S608
+
+    def _amount(self) -> str:
+        if len(self.terms) == 1:
+            return first_known_sql(self.terms[0])
+        return SUM.join(f"coalesce({', '.join(term)}, 0)" for term in self.terms)
 
     def value(self, rows: ir.Table) -> ir.NumericValue:
-        """What each row gives to the number: its column, or the sum of those of its columns that are known."""
-        return added([rows[name] for name in self.columns])
+        """What each row gives to the number: its column, or the sum of those of its terms that are known."""
+        return added([first_known([rows[name] for name in term]) for term in self.terms])
 
     def where(self, *filters: Filter) -> Selection:
         """The same selection with further conditions."""
@@ -167,6 +182,24 @@ def added(columns: Sequence[ir.NumericValue]) -> ir.NumericValue:
     known: ir.BooleanValue = reduce(lambda a, b: a | b, [column.notnull() for column in columns])
     filled: list[Any] = [column.fill_null(0) for column in columns]
     return ibis.ifelse(known, reduce(lambda a, b: a + b, filled), ibis.null(columns[0].type()))
+
+
+def first_known(columns: Sequence[Any]) -> Any:
+    """The first of some columns that is known in a row; unknown where none is.
+
+    Args:
+        columns: In the order in which they are asked.
+    """
+    return columns[0] if len(columns) == 1 else ibis.coalesce(*columns)
+
+
+def first_known_sql(columns: Sequence[str]) -> str:
+    """`first_known` as SQL.
+
+    Args:
+        columns: Their names.
+    """
+    return columns[0] if len(columns) == 1 else f"coalesce({', '.join(columns)})"
 
 
 def quoted(value: str) -> str:

@@ -104,6 +104,22 @@ USED = [
     used(TWO, 2, "dublin", None, "lab", None, "training", "5", direct=None, lifecycle=None),
     used(TWO, 3, "dublin", "IE", "idle", None, "idle", "1", uncertainty_pct=None),
     used(TWO, 0, "tokyo", "JP", "lab", None, "training", "6", pue=None),
+    used(TWO, 0, "virginia", "US", "chat", "llama", "training", "3", ghg_scope="scope3.1", direct=None),
+    used(TWO, 1, "virginia", "US", "chat", "llama", "training", "4", ghg_scope="scope3.1", lifecycle=None),
+    used(
+        TWO,
+        2,
+        "virginia",
+        None,
+        "lab",
+        None,
+        "training",
+        "5",
+        ghg_scope="scope3.1",
+        direct=None,
+        lifecycle=None,
+        embodied_g=D("1.5"),
+    ),
     used(JUNE, 0, "dublin", "IE", "lab", None, "training", "9"),
 ]
 SERVED = [
@@ -264,10 +280,20 @@ def by_scope(u: list[Row], grain: str) -> dict[tuple[str, str], Any]:
         ("scope2_location_g", "gCO2e"): scoped("scope2", "location_g"),
         ("scope33_upstream_g", "gCO2e"): scoped("scope2", "upstream_g"),
         ("scope32_embodied_g", "gCO2e"): scoped("scope2", "embodied_g"),
-        ("scope31_g", "gCO2e"): scoped("scope3.1", "location_g", "upstream_g", "embodied_g"),
+        ("scope31_g", "gCO2e"): bought_g(u),
         ("scope38_location_g", "gCO2e"): scoped("scope3.8", "location_g"),
         ("scope38_upstream_g", "gCO2e"): scoped("scope3.8", "upstream_g"),
     }
+
+
+def bought_g(u: list[Row]) -> Decimal | None:
+    """Whatever is known of bought services, part by part; the whole of the life cycle where its parts are not."""
+    found = []
+    for row in (r for r in u if r["ghg_scope"] == "scope3.1"):
+        parts = [row["location_g"], row["upstream_g"]]
+        parts = parts if row["location_g"] is not None else [row["lifecycle_g"]]
+        found += [part for part in (*parts, row.get("embodied_g")) if part is not None]
+    return sum(found, D(0)) if found else None
 
 
 def in_both(u: list[Row], a: list[Row], day: date, energy: str, count: str) -> tuple[list[Row], list[Row]]:
@@ -379,6 +405,35 @@ def test_coverage_and_interval_of_energy(
     """One source's errors add linearly, sources add in squares; with a reading of unknown error it is unknown."""
     row = by_key(made[0], "day")[day, ("energy_kwh", "kWh", grain, name)]
     assert (row["coverage"], row["uncertainty_pct"]) == (D(coverage), None if interval is None else D(interval))
+
+
+@pytest.mark.parametrize(
+    ("name", "scope", "columns"),
+    [
+        ("facility_kwh", None, ["facility_kwh"]),
+        ("scope2_location_g", "scope2", ["location_g"]),
+        ("scope33_upstream_g", "scope2", ["upstream_g"]),
+        ("scope32_embodied_g", "scope2", ["embodied_g"]),
+        ("scope31_g", "scope3.1", ["location_g", "lifecycle_g"]),
+        ("scope38_location_g", "scope3.8", ["location_g"]),
+        ("carbon_intensity_lifecycle", None, ["lifecycle_g"]),
+    ],
+)
+def test_an_hour_without_a_factor_is_not_covered(
+    made: tuple[list[Row], list[Row]], name: str, scope: str | None, columns: list[str]
+) -> None:
+    rows = [r for r in made[0] if (r["kpi"], r["grain"]) == (name, "total")]
+    assert rows
+    for row in rows:
+        there = [r for r in USED if r["day"] == row["day"] and scope in (None, r["ghg_scope"])]
+        known = [r.get("coverage", D(1)) for r in there if any(r.get(column) is not None for column in columns)]
+        assert row["coverage"] == round(sum(known, D(0)) / len(there), 6), row["day"]
+
+
+def test_bought_services_of_a_zone_with_the_life_cycle_alone_are_measured(made: tuple[list[Row], list[Row]]) -> None:
+    """3 kWh x 1.2 x 400 g whole, 4 kWh x 1.2 x 300 g without upstream, 1.5 g of hardware without electricity."""
+    (row,) = [r for r in made[0] if (r["kpi"], r["grain"], r["day"]) == ("scope31_g", "total", TWO)]
+    assert (row["value"], row["coverage"]) == (D("2881.5"), D("0.666667"))
 
 
 def test_coverage_of_requests_is_of_the_servers_and_their_interval_unknown(made: tuple[list[Row], list[Row]]) -> None:

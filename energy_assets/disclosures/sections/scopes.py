@@ -6,8 +6,11 @@ What belongs here: what is said of scopes. What does not: which there are and ho
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
+from energy_assets.contracts.vocabulary import GhgScope
+from energy_assets.disclosures import reading
 from energy_assets.disclosures.document import (
     Block,
     Chart,
@@ -27,6 +30,8 @@ from energy_assets.kpis.ingredients import Filter, Selection
 
 #: Columns of `emissions` that the figures of all scopes are made from.
 GRAMS = {"location_g": "location-based", "upstream_g": "upstream", "embodied_g": "embodied"}
+#: Rows whose life-cycle emissions are known as a whole alone. Only Scope 3.1 wants the whole.
+LIFECYCLE_ALONE = (Filter("ghg_scope", "=", GhgScope.SCOPE31.value), Filter("location_g", "is null"))
 
 
 def emissions_chart(context: Context) -> Chart:
@@ -93,7 +98,11 @@ def _interval(figure: Figure) -> Runs:
 def _why(figure: Figure) -> Runs:
     if figure.number is None:
         return [figure.reason or ""]
-    return [] if figure.uncertainty_pct else ["interval not known"]
+    remark: Runs = [] if figure.uncertainty_pct else ["interval not known"]
+    if figure.coverage is None or Decimal(figure.coverage) == 1:
+        return remark
+    separated: Runs = ["; "] if remark else []
+    return [*remark, *separated, "of ", number(figure, part="coverage", ref=False), " of the device-hours"]
 
 
 def _reconciled(context: Context, figures: Sequence[Figure]) -> list[Block]:
@@ -113,6 +122,11 @@ def _reconciled(context: Context, figures: Sequence[Figure]) -> list[Block]:
         for column, words in GRAMS.items()
         if known and (value := _summed(context, column)) is not None
     ]
+    whole_alone = Selection("emissions", "lifecycle_g", (*when, *LIFECYCLE_ALONE))
+    if known and (value := _found(context, whole_alone)) is not None:
+        label = "Check: life-cycle emissions of bought services of which no location-based part is known"
+        scale = factory.scale(known[0].metric, "gCO2e")
+        sums.append(factory.query("rows_lifecycle_alone_g", label, value, whole_alone, scale, "gCO2e"))
     if not sums:
         return []
     parts = factory.derived(
@@ -136,6 +150,10 @@ def _reconciled(context: Context, figures: Sequence[Figure]) -> list[Block]:
             ". This is a check of completeness; it belongs to no scope and is not to be reported.",
         )
     ]
+
+
+def _found(context: Context, rows: Selection) -> Any:
+    return rows.value(reading.restricted(context.factory.emissions, rows)).sum().to_pyarrow().as_py()
 
 
 def _summed(context: Context, column: str) -> Any:
