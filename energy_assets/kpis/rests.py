@@ -37,33 +37,44 @@ def apart(emissions: ir.Table, keep: Callable[[ir.Table], ir.Table] = lambda row
         keep: Computes a table once and for all.
 
     Returns:
-        The columns of `emissions` and three more: whose meters the error is of; the half-width of that error in per
-        cent of the row's energy, negative where it is borrowed; whether the row is there for its error alone, so that
-        its amounts must not be counted.
+        The columns of `emissions` and three more: whose meters the error is of, and the half-width of that error in per
+        cent of the row's energy, negative where it is borrowed, both NULL where they are those of the row itself
+        (`completed` fills them in); and whether the row is there for its error alone, so that its amounts must not be
+        counted.
     """
     rests = emissions.filter(emissions.device_kind == DeviceKind.REST_OF_NODE.value)
     machines = keep(_machines(emissions, rests, keep))
     meters = machines.filter(machines.owner.isnull())
     # Most rows are no rests, and joining them would cost more than everything else here.
     others = emissions.filter(emissions.device_kind != DeviceKind.REST_OF_NODE.value)
-    own = others.mutate(**_told(_instrument(others), others.uncertainty_pct.cast(PERCENT), borrowed=False))
+    own = others.mutate(**_error(ibis.null("string"), ibis.null(PERCENT), borrowed=False))
     known = rests.left_join(meters, _same(rests, meters))
-    pct = ibis.coalesce(meters.pct, rests.uncertainty_pct.cast(PERCENT))
-    split = known.select(*(rests[name] for name in rests.columns), **_told(_instrument(rests), pct, borrowed=False))
+    of_meter = _error(ibis.null("string"), meters.pct, borrowed=False)
+    split = known.select(*(rests[name] for name in rests.columns), **of_meter)
     owners = machines.filter(machines.owner.notnull())
     against = rests.inner_join(owners, _same(rests, owners))
     borrowed = against.select(
-        *(rests[name] for name in emissions.columns), **_told(owners.owner, owners.pct, borrowed=True)
+        *(rests[name] for name in emissions.columns), **_error(owners.owner, owners.pct, borrowed=True)
     )
     return own.union(split).union(borrowed)
 
 
-def _told(source: Any, pct: Any, *, borrowed: bool) -> dict[str, Any]:
+def completed(rows: ir.Table, metered: ir.BooleanValue) -> ir.Table:
+    """Rows with the error of each: few, because here texts are joined.
+
+    Args:
+        rows: Sums over rows of `apart`, with source, uncertainty_pct and the columns that it adds.
+        metered: Whether they are of a container (see `METERED`), column or expression over `rows`.
+    """
+    instrument = ibis.ifelse(metered, rows.source + "/container", rows.source)
+    return rows.mutate(
+        error_source=ibis.coalesce(rows.error_source, instrument),
+        meter_pct=ibis.coalesce(rows.meter_pct, rows.uncertainty_pct.cast(PERCENT)),
+    )
+
+
+def _error(source: Any, pct: Any, *, borrowed: bool) -> dict[str, Any]:
     return {ERROR_SOURCE: source, "meter_pct": pct, "borrowed": ibis.literal(borrowed)}
-
-
-def _instrument(rows: ir.Table) -> Any:
-    return ibis.ifelse(rows.device_kind.isin(METERED), rows.source + "/container", rows.source)
 
 
 def _same(rows: ir.Table, machines: ir.Table) -> list[Any]:

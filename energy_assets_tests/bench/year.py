@@ -21,6 +21,7 @@ from energy_assets.lake import Lake
 from energy_assets.partitions import CHUNK
 from energy_assets.periods import ONE_DAY, DayRange, Month
 from energy_assets.site import Site, load_site
+from energy_assets.staging import LEVEL
 from energy_assets.tables import EMISSIONS, ENERGY, GRID_INTENSITY
 from energy_assets_tests.bench.assets import audits_timed, call
 from energy_assets_tests.bench.measuring import Work
@@ -86,7 +87,7 @@ COPY (
             resolution, CASE WHEN factor_tier = 1 AND resolution = 'hour' THEN {stated} END::{percent} AS factor_pct
         FROM read_parquet({intensity_files}, hive_partitioning = true)
     ) g ON e.hour = g.hour AND e.zone = g.zone
-) TO '{target}' (FORMAT parquet, PARTITION_BY (day), COMPRESSION zstd)"""
+) TO '{target}' (FORMAT parquet, PARTITION_BY (day), COMPRESSION zstd, COMPRESSION_LEVEL {level})"""
 
 
 def fleet(folder: str, gpus: int, days: int) -> Work:
@@ -133,6 +134,7 @@ def by_hand(folder: str, days: int, exact: bool) -> Work:
                 energy_files=DeltaTable(lake.path(ENERGY.name)).file_uris(),
                 intensity_files=DeltaTable(lake.path(GRID_INTENSITY.name)).file_uris(),
                 target=_target(folder, exact),
+                level=LEVEL,
             )
         )
     return Work()
