@@ -212,12 +212,12 @@ def places(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
             said[(*key, entry.zone, entry.pue, entry.ghg_scope, entry.said_by)].append(entry)
     for entries in said.values():
         yield _placing(entries)
-    yield from _unheard(site, [entry for entries in said.values() for entry in entries])
+    yield from _without_effect(site, [entry for entries in said.values() for entry in entries])
 
 
-def _unheard(site: Site, resolved: Sequence[Resolved]) -> Iterator[Finding]:
+def _without_effect(site: Site, resolved: Sequence[Resolved]) -> Iterator[Finding]:
     """What lines under `places` state and no place known takes from them, because blocks of sources go first."""
-    heard = {(teller, name) for one in resolved for teller, name in zip(one.said_by, STATED_OF_A_PLACE, strict=True)}
+    used = {(line, name) for one in resolved for line, name in zip(one.said_by, STATED_OF_A_PLACE, strict=True)}
     for number, place in enumerate(site.places):
         line = f"site.yaml places[{number}]"
         if (place.valid_to or END) <= site.start:
@@ -227,7 +227,7 @@ def _unheard(site: Site, resolved: Sequence[Resolved]) -> Iterator[Finding]:
             (name, source)
             for source, block in site.source_places.items()
             for name in stated
-            if _covers(block, place) and getattr(block, name) is not None and (line, name) not in heard
+            if _covers(block, place) and getattr(block, name) is not None and (line, name) not in used
         }
         lost = [name for name in stated if name in dict(before)]
         if lost:

@@ -45,7 +45,7 @@ def account_key(provider: str, account: str | None) -> str:
 
 
 def account_keys(rows: ir.Table, account: str = "billing_account_id") -> ir.StringValue:
-    """`account_key` of a column: dear on every line of a bill, so aggregate first.
+    """`account_key` of a column: expensive on every line of a bill, so aggregate first.
 
     Args:
         rows: With `provider` and the column of the account.

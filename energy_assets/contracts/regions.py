@@ -38,7 +38,7 @@ def region_key(provider: str, region: str) -> tuple[str, str]:
 
 
 def region_keys(provider: ir.StringValue, region: ir.StringValue) -> tuple[ir.StringValue, ir.StringValue]:
-    """`region_key` of columns: dear on every row, so take the distinct ones.
+    """`region_key` of columns: expensive on every row, so take the distinct ones.
 
     Args:
         provider: As `region_key` takes it; unknown stays unknown.

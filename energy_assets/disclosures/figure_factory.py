@@ -44,7 +44,7 @@ QUOTIENT = Decimal("1e-12")
 STEP_GRAINS = ("total", "workload_type")
 KpiKey = tuple[str, str, str, str]
 NO_ROW = "no row of this indicator for the period: nothing was measured that it could be made of"
-NOT_TOLD = "no source tells who used its devices, or that nobody did"
+NOT_REPORTED = "no source tells who used its devices, or that nobody did"
 
 
 #: Whose machines the rows of a GHG scope are of, and what a cut without such rows lacks.
@@ -245,9 +245,9 @@ class FigureFactory:
         unit: str = row["unit"] if row else ""
         value = _value(row)
         # A figure without a value has nothing that an interval or a coverage could be of.
-        told = row if row and value is not None else {"uncertainty_pct": None, "coverage": None}
-        uncertainty: Decimal | None = told["uncertainty_pct"]
-        coverage: Decimal | None = told["coverage"]
+        known = row if row and value is not None else {"uncertainty_pct": None, "coverage": None}
+        uncertainty: Decimal | None = known["uncertainty_pct"]
+        coverage: Decimal | None = known["coverage"]
         inputs = _inputs(name, quantity, row, cut, unit)
         basis = basis if quantity.kind in {"energy", "mass"} else None
         none = self._no_such_scope(quantity, cut) if value is None else None
@@ -569,7 +569,7 @@ def _missing(row: Mapping[str, Any] | None, quantity: Quantity) -> str:
     """Why a quantity that may exist has no value."""
     if row is None:
         return NO_ROW
-    return NOT_TOLD if quantity.basis == "told" else "the divisor is zero"
+    return NOT_REPORTED if quantity.basis == "reported" else "the divisor is zero"
 
 
 def _evidence(name: str, cut: Cut, unit: str, quantity: Quantity) -> MatchedRatio | None:

@@ -82,7 +82,7 @@ class Resolved:
 
 
 def resolve(members: Iterable[Member], places: Mapping[str, Place], stated: Sequence[SitePlace]) -> list[Resolved]:
-    """The place of each member, one entry per longest stretch of days with the same values from the same tellers.
+    """The place of each member, one entry per longest stretch of days with the same values stated by the same lines.
 
     Args:
         members: Distinct combinations that rows have.
@@ -280,7 +280,7 @@ def _stretches(member: Member, block: Place | None, stated: Sequence[tuple[str, 
     bounds = {BEGINNING, END} | {day for _, place in stated for day in (place.valid_from, place.valid_to) if day}
     found: list[Resolved] = []
     for first, after in pairwise(sorted(bounds)):
-        valid = [(teller, place) for teller, place in stated if place.holds(first, after)]
+        valid = [(line, place) for line, place in stated if place.holds(first, after)]
         entry = _resolved(member, block, valid, first, after)
         if found and replace(found[-1], valid_from=first, valid_to=after) == entry:
             found[-1] = replace(found[-1], valid_to=after)
@@ -313,5 +313,5 @@ def _first(layers: Sequence[tuple[str, Any]], name: str) -> tuple[Any, str]:
     for said_by, layer in layers:
         value = getattr(layer, name, None)
         if value is not None:
-            return value, said_by or layer.teller(name)
+            return value, said_by or layer.stated_in(name)
     return None, ""

@@ -33,7 +33,7 @@ class CloudRegion:
     pue_year: int | None
     pue_source: str
 
-    def teller(self, name: str) -> str:
+    def stated_in(self, name: str) -> str:
         """Who states its `zone` or its `pue`."""
         if name == "zone":
             return f"cloud_regions.csv: {self.zone_source}"

@@ -147,8 +147,8 @@ def _row(m: ir.Table, indicator: Indicator, currency: Any) -> ir.StructValue:
     # A share of something that is there, of which nothing meets the condition, is zero and not unknown.
     numerator = numerator.fill_null(0) if indicator.kind == "share" else numerator
     denominator = None if indicator.denominator is None else _scaled(m, indicator, indicator.denominator)
-    if indicator.basis == "told" and denominator is not None:
-        # Energy of which nothing is told leaves the share unknown, and its day in the coverage of the month.
+    if indicator.basis == "reported" and denominator is not None:
+        # Energy of which nothing is reported leaves the share unknown, and its day in the coverage of the month.
         energy = m[name_of(coverage_rows(indicator)[1])]
         denominator = ibis.ifelse(energy.notnull(), denominator.fill_null(0), denominator)
     there = m.grain.isin(list(indicator.grains))

@@ -274,8 +274,8 @@ def _condensed(emissions: ir.Table) -> ir.Table:
     rows = emissions.mutate(**{KNOWN: reduce(lambda a, b: a | b, bits), CONTAINER: emissions.device_kind.isin(METERED)})
     pct = ["uncertainty_pct", "meter_pct", "factor_uncertainty_pct", ERROR_SOURCE, "borrowed"]
     asked = {name for rows in wanted for f in rows.filters for name in f.columns}
-    told_apart = sorted(asked - set(KPI_DIMENSIONS) - set(flags))
-    alike = ["day", *KPI_DIMENSIONS, *ACCOUNT, *told_apart, *pct, KNOWN, CONTAINER]
+    kept_apart = sorted(asked - set(KPI_DIMENSIONS) - set(flags))
+    alike = ["day", *KPI_DIMENSIONS, *ACCOUNT, *kept_apart, *pct, KNOWN, CONTAINER]
     sums = {name: rows[name].sum().cast(type_of(Selection("emissions", name))) for name in summed}
     condensed = rows.group_by(alike).aggregate(rows=rows.count(), **sums)
     rows = _spelled_alike(condensed)

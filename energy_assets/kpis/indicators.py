@@ -19,7 +19,7 @@ from energy_assets.contracts.vocabulary import GhgScope
 from energy_assets.kpis.ingredients import SUM, Filter, Ingredient, Selection, total
 
 Kind = Literal["energy", "mass", "share", "count", "ratio", "money"]
-Basis = Literal["energy", "activity", "told", "matched", "matched numerator", "none"]
+Basis = Literal["energy", "activity", "reported", "matched", "matched numerator", "none"]
 EMBODIED = "embodied_g"
 EVERYWHERE = ("total", *KPI_DIMENSIONS)
 BY_OWNER = ("total", "source", "zone", "project", "model_id", "workload_type")
@@ -91,7 +91,7 @@ _INFERENCE = Filter("workload_type", "=", "inference")
 _IDLE = Filter("workload_type", "=", "idle")
 _IN_USE = Filter("workload_type", "!=", "idle")
 #: Sources name the pod, job or run that used a device, or say that none did; others cannot tell.
-_USE_TOLD = Filter("workload_id", "or idle")
+_USE_REPORTED = Filter("workload_id", "or idle")
 _WITH_LOCATION = Filter("location_g", "is not null")
 _WITH_LIFECYCLE = Filter("lifecycle_g", "is not null")
 _SERVED_WH = total("emissions", "facility_kwh", _INFERENCE, factor="1000", with_idle=True)
@@ -213,7 +213,7 @@ _QUALITY = (
         "idle_share", "Idle share of IT energy", "share", "share", "M-IDLE",
         "IT energy of devices known to be used by nobody / IT energy of which the source tells who used it, or that "
         "nobody did; coverage: share of the IT energy of which it does",
-        total("emissions", "energy_kwh", _IDLE), total("emissions", "energy_kwh", _USE_TOLD), basis="told",
+        total("emissions", "energy_kwh", _IDLE), total("emissions", "energy_kwh", _USE_REPORTED), basis="reported",
     ),
     Indicator(
         "coverage", "Device-hours observed", "share", "share", "M-COVERAGE",
@@ -265,7 +265,7 @@ INDICATORS: dict[str, Indicator] = {one.name: one for one in (*_ENERGY, *_SCOPES
 
 def has_coverage_rows(indicator: Indicator) -> bool:
     """Whether the coverage of an indicator is a quotient of two sums over rows."""
-    return indicator.basis in ("energy", "activity", "told")
+    return indicator.basis in ("energy", "activity", "reported")
 
 
 def coverage_rows(indicator: Indicator) -> tuple[Selection, Selection]:
@@ -273,9 +273,9 @@ def coverage_rows(indicator: Indicator) -> tuple[Selection, Selection]:
 
     An hour whose amount is unknown, because its zone has no intensity or its place no PUE, is not observed.
     """
-    if indicator.basis == "told" and indicator.denominator:
-        told = indicator.denominator.rows
-        return told, replace(told, filters=())
+    if indicator.basis == "reported" and indicator.denominator:
+        reported = indicator.denominator.rows
+        return reported, replace(reported, filters=())
     table, amount = "activity" if indicator.basis == "activity" else "emissions", indicator.numerator.rows
     hours = Selection(table, None, tuple(f for f in amount.filters if f.column == "ghg_scope"))
     observed = replace(hours, column="coverage")

@@ -476,7 +476,7 @@ def test_random_trees_of_contributors_conserve_energy(
 
 
 def account(tree: dict[Any, Any], host: str, hour: int) -> Decimal:
-    """The energy of a machine's hour, of the chosen tellers."""
+    """The energy of a machine's hour, of the chosen sources."""
     chosen: dict[tuple[str, str], tuple[Decimal | None, bool]] = {}
     for thing in THINGS:
         told = []

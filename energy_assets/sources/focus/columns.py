@@ -89,7 +89,7 @@ class Charge:
         bad_labels: True where tags are there and cannot be read.
         allocation: `allocated` for a share of a charge that was split, `split` for a line that repeats a part of
             another line, NULL for all others; see `allocation`.
-        tags: JSON text the labels are yet to be made from; a map is dear to write and read, and this one is only
+        tags: JSON text the labels are yet to be made from; a map is expensive to write and read, and this one is only
             needed for the days that are wanted.
     """
 

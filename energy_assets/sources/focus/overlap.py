@@ -130,7 +130,7 @@ def _compare(con: Any, one: Opened, other: Opened, one_rows: Path, other_rows: P
         JOIN accounts bill ON bill.provider = c.provider AND bill.name IS NOT DISTINCT FROM billing_account_id
         JOIN accounts own ON own.provider = c.provider AND own.name IS NOT DISTINCT FROM account_id
         GROUP BY ALL"""  # noqa: S608
-    # The few accounts are spelled out once: that is dear on every line.
+    # The few accounts are spelled out once: that is expensive on every line.
     both = rewritten(con, [one_rows, other_rows])
     found = con.execute(
         f"""

@@ -32,8 +32,8 @@ from energy_assets.sources.focus.columns import Charge, charge_of, layout_of
 Wanted = Literal["auto", "focus", "aws_cur"]
 
 SCHEMA = ibis.schema({name: column.dtype.type for name, column in Charges.to_schema().columns.items()})
-TOLD_BY_FILE = frozenset({"hour", "raw_sha256"})
-"""Columns a rewritten bill does not hold, because another column or its name tells them: text is dear to write."""
+OF_THE_FILE = frozenset({"hour", "raw_sha256"})
+"""Columns a rewritten bill does not hold, because another column or its name gives them: text is expensive to write."""
 BESIDE = {"tags": "VARCHAR", "allocation": "VARCHAR"}
 """Columns a rewritten bill holds beside those of the contract, until its charges are chosen."""
 ROW_GROUP = 20_480
@@ -109,7 +109,7 @@ def _shares_of_text(con: Any, bill: Bill, wanted: Wanted, folder: Path) -> list[
 def rewrite(con: Any, path: Path, name: str, wanted: Wanted, to: Path) -> None:
     """Write the charges of a bill as Parquet: the contract's columns, what `Charge` adds, two flags.
 
-    Columns of `TOLD_BY_FILE`, and those the bill says nothing of, are left to whoever reads it. The flags are
+    Columns of `OF_THE_FILE`, and those the bill says nothing of, are left to whoever reads it. The flags are
     `rounded` (an amount has more than 18 decimals) and `bad_labels` (tags are no JSON object).
 
     Args:
@@ -127,7 +127,7 @@ def rewrite(con: Any, path: Path, name: str, wanted: Wanted, to: Path) -> None:
     partial = to.with_name(f"{to.name}.partial")
     silent = _silent(con, charge)
     derived = {"day": "CAST(charge_period_start AS DATE)"}
-    columns = "".join(f"{derived.get(c, c)} AS {c}, " for c in SCHEMA if c not in TOLD_BY_FILE | silent)
+    columns = "".join(f"{derived.get(c, c)} AS {c}, " for c in SCHEMA if c not in OF_THE_FILE | silent)
     columns += "".join(f"{column}, " for column in BESIDE if column not in silent)
     texts = ", ".join(f"{sql} AS {column}" for column, sql in charge.texts.items())
     rounded = " OR ".join(cell.rounded(c, f"{c}_raw") for c, cell in charge.cells.items() if not cell.kept)
@@ -184,14 +184,14 @@ def charges(
     rows = table.filter(table.day.between(days.first, days.last))
     if within_period:
         rows = rows.filter(rows.day.truncate("M") <= rows.billing_period.truncate("M"))
-    told = rows.aggregate(
+    found = rows.aggregate(
         days=rows.day.nunique(),
         rounded=rows.rounded.sum(),
         bad=rows.bad_labels.sum(),
         split=(rows.allocation == SPLIT).sum(),
         allocated=(rows.allocation == ALLOCATED).sum(),
     )
-    counts = told.to_pyarrow().to_pylist()[0]
+    counts = found.to_pyarrow().to_pylist()[0]
     notes["split_line_items_dropped"] = int(counts["split"] or 0)
     if notes["split_line_items_dropped"]:
         rows = rows.filter(rows.allocation.fill_null("") != SPLIT)
@@ -206,7 +206,7 @@ def charges(
 
 
 def _typed(con: Any, files: Sequence[Path]) -> ir.Table:
-    """Rewritten bills, with the labels their tags mean and what is told by the file (`TOLD_BY_FILE`)."""
+    """Rewritten bills, with the labels their tags mean and what the file itself gives (`OF_THE_FILE`)."""
     labels, bad = json_tags("tags")
     view = f"bills_{uuid4().hex[:12]}"
     con.con.execute(
@@ -230,7 +230,7 @@ def rewritten(con: Any, files: Sequence[Path]) -> str:
     """
     every_column = files[0].with_name("every_column.parquet")
     if not every_column.exists():
-        kinds = {c: DuckDBType.to_string(kind) for c, kind in SCHEMA.items() if c not in TOLD_BY_FILE} | BESIDE
+        kinds = {c: DuckDBType.to_string(kind) for c, kind in SCHEMA.items() if c not in OF_THE_FILE} | BESIDE
         nothing = ", ".join(f"NULL::{kind} AS {column}" for column, kind in kinds.items())
         # A file without rows, so that a column no bill has is there all the same, and of its type.
         con.execute(f"COPY (SELECT {nothing} WHERE false) TO {literal(str(every_column))} (FORMAT parquet)")
