@@ -41,8 +41,6 @@ def connection(resource: DuckDBResource) -> Iterator[Any]:
             raw.execute("SET TimeZone = 'UTC'")
             # Each day of a chunk binds all of its files again.
             raw.execute("SET parquet_metadata_cache = true")
-            # Files are read once or twice in a step, and the system keeps them anyway: copies would cost time and room.
-            raw.execute("SET enable_external_file_cache = false")
             yield ibis.duckdb.from_connection(raw)
         finally:
             raw.close()
