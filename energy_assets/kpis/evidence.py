@@ -56,12 +56,12 @@ class MatchedRatio:
         names = {table: table for table in self.tables} | dict(named or {})
         account = self._indicator.match == "account"
         steps = (self._by_account if account else self._by_model)(names) | self._divided()
-        each = ",\n".join(f"{name} as (\n  {query}\n)" for name, query in steps.items())
+        each = ", ".join(f"{name} as ( {query} )" for name, query in steps.items())
         # What is added up here are exact decimals; a share is weighted by the days that have data.
         return (
-            f"with {each}\n"
-            f"select sum(numerator)::{FIGURE} as numerator, sum(denominator)::{FIGURE} as denominator,\n"
-            f"  round(sum(coverage * days)::double / sum(days), 6)::{SHARE} as coverage from months"
+            f"with {each} "
+            f"select sum(numerator)::{FIGURE} as numerator, sum(denominator)::{FIGURE} as denominator, "
+            f"round(sum(coverage * days)::double / sum(days), 6)::{SHARE} as coverage from months"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -100,23 +100,23 @@ class MatchedRatio:
             provider = f"coalesce(lower(trim(provider, {WHITESPACE})), '')"
             spelled = f"{provider} as provider, {account_key_sql(provider, 'account_id')} as account_id"
             steps[f"{side}s"] = (
-                f"select * replace ({spelled}) from (\n"
-                f"    select day, {_dimensions(one)}, {', '.join(ACCOUNT)}, {_sum(one)} as amount\n"
-                f"    from {names[one.rows.table]} where {self._days(one.rows)} group by all\n"
-                "  )"
+                f"select * replace ({spelled}) from ( "
+                f"select day, {_dimensions(one)}, {', '.join(ACCOUNT)}, {_sum(one)} as amount "
+                f"from {names[one.rows.table]} where {self._days(one.rows)} group by all "
+                ")"
             )
         for side, other in (SIDES, SIDES[::-1]):
             steps[f"paired_{side}s"] = (
-                f"select *, project not in ({OWNERLESS}) and amount is not null and exists (\n"
-                f"    select 1 from {other}s as o where o.amount is not null and o.day = s.day\n"
-                "      and o.provider = s.provider and o.project = s.project\n"
-                "      and (o.account_id = s.account_id or o.account_id = '' or s.account_id = '')\n"
-                f"  ) as counted from {side}s as s"
+                f"select *, project not in ({OWNERLESS}) and amount is not null and exists ( "
+                f"select 1 from {other}s as o where o.amount is not null and o.day = s.day "
+                "and o.provider = s.provider and o.project = s.project "
+                "and (o.account_id = s.account_id or o.account_id = '' or s.account_id = '') "
+                f") as counted from {side}s as s"
             )
         dimensions = ", ".join(KPI_DIMENSIONS)
         united = [
-            f"select {quoted(side)} as side, day, {dimensions}, sum(amount) filter (where counted) as matched,\n"
-            f"    sum(amount) filter (where not counted) as alone from paired_{side}s group by all"
+            f"select {quoted(side)} as side, day, {dimensions}, sum(amount) filter (where counted) as matched, "
+            f"sum(amount) filter (where not counted) as alone from paired_{side}s group by all"
             for side in SIDES
         ]
         sums = [_day_sums(side, "matched", "abs(matched)", "coalesce(abs(matched), 0) + coalesce(abs(alone), 0)")
@@ -129,27 +129,27 @@ class MatchedRatio:
         steps: dict[str, str] = {}
         for side, one in zip(SIDES, self._indicator.ingredients(), strict=True):
             steps |= self._with_idle(side, one, names) if one.with_idle else self._without_idle(side, one, names)
-        keys = "\n  union all\n  ".join(
+        keys = " union all ".join(
             f"select {quoted(side)} as side, day, project, model_id from {side}s where amount is not null"
             for side in SIDES
         )
         steps["sides"] = keys
         steps["shared"] = (
-            f"select day, project, model_id from sides where model_id is not null or project not in ({OWNERLESS})\n"
-            "  group by all having count(distinct side) = 2"
+            f"select day, project, model_id from sides where model_id is not null or project not in ({OWNERLESS}) "
+            "group by all having count(distinct side) = 2"
         )
         steps["alone"] = (
-            "select day, model_id from sides where model_id is not null\n"
-            "    and (day, model_id) not in (select (day, model_id) from shared where model_id is not null)\n"
-            "  group by all having count(distinct side) = 2"
+            "select day, model_id from sides where model_id is not null "
+            "and (day, model_id) not in (select (day, model_id) from shared where model_id is not null) "
+            "group by all having count(distinct side) = 2"
         )
         for side in SIDES:
             steps[f"facts_of_{side}s"] = (
-                "select *, exists (\n"
-                "    select 1 from shared as o where o.day = s.day and o.project is not distinct from s.project\n"
-                "      and o.model_id is not distinct from s.model_id\n"
-                "  ) or exists (select 1 from alone as o where o.day = s.day and o.model_id = s.model_id) as counted\n"
-                f"  from {side}s as s where amount is not null"
+                "select *, exists ( "
+                "select 1 from shared as o where o.day = s.day and o.project is not distinct from s.project "
+                "and o.model_id is not distinct from s.model_id "
+                ") or exists (select 1 from alone as o where o.day = s.day and o.model_id = s.model_id) as counted "
+                f"from {side}s as s where amount is not null"
             )
         counted = "case when counted then {} end"
         sums = [_day_sums(side, counted.format("amount"), counted.format("abs(amount)"), "abs(amount)")
@@ -158,8 +158,8 @@ class MatchedRatio:
 
     def _without_idle(self, side: str, one: Ingredient, names: Mapping[str, str]) -> dict[str, str]:
         query = (
-            f"select day, {_dimensions(one)}, {_sum(one)} as amount\n"
-            f"  from {names[one.rows.table]} where {self._days(one.rows)} group by all"
+            f"select day, {_dimensions(one)}, {_sum(one)} as amount "
+            f"from {names[one.rows.table]} where {self._days(one.rows)} group by all"
         )
         return {f"{side}s": query}
 
@@ -170,19 +170,19 @@ class MatchedRatio:
         own, mine = _where(rows), Ingredient(kwh.where(*rows.filters))
         return {
             f"idle_of_{side}s": (
-                f"select day, source, coalesce(({_sum(Ingredient(kwh.where(IDLE)))})::double, 0) as idle_kwh,\n"
-                f"    coalesce((sum({rows.column}) filter (where {idle}))::double, 0) as idle_amount,\n"
-                f"    coalesce(({_sum(Ingredient(kwh))})::double, 0) as all_kwh\n"
-                f"  from {place} where {self._days(rows)} group by all"
+                f"select day, source, coalesce(({_sum(Ingredient(kwh.where(IDLE)))})::double, 0) as idle_kwh, "
+                f"coalesce((sum({rows.column}) filter (where {idle}))::double, 0) as idle_amount, "
+                f"coalesce(({_sum(Ingredient(kwh))})::double, 0) as all_kwh "
+                f"from {place} where {self._days(rows)} group by all"
             ),
             f"busy_{side}s": (
-                f"select day, {_dimensions(one)}, {_sum(one)} as own, {_sum(mine)} as own_kwh\n"
-                f"  from {place} where {self._days(rows)} and {own} group by all"
+                f"select day, {_dimensions(one)}, {_sum(one)} as own, {_sum(mine)} as own_kwh "
+                f"from {place} where {self._days(rows)} and {own} group by all"
             ),
             f"{side}s": (
-                "select * exclude (own, own_kwh, idle_kwh, idle_amount, all_kwh), own + coalesce(\n"
-                "    round(own_kwh::double * idle_amount / nullif(all_kwh - idle_kwh, 0), 12), 0\n"
-                f"  )::{type_of(rows)} as amount from busy_{side}s join idle_of_{side}s using (day, source)"
+                "select * exclude (own, own_kwh, idle_kwh, idle_amount, all_kwh), own + coalesce( "
+                "round(own_kwh::double * idle_amount / nullif(all_kwh - idle_kwh, 0), 12), 0 "
+                f")::{type_of(rows)} as amount from busy_{side}s join idle_of_{side}s using (day, source)"
             ),
         }
 
@@ -190,7 +190,7 @@ class MatchedRatio:
         """Each side by day, of the member alone."""
         where = f" where {self.member.sql()}" if self.member else ""
         return {
-            f"{side}s_by_day": f"select day, {one}\n  from {facts[side]}{where} group by day"
+            f"{side}s_by_day": f"select day, {one} from {facts[side]}{where} group by day"
             for side, one in zip(SIDES, sums, strict=True)
         }
 
@@ -202,15 +202,15 @@ class MatchedRatio:
         shares = ", ".join(f"{side}_matched::double / nullif({side}_all::double, 0)" for side in sides)
         return {
             "days": (
-                f"select day, {above}::{FIGURE} as numerator, {below}::{FIGURE} as denominator,\n"
-                f"    round(least({shares}), 6)::{SHARE} as coverage\n"
-                "  from numerators_by_day join denominators_by_day using (day)\n"
-                "  where numerator_sum is not null and denominator_sum is not null"
+                f"select day, {above}::{FIGURE} as numerator, {below}::{FIGURE} as denominator, "
+                f"round(least({shares}), 6)::{SHARE} as coverage "
+                "from numerators_by_day join denominators_by_day using (day) "
+                "where numerator_sum is not null and denominator_sum is not null"
             ),
             "months": (
-                "select sum(numerator) as numerator, sum(denominator) as denominator, count(*) as days,\n"
-                f"    round(sum(coverage)::double / count(*), 6)::{SHARE} as coverage\n"
-                "  from days group by date_trunc('month', day)"
+                "select sum(numerator) as numerator, sum(denominator) as denominator, count(*) as days, "
+                f"round(sum(coverage)::double / count(*), 6)::{SHARE} as coverage "
+                "from days group by date_trunc('month', day)"
             ),
         }
 

@@ -118,3 +118,9 @@ def test_reads_the_tables_under_any_name(con: Any) -> None:
     con.raw_sql('create or replace view "e 1" as from emissions; create or replace view "a 1" as from activity')
     found = con.raw_sql(ratio.sql({"emissions": '"e 1"', "activity": '"a 1"'})).fetchone()
     assert found == con.raw_sql(ratio.sql()).fetchone()
+
+
+def test_is_one_line_that_can_be_copied_from_a_terminal() -> None:
+    ratio = MatchedRatio("cost_per_kwh", (ONE.isoformat(), ONE.isoformat()), Filter("project", "=", "chat"), "EUR")
+    assert "\n" not in ratio.sql()
+    assert "  " not in ratio.sql()
