@@ -455,7 +455,8 @@ def table_asset(
         make: Rows from a reader of upstream tables and the partition keys of a chunk, as dates.
         summary: A few rows that tell a person what the run made, shown in the UI.
         day_by_day: Each row is made of one row of its own day, so that days can be written one after the other.
-        chunk: Partitions made at a time; more than a month of days where the result is small and planning is expensive.
+        chunk: Partitions made at a time; more than a month of days where the result is small, or written day by day,
+            and planning is expensive.
     """
     key = dg.AssetKey(table.asset)
 

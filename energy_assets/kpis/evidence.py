@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from energy_assets.contracts import types as t
 from energy_assets.contracts.accounts import account_key_sql
 from energy_assets.contracts.tables import KPI_DIMENSIONS
 from energy_assets.kpis.facts import ACCOUNT, IDLE, NOBODY, TABLES, type_of
@@ -20,8 +21,6 @@ from energy_assets.kpis.indicators import INDICATORS, Indicator
 from energy_assets.kpis.ingredients import Filter, Ingredient, Selection, quoted
 
 SIDES = ("numerator", "denominator")
-FIGURE = "decimal(38, 15)"
-SHARE = "decimal(9, 6)"
 OWNERLESS = ", ".join(quoted(word) for word in NOBODY)
 WHITESPACE = r"e' \t\n\r\x0b\f'"
 
@@ -60,8 +59,8 @@ class MatchedRatio:
         # What is added up here are exact decimals; a share is weighted by the days that have data.
         return (
             f"with {each} "
-            f"select sum(numerator)::{FIGURE} as numerator, sum(denominator)::{FIGURE} as denominator, "
-            f"round(sum(coverage * days)::double / sum(days), 6)::{SHARE} as coverage from months"
+            f"select sum(numerator)::{t.FIGURE} as numerator, sum(denominator)::{t.FIGURE} as denominator, "
+            f"round(sum(coverage * days)::double / sum(days), 6)::{t.SHARE} as coverage from months"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -202,14 +201,14 @@ class MatchedRatio:
         shares = ", ".join(f"{side}_matched::double / nullif({side}_all::double, 0)" for side in sides)
         return {
             "days": (
-                f"select day, {above}::{FIGURE} as numerator, {below}::{FIGURE} as denominator, "
-                f"round(least({shares}), 6)::{SHARE} as coverage "
+                f"select day, {above}::{t.FIGURE} as numerator, {below}::{t.FIGURE} as denominator, "
+                f"round(least({shares}), 6)::{t.SHARE} as coverage "
                 "from numerators_by_day join denominators_by_day using (day) "
                 "where numerator_sum is not null and denominator_sum is not null"
             ),
             "months": (
                 "select sum(numerator) as numerator, sum(denominator) as denominator, count(*) as days, "
-                f"round(sum(coverage)::double / count(*), 6)::{SHARE} as coverage "
+                f"round(sum(coverage)::double / count(*), 6)::{t.SHARE} as coverage "
                 "from days group by date_trunc('month', day)"
             ),
         }

@@ -19,14 +19,21 @@ import ibis.expr.types as ir
 from energy_assets.contracts.accounts import account_keys
 from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.tables import KPI_DIMENSIONS, Activity, Cost, Emissions
-from energy_assets.kpis.indicators import EMBODIED, INDICATORS, Indicator, coverage_rows, has_coverage_rows
+from energy_assets.kpis.indicators import (
+    BOUGHT_GRAMS,
+    EMBODIED,
+    INDICATORS,
+    Indicator,
+    coverage_rows,
+    has_coverage_rows,
+)
 from energy_assets.kpis.ingredients import Filter, Ingredient, Selection, added, first_known
 from energy_assets.kpis.rests import ERROR_SOURCE, METERED, apart, completed
 
 TABLES = {"emissions": schema_of(Emissions), "activity": schema_of(Activity), "cost": schema_of(Cost)}
 #: Columns whose interval is that of the energy, and those whose interval is of energy and grid factor together.
 ENERGY_COLUMNS = ("energy_kwh", "facility_kwh")
-GRAM_COLUMNS = ("location_g", "lifecycle_g", f"lifecycle_g or location_g + {EMBODIED}")
+GRAM_COLUMNS = ("location_g", "lifecycle_g", BOUGHT_GRAMS)
 IDLE = Filter("workload_type", "=", "idle")
 NOBODY = ("unknown", "idle")
 PER_CENT_DIGITS = 3

@@ -21,6 +21,8 @@ from energy_assets.kpis.ingredients import SUM, Filter, Ingredient, Selection, t
 Kind = Literal["energy", "mass", "share", "count", "ratio", "money"]
 Basis = Literal["energy", "activity", "reported", "matched", "matched numerator", "none"]
 EMBODIED = "embodied_g"
+BOUGHT_GRAMS = f"lifecycle_g or location_g{SUM}{EMBODIED}"
+"""All that a bought service emits: of the electricity the whole where it is known, and the hardware."""
 EVERYWHERE = ("total", *KPI_DIMENSIONS)
 BY_OWNER = ("total", "source", "zone", "project", "model_id", "workload_type")
 BY_PLACE = ("total", "source", "zone", "ghg_scope")
@@ -142,7 +144,7 @@ _SCOPES = (
         "scope31_g", "Scope 3.1 emissions, bought services", "mass", "gCO2e", "M-SCOPE31",
         "sum of life-cycle (location-based and upstream) and embodied emissions of bought services, each where known; "
         "location-based alone where the life cycle is not",
-        total("emissions", f"lifecycle_g or location_g + {EMBODIED}", _BOUGHT), grains=BY_OWNER,
+        total("emissions", BOUGHT_GRAMS, _BOUGHT), grains=BY_OWNER,
     ),
     Indicator(
         "scope38_location_g", "Scope 3.8 emissions, leased machines, location-based", "mass", "gCO2e", "M-SCOPE38",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -153,6 +154,29 @@ def test_an_idle_share_that_some_sources_tell_is_printed_with_its_coverage() -> 
     found = figure(build(inputs), "idle_share")
     assert found.value is not None
     assert found.display.coverage == "20 %"
+
+
+def test_bought_services_known_as_a_whole_alone_are_in_the_check_of_completeness() -> None:
+    inputs = company.inputs()
+    inputs.con.raw_sql("update emissions set location_g = null, upstream_g = null where ghg_scope = 'scope3.1'")
+    document = build(inputs)
+    alone, bought = figure(document, "rows_lifecycle_alone_g"), figure(document, "scope31_g")
+    assert alone.number
+    assert alone.number == bought.number
+    assert figure(document, "reconciled_scopes_g").number == figure(document, "reconciled_rows_g").number
+    assert "Some rows are in no scope" not in text_of(document)
+
+
+@pytest.mark.parametrize(("coverage", "said"), [("0.5", ["50 %"]), ("1", [])])
+def test_a_scope_that_is_covered_in_part_says_so_where_it_stands(coverage: str, said: list[str]) -> None:
+    inputs = company.inputs()
+    inputs.con.raw_sql(f"update kpis_monthly set coverage = {coverage} where kpi = 'scope2_location_g'")
+    document = build(inputs)
+    scope2 = figure(document, "scope2_location_g")
+    runs = [run for section in document.sections for block in section.blocks for run in runs_of(block)]
+    beside = list(pairwise(runs))
+    remarks = [a for a, b in beside if isinstance(a, dict) and b == " of the device-hours" and a["figure"] == scope2.id]
+    assert [scope2.display.coverage for run in remarks if run["part"] == "coverage"] == said
 
 
 def test_a_site_without_pue_gets_no_overhead_and_is_listed() -> None:
