@@ -26,9 +26,11 @@ PROVIDERS = {
 }
 """How the names of a cloud and of its legal entities begin, by our name: the entities differ by country.
 
-Whole words, in lower case; any other provider becomes a slug of itself. Amazon Internet Services is what AWS India
+Whole words, in any case; any other provider becomes a slug of itself. Amazon Internet Services is what AWS India
 was called. Read for providers and for invoice issuers alike.
 """
+_GAP = "[ ,.;:_/()-]"
+"""What may stand between the words of such a name, and after them."""
 
 PROVIDER_COLUMNS = ("ProviderName", "ServiceProviderName", "HostProviderName")
 """FOCUS 1.0 to 1.2 have the first, 1.3 has all, 1.4 removed the first: one of them must be there."""
@@ -431,10 +433,12 @@ def _provider(label: str, name: str) -> Cell:
 
 
 def _clouds(name: str) -> str:
-    """WHEN … THEN of each cloud, by how its names begin (`PROVIDERS`)."""
-    words = f"(translate(lower(trim({name})), ',.;:_/()-', '         ') || ' ')"
+    """WHEN … THEN of each cloud, by how its names begin (`PROVIDERS`), whatever stands between the words.
+
+    One pattern a cloud, as `name` is an expression that is computed wherever it stands.
+    """
     return " ".join(
-        f"WHEN {' OR '.join(f'starts_with({words}, {literal(begins + chr(32))})' for begins in names)} "
+        f"WHEN regexp_matches({name}, '^ *(?:{'|'.join(names).replace(' ', _GAP)})(?:{_GAP}|$)', 'i') "
         f"THEN {literal(ours)}"
         for ours, names in PROVIDERS.items()
     )
