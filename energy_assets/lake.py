@@ -39,8 +39,10 @@ from deltalake.transaction import AddAction, create_table_with_add_actions
 from obstore.exceptions import BaseError
 
 from energy_assets.contracts.audit import (
+    NOTHING,
     Audited,
     ContractError,
+    Origin,
     StoredTable,
     audit_partitions,
     conform,
@@ -209,6 +211,7 @@ class Lake:
         run_id: str,
         *,
         proofs: Sequence[StagedProof] = (),
+        origin: Origin | None = None,
         day_by_day: bool = False,
     ) -> Commit:
         """Replace partitions of a table by `rows`: stage, audit, prove, publish those that are good as one commit.
@@ -221,6 +224,7 @@ class Lake:
             rows: All rows of these partitions.
             run_id: Kept in the commit.
             proofs: What must hold beyond the contract; tried on the staged rows, after the audit.
+            origin: What each row is made of, where that is one row each.
             day_by_day: See `staging.stage_day_by_day`; the same result at another cost.
 
         Returns:
@@ -237,7 +241,7 @@ class Lake:
             else:
                 stage(con, conforming, table.partition, folder)
             staged = sorted(Path(folder).glob(f"{table.partition}=*/*.parquet"))
-            audited = self._audit(con, table, staged)
+            audited = self._audit(con, table, staged, origin)
             _refuse_strays(table, "rows", audited.rows, wanted)
             breaches = _prove(con, table, staged, proofs, wanted)
             rejected = _rejected(table.name, audited, breaches, proofs)
@@ -249,12 +253,11 @@ class Lake:
             commit = self._publish(table, kept, staged, good, run_id)
             return dataclasses.replace(commit, rejected=rejected, breaches=breaches)
 
-    def _audit(self, con: Any, table: StoredTable, staged: list[Path]) -> Audited:
-        if not staged:
+    def _audit(self, con: Any, table: StoredTable, staged: list[Path], origin: Origin | None = None) -> Audited:
+        if not staged and (origin is None or not origin.fingerprints):
             return Audited()
-        return audit_partitions(
-            _rows(con, table.model, staged), table, known(con, [str(path) for path in staged], table.model)
-        )
+        certain = known(con, [str(path) for path in staged], table.model) if staged else NOTHING
+        return audit_partitions(_rows(con, table.model, staged), table, certain, origin)
 
     def _publish(
         self, table: StoredTable, partitions: list[date], staged: list[Path], audited: Audited, run_id: str

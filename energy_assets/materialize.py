@@ -20,7 +20,7 @@ from dagster_duckdb import DuckDBResource
 from pydantic import Field, PrivateAttr
 
 from energy_assets import __version__
-from energy_assets.contracts.audit import EXAMPLES, ContractError, schema_of
+from energy_assets.contracts.audit import EXAMPLES, ContractError, Origin, schema_of
 from energy_assets.contracts.proof import Breaches, Proof
 from energy_assets.dagster_internals import version_tags, without_automatic_events
 from energy_assets.engine import connection
@@ -100,19 +100,33 @@ class Reader:
         lake: The tables.
         con: An Ibis DuckDB connection.
         used: Every table that was read, by name: what proofs may compare the result with.
+        versions: Which version of each was read; None of one that did not exist.
         further: See `request`.
     """
 
     lake: Lake
     con: Any
     used: dict[str, ir.Table] = field(default_factory=dict)
+    versions: dict[str, int | None] = field(default_factory=dict)
     further: set[date] = field(default_factory=set)
 
     def __call__(self, table: Table, partitions: Sequence[date]) -> ir.Table:
         """The given partitions of a table."""
-        rows = self.lake.read(self.con, table, partitions)
-        self.used[table.name] = rows
+        version = self.lake.version(table.name)
+        rows = self.lake.read(self.con, table, partitions, version)
+        self.used[table.name], self.versions[table.name] = rows, version
         return rows
+
+    def origin(self, table: Table, partitions: Collection[date]) -> Origin:
+        """What was read of a table, as that of which each row is made.
+
+        Args:
+            table: A table that was read, in the partitions given.
+            partitions: Those that are made.
+        """
+        found = self.lake.fingerprints(table.name, self.versions[table.name])
+        mine = {partition: text for partition, text in found.items() if partition in partitions}
+        return Origin(table.name, self.used[table.name], mine)
 
     def note(self, name: str, rows: ir.Table) -> ir.Table:
         """Show a small table that is not of the lake (places, names of nodes) to the proofs as well.
@@ -220,6 +234,8 @@ def _contract_check(table: Table) -> dg.AssetCheckSpec:
     """The check that shows whether the rows kept their contract."""
     key = table.model.to_schema().unique
     grain = f" There is one row per {', '.join(key)}." if key else ""
+    if table.rows_of:
+        grain += f" Each row of `{table.rows_of.name}` has exactly one here: none is lost."
     return dg.AssetCheckSpec(
         CONTRACT,
         asset=dg.AssetKey(table.asset),
@@ -265,7 +281,14 @@ def publish(
     proofs = [proof.bind(read.used) for proof in table.proofs]
     try:
         commit = read.lake.replace(
-            read.con, table, partitions, rows, context.run_id, proofs=proofs, day_by_day=day_by_day
+            read.con,
+            table,
+            partitions,
+            rows,
+            context.run_id,
+            proofs=proofs,
+            origin=read.origin(table.rows_of, partitions) if table.rows_of else None,
+            day_by_day=day_by_day,
         )
     except ContractError as error:
         # Not the fault of one partition: a column is missing, or a row belongs to no partition that was asked for.

@@ -57,6 +57,7 @@ class Table:
         identity: Columns that say which rows of different contributors speak of the same thing. Where two do, one
             wins as the table's transform says, and the other is kept apart; empty where contributors never overlap.
         proofs: What must hold of its rows beyond the contract, proven on staged rows before they are published.
+        rows_of: The table of each row of which it has exactly one, under the same key: none is lost, none is added.
         freshness: How old it may get; by its grain unless given.
     """
 
@@ -67,7 +68,13 @@ class Table:
     feed: Feed | None = None
     identity: tuple[str, ...] = ()
     proofs: tuple[Proof, ...] = ()
+    rows_of: Table | None = None
     freshness: Freshness | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse rows of a table with another key or other partitions."""
+        if self.rows_of and (self.rows_of.grain, _key(self.rows_of)) != (self.grain, _key(self)):
+            raise ValueError(f"{self.name} cannot have the rows of {self.rows_of.name}: their keys differ")
 
     @property
     def partition(self) -> str:
@@ -78,6 +85,12 @@ class Table:
     def ages(self) -> Freshness:
         """How old the table may get."""
         return self.freshness or FRESHNESS[self.grain]
+
+
+def _key(table: Table) -> dict[str, Any]:
+    """The columns of a table's key, with their types."""
+    schema = table.model.to_schema()
+    return {name: schema.columns[name].dtype for name in schema.unique or []}
 
 
 CONSERVATION = Proof(
@@ -111,7 +124,7 @@ GRID_INTENSITY = Table(
     identity=("zone", "hour"),
     proofs=(ZONES_HAVE_INTENSITIES,),
 )
-EMISSIONS = Table("emissions", tables.Emissions, ("emissions", "hourly"), feed=Feed.ENERGY)
+EMISSIONS = Table("emissions", tables.Emissions, ("emissions", "hourly"), feed=Feed.ENERGY, rows_of=ENERGY)
 EMISSIONS_MARKET = Table(
     "emissions_market", tables.EmissionsMarket, ("emissions", "market"), grain="month", feed=Feed.ENERGY
 )

@@ -156,7 +156,7 @@ def test_a_month_is_withheld_by_its_month(lake: Lake) -> None:
 def unnamed(*arguments: Any) -> Audited:
     """An audit whose fingerprints do not name their algorithm, as they were once."""
     audited = audit_partitions(*arguments)
-    return Audited(audited.rows, {day: text.removeprefix("d1-") for day, text in audited.fingerprints.items()})
+    return Audited(audited.rows, {day: text.removeprefix("d2-") for day, text in audited.fingerprints.items()})
 
 
 def test_files_named_without_an_algorithm_stay_readable_and_change_once(lake: Lake, monkeypatch: Any) -> None:
@@ -170,4 +170,4 @@ def test_files_named_without_an_algorithm_stay_readable_and_change_once(lake: La
     assert lake.fingerprints(TABLE) == again[0].fingerprints
     (name,) = DeltaTable(lake.path(TABLE)).file_uris()
     assert Path(name).name.startswith(f"{again[0].fingerprints[DAYS[0]]}-")
-    assert again[0].fingerprints[DAYS[0]].startswith("d1-")
+    assert again[0].fingerprints[DAYS[0]].startswith("d2-")

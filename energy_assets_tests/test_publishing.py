@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 import pytest
 
 from energy_assets.definitions import build_defs
+from energy_assets.emissions import assets as emission_assets
 from energy_assets.operations.schedules import RANGE_END, RANGE_START
 from energy_assets.periods import DayRange, Period
 from energy_assets.query import QueryError, ask
@@ -119,6 +120,26 @@ def test_a_month_without_indicators_keeps_no_other_from_its_report(small_run: Sm
     assert str(data.description).startswith("1 of 3 months have no report:\n2024-07 has no indicators")
     with instance(site) as opened:
         assert opened.get_materialized_partitions(key) == {"2024-05-01", "2024-06-01"}
+
+
+@pytest.mark.parametrize(("fault", "said"), [("lost", "row of energy lost: 1 rows"), ("twice", "unique(")])
+def test_emissions_that_lose_or_double_a_row_of_energy_publish_nothing(
+    month: Path, monkeypatch: pytest.MonkeyPatch, fault: str, said: str
+) -> None:
+    right = emission_assets.run_pipe
+
+    def wrong(*args: Any) -> ir.Table:
+        rows = right(*args)
+        return rows.filter(rows.hour.hour() > 0) if fault == "lost" else rows.union(rows)
+
+    monkeypatch.setattr(emission_assets, "run_pipe", wrong)
+    site = load_site(month / "site.yaml")
+    outcome = run_days(site, DayRange(MONTH.first, MONTH.first), lambda step: None)
+    assert list(outcome.failures) == ["emissions/hourly"]
+    assert said in outcome.failures["emissions/hourly"]
+    assert ask(site, "select sum(energy_kwh) from energy")[1] == [(Decimal("1.5"),)]
+    with pytest.raises(QueryError):
+        ask(site, "select * from emissions")
 
 
 @pytest.fixture

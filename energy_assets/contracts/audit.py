@@ -5,15 +5,17 @@ keys and content fingerprint per partition, and whether a row breaks a rule) and
 the columns with a list or a pattern. Only of a breach are the violations of every rule counted, partition by
 partition, so that a bad partition is told from its good neighbours. Validating through pandera itself would pull one
 boolean per row out of the engine as soon as a single row fails.
+
+Rows that are made one by one of the rows of another table must have the same keys. That takes no counting of distinct
+ones: the sum of all keys' hashes is equal, which the fingerprints of both tables hold.
 """
 
 from __future__ import annotations
 
 import functools
-import inspect
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
@@ -21,6 +23,8 @@ from typing import Any, Protocol
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
+
+from energy_assets.contracts.fingerprint import contents, fingerprint, keys_in
 
 RULES: dict[str, Callable[[ir.Value, Mapping[str, Any]], ir.BooleanValue]] = {
     "greater_than": lambda column, s: column > s["min_value"],
@@ -36,10 +40,6 @@ BY_VALUE = frozenset({"isin", "str_matches"})
 """Checks that cost much per row: they are made on the distinct values, of which there are few."""
 
 EXAMPLES = 20
-
-ALGORITHM = "d1"
-"""Names how fingerprints are made: per partition the exclusive or of DuckDB's `hash` of every row, and the sum of its
-lower 32 bits. A fingerprint begins with it, so that one made in another way is never taken for equal content."""
 
 
 class StoredTable(Protocol):
@@ -106,7 +106,7 @@ class Audited:
 
     Attributes:
         rows: Rows of each partition, also of those that break the contract.
-        fingerprints: Content fingerprint of each partition, which begins with `ALGORITHM`.
+        fingerprints: Content fingerprint of each partition, see `contracts.fingerprint`.
         rejected: What is wrong with each partition that breaks the contract.
     """
 
@@ -129,6 +129,21 @@ class Known:
 
 
 NOTHING = Known()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Rows of another table, of each of which exactly one audited row must be made, under the same key.
+
+    Attributes:
+        table: Name of that table; its contract has the same key.
+        rows: Those of its rows that lie in the partitions to be replaced, with the columns of the key.
+        fingerprints: Of its partitions among these, those that have rows.
+    """
+
+    table: str
+    rows: ir.Table
+    fingerprints: Mapping[date, str]
 
 
 def schema_of(model: Any) -> ibis.Schema:
@@ -181,13 +196,16 @@ def audit(table: ir.Table, model: Any, partition: str = "day") -> Audited:
     return audited
 
 
-def audit_partitions(rows: ir.Table, table: StoredTable, known: Known = NOTHING) -> Audited:
+def audit_partitions(
+    rows: ir.Table, table: StoredTable, known: Known = NOTHING, origin: Origin | None = None
+) -> Audited:
     """Count the violations of every rule of a table's contract, and fingerprint each of its partitions.
 
     Args:
         rows: In the contract's columns; cheap to scan more than once, as staged files are.
         table: What they are rows of.
         known: What is certain of the rows, and need not be looked at.
+        origin: What each of them is made of, where that is one row each.
 
     Raises:
         ContractError: rows that lie in no partition, as their date is NULL.
@@ -195,24 +213,55 @@ def audit_partitions(rows: ir.Table, table: StoredTable, known: Known = NOTHING)
     partition, rules = table.partition, {n: rule for n, rule in _rules(table.model).items() if n not in known.kept}
     key = list(table.model.to_schema().unique or [])
     by_row, by_value = _split(rules)
-    parts = _contents(rows, partition, key, by_row.values(), known.single).to_pyarrow().to_pylist()
+    offends = ibis.or_(*(rule.offends(rows[rule.column]) for rule in by_row.values())) if by_row else None
+    found = contents(rows, partition, key, single=known.single, offends=offends, count_keys=origin is None)
+    parts = found.to_pyarrow().to_pylist()
+    fingerprints = {part[partition]: fingerprint(part) for part in parts}
     suspected = _broken(rows, by_value) | (by_row if any(part.get("offended") for part in parts) else {})
     violations = _violations(rows, partition, {name: rule for name, rule in rules.items() if name in suspected})
     # Two different keys may share a 64-bit hash: a suspicion is settled by grouping on the key itself.
-    doubtful = [part[partition] for part in parts if key and part["rows"] != part["keys"]]
+    doubtful = [part[partition] for part in parts if part.get("keys", part["rows"]) != part["rows"]]
+    unmatched: dict[str, ir.Table] = {}
+    if origin is not None:
+        doubtful = _unlike(fingerprints, origin.fingerprints)
+        unmatched = _unmatched(rows, origin, partition, key, doubtful)
+    for rule, single in unmatched.items():
+        for day, count in _counts(single, partition).items():
+            violations[day][rule] = count
     for day, doubles in _doubles(rows, partition, key, doubtful).items():
         violations[day][f"unique({', '.join(key)})"] = doubles
     rejected = {
-        day: ContractError(table.name, broken, _examples(rows, partition, day, rules, key, broken))
+        day: ContractError(table.name, broken, _examples(rows, partition, day, rules, key, broken, unmatched))
         for day, broken in violations.items()
     }
     if None in rejected:
         raise rejected[None]
     return Audited(
         {part[partition]: part["rows"] for part in parts},
-        {part[partition]: f"{ALGORITHM}-{part['content_xor']:016x}{part['content_sum']:016x}" for part in parts},
+        fingerprints,
         {day: error for day, error in rejected.items() if day is not None},
     )
+
+
+def _unlike(made: Mapping[date, str], origin: Mapping[date, str]) -> list[date]:
+    """The partitions of which the keys of all rows are not certainly those of their origin."""
+    keys = {day: keys_in(text) for day, text in origin.items()}
+    return [day for day in {**made, **origin} if keys.get(day) is None or keys_in(made.get(day, "")) != keys[day]]
+
+
+def _unmatched(
+    rows: ir.Table, origin: Origin, partition: str, key: list[str], days: Collection[date | None]
+) -> dict[str, ir.Table]:
+    """The keys of rows that are made of none, and of rows of which none was made, in the partitions `days`."""
+    if not days:
+        return {}
+    named = _within(partition, key)
+    some = [day for day in days if day is not None]
+    made, there = (every.filter(every[partition].isin(some)).select(*named) for every in (rows, origin.rows))
+    return {
+        f"no such row in {origin.table}": made.anti_join(there, [made[c].identical_to(there[c]) for c in named]),
+        f"row of {origin.table} lost": there.anti_join(made, [there[c].identical_to(made[c]) for c in named]),
+    }
 
 
 @dataclass(frozen=True)
@@ -222,54 +271,6 @@ class _Named:
     name: str
     model: Any
     partition: str
-
-
-def _contents(
-    table: ir.Table, partition: str, key: list[str], rules: Collection[_Rule], single: Mapping[str, str | None]
-) -> ir.Table:
-    """Rows, content and distinct keys of each partition, and whether any row breaks one of the rules, in one scan.
-
-    Of an hourly key the hours of one thing are bits of one number, so a day has 24 times fewer groups to hold
-    than rows. An hour that is no start of an hour may share its bit, which is a suspicion like any other.
-    """
-    hourly = "hour" in key
-    # What all rows share tells no two of them apart.
-    things = [table[name] for name in key if name != "hour" and name not in single]
-    columns = {
-        "content": _hash([_unread(table[name], single) for name in table.columns]),
-        "thing": _hash(things) if things else ibis.literal(0),
-        "slot": ibis.literal(1).cast("int64") << (table.hour.hour().cast("int64") if hourly else 0),
-    }
-    if rules:
-        columns["offends"] = ibis.or_(*(rule.offends(table[rule.column]) for rule in rules))
-    rows = table.select(partition, **columns)
-    things_of_a_day = rows.group_by([partition, "thing"]).aggregate(
-        rows=rows.count(),
-        content_xor=rows.content.bit_xor(),
-        # Of 32 bits, so that the engine adds them in 64.
-        content_sum=(rows.content & 0xFFFFFFFF).cast("uint32").sum(),
-        slots=rows.slot.bit_or(),
-        **({"offended": rows.offends.any()} if rules else {}),
-    )
-    return things_of_a_day.group_by(partition).aggregate(
-        rows=things_of_a_day.rows.sum(),
-        content_xor=things_of_a_day.content_xor.bit_xor(),
-        content_sum=things_of_a_day.content_sum.sum(),
-        keys=_bit_count(things_of_a_day.slots).sum(),
-        **({"offended": things_of_a_day.offended.any()} if rules else {}),
-    )
-
-
-def _unread(value: ir.Value, single: Mapping[str, str | None]) -> ir.Value:
-    """The value, or where all rows hold the same, that one in its place: a column less to read.
-
-    A text stays: the engine hashes a column of few texts text by text, and a constant row by row.
-    """
-    name, dtype = value.get_name(), value.type()
-    if name not in single or not (single[name] is None or dtype.is_numeric()):
-        return value
-    same: ir.Value = ibis.literal(single[name]).cast(dtype)
-    return same
 
 
 @dataclass(frozen=True)
@@ -344,6 +345,11 @@ def _doubles(rows: ir.Table, partition: str, key: list[str], days: Collection[da
     return {part[partition]: int(part["doubles"]) for part in found}
 
 
+def _counts(rows: ir.Table, partition: str) -> dict[date | None, int]:
+    found = rows.group_by(partition).aggregate(n=rows.count()).to_pyarrow().to_pylist()
+    return {part[partition]: int(part["n"]) for part in found}
+
+
 def _within(partition: str, key: list[str]) -> list[str]:
     """A key that holds within a partition."""
     return list(dict.fromkeys([partition, *key]))
@@ -356,36 +362,23 @@ def _examples(
     rules: Mapping[str, _Rule],
     key: list[str],
     broken: Mapping[str, int],
+    unmatched: Mapping[str, ir.Table],
 ) -> list[dict[str, Any]]:
-    mine = rows.filter(rows[partition].isnull() if day is None else rows[partition] == day)
+    def of_day(table: ir.Table) -> ir.Table:
+        return table.filter(table[partition].isnull() if day is None else table[partition] == day)
+
+    mine = of_day(rows)
     bad = [rules[name].offends(mine[rules[name].column]) for name in broken if name in rules]
+    single = [unmatched[name] for name in broken if name in unmatched]
     if bad:
         found = mine.filter(functools.reduce(lambda a, b: a | b, bad))
+    elif single:
+        found = of_day(single[0])
     else:
         repeated = _repeated(mine, _within(partition, key)).drop("n")
         found = mine.semi_join(repeated, [mine[c].identical_to(repeated[c]) for c in _within(partition, key)])
     examples: list[dict[str, Any]] = found.limit(EXAMPLES).to_pyarrow().to_pylist()
     return examples
-
-
-def _hash(values: Sequence[ir.Value]) -> ir.IntegerValue:
-    """One hash of several cells of a row."""
-    return _hash_function(tuple(value.type() for value in values))(*values)
-
-
-@functools.cache
-def _hash_function(dtypes: tuple[dt.DataType, ...]) -> Callable[..., ir.IntegerValue]:
-    """DuckDB's variadic `hash` for columns of these types, which Ibis wants spelled out."""
-
-    def row_hash(*_: Any) -> Any:
-        """Filled in by the engine."""
-
-    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    row_hash.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [inspect.Parameter(f"column_{n}", positional) for n in range(len(dtypes))]
-    )
-    made: Callable[..., ir.IntegerValue] = ibis.udf.scalar.builtin(row_hash, name="hash", signature=(dtypes, dt.uint64))
-    return made
 
 
 def _dtype(column: Any) -> dt.DataType:
@@ -405,15 +398,3 @@ def _castable(found: dt.DataType, wanted: dt.DataType) -> bool:
 
 def _pattern_text(pattern: Any) -> str:
     return pattern.pattern if isinstance(pattern, re.Pattern) else str(pattern)
-
-
-def _bit_count(value: ir.IntegerValue) -> ir.IntegerValue:
-    """How many bits are set."""
-
-    def count(_: Any) -> Any:
-        """Filled in by the engine."""
-
-    counted: ir.IntegerValue = ibis.udf.scalar.builtin(count, name="bit_count", signature=((dt.int64,), dt.int64))(
-        value
-    )
-    return counted

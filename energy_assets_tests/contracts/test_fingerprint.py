@@ -1,7 +1,7 @@
 """The fingerprint rests on DuckDB's `hash`: expected values, so that an engine that changes it cannot pass unseen.
 
 Where this fails after an upgrade of the engine, fingerprints of stored partitions and the pins of printed reports no
-longer compare: give `audit.ALGORITHM` a new name and these tests new values together.
+longer compare: give `fingerprint.ALGORITHM` a new name and these tests new values together.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from pandera.ibis import DataFrameModel, Field
 
 from energy_assets.contracts import raw, tables
 from energy_assets.contracts import types as t
-from energy_assets.contracts.audit import ALGORITHM, _hash, audit, schema_of
+from energy_assets.contracts.audit import audit, schema_of
+from energy_assets.contracts.fingerprint import ALGORITHM, _hash, keys_in
+from energy_assets_tests.rows import at, table
 
 HASHES = [
     ("DATE", "'2024-05-09'", 7_298_426_408_747_055_673),
@@ -83,5 +85,25 @@ def test_a_partition_has_the_fingerprint_it_always_had() -> None:
         FROM (VALUES ('n1', 1.5), ('n2', NULL), ('n3', 0.000000001)) AS v(name, kwh)
         """
     )
-    assert audit(rows, Pinned).fingerprints == {date(2024, 5, 9): "d1-dc62953bbe8620930000000170ea076d"}
-    assert ALGORITHM == "d1"
+    expected = "d2-dc62953bbe8620930000000170ea076d991307b5b1b67cc2"
+    assert audit(rows, Pinned).fingerprints == {date(2024, 5, 9): expected}
+    assert ALGORITHM == "d2"
+    names = {name: _hash_of(name) for name in ("n1", "n2", "n3")}
+    assert keys_in(expected) == f"{sum(names.values()) % 2**64:016x}"
+
+
+def _hash_of(text: str) -> int:
+    cell = one("VARCHAR", f"'{text}'")
+    found: int = cell.select(hash=_hash([cell.cell])).to_pyarrow()["hash"].to_pylist()[0]
+    return found
+
+
+def test_the_key_of_an_hour_is_that_of_its_thing_with_the_hour() -> None:
+    rows = table(tables.GridIntensity, [{"zone": "DE"}, {"zone": "DE", "hour": at(23)}, {"zone": "FR", "hour": at(5)}])
+    (text,) = audit(rows, tables.GridIntensity).fingerprints.values()
+    assert keys_in(text) == "87239f86b703cea8"
+
+
+@pytest.mark.parametrize("text", ["d1-dc62953bbe8620930000000170ea076d", "dc62953bbe8620930000000170ea076d", ""])
+def test_the_keys_of_an_older_fingerprint_are_not_known(text: str) -> None:
+    assert keys_in(text) is None
