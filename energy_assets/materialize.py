@@ -123,7 +123,12 @@ class Reader:
         Args:
             table: A table that was read, in the partitions given.
             partitions: Those that are made.
+
+        Raises:
+            ValueError: the table was not read.
         """
+        if table.name not in self.versions:
+            raise ValueError(f"rows that are each of one row of {table.name} must be made of it, and it was not read")
         found = self.lake.fingerprints(table.name, self.versions[table.name])
         mine = {partition: text for partition, text in found.items() if partition in partitions}
         return Origin(table.name, self.used[table.name], mine)

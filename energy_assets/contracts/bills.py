@@ -93,7 +93,7 @@ def look_alike(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     """
     counts = staged.group_by(*OF_FILE).aggregate(n=staged.count())
     # Rounding takes ten times as long as counting, and days with no two bills of as many lines need none of it.
-    days = [_alike(bills, "n", *within).select("day") for bills, within in _compared(counts.mutate(amount=0))]
+    days = [_alike(bills, "n", *within).select("day") for bills, within in _compared(counts)]
     suspected = staged.semi_join(days[0].union(days[1], distinct=True), "day")
     sums = suspected.group_by(*OF_FILE).aggregate(n=suspected.count(), amount=suspected.billed_cost.round(2).sum())
     by_source, by_file = (
@@ -106,14 +106,18 @@ def look_alike(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
 
 
 def _compared(files: ir.Table) -> Iterator[tuple[ir.Table, tuple[str, ...]]]:
-    """The bills of each source, and of each file beside others of its source; with what must be equal of two."""
+    """The bills of each source, and of each file beside others of its source; with what must be equal of two.
+
+    Lines `n` are summed, and amounts where there are any.
+    """
     account = account_keys(files)
     bill = files.provider + ibis.ifelse(account == "", " without an account", " account " + account)
     named = files.mutate(bill=bill, file=files.source + " file " + files.raw_sha256.left(12))
     for place, within in (("source", ()), ("file", ("source",))):
         placed = named.mutate(place=named[place])
         bills = placed.group_by("day", "source", "place", "bill", "billing_currency")
-        yield bills.aggregate(n=placed.n.sum(), amount=placed.amount.sum()), within
+        sums = {name: placed[name].sum() for name in ("n", "amount") if name in placed.columns}
+        yield bills.aggregate(**sums), within
 
 
 def _alike(bills: ir.Table, *equal: str) -> ir.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -12,6 +13,9 @@ import pytest
 from energy_assets.contracts.audit import Audited, Origin, audit_partitions
 from energy_assets.contracts.fingerprint import keys_in
 from energy_assets.contracts.tables import Emissions, Energy
+from energy_assets.lake import Lake
+from energy_assets.materialize import Reader, check_specs
+from energy_assets.storage import Storage
 from energy_assets.tables import ACTIVITY, EMISSIONS, ENERGY, GRID_INTENSITY, Table
 from energy_assets_tests.rows import DAY, at, table
 
@@ -94,6 +98,17 @@ def test_rows_are_compared_one_by_one_where_the_origin_has_a_fingerprint_of_anot
     assert keys_in(older.fingerprints[DAY]) is None
     assert made(THREE, older).rejected == {}
     assert list(made(THREE[1:], older).rejected) == [DAY]
+
+
+def test_the_check_of_the_contract_says_that_no_row_is_lost() -> None:
+    said = [check_specs(table)[0].description or "" for table in (EMISSIONS, ENERGY)]
+    assert ["Each row of `energy` has exactly one here: none is lost." in text for text in said] == [True, False]
+
+
+def test_a_transform_that_does_not_read_the_origin_is_told_so(tmp_path: Path) -> None:
+    read = Reader(Lake(Storage(str(tmp_path))), ibis.duckdb.connect())
+    with pytest.raises(ValueError, match="must be made of it, and it was not read"):
+        read.origin(ENERGY, [DAY])
 
 
 def test_a_table_cannot_have_the_rows_of_one_with_another_key() -> None:
