@@ -20,7 +20,7 @@ from energy_assets_tests.bench import day
 from energy_assets_tests.bench.measuring import Measured, best, measure
 
 ROUNDS = 3
-"""A day takes seconds, so that a disturbance of one second shows: the best of three counts."""
+"""A day or a bill takes seconds, so that a disturbance of one second shows: the best of three counts."""
 LIBRARIES = ("duckdb", "deltalake", "ibis-framework", "dagster")
 
 
@@ -120,7 +120,11 @@ def bill(folder: Path, chosen: argparse.Namespace) -> Iterator[Line]:
     """(d): a million lines of a FOCUS bill to cost."""
     for ending in ("parquet", "csv.gz"):
         measure("bill:write", folder=str(folder), rows=chosen.lines, ending=ending)
-        run = measure("bill:to_cost", folder=str(folder), ending=ending)
+        tried = []
+        for _ in range(max(chosen.repeat, ROUNDS)):
+            shutil.rmtree(folder / f"store_{ending}", ignore_errors=True)
+            tried.append(measure("bill:to_cost", folder=str(folder), ending=ending))
+        run = min(tried, key=lambda one: one.cpu_s)
         for part in run.parts:
             yield Line(f"    of it: {part}", _part(run, part))
         yield Line(f"(d) FOCUS lines to cost, {ending}", run, f"{run.cpu_s:.1f} CPU s", "10 CPU s", run.cpu_s < 10)
