@@ -6,7 +6,7 @@ days down and no others; only refused access ends the collection. Landed bytes s
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,6 +21,8 @@ from energy_assets.sources.base import Incomplete, Parsed, Source, StepContext, 
 from energy_assets.sources.errors import DeniedError, SourceError
 
 Progress = Callable[[str, int, int], None]
+EXAMPLES = 5
+"""How many things a note shows."""
 
 
 @dataclass
@@ -116,6 +118,7 @@ def parse(
     tables: list[ibis.Table] = []
     stored = True
     notes: Counter[str] = Counter()
+    examples: dict[str, list[str]] = defaultdict(list)
     failures: dict[date, SourceError] = {}
     for stretch, objects in _stretches(editions):
         try:
@@ -125,10 +128,13 @@ def parse(
             continue
         tables.append(parsed.rows.filter(parsed.rows[source.grain].between(stretch.first, stretch.last)))
         notes.update(parsed.notes)
+        for name, found in parsed.examples.items():
+            examples[name] += [one for one in found if one not in examples[name]]
         stored = stored and parsed.stored
     if not tables:
         return None, failures
-    return Parsed(ibis.union(*tables) if len(tables) > 1 else tables[0], dict(notes), stored), failures
+    rows = ibis.union(*tables) if len(tables) > 1 else tables[0]
+    return Parsed(rows, dict(notes), {name: found[:EXAMPLES] for name, found in examples.items()}, stored), failures
 
 
 def _span(source: Source, first: date, last: date) -> DayRange:

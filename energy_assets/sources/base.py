@@ -97,12 +97,15 @@ class Parsed:
 
     Attributes:
         rows: An Ibis table on the step's connection with exactly the columns of the contract.
-        notes: Counts worth telling, for example `negative_readings_dropped`.
+        notes: Counts worth telling, by a name of `energy_assets.sources.notes`, for example
+            `negative_readings_dropped`.
+        examples: By the name of a note: the first few things it is about (a file and line, a series, a host).
         stored: The rows lie in files or tables already, so that picking one day of them costs little.
     """
 
     rows: ibis.Table
     notes: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, Sequence[str]] = field(default_factory=dict)
     stored: bool = False
 
 

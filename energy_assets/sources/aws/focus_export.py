@@ -9,7 +9,7 @@ A period counts as a whole, as its manifest lists it, or not at all. What was lo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -98,7 +98,7 @@ class AwsFocusExport(Source):
         parsed = charges(bills, days, step, self.layout, within_period=True)
         manifests = [o.request for o in objects if o.request.get("manifest")]
         ahead = sum(r.get(AHEAD, 0) for r in manifests if Month.parse(r["billing_period"]).days.last in days)
-        return Parsed(parsed.rows, {**parsed.notes, AHEAD: ahead} if ahead else parsed.notes, parsed.stored)
+        return replace(parsed, notes={**parsed.notes, AHEAD: ahead}) if ahead else parsed
 
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Assume the role, find the manifests, and read the newest one's list."""

@@ -108,7 +108,7 @@ class FocusFiles(Source):
             unnamed = account_keys(rows) == ""
             named = ibis.ifelse(unnamed, ibis.literal(self.billing_account), rows.billing_account_id.strip())
             rows = rows.mutate(billing_account_id=named)
-        return Parsed(rows, {**parsed.notes, **notes}, parsed.stored)
+        return replace(parsed, rows=rows, notes={**parsed.notes, **notes})
 
     def check(self, step: StepContext) -> Iterable[Finding]:
         """List the files, choose among deliveries, and read the newest file's header."""
