@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 SITE ?= var/demo/site.yaml
 PORT ?= 3000
 
-.PHONY: demo test ui bench lint lock clean
+.PHONY: demo test ui bench mutate lint lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/energy-assets demo
@@ -26,6 +26,9 @@ ui: $(VENV)/.runtime
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m energy_assets_tests.bench
+
+mutate: $(VENV)/.dev
+	$(BIN)/python -m energy_assets_tests.mutation
 
 lock: $(UV)
 	$(UV) pip compile -q pyproject.toml --extra aws --extra reports --universal --python-version 3.11 \

@@ -1,0 +1,140 @@
+"""`python -m energy_assets_tests.mutation`: change the arithmetic one place at a time and count what tests notice.
+
+Without arguments a sample of every module in `modules.py`, drawn by a seed, so that the same mutants are judged until
+a module changes; `--all` judges every mutant. Exits 1 where fewer than `LIMIT` of them were noticed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from rich.console import Console
+from rich.table import Table
+
+from energy_assets_tests.mutation.judging import Bench, Mutant
+from energy_assets_tests.mutation.modules import MODULES
+from energy_assets_tests.mutation.operators import operators
+
+LIMIT = 0.9
+SAMPLE = 25
+CHECKOUT = Path(__file__).resolve().parents[2]
+out = Console(highlight=False, emoji=False)
+
+
+def main() -> None:
+    """Parse the command line, judge mutants, print the score and the survivors."""
+    parser = argparse.ArgumentParser(prog="python -m energy_assets_tests.mutation", description=__doc__)
+    parser.add_argument("modules", nargs="*", help="modules below energy_assets; default: all of them")
+    parser.add_argument("--sample", type=int, default=SAMPLE, help="how many mutants of each module")
+    parser.add_argument("--all", action="store_true", help="every mutant")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    given = parser.parse_args()
+    names = given.modules or list(MODULES)
+    if unknown := [name for name in names if name not in MODULES]:
+        sys.exit(f"{', '.join(unknown)}: not in energy_assets_tests/mutation/modules.py")
+    work = {name: mutants(name) for name in names}
+    drawn = [
+        mutant
+        for name, every in work.items()
+        for mutant in (every if given.all else _sample(every, given.sample, f"{given.seed} {name}"))
+    ]
+    out.print(f"{len(drawn)} of {sum(map(len, work.values()))} mutants in {len(names)} modules")
+    survivors = _judge(drawn, given.workers)
+    _print(drawn, survivors, {name: len(every) for name, every in work.items()})
+    sys.exit(len(drawn) - len(survivors) < LIMIT * len(drawn))
+
+
+def mutants(module: str) -> list[Mutant]:
+    """Every mutant of a module that is another program than the module.
+
+    Args:
+        module: Below `energy_assets`.
+    """
+    source = (CHECKOUT / "energy_assets" / module).read_text(encoding="utf-8")
+    found = []
+    for name, operator in operators().items():
+        places = [place for node in ast_nodes(get_ast(source)) for place in operator.mutation_positions(node)]
+        for occurrence in range(len(places)):
+            code = mutate_code(source, operator, occurrence)
+            if code is not None and code != source:
+                found.append(_mutant(module, name, occurrence, source, code))
+    return found
+
+
+def _mutant(module: str, operator: str, occurrence: int, source: str, code: str) -> Mutant:
+    pairs = enumerate(zip(source.splitlines(), code.splitlines(), strict=True), 1)
+    line, (before, after) = next((number, pair) for number, pair in pairs if pair[0] != pair[1])
+    return Mutant(module, operator, occurrence, line, before.strip(), after.strip(), code)
+
+
+def _sample(every: Sequence[Mutant], size: int, seed: str) -> list[Mutant]:
+    return random.Random(seed).sample(every, min(size, len(every)))  # noqa: S311 - a draw, no secret
+
+
+def _judge(drawn: Sequence[Mutant], workers: int) -> list[Mutant]:
+    """The mutants that no test notices."""
+    context = multiprocessing.get_context("spawn")
+    survivors, began = [], time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, context.Pool(workers, _begin, (folder,)) as pool:
+        limits = dict(pool.imap_unordered(_measure, {mutant.module for mutant in drawn}))
+        jobs = [(mutant, limits[mutant.module]) for mutant in drawn]
+        for number, (mutant, survived) in enumerate(pool.imap_unordered(_one, jobs), 1):
+            if survived:
+                survivors.append(mutant)
+            if survived or number % 25 == 0 or number == len(drawn):
+                out.print(f"{number} of {len(drawn)}, {len(survivors)} survived, {time.monotonic() - began:.0f} s")
+    return survivors
+
+
+_bench: Bench
+
+
+def _begin(folder: str) -> None:
+    global _bench
+    _bench = Bench(CHECKOUT, Path(tempfile.mkdtemp(dir=folder)))
+
+
+def _measure(module: str) -> tuple[str, float]:
+    """How long the tests of an unchanged module may take: three times as long as they do, and ten seconds."""
+    began = time.monotonic()
+    code = (CHECKOUT / "energy_assets" / module).read_text(encoding="utf-8")
+    if not _bench.survives(module, code, MODULES[module], 900):
+        raise SystemExit(f"{module}: its tests fail without any change: {' '.join(MODULES[module])}")
+    return module, 3 * (time.monotonic() - began) + 10
+
+
+def _one(job: tuple[Mutant, float]) -> tuple[Mutant, bool]:
+    mutant, limit_s = job
+    return mutant, _bench.survives(mutant.module, mutant.code, MODULES[mutant.module], limit_s)
+
+
+def _print(drawn: Sequence[Mutant], survivors: Sequence[Mutant], all_of: dict[str, int]) -> None:
+    for mutant in sorted(survivors, key=lambda one: (one.module, one.line)):
+        out.print(f"\nenergy_assets/{mutant.module}:{mutant.line} {mutant.operator}", markup=False)
+        out.print(f"  - {mutant.before}\n  + {mutant.after}", markup=False, soft_wrap=True)
+    table = Table("module", "mutants", "judged", "noticed", "score", box=None)
+    for name, judged, alive in (*_counts(drawn, survivors), ("all", len(drawn), len(survivors))):
+        number = all_of.get(name, sum(all_of.values()))
+        score = f"{100 * (judged - alive) / judged:.0f} %" if judged else ""
+        table.add_row(name, str(number), str(judged), str(judged - alive), score)
+    out.print(table)
+
+
+def _counts(drawn: Sequence[Mutant], survivors: Sequence[Mutant]) -> Iterator[tuple[str, int, int]]:
+    for name in dict.fromkeys(mutant.module for mutant in drawn):
+        yield name, sum(one.module == name for one in drawn), sum(one.module == name for one in survivors)
+
+
+if __name__ == "__main__":
+    main()

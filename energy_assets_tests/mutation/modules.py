@@ -1,0 +1,36 @@
+"""Which modules are changed, and which tests must notice.
+
+What belongs here: the modules that calculate. What does not: how mutants are made and judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_PROMETHEUS = ("sources/prometheus/test_energy.py", "sources/prometheus/test_readings.py")
+
+MODULES: Mapping[str, tuple[str, ...]] = {
+    "contracts/conservation.py": ("contracts/test_proof.py", "test_publishing.py", "unified/test_energy.py"),
+    "contracts/fingerprint.py": ("contracts/test_fingerprint.py", "contracts/test_origin.py"),
+    "disclosures/rounding.py": ("disclosures/test_rounding.py",),
+    "emissions/appliers.py": ("emissions",),
+    "emissions/pipe.py": ("emissions",),
+    "factors/grid_intensity.py": ("factors/test_grid_intensity.py",),
+    "factors/places.py": ("factors/test_places.py",),
+    "kpis/daily.py": ("kpis",),
+    "kpis/facts.py": ("kpis",),
+    "kpis/indicators.py": ("kpis",),
+    "kpis/ingredients.py": ("kpis",),
+    "kpis/rests.py": ("kpis",),
+    "periods.py": ("test_periods.py",),
+    "sources/focus/cells.py": ("sources/focus/test_parse.py",),
+    "sources/intensity.py": ("sources/electricity_maps", "sources/intensity_files"),
+    "sources/power.py": ("sources/test_power.py", "sources/power_files"),
+    "sources/prometheus/counters.py": _PROMETHEUS,
+    "sources/prometheus/gauges.py": _PROMETHEUS,
+    "sources/prometheus/meters.py": (*_PROMETHEUS, "sources/prometheus/test_meters.py"),
+    "sources/prometheus/sharing.py": _PROMETHEUS,
+    "unified/containment.py": ("unified/test_energy.py", "unified/test_nodes.py"),
+    "unified/cost.py": ("unified/test_cost_and_activity.py", "unified/test_cost_sources.py"),
+}
+"""By module, below `energy_assets`: its tests, below `energy_assets_tests`."""
