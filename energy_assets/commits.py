@@ -93,7 +93,7 @@ def state(files: Iterable[DataFile]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def fault(store: ObjectStore, prefix: str, delta: DeltaTable, files: Iterable[DataFile], newest: bool) -> str:
+def fault(store: ObjectStore, prefix: str, delta: DeltaTable, files: Iterable[DataFile], known: int | None) -> str:
     """What is wrong with the log of a table; empty where nothing is, or nothing was recorded.
 
     Args:
@@ -101,10 +101,10 @@ def fault(store: ObjectStore, prefix: str, delta: DeltaTable, files: Iterable[Da
         prefix: Where it lies in the store.
         delta: The table at the version in question.
         files: What it consists of at this version.
-        newest: Whether it was opened at its newest version.
+        known: The marked version, as it was before the table was opened at its newest one; None for no comparison.
     """
     version = delta.version()
-    if newest and (known := newest_version(store, prefix)) is not None and known > version:
+    if known is not None and known > version:
         return f"it ends with version {version}, and version {known} was written"
     name = f"{prefix}/_delta_log/{version:020d}.json"
     try:

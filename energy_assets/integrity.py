@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+GONE = "it is gone"
 WORKERS = 4
 """Files hashed at once; hashing leaves Python to the others."""
 
@@ -86,7 +87,7 @@ def _fault(file: Recorded) -> str:
                 return "its bytes are not those that were written"
             _known.add(identity)
     except FileNotFoundError:
-        return "it is gone"
+        return GONE
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
     return ""

@@ -65,7 +65,7 @@ from energy_assets.contracts.audit import (
 )
 from energy_assets.contracts.proof import Breaches, StagedProof
 from energy_assets.contracts.statistics import known
-from energy_assets.integrity import DamagedError, Recorded, faults, remember, sha256_of
+from energy_assets.integrity import GONE, DamagedError, Recorded, faults, remember, sha256_of
 from energy_assets.orphans import AGE, sweep
 from energy_assets.staging import stage, stage_day_by_day
 from energy_assets.storage import Storage
@@ -163,6 +163,38 @@ class Lake:
             found = faults(self._file(table, file) for file in files)
             return {recorded[path]: said for path, said in found.items()}
         return {file.name: said for file in files if (said := self._remote_fault(table, file, whole))}
+
+    def unlike_their_fingerprint(self, con: Any, table: StoredTable, files: Collection[DataFile]) -> dict[str, str]:
+        """What is wrong with files that hold other rows than their names say, of those whose bytes have no checksum.
+
+        Args:
+            con: An Ibis DuckDB connection.
+            table: Its name, contract and partition column.
+            files: Of this table; those of older stores are read, the others passed over.
+        """
+        found = {}
+        old = by_partition(file for file in files if file.sha256 is None)
+        for part, mine in old.items():
+            try:
+                rows = conform(self.read(con, table, [part]), table.model, table.name)
+                again = audit_partitions(rows, table).fingerprints.get(part, "")
+            except Exception as error:  # whatever an engine says of bytes that are no Parquet any more
+                again = f"unreadable: {error}"
+            if _algorithm(again) == _algorithm(mine[0].fingerprint) and again != mine[0].fingerprint:
+                found.update({file.name: "its rows are not those that were written" for file in mine})
+            elif again.startswith("unreadable"):
+                found.update({file.name: "it cannot be read" for file in mine})
+        return found
+
+    def placed_partitions(self, table: str) -> list[date]:
+        """Every partition that a table has files of, whatever its log says.
+
+        Args:
+            table: The table's name.
+        """
+        listed = obstore.list_with_delimiter(self._storage.store(), f"lake/{table}")["common_prefixes"]
+        named = (Path(prefix).name.partition("=") for prefix in listed)
+        return sorted(date.fromisoformat(value) for key, _, value in named if key in ("day", "month"))
 
     def set_aside(self, table: str, name: str = "") -> None:
         """Move a data file, or a whole table whose log is damaged, to `damaged/` below the root.
@@ -470,13 +502,16 @@ class Lake:
         Raises:
             DamagedError: the log does not add up to what was written.
         """
-        delta, store, prefix = self._delta(table, version), self._storage.store(), f"lake/{table}"
+        store, prefix = self._storage.store(), f"lake/{table}"
+        # Asked first: a commit that another run makes meanwhile may be newer than what is opened here.
+        known = newest_version(store, prefix) if version is None else None
+        delta = self._delta(table, version)
         if delta is None:
-            if newest_version(store, prefix) is not None:
+            if known is not None:
                 raise _damaged_log(table, "it is gone")
             return None, []
         files = files_of(delta)
-        if said := fault(store, prefix, delta, files, version is None):
+        if said := fault(store, prefix, delta, files, known):
             raise _damaged_log(table, said)
         return delta, files
 
@@ -495,7 +530,7 @@ class Lake:
                     digest.update(bytes(chunk))
                 return "" if digest.hexdigest() == file.sha256 else "its bytes are not those that were written"
         except FileNotFoundError:
-            return "it is gone"
+            return GONE
         return ""
 
     def _sound_fingerprints(self, table: str, files: Collection[DataFile], wanted: Collection[date]) -> dict[date, str]:
@@ -543,6 +578,10 @@ def _union_all(con: Any, tables: Sequence[ir.Table]) -> ir.Table:
 def _fingerprints(files: Collection[DataFile]) -> dict[date, str]:
     """Content fingerprint of every partition, as its file names tell it."""
     return {part: mine[0].fingerprint for part, mine in by_partition(files).items()}
+
+
+def _algorithm(fingerprint: str) -> str:
+    return fingerprint.partition("-")[0]
 
 
 def _says_damaged(error: str) -> bool:

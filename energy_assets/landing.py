@@ -34,7 +34,7 @@ import zstandard
 from obstore.exceptions import AlreadyExistsError
 from obstore.store import ObjectStore
 
-from energy_assets.integrity import DamagedError
+from energy_assets.integrity import GONE, DamagedError
 
 CHUNK = 1 << 20
 LEVEL, LEVEL_OF_PACKED = 3, 1
@@ -104,11 +104,12 @@ class DamagedObjectError(DamagedError):
 
     Attributes:
         sha256: Its name.
+        found: What is wrong with it.
     """
 
     def __init__(self, sha256: str, found: str) -> None:
         super().__init__(f"the raw object {sha256} in the landing zone is damaged ({found})", AGAIN)
-        self.sha256 = sha256
+        self.sha256, self.found = sha256, found
 
 
 class Landing:
@@ -132,7 +133,7 @@ class Landing:
         key = self._object_key(sha256)
         if not isinstance(fetched.body, Held):
             found = self._exists(key)
-            if not found or not self.intact(sha256):
+            if not found or self.fault(sha256):
                 with tempfile.TemporaryFile() as compressed:
                     packer = zstandard.ZstdCompressor(level=_level(fetched.body), write_checksum=True)
                     with packer.stream_writer(compressed, closefd=False) as writer:
@@ -168,7 +169,8 @@ class Landing:
             try:
                 last = self._edition(source, day, keys[-1]) if keys else None
             except DamagedError:
-                last = None
+                self.set_aside(keys[-1])
+                continue
             edition = Edition(source, day, int(Path(keys[-1]).stem) + 1 if keys else 1, objects)
             if last and last.data_version == edition.data_version:
                 return last
@@ -225,14 +227,16 @@ class Landing:
                 partial.unlink(missing_ok=True)
         return target
 
-    def intact(self, sha256: str) -> bool:
-        """Whether an object is there and its bytes are those that were landed; reads it whole."""
+    def fault(self, sha256: str) -> str:
+        """What is wrong with an object, which is read whole; empty where its bytes are those that were landed."""
         try:
             for _ in self._raw(sha256):
                 pass
-        except (FileNotFoundError, DamagedError):
-            return False
-        return True
+        except FileNotFoundError:
+            return GONE
+        except DamagedObjectError as error:
+            return error.found
+        return ""
 
     def set_aside(self, key: str) -> None:
         """Move something damaged out of the way, so that it counts as not there and is fetched again.
