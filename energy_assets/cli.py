@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -143,6 +144,37 @@ def trace(site_path: Path, report_path: Path, figure: str) -> None:
         out.print(trace_stored(_site(site_path), report_path, figure))
     except TraceError as error:
         _stop(str(error))
+
+
+@main.command()
+@site_option
+@click.option("--set-aside", is_flag=True, help="Move what is damaged to `damaged` below the storage root.")
+def repair(site_path: Path, set_aside: bool) -> None:
+    """Look at every stored byte: what is damaged, and which days to run to mend it."""
+    from energy_assets.repairing import damages, days_to_run
+
+    site, found = _site(site_path), []
+    for damage in damages(site):
+        found.append(damage)
+        out.print(f"[red]✗[/] {escape(damage.what)}: {escape(damage.found)}", soft_wrap=True)
+        if set_aside and damage.set_aside:
+            damage.set_aside()
+    if not found:
+        out.print("Every object, receipt, edition and table file is what was written.")
+        return
+    if not set_aside and any(damage.set_aside for damage in found):
+        out.print(
+            "Move it out of the way, so that nothing reads it:\n"
+            f"  {shlex.join(['energy-assets', 'repair', '--site', str(site_path), '--set-aside'])}",
+            soft_wrap=True,
+        )
+    days = contiguous(days_to_run(site, found))
+    if days:
+        out.print("Then run the days it is of, which fetches it again:" if not set_aside else "Now run:")
+    for span in days:
+        command = ["energy-assets", "run", "--site", str(site_path), "--from", f"{span.first}", "--to", f"{span.last}"]
+        out.print(f"  {shlex.join(command)}", soft_wrap=True)
+    sys.exit(1)
 
 
 @main.command()

@@ -4,14 +4,19 @@ What belongs here: files, commits and versions. What does not: what a table mean
 holds a table. A partition is replaced as a whole or not at all, whatever is wrong with its neighbours; one whose
 content did not change is not written again, so that running a day twice leaves the same version.
 
-Files are named by the fingerprint of their partition's content, which begins with the algorithm that made it:
-`day=2024-05-09/<algorithm>-<hash>-<random>-<n>.parquet`. Files of older stores, named without an algorithm, are
-read as before; their partitions count as changed the next time they are replaced, once.
+Files are named by the fingerprint of their partition's content, which begins with the algorithm that made it, and by
+the hash of their own bytes (`commits`). Files of older stores, named without an algorithm, are read as before; their
+partitions count as changed the next time they are replaced, once.
+
+Stored bytes are not believed. Local files are hashed before they are read, once for each process; of those in a bucket,
+which keeps checksums of its own, a replacement looks at the sizes. What is damaged or gone raises `DamagedError`, and
+counts as changed when its partition is replaced, so that running its days again mends it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import logging
 import os
@@ -19,7 +24,6 @@ import shutil
 import socket
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +42,17 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, create_table_with_add_actions
 from obstore.exceptions import BaseError
 
+from energy_assets.commits import (
+    STATE,
+    DataFile,
+    by_partition,
+    fault,
+    file_name,
+    files_of,
+    mark,
+    newest_version,
+    state,
+)
 from energy_assets.contracts.audit import (
     NOTHING,
     Audited,
@@ -50,6 +65,7 @@ from energy_assets.contracts.audit import (
 )
 from energy_assets.contracts.proof import Breaches, StagedProof
 from energy_assets.contracts.statistics import known
+from energy_assets.integrity import GONE, DamagedError, Recorded, faults, remember, sha256_of
 from energy_assets.orphans import AGE, sweep
 from energy_assets.staging import stage, stage_day_by_day
 from energy_assets.storage import Storage
@@ -58,6 +74,12 @@ COMMIT_ATTEMPTS = 50
 KEEP_LOGS = PostCommitHookProperties(cleanup_expired_logs=False)
 """Old versions stay readable: reports pin them, and Delta's default would forget them after 30 days."""
 STALE_STAGING_S = 86_400
+CHUNK = 8 << 20
+"""Bytes read at once from a bucket."""
+DAMAGED = "damaged"
+"""In place of a fingerprint: equal to none."""
+SHOWN = 5
+"""Days named in a message; the others are counted."""
 PLACED_FOR_S = AGE.total_seconds() / 2
 """How long placed files may wait for their commit: well before another run takes them for orphans."""
 
@@ -114,8 +136,81 @@ class Lake:
             table: The table's name.
             version: Of the Delta table; None for the newest.
         """
-        delta = self._delta(table, version)
-        return _fingerprints(delta) if delta else {}
+        return _fingerprints(self.files(table, version))
+
+    def files(self, table: str, version: int | None = None) -> list[DataFile]:
+        """The data files of a table, as the commits up to a version recorded them.
+
+        Args:
+            table: The table's name.
+            version: Of the Delta table; None for the newest.
+
+        Raises:
+            DamagedError: the log does not add up to what was written.
+        """
+        return self._opened(table, version)[1]
+
+    def damage(self, table: str, files: Collection[DataFile], *, whole: bool = False) -> dict[str, str]:
+        """What is wrong with files that are not as their commit recorded them, by name.
+
+        Args:
+            table: The table's name.
+            files: Of this table.
+            whole: Read files in a bucket too, in place of asking for their size.
+        """
+        if self._storage.is_local:
+            recorded = {self._file(table, file).path: file.name for file in files}
+            found = faults(self._file(table, file) for file in files)
+            return {recorded[path]: said for path, said in found.items()}
+        return {file.name: said for file in files if (said := self._remote_fault(table, file, whole))}
+
+    def unlike_their_fingerprint(self, con: Any, table: StoredTable, files: Collection[DataFile]) -> dict[str, str]:
+        """What is wrong with files that hold other rows than their names say, of those whose bytes have no checksum.
+
+        Args:
+            con: An Ibis DuckDB connection.
+            table: Its name, contract and partition column.
+            files: Of this table; those of older stores are read, the others passed over.
+        """
+        found = {}
+        old = by_partition(file for file in files if file.sha256 is None)
+        for part, mine in old.items():
+            try:
+                rows = conform(self.read(con, table, [part]), table.model, table.name)
+                again = audit_partitions(rows, table).fingerprints.get(part, "")
+            except Exception as error:  # whatever an engine says of bytes that are no Parquet any more
+                again = f"unreadable: {error}"
+            if _algorithm(again) == _algorithm(mine[0].fingerprint) and again != mine[0].fingerprint:
+                found.update({file.name: "its rows are not those that were written" for file in mine})
+            elif again.startswith("unreadable"):
+                found.update({file.name: "it cannot be read" for file in mine})
+        return found
+
+    def placed_partitions(self, table: str) -> list[date]:
+        """Every partition that a table has files of, whatever its log says.
+
+        Args:
+            table: The table's name.
+        """
+        listed = obstore.list_with_delimiter(self._storage.store(), f"lake/{table}")["common_prefixes"]
+        named = (Path(prefix).name.partition("=") for prefix in listed)
+        return sorted(date.fromisoformat(value) for key, _, value in named if key in ("day", "month"))
+
+    def set_aside(self, table: str, name: str = "") -> None:
+        """Move a data file, or a whole table whose log is damaged, to `damaged/` below the root.
+
+        Args:
+            table: The table's name.
+            name: Of a file of the table; empty for all of it.
+        """
+        store, prefix = self._storage.store(), f"lake/{table}"
+        stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
+        keys = [f"{prefix}/{name}"] if name else [m["path"] for batch in obstore.list(store, prefix) for m in batch]
+        for key in keys:
+            try:
+                obstore.rename(store, key, f"damaged/{stamp}/{key}")
+            except FileNotFoundError:
+                continue  # it is gone already
 
     def row_count(self, table: str) -> int:
         """Rows of a whole table, as its log tells them; 0 when it does not exist."""
@@ -140,16 +235,21 @@ class Lake:
 
         Returns:
             An Ibis table; an empty one when the table or the partitions do not exist.
+
+        Raises:
+            DamagedError: a file of these partitions, or the log, is not what was written.
         """
-        delta = self._delta(table.name, version)
+        delta, every = self._opened(table.name, version)
         schema = schema_of(table.model)
-        files = _files(delta) if delta else {}
+        files = by_partition(every)
         kept = sorted(part for part in files if partitions is None or part in partitions)
         if delta is None or not kept:
             nothing = con.sql("SELECT 1 AS one WHERE false")
             return nothing.select(**{column: ibis.null(dtype) for column, dtype in schema.items()})
         if self._storage.is_local:
-            paths = [f"{self.path(table.name)}/{name}" for part in kept for name in files[part]]
+            mine = [file for part in kept for file in files[part]]
+            self._refuse_damaged(table.name, mine, version)
+            paths = [self._file(table.name, file).path for file in mine]
             read = con.read_parquet(paths, union_by_name=True)
         else:
             name = f"{table.name}_{uuid4().hex[:12]}"
@@ -175,6 +275,9 @@ class Lake:
 
         Returns:
             The contract's columns and `source`; no rows when none of the tables has any.
+
+        Raises:
+            DamagedError: as `read`.
         """
         if len(tables) == 1 or not self._storage.is_local:
             every = [
@@ -185,11 +288,9 @@ class Lake:
         schema = schema_of(table.model)
         paths, names = list[str](), list[str]()
         for name, one in tables.items():
-            delta = self._delta(one.name)
-            found = _files(delta) if delta else {}
-            mine = [f"{self.path(one.name)}/{file}" for part in sorted(found) for file in found[part]
-                    if partitions is None or part in partitions]  # fmt: skip
-            paths += mine
+            mine = [file for file in self.files(one.name) if partitions is None or file.partition in partitions]
+            self._refuse_damaged(one.name, mine, None)
+            paths += [self._file(one.name, file).path for file in mine]
             names += [name] * len(mine)
         if not paths:
             nothing = con.sql("SELECT 1 AS one WHERE false")
@@ -266,8 +367,8 @@ class Lake:
         began = time.time()
         for _ in range(COMMIT_ATTEMPTS):
             # Every attempt starts from the newest version: another run may have published the same partitions.
-            delta = self._delta(table.name)
-            before = _fingerprints(delta) if delta else {}
+            delta, files = self._opened(table.name)
+            before = self._sound_fingerprints(table.name, files, partitions)
             changed = [part for part in partitions if before.get(part) != audited.fingerprints.get(part)]
             if not changed:
                 version = delta.version() if delta else None
@@ -278,12 +379,13 @@ class Lake:
             if time.time() - began > PLACED_FOR_S:
                 raise RuntimeError(f"{table.name}: files have waited too long for their commit; run it again")
             try:
-                version = self._commit(table, delta, changed, adds, run_id)
+                version = self._commit(table, delta, files, changed, adds, run_id)
             except (CommitFailedError, DeltaError) as error:
                 if not _is_conflict(error):
                     raise
                 time.sleep(0.02)
                 continue
+            self._mark(table.name, version)
             self._sweep_orphans(table.name)
             return Commit(version, audited.rows, audited.fingerprints, tuple(changed))
         raise RuntimeError(f"{table.name}: {COMMIT_ATTEMPTS} other commits came first; run the same partitions again")
@@ -292,14 +394,17 @@ class Lake:
         self,
         table: StoredTable,
         delta: DeltaTable | None,
+        files: Collection[DataFile],
         changed: list[date],
         adds: Mapping[date, list[AddAction]],
         run_id: str,
     ) -> int:
         # Delta lets two writers that both add a *new* partition through, which would double its rows. Without
         # automatic retries a commit succeeds only on the very version it was prepared on.
-        properties = CommitProperties(custom_metadata={"dagster_run_id": run_id}, max_commit_retries=0)
         actions = [action for day in changed for action in adds[day]]
+        after = [file for file in files if file.partition not in changed]
+        after += [DataFile(action.path, day, action.size) for day in changed for action in adds[day]]
+        properties = CommitProperties({"dagster_run_id": run_id, STATE: state(after)}, max_commit_retries=0)
         schema = Schema.from_arrow(schema_of(table.model).to_pyarrow())
         if delta is None:
             create_table_with_add_actions(
@@ -333,13 +438,15 @@ class Lake:
                 f"{table.name}: {audited.rows[part]} rows of {part} were staged in a folder of another name"
             )
         for number, path in enumerate(mine):
-            name = f"{folder}/{audited.fingerprints[part]}-{uuid4().hex[:12]}-{number}.parquet"
+            sha256 = sha256_of(path)
+            name = file_name(folder, audited.fingerprints[part], sha256, number)
             size, records = path.stat().st_size, pq.read_metadata(path).num_rows
             if self._storage.is_local:
                 target = Path(self.path(table.name)) / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.utime(path)  # its age counts from now: staging may have taken long
                 path.rename(target)
+                remember(Recorded(str(target), size, sha256))
             else:
                 obstore.put(self._storage.store(), f"lake/{table.name}/{name}", path)
             yield AddAction(
@@ -382,11 +489,80 @@ class Lake:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def _mark(self, table: str, version: int) -> None:
+        """Remember the newest version; the run has published, and trouble here is not its failure."""
+        try:
+            mark(self._storage.store(), f"lake/{table}", version)
+        except (BaseError, OSError) as error:
+            _log.warning("%s: its newest version could not be marked: %s", table, error)
+
+    def _opened(self, table: str, version: int | None = None) -> tuple[DeltaTable | None, list[DataFile]]:
+        """A table and its files; none where it does not exist.
+
+        Raises:
+            DamagedError: the log does not add up to what was written.
+        """
+        store, prefix = self._storage.store(), f"lake/{table}"
+        # Asked first: a commit that another run makes meanwhile may be newer than what is opened here.
+        known = newest_version(store, prefix) if version is None else None
+        delta = self._delta(table, version)
+        if delta is None:
+            if known is not None:
+                raise _damaged_log(table, "it is gone")
+            return None, []
+        files = files_of(delta)
+        if said := fault(store, prefix, delta, files, known):
+            raise _damaged_log(table, said)
+        return delta, files
+
+    def _file(self, table: str, file: DataFile) -> Recorded:
+        return Recorded(f"{self.path(table)}/{file.name}", file.size, file.sha256)
+
+    def _remote_fault(self, table: str, file: DataFile, whole: bool) -> str:
+        store, key = self._storage.store(), f"lake/{table}/{file.name}"
+        try:
+            size = obstore.head(store, key)["size"]
+            if size != file.size:
+                return f"it has {size:,} bytes instead of {file.size:,}"
+            if whole and file.sha256:
+                digest = hashlib.sha256()
+                for chunk in obstore.get(store, key).stream(min_chunk_size=CHUNK):
+                    digest.update(bytes(chunk))
+                return "" if digest.hexdigest() == file.sha256 else "its bytes are not those that were written"
+        except FileNotFoundError:
+            return GONE
+        return ""
+
+    def _sound_fingerprints(self, table: str, files: Collection[DataFile], wanted: Collection[date]) -> dict[date, str]:
+        """Fingerprint of every partition; of those wanted whose files are damaged it is no fingerprint at all."""
+        mine = [file for file in files if file.partition in wanted]
+        damaged = self.damage(table, mine)
+        spoiled = {file.partition for file in mine if file.name in damaged}
+        for name, said in damaged.items():
+            _log.warning("%s: %s: %s; it is written again", table, name, said)
+        return {part: DAMAGED if part in spoiled else text for part, text in _fingerprints(files).items()}
+
+    def _refuse_damaged(self, table: str, files: Collection[DataFile], version: int | None) -> None:
+        damaged = self.damage(table, files)
+        if damaged:
+            days = sorted({file.partition for file in files if file.name in damaged})
+            spans = ", ".join(map(str, days[:SHOWN])) + (f" and {len(days) - SHOWN} more" if len(days) > SHOWN else "")
+            name, said = next(iter(damaged.items()))
+            where = table if version is None else f"version {version} of {table}"
+            raise DamagedError(
+                f"{where}: the stored rows of {spans} are damaged ({self.path(table)}/{name}: {said})",
+                "Run these days again; `energy-assets repair` finds everything that is damaged and says the commands.",
+            )
+
     def _delta(self, table: str, version: int | None = None) -> DeltaTable | None:
         try:
             return DeltaTable(self.path(table), version=version, storage_options=self._storage.object_options)
         except TableNotFoundError:
             return None
+        except DeltaError as error:
+            if not _says_damaged(str(error)):
+                raise
+            raise _damaged_log(table, " ".join(str(error).split())[:160]) from error
 
 
 def _union_all(con: Any, tables: Sequence[ir.Table]) -> ir.Table:
@@ -399,19 +575,25 @@ def _union_all(con: Any, tables: Sequence[ir.Table]) -> ir.Table:
     return united
 
 
-def _files(delta: DeltaTable) -> dict[date, list[str]]:
-    """File names of every partition."""
-    table = pa.table(delta.get_add_actions(flatten=True))
-    key = next(name for name in table.column_names if name.startswith("partition."))
-    found: dict[date, list[str]] = defaultdict(list)
-    for path, day in zip(table["path"].to_pylist(), table[key].to_pylist(), strict=True):
-        found[day].append(path)
-    return {day: sorted(paths) for day, paths in found.items()}
+def _fingerprints(files: Collection[DataFile]) -> dict[date, str]:
+    """Content fingerprint of every partition, as its file names tell it."""
+    return {part: mine[0].fingerprint for part, mine in by_partition(files).items()}
 
 
-def _fingerprints(delta: DeltaTable) -> dict[date, str]:
-    """Content fingerprint of every partition, as its file names tell it: all before the random and the number."""
-    return {day: Path(names[0]).name.rsplit("-", 2)[0] for day, names in _files(delta).items()}
+def _algorithm(fingerprint: str) -> str:
+    return fingerprint.partition("-")[0]
+
+
+def _says_damaged(error: str) -> bool:
+    """Whether an error of Delta is about what the log holds, as opposed to a store that does not answer."""
+    return any(words in error for words in ("Json error", "gap", "No table metadata", "Parquet error", "Arrow"))
+
+
+def _damaged_log(table: str, said: str) -> DamagedError:
+    return DamagedError(
+        f"the log of table {table} is damaged ({said})",
+        "`energy-assets repair` says which days it held and how to make them again.",
+    )
 
 
 def _rows(con: Any, model: Any, staged: list[Path]) -> ir.Table:

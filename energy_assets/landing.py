@@ -9,8 +9,13 @@ Layout below the storage root:
     landing/editions/<source>/<day>/000001.json         the objects of one day, newest number last
     landing/seen/<source>.json.zst                      what the source's files were found to hold; may be deleted
 
-Everything but `seen` is written once and never again. `seen` saves work and decides nothing: without it the same
-objects and editions come out, only later.
+    landing/damaged/…                                   what was found damaged and set aside, under its former name
+
+Everything but `seen` is written once, and again only where what is stored was damaged. `seen` saves work and decides
+nothing: without it the same objects and editions come out, only later.
+
+Stored bytes are not believed: an object must hash to its name whenever it is read, receipts and editions carry a
+`check` over their content. What fails raises `DamagedError`; the same bytes, fetched again, replace it.
 """
 
 from __future__ import annotations
@@ -29,10 +34,16 @@ import zstandard
 from obstore.exceptions import AlreadyExistsError
 from obstore.store import ObjectStore
 
+from energy_assets.integrity import GONE, DamagedError
+
 CHUNK = 1 << 20
 LEVEL, LEVEL_OF_PACKED = 3, 1
 """Levels of zstd: of any bytes, and of those that are most likely compressed already. Objects are named by the hash of
 the raw bytes, so the level changes no name."""
+DAMAGED = "landing/damaged"
+CHECK = "check"
+"""Key of receipts and editions: the sha256 of all the others. Those of older stores have none."""
+AGAIN = "Run the days it is of again: the bytes are fetched anew and replace it."
 PACKED = (b"\x1f\x8b", b"PAR1", b"PK\x03\x04", b"\x28\xb5\x2f\xfd")
 """How gzip, Parquet, zip and zstd files begin."""
 
@@ -88,14 +99,27 @@ class Edition:
         return _digest({"objects": sorted(f"{o.sha256} {_digest(dict(o.request))}" for o in self.objects)})
 
 
+class DamagedObjectError(DamagedError):
+    """An object whose bytes are not those that were landed.
+
+    Attributes:
+        sha256: Its name.
+        found: What is wrong with it.
+    """
+
+    def __init__(self, sha256: str, found: str) -> None:
+        super().__init__(f"the raw object {sha256} in the landing zone is damaged ({found})", AGAIN)
+        self.sha256, self.found = sha256, found
+
+
 class Landing:
-    """The landing zone in one object store; every write but that of `remember` is create-only."""
+    """The landing zone in one object store; every write but that of `remember` is create-only, or mends damage."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
     def put(self, source: str, fetched: Fetched, at: datetime) -> Landed:
-        """Store the bytes and the receipt of one answer; storing the same again changes nothing.
+        """Store the bytes and the receipt of one answer; storing the same again changes nothing but what is damaged.
 
         Args:
             source: Name of the source.
@@ -107,14 +131,16 @@ class Landing:
         """
         sha256, size = self._identity(fetched.body)
         key = self._object_key(sha256)
-        if not isinstance(fetched.body, Held) and not self._exists(key):
-            with tempfile.TemporaryFile() as compressed:
-                writer = zstandard.ZstdCompressor(level=_level(fetched.body)).stream_writer(compressed, closefd=False)
-                with writer:
-                    for chunk in _chunks(fetched.body):
-                        writer.write(chunk)
-                compressed.seek(0)
-                self._create(key, compressed)
+        if not isinstance(fetched.body, Held):
+            found = self._exists(key)
+            if not found or self.fault(sha256):
+                with tempfile.TemporaryFile() as compressed:
+                    packer = zstandard.ZstdCompressor(level=_level(fetched.body), write_checksum=True)
+                    with packer.stream_writer(compressed, closefd=False) as writer:
+                        for chunk in _chunks(fetched.body):
+                            writer.write(chunk)
+                    compressed.seek(0)
+                    self._write(key, compressed, replace=found)
         request = dict(fetched.request)
         receipt = {
             "source": source,
@@ -125,11 +151,13 @@ class Landing:
             "sha256": sha256,
             "media_type": fetched.media_type,
         }
-        self._create(self._receipt_key(source, sha256, request), _json(receipt))
+        receipt_key = self._receipt_key(source, sha256, request)
+        if not self._write(receipt_key, _checked(receipt)) and _entry(self._get(receipt_key)) is None:
+            self._write(receipt_key, _checked(receipt), replace=True)
         return Landed(sha256, size, request)
 
     def publish(self, source: str, day: date, objects: tuple[Landed, ...]) -> Edition:
-        """Record which objects make up a day; unchanged objects make no new edition.
+        """Record which objects make up a day; unchanged objects make no new edition, unless the last one is damaged.
 
         Args:
             source: Name of the source.
@@ -137,8 +165,13 @@ class Landing:
             objects: In the order in which they were fetched.
         """
         while True:
-            last = self.edition(source, day)
-            edition = Edition(source, day, last.number + 1 if last else 1, objects)
+            keys = self._edition_keys(source, day)
+            try:
+                last = self._edition(source, day, keys[-1]) if keys else None
+            except DamagedError:
+                self.set_aside(keys[-1])
+                continue
+            edition = Edition(source, day, int(Path(keys[-1]).stem) + 1 if keys else 1, objects)
             if last and last.data_version == edition.data_version:
                 return last
             entry = {
@@ -146,7 +179,7 @@ class Landing:
                 "day": day.isoformat(),
                 "objects": [{"sha256": o.sha256, "bytes": o.bytes, "request": dict(o.request)} for o in objects],
             }
-            if self._create(f"landing/editions/{source}/{day}/{edition.number:06d}.json", _json(entry)):
+            if self._write(f"landing/editions/{source}/{day}/{edition.number:06d}.json", _checked(entry)):
                 return edition
 
     def edition(self, source: str, day: date) -> Edition | None:
@@ -155,22 +188,21 @@ class Landing:
         Args:
             source: The source's name.
             day: The day, UTC.
+
+        Raises:
+            DamagedError: it cannot be read, or is not what was written.
         """
-        prefix = f"landing/editions/{source}/{day}/"
-        keys = sorted(meta["path"] for batch in obstore.list(self._store, prefix) for meta in batch)
-        if not keys:
-            return None
-        entry = json.loads(self._get(keys[-1]))
-        objects = tuple(Landed(o["sha256"], o["bytes"], o["request"]) for o in entry["objects"])
-        return Edition(source, day, int(Path(keys[-1]).stem), objects)
+        keys = self._edition_keys(source, day)
+        return self._edition(source, day, keys[-1]) if keys else None
 
     def read(self, sha256: str) -> bytes:
         """The raw bytes of one object.
 
         Raises:
             FileNotFoundError: there is no such object.
+            DamagedObjectError: what is stored is not these bytes.
         """
-        return zstandard.ZstdDecompressor().decompressobj().decompress(self._get(self._object_key(sha256)))
+        return b"".join(self._raw(sha256))
 
     def spool(self, sha256: str, folder: Path, suffix: str = "") -> Path:
         """Write the raw bytes of one object to a local file (once) and return its path.
@@ -179,17 +211,44 @@ class Landing:
             sha256: Of the raw bytes, in hex.
             folder: A local folder, which exists.
             suffix: End of the file's name, for readers that go by it.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+            DamagedObjectError: what is stored is not these bytes; no file is left.
         """
         target = folder / f"{sha256}{suffix}"
         if not target.exists():
             partial = target.with_name(f"{target.name}.partial")
-            stream = obstore.get(self._store, self._object_key(sha256)).stream(min_chunk_size=CHUNK)
-            decompressor = zstandard.ZstdDecompressor().decompressobj()
-            with partial.open("wb") as out:
-                for chunk in stream:
-                    out.write(decompressor.decompress(bytes(chunk)))
-            partial.rename(target)
+            try:
+                with partial.open("wb") as out:
+                    out.writelines(self._raw(sha256))
+                partial.rename(target)
+            finally:
+                partial.unlink(missing_ok=True)
         return target
+
+    def fault(self, sha256: str) -> str:
+        """What is wrong with an object, which is read whole; empty where its bytes are those that were landed."""
+        try:
+            for _ in self._raw(sha256):
+                pass
+        except FileNotFoundError:
+            return GONE
+        except DamagedObjectError as error:
+            return error.found
+        return ""
+
+    def set_aside(self, key: str) -> None:
+        """Move something damaged out of the way, so that it counts as not there and is fetched again.
+
+        Args:
+            key: As `objects`, `receipt_keys` and `edition_keys` give it, or the sha256 of an object.
+        """
+        key = key if "/" in key else self._object_key(key)
+        try:
+            obstore.rename(self._store, key, f"{DAMAGED}/{key.removeprefix('landing/')}")
+        except FileNotFoundError:
+            return  # another run did
 
     def holds(self, sha256: str) -> bool:
         """Whether these bytes were landed, by any source."""
@@ -217,13 +276,75 @@ class Landing:
         """
         kept = {name: entry for name, entry in self.seen(source).items() if name not in forget}
         body = json.dumps({**kept, **entries}, sort_keys=True, separators=(",", ":")).encode()
-        obstore.put(self._store, self._seen_key(source), zstandard.ZstdCompressor(level=LEVEL).compress(body))
+        packed = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(body)
+        obstore.put(self._store, self._seen_key(source), packed)
 
     def receipts(self, sha256: str) -> list[dict[str, Any]]:
-        """Every receipt of one object, oldest first."""
-        prefix = f"landing/receipts/{sha256[:2]}/{sha256}/"
-        keys = [meta["path"] for batch in obstore.list(self._store, prefix) for meta in batch]
-        return sorted((json.loads(self._get(key)) for key in keys), key=lambda r: str(r["fetched_at"]))
+        """Every receipt of one object, oldest first.
+
+        Raises:
+            DamagedError: one cannot be read, or is not what was written.
+        """
+        keys = self._keys(f"landing/receipts/{sha256[:2]}/{sha256}/")
+        return sorted((self._read_entry(key, "receipt") for key in keys), key=lambda r: str(r["fetched_at"]))
+
+    def object_names(self) -> Iterator[str]:
+        """The sha256 of every object that is there."""
+        for key in self._keys("landing/objects/"):
+            yield Path(key).stem
+
+    def damaged_entries(self) -> Iterator[str]:
+        """Keys of every receipt and edition that is not what was written; reads all of them."""
+        for key in (*self._keys("landing/receipts/"), *self._keys("landing/editions/")):
+            if _entry(self._get(key)) is None:
+                yield key
+
+    def latest(self, sources: Collection[str]) -> Iterator[Edition]:
+        """The newest edition of every day of some sources; damaged ones are left out.
+
+        Args:
+            sources: Their names.
+        """
+        for source in sources:
+            days = {Path(key).parent.name for key in self._keys(f"landing/editions/{source}/")}
+            for day in sorted(days):
+                try:
+                    edition = self.edition(source, date.fromisoformat(day))
+                except DamagedError:
+                    continue
+                if edition:
+                    yield edition
+
+    def _raw(self, sha256: str) -> Iterator[bytes]:
+        """The raw bytes in chunks; the error of bytes that are not those of the name comes after the last one."""
+        stream = obstore.get(self._store, self._object_key(sha256)).stream(min_chunk_size=CHUNK)
+        unpacker, digest = zstandard.ZstdDecompressor().decompressobj(), hashlib.sha256()
+        try:
+            for packed in stream:
+                raw = unpacker.decompress(bytes(packed))
+                digest.update(raw)
+                yield raw
+        except zstandard.ZstdError as error:
+            raise DamagedObjectError(sha256, f"it cannot be unpacked: {error}") from error
+        if digest.hexdigest() != sha256:
+            raise DamagedObjectError(sha256, f"what is stored hashes to {digest.hexdigest()[:12]}…")
+
+    def _edition_keys(self, source: str, day: date) -> list[str]:
+        return sorted(self._keys(f"landing/editions/{source}/{day}/"))
+
+    def _edition(self, source: str, day: date, key: str) -> Edition:
+        entry = self._read_entry(key, "edition")
+        objects = tuple(Landed(o["sha256"], o["bytes"], o["request"]) for o in entry["objects"])
+        return Edition(source, day, int(Path(key).stem), objects)
+
+    def _read_entry(self, key: str, what: str) -> dict[str, Any]:
+        entry = _entry(self._get(key))
+        if entry is None:
+            raise DamagedError(f"the {what} {key} is damaged", AGAIN)
+        return entry
+
+    def _keys(self, prefix: str) -> list[str]:
+        return [meta["path"] for batch in obstore.list(self._store, prefix) for meta in batch]
 
     def _identity(self, body: bytes | Path | Held) -> tuple[str, int]:
         if not isinstance(body, Held):
@@ -251,10 +372,10 @@ class Landing:
             return False
         return True
 
-    def _create(self, key: str, body: Any) -> bool:
-        """Write once; False when the key is already there."""
+    def _write(self, key: str, body: Any, *, replace: bool = False) -> bool:
+        """Write once, unless something damaged is to be replaced; False when the key is already there."""
         try:
-            obstore.put(self._store, key, body, mode="create")
+            obstore.put(self._store, key, body, mode="overwrite" if replace else "create")
         except AlreadyExistsError:
             return False
         return True
@@ -292,8 +413,22 @@ def _level(body: bytes | Path) -> int:
     return LEVEL_OF_PACKED if start.startswith(PACKED) else LEVEL
 
 
-def _json(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1).encode()
+def _checked(entry: Mapping[str, Any]) -> bytes:
+    """A receipt or an edition as it is stored."""
+    plain = json.loads(json.dumps(entry))
+    return json.dumps({**plain, CHECK: _digest(plain)}, sort_keys=True, ensure_ascii=False, indent=1).encode()
+
+
+def _entry(stored: bytes) -> dict[str, Any] | None:
+    """A receipt or an edition as it was written, without its check; None where it is damaged."""
+    try:
+        entry = json.loads(stored)
+    except ValueError:
+        return None
+    if not isinstance(entry, dict):
+        return None
+    check = entry.pop(CHECK, None)
+    return entry if check in (None, _digest(entry)) else None
 
 
 def _digest(value: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""A stand-in for Google Cloud Storage's XML API: put (create-only too), get with ranges, head, list.
+"""A stand-in for Google Cloud Storage's XML API: put (create-only too), copy, delete, get with ranges, head, list.
 
 No emulator of this API can be installed from a package index, so this one speaks as much of it as a lake needs.
 """
@@ -34,11 +34,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        source = self.headers.get("x-goog-copy-source")
         with self.server.lock:
+            if source:
+                found = self.server.objects.get(unquote(source).lstrip("/"))
+                if found is None:
+                    return self._answer(404)
+                body = found
             if self.headers.get("x-goog-if-generation-match") == "0" and self._key in self.server.objects:
                 return self._answer(412)
             self.server.objects[self._key] = body
         return self._answer(200, headers=_of(body))
+
+    def do_DELETE(self) -> None:
+        with self.server.lock:
+            self._answer(204 if self.server.objects.pop(self._key, None) is not None else 404)
 
     def do_GET(self) -> None:
         asked = parse_qs(urlsplit(self.path).query)

@@ -12,11 +12,11 @@ import energy_assets
 
 ROOT = Path(energy_assets.__file__).parent
 FLOORS = (
-    ("periods", "secrets", "dagster_internals", "__init__"),
+    ("periods", "secrets", "integrity", "dagster_internals", "__init__"),
     ("landing",),
     ("storage",),
     ("contracts",),
-    ("staging", "orphans"),
+    ("staging", "orphans", "commits"),
     ("lake",),
     ("sources",),
     ("tables",),
@@ -32,7 +32,7 @@ FLOORS = (
     ("operations",),
     ("resources",),
     ("definitions",),
-    ("components", "running", "query", "doctor"),
+    ("components", "running", "query", "doctor", "repairing"),
     ("sandbox",),
     ("ui", "cli"),
 )

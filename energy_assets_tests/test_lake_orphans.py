@@ -155,6 +155,8 @@ def test_only_commits_since_the_last_look_are_read(lake: Lake, root: Path, monke
     real = obstore.get
     monkeypatch.setattr("energy_assets.orphans.obstore.get", lambda store, path: read.append(path) or real(store, path))
     put(lake, 4)
+    opened = f"{PREFIX}/_delta_log/{1:020d}.json"
+    assert read.pop(read.index(opened)) == opened  # the commit before: does the table add up to it?
     assert [path for path in read if path.endswith(".json")] == [f"{PREFIX}/_delta_log/{2:020d}.json"]
     assert [kwh(lake, version) for version in range(3)] == [1, 2, 4]
     assert len(data_files(root)) == 3

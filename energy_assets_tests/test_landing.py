@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import zstandard
 
-from energy_assets.landing import Fetched, Held, Landing
+from energy_assets.integrity import DamagedError
+from energy_assets.landing import DamagedObjectError, Fetched, Held, Landing
 from energy_assets.storage import Storage
 from energy_assets_tests.azure_server import azure_container
 from energy_assets_tests.gcs_server import gcs_bucket
@@ -109,7 +110,10 @@ def test_a_receipt_says_who_what_when_and_how_much(folder: tuple[Landing, Path])
     landing, root = folder
     landed = landing.put("meters", answer(page=2), NOON)
     (path,) = (root / "receipts").rglob("*.json")
-    assert json.loads(path.read_text()) == {
+    written = json.loads(path.read_text())
+    assert len(written.pop("check")) == 64
+    assert landing.receipts(landed.sha256) == [written]
+    assert written == {
         "source": "meters",
         "request": {"path": "a.csv", "page": 2},
         "status": 200,
@@ -180,3 +184,129 @@ def test_a_day_without_objects_is_an_edition_too(folder: tuple[Landing, Path]) -
 def test_reading_what_never_landed_says_so(storage: Storage) -> None:
     with pytest.raises(FileNotFoundError):
         storage.landing().read("00" * 32)
+
+
+def flip(path: Path, at: float = 0.5) -> None:
+    """Turn one bit of a file."""
+    stored = bytearray(path.read_bytes())
+    stored[int(len(stored) * at)] ^= 1
+    path.write_bytes(bytes(stored))
+
+
+BODY = random.Random(5).randbytes(3 << 20)  # noqa: S311 - bytes that do not compress
+
+
+def stored_object(root: Path, sha256: str) -> Path:
+    return root / "objects" / sha256[:2] / f"{sha256}.zst"
+
+
+def bit_in_the_middle(path: Path) -> None:
+    flip(path)
+
+
+def cut_short(path: Path) -> None:
+    stored = path.read_bytes()
+    path.write_bytes(stored[: len(stored) * 2 // 3])
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def other_bytes(path: Path) -> None:
+    path.write_bytes(zstandard.ZstdCompressor().compress(BODY[:-1] + b"x"))
+
+
+DAMAGES = [bit_in_the_middle, cut_short, emptied, other_bytes]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_bytes_are_never_read_and_good_ones_replace_them(
+    folder: tuple[Landing, Path], tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    landing, root = folder
+    landed = landing.put("meters", answer(BODY), NOON)
+    assert not landing.fault(landed.sha256)
+    damage(stored_object(root, landed.sha256))
+
+    assert landing.fault(landed.sha256)
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    with pytest.raises(DamagedObjectError, match=rf"{landed.sha256}.*Run the days it is of again"):
+        landing.read(landed.sha256)
+    with pytest.raises(DamagedObjectError):
+        landing.spool(landed.sha256, spool)
+    assert not list(spool.iterdir())
+
+    assert landing.put("meters", answer(BODY), LATER) == landed
+    assert landing.read(landed.sha256) == BODY
+    assert [receipt["fetched_at"] for receipt in landing.receipts(landed.sha256)] == ["2024-05-10T12:00:00+00:00"]
+
+
+def test_objects_of_older_stores_without_a_checksum_stay_readable(folder: tuple[Landing, Path]) -> None:
+    landing, root = folder
+    landed = landing.put("meters", answer(BODY), NOON)
+    assert zstandard.get_frame_parameters(stored_object(root, landed.sha256).read_bytes()).has_checksum
+    stored_object(root, landed.sha256).write_bytes(zstandard.ZstdCompressor(level=3).compress(BODY))
+    assert landing.read(landed.sha256) == BODY
+
+
+def test_what_is_set_aside_counts_as_not_there_and_is_kept(storage: Storage) -> None:
+    landing = storage.landing()
+    landed = landing.put("meters", answer(BODY), NOON)
+    landing.set_aside(landed.sha256)
+    assert not landing.holds(landed.sha256)
+    landing.set_aside(landed.sha256)
+    with pytest.raises(FileNotFoundError):
+        landing.put("meters", answer(Held(landed.sha256, landed.bytes)), NOON)
+    landing.put("meters", answer(BODY), NOON)
+    assert landing.read(landed.sha256) == BODY
+    aside = storage.path("landing", "damaged", "objects", landed.sha256[:2], f"{landed.sha256}.zst")
+    assert not storage.is_local or Path(aside).exists()
+
+
+@pytest.mark.parametrize("text", ["2024-05-10T12", "a.csv"])
+def test_a_receipt_with_other_words_is_damaged_until_the_bytes_come_again(
+    folder: tuple[Landing, Path], text: str
+) -> None:
+    landing, root = folder
+    landed = landing.put("meters", answer(), NOON)
+    (path,) = (root / "receipts").rglob("*.json")
+    path.write_text(path.read_text().replace(text, text[:-1] + "9"))
+    with pytest.raises(DamagedError, match=path.name):
+        landing.receipts(landed.sha256)
+    assert list(landing.damaged_entries()) == [f"landing/{path.relative_to(root)}"]
+    landing.put("meters", answer(), LATER)
+    assert [receipt["fetched_at"] for receipt in landing.receipts(landed.sha256)] == ["2024-05-11T12:00:00+00:00"]
+    assert not list(landing.damaged_entries())
+
+
+@pytest.mark.parametrize("damage", [bit_in_the_middle, cut_short, emptied])
+def test_a_damaged_edition_is_said_and_the_next_one_takes_its_place(
+    folder: tuple[Landing, Path], damage: Callable[[Path], None]
+) -> None:
+    landing, root = folder
+    landed = landing.put("meters", answer(), NOON)
+    first = landing.publish("meters", DAY, (landed,))
+    (path,) = (root / "editions").rglob("*.json")
+    damage(path)
+    with pytest.raises(DamagedError, match=r"000001\.json is damaged"):
+        landing.edition("meters", DAY)
+    assert not list(landing.latest(["meters"]))
+    again = landing.publish("meters", DAY, (landed,))
+    assert (again.number, again.data_version) == (1, first.data_version)
+    assert not list(landing.damaged_entries())
+    assert list(landing.latest(["meters"])) == [again]
+
+
+def test_receipts_and_editions_of_older_stores_have_no_check_and_are_read(folder: tuple[Landing, Path]) -> None:
+    landing, root = folder
+    landed = landing.put("meters", answer(), NOON)
+    edition = landing.publish("meters", DAY, (landed,))
+    for path in [*(root / "receipts").rglob("*.json"), *(root / "editions").rglob("*.json")]:
+        entry = json.loads(path.read_text())
+        del entry["check"]
+        path.write_text(json.dumps(entry))
+    assert landing.edition("meters", DAY) == edition
+    assert len(landing.receipts(landed.sha256)) == 1
+    assert not list(landing.damaged_entries())

@@ -7,7 +7,7 @@ not: knowing where the lake or the landing zone is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -28,10 +28,13 @@ from energy_assets.disclosures.places import reports_folder
 from energy_assets.disclosures.rounding import EXACT
 from energy_assets.disclosures.text import visible
 from energy_assets.disclosures.xhtml import page_fonts
+from energy_assets.integrity import DamagedError
 from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import Filter, Selection
 
 EQUAL, DIFFERS = "equal", "differs"
+DAMAGED = "damaged"
+"""What a number is computed from is not what was stored; nothing above it is called equal."""
 #: Groups, objects and receipts listed at one node; the number of what is left out is said.
 LISTED = 12
 EXAMPLE_COLUMNS = (
@@ -69,7 +72,8 @@ class Node:
         kind: figure, kpi, rows, group, row, factor, object, receipt or note.
         title: One line.
         facts: Labelled details.
-        verdict: `equal` or `differs` where something was computed again.
+        verdict: `equal` or `differs` where something was computed again, `damaged` where stored bytes below it are
+            not what was written.
         children: The next steps down.
     """
 
@@ -121,7 +125,15 @@ def _asked(ratio: MatchedRatio, tables: Mapping[str, ir.Table]) -> list[dict[str
             con.drop_view(name)
 
 
-def trace(figure: Figure, book: FigureBook, read_rows: ReadRows, receipts: Receipts, *, examples: int = 3) -> Node:
+def trace(
+    figure: Figure,
+    book: FigureBook,
+    read_rows: ReadRows,
+    receipts: Receipts,
+    *,
+    examples: int = 3,
+    fault: Callable[[str], str] = lambda sha256: "",
+) -> Node:
     """The tree from a figure to raw bytes; each sum and quotient on the way is computed again and compared.
 
     Args:
@@ -130,9 +142,17 @@ def trace(figure: Figure, book: FigureBook, read_rows: ReadRows, receipts: Recei
         read_rows: Reads the lake, see `Read`.
         receipts: Receipts of a raw object by its sha256.
         examples: Rows shown of each selection.
+        fault: What is wrong with the stored bytes of a raw object, by its sha256; empty where nothing is.
     """
-    walk = _Walk(book, read_rows, receipts, examples)
-    return walk.figure(figure)
+    walk = _Walk(book, read_rows, receipts, examples, fault)
+    return _judged(walk.figure(figure))
+
+
+def _judged(node: Node) -> Node:
+    """The tree in which nothing above damaged bytes is called equal."""
+    children = tuple(map(_judged, node.children))
+    spoiled = node.verdict != DIFFERS and any(child.verdict == DAMAGED for child in children)
+    return replace(node, verdict=DAMAGED if spoiled else node.verdict, children=children)
 
 
 @dataclass(frozen=True)
@@ -141,6 +161,7 @@ class _Walk:
     read_rows: ReadRows
     receipts: Receipts
     examples: int
+    fault: Callable[[str], str]
 
     def figure(self, figure: Figure) -> Node:
         children = [self.figure(self.book[parent]) for parent in figure.parents]
@@ -247,16 +268,21 @@ class _Walk:
         nodes = []
         for row in found[:LISTED]:
             sha256 = str(row["raw_sha256"])
-            receipts = [
-                Node(
-                    "receipt", f"Receipt of {receipt.get('fetched_at', 'unknown time')}", tuple(_receipt_facts(receipt))
-                )
-                for receipt in self.receipts(sha256)[:LISTED]
-            ]
-            missing = [] if receipts else [Node("note", "no receipt of this object was found")]
             facts = (("source", visible(str(row["source"]))), ("rows", f"{row['rows']:,}"))
-            nodes.append(Node("object", f"Raw object {sha256}", facts, "", tuple(receipts or missing)))
+            said = self.fault(sha256)
+            facts += (("stored bytes", said),) if said else ()
+            verdict = DAMAGED if said else ""
+            nodes.append(Node("object", f"Raw object {sha256}", facts, verdict, tuple(self._receipts(sha256))))
         return nodes + _more(len(found) - LISTED, "raw objects")
+
+    def _receipts(self, sha256: str) -> list[Node]:
+        try:
+            found = self.receipts(sha256)[:LISTED]
+        except DamagedError as error:
+            return [Node("note", error.message, (), DAMAGED)]
+        nodes = [Node("receipt", f"Receipt of {r.get('fetched_at', 'unknown time')}", tuple(_receipt_facts(r)))
+                 for r in found]  # fmt: skip
+        return nodes or [Node("note", "no receipt of this object was found")]
 
 
 def to_tree(node: Node) -> Tree:

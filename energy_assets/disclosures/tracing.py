@@ -7,6 +7,7 @@ walk and its looks (`trace.py`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import ibis
@@ -17,6 +18,7 @@ from energy_assets.disclosures.document import Document
 from energy_assets.disclosures.inputs import TABLES
 from energy_assets.disclosures.stored import StoredReportError, read_report
 from energy_assets.disclosures.trace import rows_reader, to_tree, trace, write_page
+from energy_assets.integrity import DamagedError
 from energy_assets.lake import Lake
 from energy_assets.landing import Landing
 from energy_assets.site import Site
@@ -36,7 +38,7 @@ def trace_stored(site: Site, report: Path, figure_id: str) -> Tree:
         figure_id: For example F-003.
 
     Raises:
-        TraceError: no such report or figure.
+        TraceError: no such report or figure, or the rows it was made of are damaged.
     """
     try:
         stored = read_report(report)
@@ -50,17 +52,21 @@ def trace_stored(site: Site, report: Path, figure_id: str) -> Tree:
     # A figure may be compared with the period before, so its months can be asked for too.
     lake, days = Lake(disk), [*stored.period.previous.days, *stored.period.days]
     months = [month.first for period in (stored.period.previous, stored.period) for month in period.months]
-    tables = {
-        table.name: lake.read(
-            con,
-            table,
-            months if table is KPIS_MONTHLY else days,
-            stored.versions.get(table.name),
-        )
-        for table in SHARED
-        if table.name in TABLES
-    }
-    return to_tree(trace(figure, stored.book, rows_reader(tables), disk.landing().receipts))
+    try:
+        tables = {
+            table.name: lake.read(
+                con,
+                table,
+                months if table is KPIS_MONTHLY else days,
+                stored.versions.get(table.name),
+            )
+            for table in SHARED
+            if table.name in TABLES
+        }
+    except DamagedError as error:
+        raise TraceError(f"{figure.id} cannot be traced, for what it was made of is damaged: {error}") from error
+    landing = disk.landing()
+    return to_tree(trace(figure, stored.book, rows_reader(tables), landing.receipts, fault=cache(landing.fault)))
 
 
 def write_trace_page(document: Document, tables: Mapping[str, ir.Table], landing: Landing, folder: Path) -> Path:
@@ -72,6 +78,8 @@ def write_trace_page(document: Document, tables: Mapping[str, ir.Table], landing
         landing: Holds the raw objects.
         folder: Of the report.
     """
-    read = rows_reader(tables)
-    nodes = [trace(document.book[name], document.book, read, landing.receipts) for name in document.headline]
+    read, fault = rows_reader(tables), cache(landing.fault)
+    nodes = [
+        trace(document.book[name], document.book, read, landing.receipts, fault=fault) for name in document.headline
+    ]
     return write_page(nodes, document, folder)

@@ -14,11 +14,12 @@ from itertools import groupby
 
 import ibis
 
-from energy_assets.landing import Edition, Landed
+from energy_assets.integrity import DamagedError
+from energy_assets.landing import DamagedObjectError, Edition, Landed
 from energy_assets.periods import DayRange, Month, contiguous
 from energy_assets.secrets import SecretError
 from energy_assets.sources.base import Incomplete, Parsed, Source, StepContext, Unit
-from energy_assets.sources.errors import DeniedError, SourceError
+from energy_assets.sources.errors import DeniedError, SourceError, TransientError
 
 Progress = Callable[[str, int, int], None]
 EXAMPLES = 5
@@ -63,14 +64,16 @@ def collect(
         units = [unit for unit in planned if not landed.keys().isdisjoint(unit.days)]
     except SecretError as error:
         raise _denied(source, error) from error
+    except DamagedError as error:
+        raise _healing(source, error, step) from error
     result = Collected()
     for number, unit in enumerate(units):
         if progress:
             progress(unit.label, number, len(units))
         try:
             result.failures.update(_land(source, unit, landed, step))
-        except (SourceError, SecretError) as caught:
-            failure = caught if isinstance(caught, SourceError) else _denied(source, caught)
+        except (SourceError, SecretError, DamagedError) as caught:
+            failure = _told(source, caught, step)
             denied = isinstance(failure, DeniedError)
             hit = {day for later in units[number:] for day in later.days} if denied else set(unit.days)
             result.failures.update({day: failure for day in sorted(hit) if day in landed})
@@ -98,6 +101,19 @@ def _land(
     return incomplete
 
 
+def _told(source: Source, error: SourceError | SecretError | DamagedError, step: StepContext) -> SourceError:
+    if isinstance(error, SecretError):
+        return _denied(source, error)
+    return _healing(source, error, step) if isinstance(error, DamagedError) else error
+
+
+def _healing(source: Source, damage: DamagedError, step: StepContext) -> TransientError:
+    """Damage of what was landed, as something the next try heals: what is damaged is set aside and fetched again."""
+    if isinstance(damage, DamagedObjectError):
+        step.landing.set_aside(damage.sha256)
+    return TransientError(f"source '{source.name}': {damage.message}", damage.remedy)
+
+
 def _denied(source: Source, error: SecretError) -> DeniedError:
     return DeniedError(f"source '{source.name}': {error}", "It is named in this source's block of site.yaml.")
 
@@ -123,8 +139,8 @@ def parse(
     for stretch, objects in _stretches(editions):
         try:
             parsed = source.parse(objects, _span(source, stretch.first, stretch.last), step)
-        except SourceError as error:
-            failures.update(dict.fromkeys(stretch, error))
+        except (SourceError, DamagedError) as error:
+            failures.update(dict.fromkeys(stretch, _told(source, error, step)))
             continue
         tables.append(parsed.rows.filter(parsed.rows[source.grain].between(stretch.first, stretch.last)))
         notes.update(parsed.notes)

@@ -1,0 +1,137 @@
+"""Repairing: everything stored below the root looked at, what is damaged, and the days whose run mends it.
+
+What belongs here: finding and setting aside, and which days are to be run. What does not: what damage is (`integrity`,
+`landing`, `commits`), and mending, which is a run of these days: it fetches what is not there and writes what differs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+
+import ibis
+import obstore
+
+from energy_assets.integrity import GONE, DamagedError
+from energy_assets.lake import Lake
+from energy_assets.landing import Edition, Landing
+from energy_assets.partitions import tables_of
+from energy_assets.periods import ONE_DAY, Month
+from energy_assets.site import Site
+from energy_assets.tables import Table
+
+NO_DAY = "no run is needed: no day's newest edition names it, only older reports may"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Something stored that is not what was written.
+
+    Attributes:
+        what: The thing, with its source or table and where it lies.
+        found: What is wrong with it.
+        days: The days to run again; empty where no day needs it.
+        set_aside: Moves it out of the way, where a run alone would not replace it; None where it would, or where
+            it is gone.
+    """
+
+    what: str
+    found: str
+    days: frozenset[date]
+    set_aside: Callable[[], None] | None = None
+
+
+def damages(site: Site) -> Iterator[Damage]:
+    """Everything damaged below the root of a site; reads all of it.
+
+    Args:
+        site: Whose storage is looked at.
+    """
+    disk = site.disk()
+    lake, landing = Lake(disk), disk.landing()
+    yield from _of_landing(landing, [source.name for source in site.sources])
+    described = {table.name: table for table in tables_of(site)}
+    listed = obstore.list_with_delimiter(disk.store(), "lake")["common_prefixes"]
+    for name in sorted(Path(prefix).name for prefix in listed):
+        yield from _of_table(lake, name, described.get(name))
+
+
+def days_to_run(site: Site, found: list[Damage]) -> list[date]:
+    """The days whose run mends damage, of those that can be run.
+
+    Args:
+        site: Says when its partitions begin.
+        found: The damage.
+    """
+    yesterday = datetime.now(UTC).date() - ONE_DAY
+    return sorted({day for damage in found for day in damage.days if site.start <= day <= yesterday})
+
+
+def _of_landing(landing: Landing, sources: list[str]) -> Iterator[Damage]:
+    users: dict[str, list[Edition]] = defaultdict(list)
+    for edition in landing.latest(sources):
+        for landed in edition.objects:
+            users[landed.sha256].append(edition)
+    for sha256 in sorted({*landing.object_names(), *users}):
+        if said := landing.fault(sha256):
+            yield _object(landing, sha256, said, users[sha256])
+    for key in landing.damaged_entries():
+        yield _entry(landing, key, users)
+
+
+def _object(landing: Landing, sha256: str, said: str, users: list[Edition]) -> Damage:
+    days = frozenset(edition.day for edition in users)
+    names = " and ".join(sorted({edition.source for edition in users}))
+    of = f" of {names}" if names else f" ({NO_DAY})"
+    aside = None if said == GONE else partial(landing.set_aside, sha256)
+    return Damage(f"raw object {sha256}{of}", said, days, aside)
+
+
+def _entry(landing: Landing, key: str, users: dict[str, list[Edition]]) -> Damage:
+    """A receipt or an edition; their keys say whose they are."""
+    parts = key.split("/")
+    if parts[1] == "editions":
+        days = frozenset({date.fromisoformat(parts[3])})
+        what = f"edition {key}"
+    else:
+        days = frozenset(edition.day for edition in users[parts[3]] if parts[4].startswith(f"{edition.source}-"))
+        what = f"receipt {key}" + ("" if days else f" ({NO_DAY})")
+    return Damage(what, "it is not what was written", days, partial(landing.set_aside, key))
+
+
+def _of_table(lake: Lake, name: str, table: Table | None) -> Iterator[Damage]:
+    try:
+        files = lake.files(name)
+    except DamagedError as error:
+        found = f"{error.message}; the versions of it that reports pin are lost"
+        days = frozenset(day for part in lake.placed_partitions(name) for day in _days(table, part))
+        yield Damage(f"table {name}{_no_source(table)}", found, days, partial(lake.set_aside, name))
+        return
+    damaged = lake.damage(name, files, whole=True)
+    if table is not None:
+        con = ibis.duckdb.connect()
+        con.raw_sql("SET TimeZone = 'UTC'")
+        damaged |= lake.unlike_their_fingerprint(con, table, [file for file in files if file.name not in damaged])
+    for file in files:
+        if said := damaged.get(file.name):
+            what = f"{file.partition} of table {name}{_no_source(table)}: {lake.path(name)}/{file.name}"
+            aside = None if said == GONE else partial(lake.set_aside, name, file.name)
+            yield Damage(what, said, frozenset(_days(table, file.partition)), aside)
+
+
+def _no_source(table: Table | None) -> str:
+    return "" if table else " (nothing in the site file fills it any more: no run mends it)"
+
+
+def _days(table: Table | None, partition: date) -> list[date]:
+    """The days whose run makes a partition again; a month is made after any of its days, of which the last will do."""
+    if table is None:
+        return []
+    if table.grain == "day":
+        return [partition]
+    yesterday = datetime.now(UTC).date() - ONE_DAY
+    return [min(Month.of(partition).days.last, yesterday)]
