@@ -14,6 +14,8 @@ from datetime import date
 from pathlib import Path
 
 PROGRAM = "energy-assets"
+SITE_VARIABLE = "ENERGY_ASSETS_SITE"
+"""Names the site file where no `--site` does."""
 Argument = str | Path | date | int
 
 

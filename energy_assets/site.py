@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from energy_assets.commands import SITE_VARIABLE as SITE_VARIABLE
 from energy_assets.commands import command
 from energy_assets.contracts import vocabulary
 from energy_assets.contracts.accounts import account_key
@@ -31,7 +32,6 @@ from energy_assets.sources.registry import KINDS, source_class
 from energy_assets.storage import Storage
 
 T = TypeVar("T", bound=BaseModel)
-SITE_VARIABLE = "ENERGY_ASSETS_SITE"
 RESERVED = (vocabulary.WorkloadType.IDLE.value, vocabulary.WorkloadType.UNKNOWN.value)
 """No project and no model may be called so."""
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]

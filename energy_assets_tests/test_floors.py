@@ -32,7 +32,7 @@ FLOORS = (
     ("operations",),
     ("resources",),
     ("definitions",),
-    ("components", "running", "query", "doctor"),
+    ("components", "running", "query", "doctor", "holes", "remarks", "screen", "progress", "telling"),
     ("sandbox",),
     ("ui", "cli"),
     ("__main__",),
