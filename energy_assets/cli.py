@@ -1,33 +1,38 @@
-"""The command line. What belongs here: arguments, output and exit codes. The work is done elsewhere."""
+"""The command line. What belongs here: arguments, output and exit codes. The work is done elsewhere.
+
+What a command needs is imported when it runs: `--help` must not wait for an engine.
+"""
 
 from __future__ import annotations
 
 import csv
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from energy_assets import __version__
-from energy_assets.periods import DayRange, Month, Period, contiguous
-from energy_assets.secrets import SecretError
-from energy_assets.site import SITE_VARIABLE, Site, SiteError, load_site
+from energy_assets.commands import SITE_VARIABLE, command, program, short
+from energy_assets.periods import DayRange, Month, Period
 
-INTERRUPTED = 130
-DAY = click.DateTime(["%Y-%m-%d"])
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+if TYPE_CHECKING:
+    from energy_assets.running import Outcome
+    from energy_assets.site import Site
+
+FAILED, HOLES, INTERRUPTED = 1, 3, 130
+ORDER = ("demo", "init", "doctor", "run", "report", "trace", "sql", "ui")
+"""The commands in the order of the road."""
+EXIT_CODES = """\
+Exit codes: 0 whole; 1 something failed; 2 wrong use or site file; 3 done, with holes: something that should have been
+counted is missing or may be wrong, and is named; 130 interrupted."""
 
 
 class PeriodType(click.ParamType[Period]):
@@ -49,6 +54,104 @@ class PeriodType(click.ParamType[Period]):
             self.fail(str(error), param, ctx)
 
 
+class DayType(click.ParamType[date]):
+    """A day, as YYYY-MM-DD."""
+
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Read it or fail with how to write it.
+
+        Args:
+            value: As typed, or a day already.
+            param: The option it belongs to.
+            ctx: Of click, for the message.
+        """
+        if isinstance(value, date):
+            return value
+        text = str(value).strip()
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            try:
+                return date.fromisoformat(text)
+            except ValueError:
+                self.fail(f"'{text}' is no day of the calendar.", param, ctx)
+        self.fail(f"write the day '{text}' as YYYY-MM-DD, for example {_last_day()}.", param, ctx)
+
+
+class Road(click.Group):
+    """The commands in the order in which they are used; ends with a sentence where Python would show a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Those of `ORDER`, then any other.
+
+        Args:
+            ctx: Of click.
+        """
+        return sorted(super().list_commands(ctx), key=lambda name: (ORDER.index(name) if name in ORDER else 99, name))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The road in four steps, as commands of this folder, and the exit codes.
+
+        Args:
+            ctx: Of click.
+            formatter: Takes the text.
+        """
+        last = _last_day()
+        steps = [
+            (command("init", "site.yaml"), "then edit it"),
+            (command("doctor", site=Path("site.yaml")), "what works, what to do"),
+            (
+                command("run", site=Path("site.yaml"), options={"from": last - timedelta(days=6), "to": last}),
+                "collect and compute",
+            ),
+            (command("report", site=Path("site.yaml"), options={"period": str(Month.of(last))}), "PDF, XHTML, CSV"),
+        ]
+        with formatter.section("Your own data, in four steps"):
+            for number, (line, why) in enumerate(steps, 1):
+                formatter.write(f"  {number}. {line}   # {why}\n")
+        formatter.write_paragraph()
+        formatter.write_text(EXIT_CODES)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; Ctrl-C and a disk that cannot be used end it with a sentence.
+
+        Args:
+            ctx: Of click.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            again = f"{program()} {shlex.join(sys.argv[1:])}"
+            click.echo(f"\nInterrupted. What was published is whole and stays. Go on with:\n  {again}", err=True)
+            sys.exit(INTERRUPTED)
+        except OSError as error:
+            from energy_assets.screen import of_disk, stop
+
+            said = of_disk(error)
+            if said is None:
+                raise
+            stop(said, FAILED)
+
+
+class _Later(click.Command):
+    """The command of the UI, whose module is loaded when somebody calls it."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """The context of the command itself.
+
+        Args:
+            info_name: As typed.
+            args: Behind the name.
+            parent: Of the group.
+            extra: Of click.
+        """
+        from energy_assets.ui import main as served
+
+        return served.make_context(info_name, args, parent, **extra)
+
+
 site_option = click.option(
     "--site",
     "site_path",
@@ -60,62 +163,88 @@ site_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Road, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="energy-assets")
 def main() -> None:
     """Energy, cost and carbon of AI workloads, from raw bytes to a disclosure that can be checked."""
 
 
-@main.command()
+main.add_command(_Later("ui", short_help="Serve the Dagster UI of a site."))
+
+
+@main.command(short_help="Write a commented example site file.")
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default=Path("site.yaml"))
 def init(path: Path) -> None:
     """Write a commented example site file to PATH (default site.yaml)."""
+    from energy_assets.screen import out, stop
+
     if path.exists():
-        _stop(f"{path} exists already; remove it or name another path.")
+        stop(f"{path} exists already; remove it or name another path.")
+    if not path.parent.exists():
+        stop(f"{path}: the folder {path.parent} does not exist; make it first, or name another path.")
     path.write_text(files("energy_assets").joinpath("site_example.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-    out.print(f"Wrote {path}. Edit it, then: energy-assets doctor --site {path}", soft_wrap=True)
+    out.print(f"Wrote {path}. Edit it, then:\n  {command('doctor', site=path)}", soft_wrap=True)
 
 
-@main.command()
+@main.command(short_help="Try every source: what works, what to do.")
 @site_option
 def doctor(site_path: Path) -> None:
-    """Try every source live, then compare what they see: what works, what is missing, and what to do."""
+    """Try every source live, then compare what they see: what works, what is missing, and what to do.
+
+    A day of each source is collected and parsed as `run` does it, and nothing of it is kept.
+    """
+    from rich.markup import escape
+
     from energy_assets.doctor import examine
+    from energy_assets.screen import out
 
     site, healthy = _site(site_path), True
-    for chapter in examine(site):
-        out.print(f"[bold]{chapter.name}[/] [dim]{chapter.about}[/]")
-        for finding in chapter.findings:
-            healthy = healthy and finding.ok
-            mark = "[green]✓[/]" if finding.ok else "[red]✗[/]"
-            out.print(f"  {mark} {escape(finding.what)}", soft_wrap=True)
-            if finding.remedy:
-                remedy = finding.remedy.replace("\n", "\n      ")
-                out.print(f"    → {escape(remedy)}", soft_wrap=True)
+    with _served(site) as site:
+        for chapter in examine(site):
+            out.print(f"[bold]{chapter.name}[/] [dim]{chapter.about}[/]")
+            for finding in chapter.findings:
+                healthy = healthy and finding.ok
+                mark = "[green]✓[/]" if finding.ok else "[red]✗[/]"
+                out.print(f"  {mark} {escape(finding.what)}", soft_wrap=True)
+                if finding.remedy:
+                    remedy = finding.remedy.replace("\n", "\n      ")
+                    out.print(f"    → {escape(remedy)}", soft_wrap=True)
     if not healthy:
-        sys.exit(1)
+        sys.exit(FAILED)
 
 
-@main.command()
+@main.command(short_help="Collect and compute a range of days.", epilog=EXIT_CODES)
 @site_option
-@click.option("--from", "first", type=DAY, required=True, help="First day, for example 2024-05-09.")
-@click.option("--to", "last", type=DAY, help="Last day, included; default: the first day alone.")
-def run(site_path: Path, first: datetime, last: datetime | None) -> None:
-    """Materialize everything for a range of days through Dagster."""
+@click.option("--from", "first", type=DayType(), required=True, help="First day, for example 2024-05-09.")
+@click.option("--to", "last", type=DayType(), help="Last day, included; default: the first day alone.")
+@click.option("--report", "reported", is_flag=True, help="Make the reports of the days' months as well.")
+def run(site_path: Path, first: date, last: date | None, reported: bool) -> None:
+    """Materialize everything for a range of days through Dagster.
+
+    Ends by saying what is missing: what a source left out, what has no grid factor, no owner, no energy.
+    """
+    from energy_assets.screen import stop
+
     site = _site(site_path)
     try:
-        days = DayRange(first.date(), (last or first).date())
+        days = DayRange(first, last or first)
     except ValueError as error:
-        _stop(f"--from and --to: {error}")
+        stop(f"--from and --to: {error}")
     _check_days(site, site_path, days)
-    command = f"energy-assets run --site {site_path} --from {days.first} --to {days.last}"
-    if not _run(site, days, command):
-        sys.exit(1)
-    month = Month.of(days.last)
-    out.print(f"Next: energy-assets report --site {site_path} --period {month}", soft_wrap=True)
+    again = command("run", site=site_path, options={"from": days.first, "to": days.last})
+    again += " --report" if reported else ""
+    with _served(site) as site:
+        good, found = _run(site, days, again)
+    if not reported:
+        _end(good, found, command("report", site=site_path, options={"period": str(_most_of(days))}))
+        return
+    for month in sorted({Month.of(day) for day in days}) if good else ():
+        folders, lacking = _report(site, Period.containing(month.first), again)
+        good, found = good and bool(folders), found + lacking
+    _end(good, found, "")
 
 
-@main.command()
+@main.command(short_help="Make the reports of a period.", epilog=EXIT_CODES)
 @site_option
 @click.option(
     "--period", type=PeriodType(), required=True, help="A month (2024-05), a quarter (2024-Q2) or a year (2024)."
@@ -124,34 +253,57 @@ def report(site_path: Path, period: Period) -> None:
     """Make the disclosures of a month, a quarter or a year."""
     site = _site(site_path)
     _check_period(site, site_path, period)
-    folders = _report(site, period, f"energy-assets report --site {site_path} --period {period}")
-    for folder in folders:
-        _print_report(folder)
-    if not folders:
-        sys.exit(1)
-    out.print(f"Next: energy-assets trace --site {site_path} {folders[0]} F-001", soft_wrap=True)
+    again = command("report", site=site_path, options={"period": str(period)})
+    folders, lacking = _report(site, period, again)
+    _end(bool(folders), lacking, command("trace", folders[0], "F-001", site=site_path) if folders else "")
 
 
-@main.command()
+def _end(good: bool, found: int, following: str) -> None:
+    """The last words of a command, and its exit code.
+
+    Args:
+        good: Whether everything was made.
+        found: How many holes there are.
+        following: The next command, if there is one.
+    """
+    from energy_assets.screen import out
+
+    if not good:
+        sys.exit(FAILED)
+    if found:
+        many = f"{found} things are" if found > 1 else "1 thing is"
+        out.print(f"[yellow]Done, with holes:[/] {many} missing or may be wrong (marked ! above).", soft_wrap=True)
+    if following:
+        out.print(f"Next: {following}", soft_wrap=True)
+    if found:
+        sys.exit(HOLES)
+
+
+@main.command(short_help="Follow a figure to the bytes it came from.")
 @site_option
 @click.argument("report_path", metavar="REPORT", type=click.Path(path_type=Path))
 @click.argument("figure", metavar="FIGURE")
 def trace(site_path: Path, report_path: Path, figure: str) -> None:
     """Follow FIGURE (for example F-003) of REPORT to the bytes it came from: rows, factors, raw objects, receipts."""
     from energy_assets.disclosures.tracing import TraceError, trace_stored
+    from energy_assets.screen import out, stop
 
     try:
         out.print(trace_stored(_site(site_path), report_path, figure))
     except TraceError as error:
-        _stop(str(error))
+        stop(str(error))
 
 
-@main.command()
+@main.command(short_help="Find damaged stored bytes, say what mends.")
 @site_option
 @click.option("--set-aside", is_flag=True, help="Move what is damaged to `damaged` below the storage root.")
 def repair(site_path: Path, set_aside: bool) -> None:
     """Look at every stored byte: what is damaged, and which days to run to mend it."""
+    from rich.markup import escape
+
+    from energy_assets.periods import contiguous
     from energy_assets.repairing import damages, days_to_run
+    from energy_assets.screen import out
 
     site, found = _site(site_path), []
     for damage in damages(site):
@@ -165,29 +317,30 @@ def repair(site_path: Path, set_aside: bool) -> None:
     if not set_aside and any(damage.set_aside for damage in found):
         out.print(
             "Move it out of the way, so that nothing reads it:\n"
-            f"  {shlex.join(['energy-assets', 'repair', '--site', str(site_path), '--set-aside'])}",
+            f"  {command('repair', site=site_path, options={'set-aside': True})}",
             soft_wrap=True,
         )
     days = contiguous(days_to_run(site, found))
     if days:
         out.print("Then run the days it is of, which fetches it again:" if not set_aside else "Now run:")
     for span in days:
-        command = ["energy-assets", "run", "--site", str(site_path), "--from", f"{span.first}", "--to", f"{span.last}"]
-        out.print(f"  {shlex.join(command)}", soft_wrap=True)
+        again = command("run", site=site_path, options={"from": span.first, "to": span.last})
+        out.print(f"  {again}", soft_wrap=True)
     sys.exit(1)
 
 
-@main.command()
+@main.command(short_help="Ask the lake: a table, or CSV in a pipe.")
 @site_option
 @click.argument("query")
 def sql(site_path: Path, query: str) -> None:
     """Run QUERY on the lake's tables: a table on a terminal, CSV in a pipe."""
     from energy_assets.query import QueryError, ask
+    from energy_assets.screen import stop
 
     try:
         columns, rows = ask(_site(site_path), query)
     except QueryError as error:
-        _stop(str(error))
+        stop(str(error))
     if sys.stdout.isatty():
         _print_rows(columns, rows)
     else:
@@ -196,7 +349,7 @@ def sql(site_path: Path, query: str) -> None:
         writer.writerows([_plain(value) for value in row] for row in rows)
 
 
-@main.command()
+@main.command(short_help="A made-up company, end to end, in a minute.")
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
@@ -209,136 +362,132 @@ def demo(folder: Path, days: int) -> None:
     """Run a small synthetic company end to end: its servers, the last days, one report."""
     from energy_assets.sandbox.company import Company
     from energy_assets.sandbox.site import write_site
+    from energy_assets.screen import out
 
-    last = datetime.now(UTC).date() - timedelta(days=1)
+    last = _last_day()
     span = DayRange(last - timedelta(days=days - 1), last)
     folder.mkdir(parents=True, exist_ok=True)
-    out.print(f"Synthetic company, {span}. Everything it makes lies under {folder}.")
+    out.print(f"Synthetic company, {span}. Everything it makes lies under {folder}.", soft_wrap=True)
     with Company(folder=folder, days=span) as company:
         path = write_site(company, folder)
         site = _site(path)
-        again = f"energy-assets demo --folder {folder} --days {days}"
-        if not _run(site, span, again):
-            sys.exit(1)
-        folders = _report(site, Period.containing(_most_of(span).first), again)
-    for folder_ in folders:
-        _print_report(folder_)
+        again = command("demo", options={"folder": short(folder), "days": days})
+        good, _ = _run(site, span, again)
+        folders = _report(site, Period.containing(_most_of(span).first), again)[0] if good else []
     if not folders:
-        sys.exit(1)
+        sys.exit(FAILED)
     query = "select kpi, value, unit from kpis_monthly where grain = 'total'"
-    out.print(
-        "\nLook at it:\n"
-        f"  energy-assets trace --site {path} {folders[0]} F-001\n"
-        f'  energy-assets sql --site {path} "{query}"\n'
-        "  make ui",
-        soft_wrap=True,
-    )
-
-
-def _run(site: Site, days: DayRange, command: str) -> bool:
-    with _resumable(command):
-        from energy_assets.running import run_assets, run_days
-
-        out.print(f"Materializing {len(days)} {'day' if len(days) == 1 else 'days'} ({days}).")
-        with _progress_bar(len(run_assets(site))) as listen:
-            outcome = run_days(site, days, listen)
-    for asset, made in outcome.also.items():
-        spans = ", ".join(map(str, contiguous(sorted(made))))
-        out.print(f"{asset}: made again as well, because what is new changes them too: {spans}", soft_wrap=True)
-    for warning in outcome.warnings:
-        err.print(f"[yellow]! {escape(warning)}[/]", soft_wrap=True)
-    for asset, message in outcome.failures.items():
-        err.print(f"[red]✗ {asset}[/]\n{escape(message)}", soft_wrap=True)
-    for bad in dict.fromkeys(outcome.withheld.values()):
-        names = ", ".join(name for name, lacks in outcome.withheld.items() if lacks == bad)
-        err.print(f"Not made for {', '.join(map(str, contiguous(sorted(bad))))}: {names}", soft_wrap=True)
-    if not outcome.success:
-        err.print(f"What is good is published. When mended, go on with:\n  {command}", soft_wrap=True)
-    return outcome.success
-
-
-def _report(site: Site, period: Period, command: str) -> list[Path]:
-    """The folders of the reports made, one per profile; none where one failed, which was then said."""
-    with _resumable(command):
-        from energy_assets.disclosures.asset import report_folder
-        from energy_assets.disclosures.profile import profiles
-        from energy_assets.partitions import tables_of
-        from energy_assets.running import run_report
-
-        names = [profile.name for profile in profiles() if period.grain in profile.grains]
-        if not names:
-            _stop(f"--period {period}: no profile in reports/frameworks has `{period.grain}` among its grains.")
-        months = tables_of(site, "month")
-        with _progress_bar(len(months) + len(names)) as listen:
-            outcome = run_report(site, period, listen)
-    for asset, message in outcome.failures.items():
-        err.print(f"[red]✗ {asset}[/]\n{escape(message)}", soft_wrap=True)
-    return [_short(report_folder(site, name, period)) for name in names] if outcome.success else []
-
-
-def _short(path: Path) -> Path:
-    """The path from here, when it lies below the current folder."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    lines = [
+        command("trace", folders[0], "F-001", site=path),
+        command("sql", query, site=path),
+        command("ui", site=path),
+    ]
+    out.print("\nLook at it:\n" + "\n".join(f"  {line}" for line in lines), soft_wrap=True, markup=False)
 
 
 @contextmanager
-def _resumable(command: str) -> Iterator[None]:
+def _served(site: Site) -> Iterator[Site]:
+    """The site with its servers up: the sandbox company's are started where the site file is its own.
+
+    Args:
+        site: Any site; read again where its servers have moved.
+    """
+    if not site.organisation.synthetic:
+        yield site
+        return
+    from energy_assets.sandbox.serving import own_servers
+    from energy_assets.screen import out
+
+    with own_servers(site.file) as said:
+        for line in said:
+            out.print(line, soft_wrap=True)
+        yield _site(site.file)
+
+
+def _run(site: Site, days: DayRange, again: str) -> tuple[bool, int]:
+    """Run days and say what came of it: whether everything was made, and how many holes there are."""
+    with _resumable(again):
+        from energy_assets.progress import progress
+        from energy_assets.running import run_assets, run_days
+        from energy_assets.screen import err, out
+        from energy_assets.telling import remarks_of, tell_outcome, tell_remarks
+
+        out.print(f"Materializing {len(days)} {'day' if len(days) == 1 else 'days'} ({days}).")
+        with progress(len(run_assets(site))) as listen:
+            outcome = run_days(site, days, listen)
+        tell_outcome(outcome)
+        found = tell_remarks(site, remarks_of(site, days, outcome))
+    if not outcome.success:
+        err.print(f"What is good is published. When mended, go on with:\n  {again}", soft_wrap=True, markup=False)
+    return outcome.success, found
+
+
+def _report(site: Site, period: Period, again: str) -> tuple[list[Path], int]:
+    """The folders of the reports made, one per profile, and how many headline figures they lack.
+
+    No folder where one failed, which was then said.
+    """
+    with _resumable(again):
+        from energy_assets.disclosures.asset import report_folder
+        from energy_assets.disclosures.profile import profiles
+        from energy_assets.partitions import tables_of
+        from energy_assets.progress import progress
+        from energy_assets.running import run_report
+        from energy_assets.screen import stop
+
+        names = [profile.name for profile in profiles() if period.grain in profile.grains]
+        if not names:
+            stop(f"--period {period}: no profile in reports/frameworks has `{period.grain}` among its grains.")
+        with progress(len(tables_of(site, "month")) + len(names)) as listen:
+            outcome = run_report(site, period, listen)
+    _tell_failures(outcome)
+    folders = [short(report_folder(site, name, period)) for name in names] if outcome.success else []
+    return folders, sum(_print_report(site, folder) for folder in folders)
+
+
+def _tell_failures(outcome: Outcome) -> None:
+    from energy_assets.telling import tell_outcome
+
+    tell_outcome(outcome)
+
+
+@contextmanager
+def _resumable(again: str) -> Iterator[None]:
     """On Ctrl-C, say how to go on."""
     try:
         yield
     except KeyboardInterrupt:
-        err.print(f"\nInterrupted. What was published is whole and stays. Go on with:\n  {command}", soft_wrap=True)
+        click.echo(f"\nInterrupted. What was published is whole and stays. Go on with:\n  {again}", err=True)
         sys.exit(INTERRUPTED)
 
 
-@contextmanager
-def _progress_bar(steps: int) -> Iterator[Any]:
-    """A progress bar fed by the run."""
-    from energy_assets.running import Step
-
-    progress = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=out,
-    )
-    task, finished = progress.add_task("starting", total=steps), set[str]()
-
-    def listen(step: Step) -> None:
-        if step.kind == "start":
-            progress.update(task, description=step.asset)
-        elif step.kind == "note":
-            progress.update(task, description=f"{step.asset} [dim]{escape(step.text[:60])}[/]")
-        elif step.kind == "done":
-            finished.add(step.asset)  # some run once more, for days that came out of another asset
-            progress.update(task, completed=len(finished))
-
-    with progress:
-        yield listen
+def _last_day() -> date:
+    """The last complete day, UTC."""
+    return datetime.now(UTC).date() - timedelta(days=1)
 
 
 def _check_days(site: Site, path: Path, days: DayRange) -> None:
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    from energy_assets.screen import stop
+
+    yesterday = _last_day()
     if days.first < site.start:
-        _stop(
+        stop(
             f"{path}: the site starts on {site.start}; days before it have no partition. Move `start` back to "
             f"{days.first} or ask for later days."
         )
     if days.last > yesterday:
-        _stop(f"--to {days.last}: only complete days (UTC) can be run; the last one is {yesterday}.")
+        stop(f"--to {days.last}: only complete days (UTC) can be run; the last one is {yesterday}.")
 
 
 def _check_period(site: Site, path: Path, period: Period) -> None:
+    from energy_assets.screen import stop
+
     first = Period.containing(site.start, period.grain)
     running = Period.containing(datetime.now(UTC).date(), period.grain)
     if period < first:
-        _stop(
-            f"--period {period}: {path} starts on {site.start}; the first {period.grain} it can report on is {first}."
-        )
+        stop(f"--period {period}: {path} starts on {site.start}; the first {period.grain} it can report on is {first}.")
     if period > running:
-        _stop(f"--period {period}: has not begun yet; the last {period.grain} there can be data of is {running}.")
+        stop(f"--period {period}: has not begun yet; the last {period.grain} there can be data of is {running}.")
 
 
 def _most_of(days: DayRange) -> Month:
@@ -347,18 +496,35 @@ def _most_of(days: DayRange) -> Month:
     return max(sorted(set(months), reverse=True), key=months.count)
 
 
-def _print_report(folder: Path) -> None:
+def _print_report(site: Site, folder: Path) -> int:
+    """Print the headline and the files of a report; how many headline figures it lacks that its sources could give."""
+    from rich.markup import escape
+    from rich.table import Table
+
     from energy_assets.disclosures.asset import headline
+    from energy_assets.holes import withheld
+    from energy_assets.screen import out
 
     table = Table(box=None, show_header=False, pad_edge=False)
     for figure_id, label, value in headline(folder):
         table.add_row(f"[cyan]{figure_id}[/]", escape(label), f"[bold]{escape(value)}[/]")
     out.print(table)
-    for name in ("report.pdf", "report.xhtml", "facts.csv", "figures.json"):
-        out.print(f"  {folder / name}", soft_wrap=True)
+    lacking = withheld(site, folder)
+    for label in lacking:
+        out.print(f"[yellow]![/] {escape(label)}: not in this report", soft_wrap=True)
+    # The one to open stands last, where the eye is.
+    for name in ("figures.json", "facts.csv", "trace.xhtml", "report.pdf", "report.xhtml"):
+        if (folder / name).exists():
+            out.print(f"  {folder / name}", soft_wrap=True, markup=False)
+    return len(lacking)
 
 
 def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from energy_assets.screen import out
+
     table = Table(*(escape(name) for name in columns))
     for row in rows:
         table.add_row(*(escape(_plain(value)) for value in row))
@@ -373,14 +539,13 @@ def _plain(value: Any) -> str:
 
 
 def _site(path: Path) -> Site:
+    from energy_assets.screen import stop
+    from energy_assets.secrets import SecretError
+    from energy_assets.site import SiteError, load_site
+
     try:
         site = load_site(path)
         site.disk()
     except (SiteError, SecretError) as error:
-        _stop(str(error))
+        stop(str(error))
     return site
-
-
-def _stop(message: str) -> Any:
-    err.print(escape(message), soft_wrap=True)
-    sys.exit(2)

@@ -40,6 +40,9 @@ FAILED_PARTITIONS = "failed_partitions"
 """Metadata of a failed step: what of it was not published."""
 ALSO_MADE = "also_made_again"
 """Metadata: partitions beyond those of the run that the step made again, see `Reader.request`."""
+NOTES = "notes"
+"""Metadata of a partition of a raw table: what parsing told of it and the days it shares its objects with, as JSON:
+`days` (first and last), `counts` and `examples` by the names of `energy_assets.sources.notes`."""
 EMPTY = "empty"
 """Data version of a partition without rows."""
 PREVIEW_ROWS = 3

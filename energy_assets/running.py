@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from energy_assets.dagster_internals import DagsterExecutionInterruptedError
 from energy_assets.definitions import build_defs
-from energy_assets.materialize import ALSO_MADE, FAILED_PARTITIONS, PARTITION_ROWS
+from energy_assets.materialize import ALSO_MADE, FAILED_PARTITIONS, NOTES, PARTITION_ROWS
 from energy_assets.operations.checks import arrival, arrival_keys
 from energy_assets.operations.schedules import (
     RANGE_END,
@@ -32,6 +32,7 @@ from energy_assets.operations.schedules import (
 )
 from energy_assets.partitions import daily, monthly, tables_of
 from energy_assets.periods import DayRange, Month, Period, contiguous
+from energy_assets.remarks import Noted
 from energy_assets.site import Site
 
 INSTANCE = """\
@@ -73,6 +74,8 @@ class Outcome:
         rows: Rows published by asset.
         failures: Message by asset, for those that failed.
         warnings: What checks that withhold nothing have found, one line each.
+        noted: By asset: what its source told while parsing, by the stretch of days that shares its objects.
+        empty: By asset: the partitions it published without a row.
         failed: The partitions of a failed asset that were not published; empty where it failed as a whole.
         withheld: The days an asset was not made for, because something it is made of failed there.
         also: The partitions of an asset that were made again although nobody asked for them, because what is new
@@ -86,6 +89,8 @@ class Outcome:
     rows: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    noted: dict[str, dict[DayRange, Noted]] = field(default_factory=dict)
+    empty: dict[str, set[date]] = field(default_factory=dict)
     failed: dict[str, frozenset[date]] = field(default_factory=dict)
     withheld: dict[str, frozenset[date]] = field(default_factory=dict)
     also: dict[str, set[date]] = field(default_factory=dict)
@@ -290,11 +295,7 @@ def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
     asset = _name(event.step_key) if event.step_key else ""
     kinds = {"STEP_START": "start", "STEP_SUCCESS": "done", "STEP_UP_FOR_RETRY": "note"}
     if event.event_type_value == "ASSET_MATERIALIZATION":
-        materialization = event.step_materialization_data.materialization
-        rows = materialization.metadata.get(PARTITION_ROWS)
-        if rows is not None:
-            outcome.rows[asset] = outcome.rows.get(asset, 0) + int(str(rows.value))
-        _add_also_made(outcome, asset, materialization.metadata)
+        _add_made(outcome, asset, event.step_materialization_data.materialization)
     elif event.event_type_value == "ASSET_CHECK_EVALUATION":
         outcome.warnings += _warning(event)
     elif event.event_type_value == "STEP_FAILURE" and _interrupted(event):
@@ -309,6 +310,25 @@ def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
         if event.event_type_value == "STEP_SUCCESS":
             outcome.done = [*(name for name in outcome.done if name != asset), asset]
         yield Step(asset, kinds[event.event_type_value], "trying again" if "RETRY" in event.event_type_value else "")
+
+
+def _add_made(outcome: Outcome, asset: str, made: dg.AssetMaterialization) -> None:
+    """Take in one published partition: its rows, and what its source told of it."""
+    rows = made.metadata.get(PARTITION_ROWS)
+    if rows is not None:
+        outcome.rows[asset] = outcome.rows.get(asset, 0) + int(str(rows.value))
+        if made.partition and not int(str(rows.value)):
+            outcome.empty.setdefault(asset, set()).add(date.fromisoformat(made.partition))
+    if told := made.metadata.get(NOTES):
+        noted = _noted(told.value)
+        outcome.noted.setdefault(asset, {})[noted.days] = noted
+    _add_also_made(outcome, asset, made.metadata)
+
+
+def _noted(told: Any) -> Noted:
+    """What `materialize.NOTES` holds."""
+    first, last = (date.fromisoformat(day) for day in told["days"])
+    return Noted(DayRange(first, last), told["counts"], told["examples"])
 
 
 def _warning(event: dg.DagsterEvent) -> list[str]:

@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from datetime import UTC, datetime
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
@@ -22,6 +21,7 @@ from urllib.request import urlopen
 
 import click
 
+from energy_assets.commands import command
 from energy_assets.running import instance
 from energy_assets.site import SITE_VARIABLE, SiteError, load_site
 
@@ -31,8 +31,16 @@ GRACE_S = 25
 STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@click.command()
-@click.option("--site", "path", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The site file.")
+@click.command(help="Serve the Dagster UI on 127.0.0.1 until Ctrl-C.")
+@click.option(
+    "--site",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar=SITE_VARIABLE,
+    default=Path("site.yaml"),
+    show_default=True,
+    help=f"The site file; also read from {SITE_VARIABLE}.",
+)
 @click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
 def main(path: Path, port: int) -> None:
     """Serve the Dagster UI on 127.0.0.1 until Ctrl-C.
@@ -44,11 +52,10 @@ def main(path: Path, port: int) -> None:
     try:
         site = load_site(path)
     except SiteError as error:
-        raise SystemExit(
-            f"{error}\nThe demo's site is made by `make demo`; for your own: make ui SITE=site.yaml"
-        ) from None
+        raise SystemExit(f"{error}\nThe demo's site is made by: {command('demo')}") from None
     if _taken(port):
-        raise SystemExit(f"Port {port} is taken by another program. Choose another one: make ui PORT={port + 1}")
+        another = command("ui", site=path, options={"port": port + 1})
+        raise SystemExit(f"Port {port} is taken by another program. Choose another one: {another}")
     stop = threading.Event()
     for number in STOP:
         signal.signal(number, lambda *_: stop.set())
@@ -130,17 +137,12 @@ def _taken(port: int) -> bool:
 
 @contextmanager
 def _sandbox(site: Path) -> Iterator[None]:
-    """The sandbox company's servers, when the site file is its own; at other ports where its own are taken."""
-    from energy_assets.sandbox.company import Company, last_complete_days, remembered_ports
-    from energy_assets.sandbox.site import readdress
+    """The sandbox company's servers, when the site file is its own."""
+    from energy_assets.sandbox.serving import own_servers
 
-    before = remembered_ports(site.parent)
-    if not before:
-        yield
-        return
-    with Company(last_complete_days(7, datetime.now(UTC)), folder=site.parent) as company:
-        for old, new in readdress(site, before, company.ports).items():
-            click.echo(f"Port {old} is taken by another program: {site} now names port {new}")
+    with own_servers(site) as said:
+        for line in said:
+            click.echo(line)
         yield
 
 

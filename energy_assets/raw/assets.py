@@ -6,7 +6,7 @@ the step fails if one failed. What belongs here: the order of these. What does n
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -19,9 +19,18 @@ import ibis.expr.types as ir
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.engine import connection
 from energy_assets.factors.places import site_zones, zones_in_rows
-from energy_assets.materialize import Published, Reader, Warehouse, check_specs, conclude, publish, table_metadata
+from energy_assets.materialize import (
+    NOTES,
+    Published,
+    Reader,
+    Warehouse,
+    check_specs,
+    conclude,
+    publish,
+    table_metadata,
+)
 from energy_assets.partitions import OWNERS, SINGLE_RUN, chunks, partition_dates, partitions_of
-from energy_assets.raw.collecting import collect, parse
+from energy_assets.raw.collecting import Told, collect, parse
 from energy_assets.site import Site
 from energy_assets.sources.base import Source, StepContext
 from energy_assets.sources.errors import DeniedError, SourceError, TransientError
@@ -115,8 +124,10 @@ def _collect_chunk(
         good,
         _complete(parsed.rows, raw_table(source)),
         code_version=source.parser_version,
-        describe=lambda rows: _left_out(parsed.notes),
-        about={day: {"landing_objects_sha256": collected.editions[day].data_version} for day in good},
+        about={
+            day: {"landing_objects_sha256": collected.editions[day].data_version, **_told(parsed.told, day)}
+            for day in good
+        },
         day_by_day=parsed.stored,
     )
     published.add(good, commit)
@@ -129,9 +140,15 @@ def _complete(rows: ir.Table, table: Table) -> ir.Table:
     return rows.mutate(**{name: ibis.null(columns[name].dtype.type) for name in absent})
 
 
-def _left_out(notes: Mapping[str, int]) -> dict[str, Any]:
-    """What was left out or replaced while parsing, as numbers the UI draws over time."""
-    return {name: dg.MetadataValue.int(count) for name, count in sorted(notes.items())}
+def _told(told: Sequence[Told], day: date) -> dict[str, Any]:
+    """What parsing told of the stretch of a day: numbers the UI draws over time, and all of it as `NOTES`."""
+    for one in told:
+        if day in one.days:
+            counts = {name: dg.MetadataValue.int(count) for name, count in sorted(one.notes.items())}
+            days = [one.days.first.isoformat(), one.days.last.isoformat()]
+            examples = {name: list(found) for name, found in one.examples.items()}
+            return {**counts, NOTES: {"days": days, "counts": dict(one.notes), "examples": examples}}
+    return {}
 
 
 @contextmanager

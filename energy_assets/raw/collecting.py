@@ -7,7 +7,7 @@ days down and no others; only refused access ends the collection. Landed bytes s
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
@@ -22,8 +22,8 @@ from energy_assets.sources.base import Incomplete, Parsed, Source, StepContext, 
 from energy_assets.sources.errors import DeniedError, SourceError, TransientError
 
 Progress = Callable[[str, int, int], None]
-EXAMPLES = 5
-"""How many things a note shows."""
+EXAMPLES = 20
+"""How many things a note keeps; people are shown fewer of them first."""
 
 
 @dataclass
@@ -85,6 +85,32 @@ def collect(
     return result
 
 
+@dataclass(frozen=True)
+class Told:
+    """What parsing told of a stretch of days that share their objects.
+
+    Attributes:
+        days: The stretch.
+        notes: Counts, by name of the note.
+        examples: The first few things each is about.
+    """
+
+    days: DayRange
+    notes: Mapping[str, int]
+    examples: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class ParsedDays(Parsed):
+    """Rows of several stretches of days.
+
+    Attributes:
+        told: What was told of each stretch that told anything.
+    """
+
+    told: tuple[Told, ...] = ()
+
+
 def _land(
     source: Source, unit: Unit, landed: Mapping[date, list[Landed]], step: StepContext
 ) -> dict[date, SourceError]:
@@ -120,7 +146,7 @@ def _denied(source: Source, error: SecretError) -> DeniedError:
 
 def parse(
     source: Source, editions: Mapping[date, Edition], step: StepContext
-) -> tuple[Parsed | None, dict[date, SourceError]]:
+) -> tuple[ParsedDays | None, dict[date, SourceError]]:
     """Parse the editions of several days; days whose bytes cannot be parsed are left out and returned with errors.
 
     Days that share the same objects are parsed together; the rows of a day depend on its own edition alone. No parsed
@@ -132,7 +158,7 @@ def parse(
         step: Where to work.
     """
     tables: list[ibis.Table] = []
-    stored = True
+    stored, told = True, list[Told]()
     notes: Counter[str] = Counter()
     examples: dict[str, list[str]] = defaultdict(list)
     failures: dict[date, SourceError] = {}
@@ -143,6 +169,10 @@ def parse(
             failures.update(dict.fromkeys(stretch, _told(source, error, step)))
             continue
         tables.append(parsed.rows.filter(parsed.rows[source.grain].between(stretch.first, stretch.last)))
+        counted = {name: count for name, count in parsed.notes.items() if count}
+        if counted:
+            shown = {name: tuple(parsed.examples.get(name, ()))[:EXAMPLES] for name in counted}
+            told.append(Told(stretch, counted, {name: found for name, found in shown.items() if found}))
         notes.update(parsed.notes)
         for name, found in parsed.examples.items():
             examples[name] += [one for one in found if one not in examples[name]]
@@ -150,7 +180,8 @@ def parse(
     if not tables:
         return None, failures
     rows = ibis.union(*tables) if len(tables) > 1 else tables[0]
-    return Parsed(rows, dict(notes), {name: found[:EXAMPLES] for name, found in examples.items()}, stored), failures
+    first = {name: found[:EXAMPLES] for name, found in examples.items()}
+    return ParsedDays(rows, dict(notes), first, stored, tuple(told)), failures
 
 
 def _span(source: Source, first: date, last: date) -> DayRange:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from energy_assets.periods import DayRange
 from energy_assets.sandbox.bill import write_focus_bill
@@ -30,13 +32,29 @@ from energy_assets.sandbox.schedule import LOCATIONS, Location
 
 TOKEN = "synthetic-token"  # noqa: S105 - opens nothing but the stand-in
 DEFAULT_SEED = 7
-PORTS_FILE = "ports.json"
+PORTS_FILE, HELD = "ports.json", ".serving"
+"""Beside the site file: at which ports the company is, and the lock of the process that serves it."""
+START_S = 15
+"""How long another process may take to start the servers."""
 BILLS = {"aws.csv.gz": "AWS", "google-cloud.csv.gz": "Google Cloud", "microsoft.csv.gz": "Microsoft"}
 """File in the bills folder: the provider whose lines it holds."""
 _GRID = "electricity-maps"
 _PREFERRED = {"dublin": 29091, "frankfurt-serving": 29092, "virginia-serving": 29093, _GRID: 29094}
 _EPOCH = date(1970, 1, 1)
 _UJ_PER_KWH = Decimal(3_600_000_000_000)
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A server of this company that another process of this machine runs already."""
+
+    port: int
+    path: str = ""
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}{self.path}"
 
 
 @dataclass(frozen=True)
@@ -76,12 +94,13 @@ class Company:
         days: The days its bills cover, from the first of their month on. Its meters tell any day since 2024-01-01.
         seed: Another seed is another company.
         folder: Where its ports are remembered, so that it comes back at the same addresses. Without it, free
-            ports are taken.
+            ports are taken. Where another process serves the company of this folder, its servers are used.
         clock: The current instant: no meter has been read after it.
 
     Attributes:
         prometheus: The Prometheus of each location, by its name.
         grid: The Electricity Maps stand-in; there while the company runs.
+        elsewhere: Whether another process runs the servers.
     """
 
     def __init__(
@@ -96,8 +115,9 @@ class Company:
         self._clock = clock
         self._plants = {location.name: Plant(location, seed) for location in LOCATIONS}
         self._running = ExitStack()
-        self.prometheus: dict[str, PrometheusServer] = {}
-        self.grid: ElectricityMapsServer
+        self.prometheus: dict[str, PrometheusServer | Elsewhere] = {}
+        self.grid: ElectricityMapsServer | Elsewhere
+        self.elsewhere = False
 
     def store(self, location: str) -> LocationStore:
         """The series of one location, without a server."""
@@ -106,6 +126,11 @@ class Company:
     # -- servers
 
     def __enter__(self) -> Self:
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not self._hold(self.folder):
+                self._use(_serving(self.folder))
+                return self
         wished = self._ports()
         for location in LOCATIONS:
             port = _free(wished.get(location.name, 0))
@@ -118,9 +143,22 @@ class Company:
             )
         )
         if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / PORTS_FILE).write_text(json.dumps(self.ports, indent=1) + "\n", encoding="utf-8")
         return self
+
+    def _hold(self, folder: Path) -> bool:
+        """Whether no other process serves the company of this folder; then none will until this one ends."""
+        try:
+            self._running.enter_context(FileLock(folder / HELD, timeout=0))
+        except Timeout:
+            return False
+        return True
+
+    def _use(self, ports: dict[str, int]) -> None:
+        """Take the servers that another process runs."""
+        self.elsewhere = True
+        self.prometheus = {location.name: Elsewhere(ports[location.name]) for location in LOCATIONS}
+        self.grid = Elsewhere(ports[_GRID], "/v3")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -203,6 +241,24 @@ def remembered_ports(folder: Path) -> dict[str, int]:
     except (OSError, ValueError):
         return {}
     return {str(name): int(port) for name, port in content.items()} if isinstance(content, dict) else {}
+
+
+def _serving(folder: Path) -> dict[str, int]:
+    """The ports of the company that another process serves, as soon as each of them answers.
+
+    Raises:
+        OSError: they do not within some seconds.
+    """
+    wanted = {*(location.name for location in LOCATIONS), _GRID}
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        ports = remembered_ports(folder)
+        if wanted <= set(ports) and not any(_free(port) for port in ports.values()):
+            return ports
+        time.sleep(0.1)
+    raise OSError(
+        f"{folder}: another program holds {HELD} there, and its servers do not answer; end it, then try again"
+    )
 
 
 def last_complete_days(count: int, now: datetime) -> DayRange:

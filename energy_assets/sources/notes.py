@@ -26,7 +26,85 @@ class Words:
     remedy: str = ""
 
 
-WORDS: Mapping[str, Words] = {}
+WORDS: Mapping[str, Words] = {
+    # Readings of power and counters.
+    "empty_readings_dropped": Words("{n} readings without a value were left out", hole=False),
+    "nan_readings_dropped": Words("{n} readings that are NaN were left out", hole=False),
+    "negative_readings_dropped": Words("{n} negative readings were left out", hole=False),
+    "zero_readings_dropped": Words(
+        "{n} readings of exactly 0 W were left out: no machine that runs takes nothing", hole=False
+    ),
+    "sentinel_readings_dropped": Words(
+        "{n} readings that no device can reach were left out",
+        remedy="Look whether the power is in watts: power_w, or power_unit in site.yaml.",
+    ),
+    "duplicate_readings_dropped": Words(
+        "{n} readings of a device at an instant that has one already count once", hole=False
+    ),
+    "readings_without_node_dropped": Words(
+        "{n} readings name no node or device and were left out",
+        remedy="Fill the column that node or device of this source names, or name another one in site.yaml.",
+    ),
+    "windows_without_end_dropped": Words(
+        "{n} runs without an end after their start were left out, so their energy belongs to no run",
+        remedy="Write the end of each run into the windows file.",
+    ),
+    "gaps_bridged": Words("{n} gaps between readings were bridged", hole=False),
+    "gaps_not_bridged": Words("{n} gaps between readings are longer than max_gap_s and have no energy", hole=False),
+    "unusable_readings_dropped": Words("{n} samples that hold no usable number were left out", hole=False),
+    "low_readings_dropped": Words("{n} readings of a counter far below their neighbours were left out", hole=False),
+    "implausible_decreases_dropped": Words(
+        "{n} decreases of a counter that no restart explains were left out", hole=False
+    ),
+    "counter_restarts": Words("counters started again {n} times; what they counted in between is kept", hole=False),
+    "counter_wraps": Words("counters reached their end and went on from 0 {n} times", hole=False),
+    "series_without_host_dropped": Words(
+        "{n} series name no host and were left out",
+        remedy="Name the label that holds it: node_labels under metrics of this source in site.yaml.",
+    ),
+    "series_without_device_dropped": Words(
+        "{n} series name no device and were left out",
+        remedy="Name the label that holds it: device_labels under metrics of this source in site.yaml.",
+    ),
+    "device_hours_without_energy": Words("{n} device-hours have no reading; their energy is not known", hole=False),
+    "device_hours_with_energy_of_a_gap": Words(
+        "{n} device-hours hold what a counter went on by while it was not read", hole=False
+    ),
+    "deployment_hours_without_samples": Words(
+        "{n} hours of deployments have no sample; what they served is not known", hole=False
+    ),
+    # Intensity of the grid.
+    "points_without_intensity_dropped": Words("{n} hours come without an intensity", hole=False),
+    "impossible_values_dropped": Words(
+        "{n} intensities below 0 or above 3,000 g/kWh were left out",
+        remedy="Look at the unit of the export: grams of CO2e per kWh are read.",
+    ),
+    "points_off_the_hour_dropped": Words("{n} intensities that do not begin on the hour were left out"),
+    "superseded_hours_dropped": Words("{n} hours stand in several files; the newest file counts", hole=False),
+    "repeated_points_averaged": Words("{n} further points of the same hour were averaged into it", hole=False),
+    "unflagged_hours_taken_as_estimated": Words(
+        "{n} hours do not say whether they were measured and are taken as estimated", hole=False
+    ),
+    "lines_without_time_or_zone_dropped": Words(
+        "{n} lines without a readable time or zone were left out", remedy="Mend these lines, or export the file again."
+    ),
+    # Bills.
+    "duplicate_files_dropped": Words("{n} files that are copies of another one count once", hole=False),
+    "split_line_items_dropped": Words("{n} lines that only split another line are not added to it", hole=False),
+    "origin_charges_dropped": Words("{n} lines that are told again by their shares count once", hole=False),
+    "days_without_charges": Words("{n} days have no charge", hole=False),
+    "amounts_rounded_to_18_decimals": Words("{n} amounts were rounded to 18 decimals", hole=False),
+    "unreadable_tags_dropped": Words(
+        "the tags of {n} lines cannot be read, so no rule matches them", remedy="Look at the Tags of these lines."
+    ),
+    "incomplete_deliveries_dropped": Words(
+        "{n} deliveries that are not complete were passed over",
+        remedy="Copy these deliveries whole, then run the same days again.",
+    ),
+    "charges_after_their_billing_period_dropped": Words(
+        "{n} charges begin after the month they are billed in and were left out"
+    ),
+}
 """By the name of the note. A name that is not here is told by its own words, as a hole."""
 
 

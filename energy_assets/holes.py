@@ -1,0 +1,314 @@
+"""What the tables of some days lack although a run of them ended well: rows without zone, factor, owner or energy.
+
+What belongs here: questions to published tables whose answers a person must be told at the end of a run. What does
+not: what a source left out while parsing (`sources/notes.py`), and rules that a table must keep (`contracts/`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from energy_assets.contracts.vocabulary import Feed, GhgScope, WorkloadType
+from energy_assets.kpis.indicators import INDICATORS
+from energy_assets.lake import Lake
+from energy_assets.periods import contiguous
+from energy_assets.remarks import Remark
+from energy_assets.site import Site
+from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, SHARED, Table, raw_table
+
+SHOWN = 5
+"""Zones, models or places that a sentence names; the others are counted."""
+UNKNOWN = WorkloadType.UNKNOWN.value
+
+
+def holes(site: Site, days: Collection[date]) -> list[Remark]:
+    """What the published tables of some days lack, the gravest first.
+
+    Args:
+        site: Whose tables are asked.
+        days: The days of a run.
+    """
+    con = ibis.duckdb.connect()
+    con.raw_sql("SET TimeZone = 'UTC'")
+    tables = _Tables(con, Lake(site.disk()), sorted(days))
+    return [*_grams(site, tables), *_requests(site, tables), *_owners(site, tables), *_bills(tables)]
+
+
+def empty_sources(site: Site, empty: dict[str, set[date]], asked: Collection[date]) -> list[Remark]:
+    """Sources that published no row on days they were asked for.
+
+    A bill may have a day without a charge, of which its own note tells; only one without any is a hole here.
+
+    Args:
+        site: Its sources.
+        empty: By asset: the partitions that were published without a row.
+        asked: The days of the run.
+    """
+    found = []
+    for source in site.sources:
+        about = "/".join(raw_table(source).asset)
+        none = empty.get(about, set())
+        wanted = set(asked) if source.grain == "day" else {day.replace(day=1) for day in asked}
+        if not none or (source.feeds == Feed.COST and not wanted <= none):
+            continue
+        whole = "on all days it was asked for" if wanted <= none else f"on {_days(len(none))} it was asked for"
+        found.append(
+            Remark(
+                about,
+                f"published no row {whole}",
+                remedy=f"Look at what it has of these days, and at the keys of '{source.name}' in the site file.",
+                days=tuple(contiguous(sorted(none))),
+            )
+        )
+    return found
+
+
+def withheld(site: Site, report: Path) -> list[str]:
+    """Labels of headline figures without a value although the site has every source they are made of.
+
+    Args:
+        site: Its sources.
+        report: Folder of a report.
+    """
+    headline = json.loads((report / "document.json").read_text(encoding="utf-8"))["headline"]
+    figures = json.loads((report / "figures.json").read_text(encoding="utf-8"))["figures"]
+    feeds = {table.name: table.feed for table in SHARED}
+    labels = []
+    for figure in figures:
+        if figure["id"] not in headline or figure["value"] is not None:
+            continue
+        indicator = INDICATORS.get(figure["metric"])
+        needed = {feeds.get(one.rows.table) for one in indicator.ingredients()} if indicator else set()
+        if all(site.feeding(feed) for feed in needed if feed):
+            labels.append(str(figure["label"]))
+    return labels
+
+
+@dataclass(frozen=True)
+class _Tables:
+    con: Any
+    lake: Lake
+    days: Sequence[date]
+
+    def __call__(self, table: Table) -> ir.Table:
+        return self.lake.read(self.con, table, self.days)
+
+    def rows(self, asked: ir.Table) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.con.to_pyarrow(asked).to_pylist()
+        return found
+
+
+def _grams(site: Site, tables: _Tables) -> Iterator[Remark]:
+    """Energy without a zone, and zones without a factor or without the part of one that a scope needs."""
+    if not site.feeding(Feed.ENERGY):
+        return
+    rows = tables(EMISSIONS)
+    known = rows.filter(rows.energy_kwh.notnull())
+    flawed = known.filter(known.zone.isnull() | known.location_g.isnull() | known.upstream_g.isnull())
+    by_zone = flawed.group_by("zone", "provider", "region", "ghg_scope").aggregate(
+        rows=flawed.count(),
+        kwh=flawed.energy_kwh.sum(),
+        factorless=flawed.factor_id.isnull().sum(),
+        factorless_kwh=flawed.energy_kwh.sum(where=flawed.factor_id.isnull()),
+        placeless=flawed.location_g.isnull().sum(),
+        placeless_kwh=flawed.energy_kwh.sum(where=flawed.location_g.isnull()),
+        upstreamless=(flawed.upstream_g.isnull() & flawed.location_g.notnull()).sum(),
+    )
+    found = tables.rows(by_zone.order_by("zone", "provider", "region", "ghg_scope"))
+    yield from _without_zone([row for row in found if row["zone"] is None])
+    zoned = [row for row in found if row["zone"] is not None]
+    yield from _without_factor(site, tables, zoned)
+    yield from _without_direct(site, [row for row in zoned if row["placeless"] > row["factorless"]])
+    if site.factors.scope2_basis == "direct":
+        bare = sorted({row["zone"] for row in zoned if row["upstreamless"]})
+        if bare:
+            yield Remark(
+                "emissions/hourly",
+                f"the upstream part (Scope 3.3) is not known in {_named(bare)}: no life-cycle intensity",
+                hole=False,
+            )
+
+
+def _without_zone(found: Sequence[dict[str, Any]]) -> Iterator[Remark]:
+    if not found:
+        return
+    lines = sorted({(row["provider"], row["region"]) for row in found}, key=str)
+    text = "\n".join(_place_line(*line) for line in lines[:SHOWN])
+    where = _named([" ".join(filter(None, line)) for line in lines])
+    yield Remark(
+        "emissions/hourly",
+        f"{_amount(found, 'rows', 'kwh')} have no grid zone, so no emissions: {where}",
+        remedy=f"Add to site.yaml under `places:`, then run these days again.\n{text}",
+    )
+
+
+def _place_line(provider: str, region: str | None) -> str:
+    where = f', region: "{region}"' if region else ""
+    return f"- {{provider: {provider}{where}, zone: …}}   # as Electricity Maps names it: DE, US-CAL-CISO"
+
+
+def _without_factor(site: Site, tables: _Tables, found: Sequence[dict[str, Any]]) -> Iterator[Remark]:
+    lacking = [row for row in found if row["factorless"]]
+    if not lacking:
+        return
+    zones = sorted({row["zone"] for row in lacking})
+    served = _served(site, tables)
+    near = [one for zone in zones for one in _nearest(zone, served)]
+    # A few of many: those that are spelled like the wanted ones first.
+    shown = list(dict.fromkeys([*near, *served]))
+    has = f"intensity is known for {_named(shown)}" if served else "no source has an intensity of these days"
+    remedy = (
+        "Name a zone that a source has, or add a source that has this one; then run these days again."
+        if served
+        else "Add a source of grid intensity to site.yaml, or mend the one there is; then run these days again."
+    )
+    yield Remark(
+        "emissions/hourly",
+        f"{_amount(lacking, 'factorless', 'factorless_kwh')} have no grid factor: "
+        f"{_many(zones, 'zone')} {_named(zones)}; {has}",
+        remedy=remedy,
+    )
+
+
+def _without_direct(site: Site, found: Sequence[dict[str, Any]]) -> Iterator[Remark]:
+    """Own or leased machines in zones of which only one half of the factor is known."""
+    bare = [row for row in found if row["ghg_scope"] != GhgScope.SCOPE31.value or site.factors.scope2_basis != "direct"]
+    if not bare:
+        return
+    zones = sorted({row["zone"] for row in bare})
+    wanted = "direct" if site.factors.scope2_basis == "direct" else "life-cycle"
+    some = [{"n": row["placeless"] - row["factorless"], "kwh": _less(row)} for row in bare]
+    yield Remark(
+        "emissions/hourly",
+        f"{_amount(some, 'n', 'kwh')} have no Scope 2 emissions: no {wanted} intensity is known in {_named(zones)}",
+        remedy=f"Give a source that has the {wanted} intensity of the zone; then run these days again.",
+    )
+
+
+def _less(row: dict[str, Any]) -> Decimal:
+    return (row["placeless_kwh"] or Decimal()) - (row["factorless_kwh"] or Decimal())
+
+
+def _served(site: Site, tables: _Tables) -> list[str]:
+    """Zones of which some source has an intensity on these days."""
+    found: set[str] = set()
+    for source in site.feeding(Feed.GRID_INTENSITY):
+        rows = tables(raw_table(source))
+        valued = rows.filter(rows.lifecycle_gco2e_per_kwh.notnull() | rows.direct_gco2e_per_kwh.notnull())
+        found |= {row["zone"] for row in tables.rows(valued.select("zone").distinct())}
+    return sorted(found)
+
+
+def _nearest(zone: str, served: Sequence[str]) -> list[str]:
+    """Zones that the wanted one may mean: spelled alike, or a part or the whole of it."""
+    kin = [one for one in served if one.startswith(f"{zone}-") or zone.startswith(f"{one}-")]
+    return [*kin, *difflib.get_close_matches(zone, served, SHOWN, 0.5)]
+
+
+def _requests(site: Site, tables: _Tables) -> Iterator[Remark]:
+    """Models that answered requests on days on which no energy is known of them."""
+    if not (site.feeding(Feed.ENERGY) and site.feeding(Feed.ACTIVITY)):
+        return
+    energy, activity = tables(ENERGY), tables(ACTIVITY)
+    used = energy.filter(energy.energy_kwh > 0).select("day", "model_id").distinct()
+    served = activity.filter(activity.requests > 0)
+    alone = served.anti_join(used, ["day", "model_id"])
+    by_model = alone.group_by("model_id").aggregate(requests=alone.requests.sum())
+    found = tables.rows(by_model.order_by(ibis.desc("requests"), "model_id"))
+    if found:
+        total = sum(row["requests"] for row in found)
+        models = _named([row["model_id"] or "(no model named)" for row in found])
+        yield Remark(
+            "kpi/daily",
+            f"{total:,} requests have no energy beside them, so no Wh per request: {_many(found, 'model')} {models}",
+            remedy="Have the attribution rules give energy the model_id that the requests name; then run these days "
+            "again.",
+        )
+
+
+def _owners(site: Site, tables: _Tables) -> Iterator[Remark]:
+    """Energy that no rule gives a project; a hole where the rules met nothing of a source."""
+    if not (site.attribution.rules and site.feeding(Feed.ENERGY)):
+        return
+    rows = tables(ENERGY)
+    # Nobody's time is no project's: it has a name of its own.
+    rows = rows.filter(rows.energy_kwh > 0, rows.workload_type != WorkloadType.IDLE.value)
+    nobody = rows.project == UNKNOWN
+    thing = ibis.ifelse(rows.workload_id.isnull(), rows.node_id, rows.workload_id + " on " + rows.node_id)
+    by_source = rows.group_by("source").aggregate(
+        kwh=rows.energy_kwh.sum(),
+        rows=nobody.sum(),
+        unknown_kwh=rows.energy_kwh.sum(where=nobody),
+        things=thing.nunique(where=nobody),
+        first=thing.min(where=nobody),
+    )
+    for row in tables.rows(by_source.order_by("source")):
+        if not row["rows"]:
+            continue
+        whole = row["unknown_kwh"] == row["kwh"]
+        share = Decimal(100) * row["unknown_kwh"] / row["kwh"]
+        of_all = "all of its energy" if whole else f"{_share(share)} of its energy"
+        missed = row["first"] + (f" and {row['things'] - 1:,} more" if row["things"] > 1 else "")
+        yield Remark(
+            f"unified/energy from {row['source']}",
+            f"{_kwh(row['unknown_kwh'])} ({of_all}) belong to no project: no attribution rule matches {missed}",
+            hole=whole,
+            remedy="Add a rule to `attribution:` that matches; then run these days again." if whole else "",
+        )
+
+
+def _bills(tables: _Tables) -> Iterator[Remark]:
+    """Lines of bills that name a region in no known grid zone."""
+    rows = tables(COST)
+    lost = rows.filter(rows.zone.isnull(), rows.region.notnull())
+    by_region = lost.group_by("provider", "region").aggregate(lines=lost.count())
+    found = tables.rows(by_region.order_by(ibis.desc("lines"), "provider", "region"))
+    if found:
+        lines = sum(row["lines"] for row in found)
+        where = _named([f"{row['provider']} {row['region']}" for row in found])
+        yield Remark(
+            "unified/cost",
+            f"{lines:,} lines of bills have no grid zone: {where}",
+            hole=False,
+            remedy="Add to site.yaml under `places:`\n"
+            + "\n".join(_place_line(row["provider"], row["region"]) for row in found[:SHOWN]),
+        )
+
+
+def _amount(rows: Sequence[dict[str, Any]], count: str, kwh: str) -> str:
+    total = sum((row[kwh] or Decimal() for row in rows), Decimal())
+    number = sum(row[count] for row in rows)
+    return f"{number:,} {'row' if number == 1 else 'rows'} ({_kwh(total)})"
+
+
+def _many(things: Sequence[Any], word: str) -> str:
+    return word if len(things) == 1 else f"{word}s"
+
+
+def _kwh(value: Decimal) -> str:
+    """Energy for a sentence: one decimal, more where it would be 0.0."""
+    return f"{value:,.1f} kWh" if value >= Decimal("0.1") else f"{value.normalize():f} kWh"
+
+
+def _share(percent: Decimal) -> str:
+    if percent < Decimal("0.1"):
+        return "less than 0.1 %"
+    return "more than 99.9 %" if percent > Decimal("99.9") else f"{percent:.1f} %"
+
+
+def _days(count: int) -> str:
+    return f"{count} {'day' if count == 1 else 'days'}"
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
