@@ -19,7 +19,8 @@ from energy_assets.landing import Fetched, Landed
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
 from energy_assets.sources.prometheus.client import Api, Query
-from energy_assets.sources.prometheus.queries import DAY, HOUR, TAIL_S, MeterQueries, Window, names, one_of
+from energy_assets.sources.prometheus.matchers import one_of
+from energy_assets.sources.prometheus.queries import DAY, HOUR, TAIL_S, MeterQueries, Window, names
 
 Asked = Generator[Fetched, None, list[Answer]]
 QueriesByMeter = Mapping[str, MeterQueries]

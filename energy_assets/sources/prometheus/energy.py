@@ -36,7 +36,8 @@ from energy_assets.sources.prometheus.collecting import (
 from energy_assets.sources.prometheus.counters import find_suspicious
 from energy_assets.sources.prometheus.devices import name_devices, observe
 from energy_assets.sources.prometheus.doctor import examine, hosts
-from energy_assets.sources.prometheus.meters import CustomMetric, LabelName, Meter, built_in
+from energy_assets.sources.prometheus.matchers import LabelName
+from energy_assets.sources.prometheus.meters import CustomMetric, Meter, built_in
 from energy_assets.sources.prometheus.queries import MeterQueries, Window
 from energy_assets.sources.prometheus.readings import EMPTY, assemble
 from energy_assets.sources.prometheus.sharing import find_uses

@@ -30,7 +30,7 @@ from energy_assets.sources.prometheus.collecting import (
 from energy_assets.sources.prometheus.counters import find_suspicious
 from energy_assets.sources.prometheus.devices import observe
 from energy_assets.sources.prometheus.doctor import examine
-from energy_assets.sources.prometheus.meters import LabelName, MetricName
+from energy_assets.sources.prometheus.matchers import LabelName, MetricName
 from energy_assets.sources.prometheus.queries import MeterQueries, Window
 from energy_assets.sources.prometheus.serving import (
     BUILT_IN,

@@ -10,7 +10,7 @@ both its ends in Prometheus 2: so the windows of consecutive hours share no samp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -188,19 +188,3 @@ def names(meter_queries: Sequence[MeterQueries], window: Window) -> NamesQuery:
     """
     selects = tuple(dict.fromkeys(one.select() for one in meter_queries))
     return NamesQuery(selects, window.start - DAY, window.end)
-
-
-def one_of(label: str, values: Iterable[str]) -> str:
-    """A matcher for any of some values, taken literally.
-
-    Args:
-        label: The label's name.
-        values: At least one; special characters have no meaning.
-    """
-    pattern = "|".join(_literal(value) for value in values)
-    escaped = pattern.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'{label}=~"{escaped}"'
-
-
-def _literal(value: str) -> str:
-    return "".join(f"\\{char}" if char in r"\.+*?()|[]{}^$" else char for char in value)

@@ -21,8 +21,9 @@ from energy_assets.sources.prometheus.answers import Answer, Scratch, load, quot
 from energy_assets.sources.prometheus.client import Query
 from energy_assets.sources.prometheus.counters import HOUR_MS, HOUR_OF
 from energy_assets.sources.prometheus.devices import first_label, observe, scale
+from energy_assets.sources.prometheus.matchers import one_of
 from energy_assets.sources.prometheus.meters import Metric
-from energy_assets.sources.prometheus.queries import MeterQueries, Window, one_of
+from energy_assets.sources.prometheus.queries import MeterQueries, Window
 
 FAILED_REASONS = ("abort", "error")
 CHILD_LABELS = ("finished_reason", "err")
