@@ -117,7 +117,9 @@ class PrometheusInference(Server, Source):
         window = Window.of(day, step.now)
         with Api(self, step.log) as api:
             session = Session(api, day, step)
-            present = yield from session.present([MeterQueries(one, self.selector) for one in self.counted], window)
+            everyone = [MeterQueries(one, self.selector) for one in self.counted]
+            known = yield from session.names(everyone, window)
+            present = [one for one in everyone if one.meter.metric in known]
             if not present:
                 return
             together = MeterQueries(CountedMetrics(tuple(one.meter.metric for one in present)), self.selector)

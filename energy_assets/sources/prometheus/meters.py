@@ -227,7 +227,8 @@ class CustomMetric(Strict):
 
 _DCGM_NODE = ("Hostname", "hostname", "node", "instance")
 _DCGM_DEVICE = ("UUID", "uuid", "gpu")
-_HOST = ("node", "nodename", "instance")
+HOST_LABELS = ("node", "nodename", "instance")
+"""What names the host of node_exporter and ipmi_exporter, the best first."""
 _ACTIVE = "DCGM_FI_PROF_GR_ENGINE_ACTIVE"
 _ONE_INTERFACE = 'path!~".*mmio.*"'
 """The same RAPL registers are shown a second time through memory-mapped I/O; counting both doubles the energy."""
@@ -262,7 +263,7 @@ def die_meter(name: str, rapl_wrap_joules: Decimal | None) -> Meter | None:
 def _rapl(name: str, metric: str, kind: str, wrap: Decimal | None, **more: Any) -> Meter:
     own = {"matchers": (), **more}
     own["matchers"] = (*own["matchers"], _ONE_INTERFACE)
-    return Meter(name, metric, True, "J", kind, _HOST, wrap_joules=wrap, **own)
+    return Meter(name, metric, True, "J", kind, HOST_LABELS, wrap_joules=wrap, **own)
 
 
 def built_in(rapl_wrap_joules: Decimal | None) -> tuple[Meter, ...]:
@@ -317,6 +318,6 @@ def built_in(rapl_wrap_joules: Decimal | None) -> tuple[Meter, ...]:
             counter=False,
             unit="W",
             device_kind="node",
-            node_labels=_HOST,
+            node_labels=HOST_LABELS,
         ),
     )
