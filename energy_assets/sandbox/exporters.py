@@ -28,7 +28,7 @@ _DCGM = {
     "DCGM_FI_PROF_GR_ENGINE_ACTIVE": "activity",
 }
 _RAPL = {"node_rapl_package_joules_total": ("cpu", ""), "node_rapl_dram_joules_total": ("dram", ":0")}
-_IPMI = "ipmi_dcmi_power_consumption_current_watts"
+_IPMI = "ipmi_dcmi_power_consumption_watts"
 
 
 class Shown(NamedTuple):

@@ -19,7 +19,8 @@ from energy_assets.landing import Fetched, Landed
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
 from energy_assets.sources.prometheus.client import Api, Query
-from energy_assets.sources.prometheus.queries import DAY, HOUR, TAIL_S, MeterQueries, Window, names, one_of
+from energy_assets.sources.prometheus.matchers import one_of
+from energy_assets.sources.prometheus.queries import DAY, HOUR, TAIL_S, MeterQueries, Window, names
 
 Asked = Generator[Fetched, None, list[Answer]]
 QueriesByMeter = Mapping[str, MeterQueries]
@@ -43,19 +44,20 @@ class Session:
         self._day = day
         self.step = step
 
-    def present(
-        self, meter_queries: Sequence[MeterQueries], window: Window
-    ) -> Generator[Fetched, None, list[MeterQueries]]:
-        """Yields the list of metrics to be landed; returns the queries of the metrics that are there.
+    def names(
+        self, meter_queries: Sequence[MeterQueries], window: Window, more: Sequence[str] = ()
+    ) -> Generator[Fetched, None, frozenset[str]]:
+        """Yields the list of metrics to be landed; returns the names of the metrics that are there.
 
         Args:
             meter_queries: Those of each metric.
             window: The day.
+            more: Selectors of more metrics whose names are wanted.
         """
-        query = names(meter_queries, window)
+        query = names(meter_queries, window, more)
         known, response = self._api.names(query)
         yield Fetched(response.content, query.request, (self._day,), response.status_code, "application/json")
-        return [one for one in meter_queries if one.meter.metric in known]
+        return known
 
     def ask(self, queries: Iterable[Query]) -> Asked:
         """Yields every answer to be landed; returns them all, as local files."""
@@ -213,6 +215,34 @@ def last_hours(scratch: Scratch, queries_by_meter: QueriesByMeter) -> list[Query
         by_name[name].samples("raw", end, one_of(label, part))
         for (name, end, label), values in sorted(groups.items())
         for part in _parts(sorted(values), DEVICES_PER_QUERY)
+    ]
+
+
+def copies(scratch: Scratch, queries_by_meter: QueriesByMeter, window: Window) -> list[Query]:
+    """The series of devices that have several at one instant, each for itself.
+
+    Args:
+        scratch: Holds the tables of a day's answers.
+        queries_by_meter: By the name of the meter: its queries.
+        window: The day.
+    """
+    rows = scratch.rows(f"""
+        WITH several AS (
+            SELECT meter, node_id, device_id FROM {scratch["named"]} JOIN {scratch["keys"]}
+                USING (meter, node_id, device_id)
+            WHERE role = 'boundary' GROUP BY ALL HAVING count(DISTINCT metric::VARCHAR) > 1
+            UNION SELECT meter, node_id, device_id FROM {scratch["named"]} WHERE role = 'copies'
+        )
+        SELECT DISTINCT meter, match_label, match_value
+        FROM {scratch["named"]} JOIN several USING (meter, node_id, device_id) ORDER BY ALL""")
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for meter, label, value in rows:
+        groups[meter, label].append(value)
+    return [
+        query
+        for (meter, label), values in groups.items()
+        for part in _parts(values, DEVICES_PER_QUERY)
+        for query in queries_by_meter[meter].copied(window, one_of(label, part))
     ]
 
 

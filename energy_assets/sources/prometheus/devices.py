@@ -26,6 +26,9 @@ doubles hold them without loss below 2^53, and `whole_limit` keeps the product s
 
 _BILLION = 10**9
 
+PART = "\x1f"
+"""Between a device's name and the part of it that a key is about, where a meter's series add up (`Meter.adds`)."""
+
 NO_NUMBER = "d IS NULL OR isnan(d) OR isinf(d)"
 
 
@@ -44,7 +47,9 @@ def _label_of(labels: str) -> str:
 
 
 def name_devices(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
-    """Make `named` (series with their key) and `keys` (one row per meter, host and device).
+    """Make `named` (series with their key) and `keys` (one row per meter, host and device, or part of a device).
+
+    A key of a part carries its values after the device's name; `whole` is the device, `first_no` its first key.
 
     Args:
         scratch: Holds `series`.
@@ -57,10 +62,11 @@ def name_devices(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
         "meters",
         "SELECT * FROM (VALUES "
         + ", ".join(_meter_row(rank, meter) for rank, meter in enumerate(meters))
-        + ") AS m(meter, rank, counter, device_kind, node_labels, device_labels, model_labels, prefix,"
-        " sentinel, num, den, wrap_n, limit_n)",
+        + ") AS m(meter, rank, counter, device_kind, node_labels, device_labels, model_labels, prefix, adds,"
+        " stands_in, sentinel, num, den, wrap_n, limit_n)",
     )
     host, device = _label_of("m.node_labels"), _label_of("m.device_labels")
+    part = "array_to_string(list_transform(adds, lambda l: coalesce(metric[l], '')), '|')"
     scratch.make(
         "named",
         f"""
@@ -73,9 +79,9 @@ def name_devices(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
         SELECT
             series_no, sha256, role, meter, metric, device_model, sentinel, num, den,
             regexp_replace(metric[host_label], ':[0-9]+$', '') AS node_id,
-            CASE WHEN len(device_labels) = 0 THEN
-                CASE WHEN device_kind IN ('node', 'instance', 'service') THEN node_id ELSE device_kind END
-                 ELSE prefix || metric[device_label] END AS device_id,
+            CASE WHEN len(device_labels) > 0 THEN prefix || metric[device_label] WHEN prefix <> '' THEN prefix
+                 WHEN device_kind IN ('node', 'instance', 'service') THEN node_id ELSE device_kind END
+                || CASE WHEN len(adds) > 0 THEN '{PART}' || {part} ELSE '' END AS device_id,
             CASE WHEN device_label IS NULL OR regexp_full_match(metric[device_label], '[0-9]*') THEN host_label
                  ELSE device_label END AS match_label,
             metric[match_label] AS match_value
@@ -84,13 +90,19 @@ def name_devices(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
     scratch.make(
         "keys",
         f"""
-        SELECT
-            row_number() OVER (ORDER BY rank, meter, node_id, device_id)::INTEGER AS key_no, *
+        SELECT *, min(key_no) OVER (PARTITION BY meter, node_id, whole) AS first_no
         FROM (
-            SELECT meter, node_id, device_id, max(device_model) AS device_model
-            FROM {scratch["named"]} WHERE node_id IS NOT NULL AND device_id IS NOT NULL
-            GROUP BY meter, node_id, device_id
-        ) JOIN (SELECT meter, rank, counter, device_kind, wrap_n, limit_n FROM {scratch["meters"]}) USING (meter)""",
+            SELECT
+                row_number() OVER (ORDER BY rank, meter, node_id, device_id)::INTEGER AS key_no, *,
+                split_part(device_id, '{PART}', 1) AS whole
+            FROM (
+                SELECT meter, node_id, device_id, max(device_model) AS device_model
+                FROM {scratch["named"]} WHERE node_id IS NOT NULL AND device_id IS NOT NULL
+                GROUP BY meter, node_id, device_id
+            )
+            JOIN (SELECT meter, rank, counter, device_kind, stands_in, wrap_n, limit_n FROM {scratch["meters"]})
+                USING (meter)
+        )""",
     )
     hosts, devices = scratch.rows(
         f"SELECT count(*) FILTER (node_id IS NULL), count(*) FILTER (node_id IS NOT NULL AND device_id IS NULL)"
@@ -145,6 +157,8 @@ def _meter_row(rank: int, meter: Meter) -> str:
         _list(meter.device_labels),
         _list(meter.model_labels),
         quoted(meter.device_prefix),
+        _list(meter.adds),
+        quoted(meter.stands_in),
         f"{meter.sentinel}::DOUBLE",
         scale(meter),
         f"{wrap}::HUGEINT",

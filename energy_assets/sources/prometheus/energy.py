@@ -7,13 +7,14 @@ What belongs here: the source's keys, and collecting and parsing put together. W
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Landed
@@ -26,6 +27,7 @@ from energy_assets.sources.prometheus.collecting import (
     QueriesByMeter,
     Session,
     activity,
+    copies,
     gauge_readings,
     landed_answers,
     last_hours,
@@ -36,8 +38,10 @@ from energy_assets.sources.prometheus.collecting import (
 from energy_assets.sources.prometheus.counters import find_suspicious
 from energy_assets.sources.prometheus.devices import name_devices, observe
 from energy_assets.sources.prometheus.doctor import examine, hosts
-from energy_assets.sources.prometheus.meters import CustomMetric, LabelName, Meter, built_in
-from energy_assets.sources.prometheus.queries import MeterQueries, Window
+from energy_assets.sources.prometheus.exporters import ProfileName, asked, dies_select
+from energy_assets.sources.prometheus.matchers import LabelName
+from energy_assets.sources.prometheus.meters import CustomMetric, Meter, die_meter
+from energy_assets.sources.prometheus.queries import MeterQueries, Window, vendors
 from energy_assets.sources.prometheus.readings import EMPTY, assemble
 from energy_assets.sources.prometheus.sharing import find_uses
 
@@ -60,14 +64,32 @@ class PrometheusEnergy(Server, PlacedSource):
     rapl_wrap_joules: Decimal | None = Field(
         None, gt=0, description="maximum of the RAPL zones (max_energy_range_uj / 1e6), added when a counter wraps"
     )
+    mirrored_dies: bool | None = Field(
+        None, description="true where all dies of a package show one counter (AMD); default: by the host's vendor"
+    )
+    profiles: tuple[ProfileName, ...] = Field((), description="more exporters whose metrics are read, by their names")
     metrics: tuple[CustomMetric, ...] = Field((), description="more metrics of energy or power, with their labels")
     keep_labels: tuple[LabelName, ...] = Field((), description="more labels of the samples that attribution needs")
 
+    @field_validator("metrics")
+    @classmethod
+    def _named_once(cls, metrics: tuple[CustomMetric, ...]) -> tuple[CustomMetric, ...]:
+        named = Counter(one.meter().name for one in metrics)
+        if twice := [name for name, number in named.items() if number > 1]:
+            raise ValueError(f"{twice[0]} has two lines; give each line a match of its own, or keep one")
+        return metrics
+
     @property
     def meters(self) -> tuple[Meter, ...]:
-        """Every meter asked for, the best first: counters before gauges, built-in before added ones."""
-        known = (*built_in(self.rapl_wrap_joules), *(custom.meter() for custom in self.metrics))
-        return tuple(sorted(known, key=lambda meter: not meter.counter))
+        """Every meter asked for, the best first; dies of packages are known when the server names them."""
+        return self._meters()
+
+    def _meters(self, names: Iterable[str] = ()) -> tuple[Meter, ...]:
+        return asked(self.rapl_wrap_joules, self.profiles, self.metrics, names)
+
+    def _present(self, names: frozenset[str]) -> list[MeterQueries]:
+        found = [meter for meter in self._meters(names) if meter.metric in names]
+        return [MeterQueries(meter, self.selector, self.keep_labels) for meter in found]
 
     @property
     def trailing_days(self) -> int:
@@ -84,17 +106,19 @@ class PrometheusEnergy(Server, PlacedSource):
         answers = landed_answers(objects, step)
         if not answers:
             return Parsed(step.con.table(scratch.make("energy", EMPTY)))
-        table, notes = assemble(
+        meters = self._meters(answer.meter for answer in answers)
+        table, notes, examples = assemble(
             scratch,
             answers,
             Window.asked(days.first, objects),
-            self.meters,
+            meters,
             keep_labels=self.keep_labels,
             interval_s=self.scrape_interval_s,
             max_gap_s=self.max_gap_s,
             gap_policy=self.gap_policy,
+            mirrored_dies=self.mirrored_dies,
         )
-        return Parsed(step.con.table(table), notes)
+        return Parsed(step.con.table(table), notes, examples)
 
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Reachable, allowed, which known metrics exist, and how fresh they are."""
@@ -110,16 +134,20 @@ class PrometheusEnergy(Server, PlacedSource):
         window = Window.of(day, step.now)
         with Api(self, step.log) as api:
             session = Session(api, day, step)
-            everyone = [MeterQueries(meter, self.selector, self.keep_labels) for meter in self.meters]
-            present = yield from session.present(everyone, window)
-            answers = yield from session.ask([query for one in present for query in one.hours(window)])
+            everyone = [MeterQueries(meter, self.selector) for meter in self.meters]
+            names = yield from session.names(everyone, window, [dies_select(self.selector)])
+            present = self._present(names)
+            queries = [query for one in present for query in one.hours(window)]
+            if any(die_meter(name, None) or name == "node_rapl_joules_total" for name in names):
+                queries.append(vendors(self.selector, window))
+            answers = yield from session.ask(queries)
             if answers:
                 yield from self._look_closer(session, {one.meter.name: one for one in present}, window, answers)
 
     def _look_closer(
         self, session: Session, queries_by_meter: QueriesByMeter, window: Window, answers: Sequence[Answer]
     ) -> Iterator[Fetched]:
-        meters = [meter for meter in self.meters if meter.name in queries_by_meter]
+        meters = [meter for meter in self._meters(queries_by_meter) if meter.name in queries_by_meter]
         with session.loaded(answers) as scratch:
             name_devices(scratch, meters)
             observe(scratch)
@@ -130,6 +158,7 @@ class PrometheusEnergy(Server, PlacedSource):
                 *suspicious_samples(scratch, queries_by_meter),
                 *gauge_readings(scratch, queries_by_meter, window, self.max_gap_s),
                 *activity(scratch, queries_by_meter, window),
+                *copies(scratch, queries_by_meter, window),
             ]
             if self.scrape_interval_s is None:
                 queries += pace(scratch, queries_by_meter)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from energy_assets.sources.power import GapPolicy, hourly_energy
-from energy_assets.sources.prometheus.answers import Scratch
+from energy_assets.sources.prometheus.answers import Scratch, quoted
 from energy_assets.sources.prometheus.meters import GAUGE_UNITS, Meter
 from energy_assets.sources.prometheus.queries import Window
 
@@ -49,7 +49,7 @@ def integrate(
             f"SELECT key_no, epoch_ms(hour) + 3600000 AS t,"
             f" {_nano('energy_kwh')} AS n, {_nano('usage_hours')} AS usage_n,"
             f" (coverage * 1000000)::BIGINT AS ppm, bridged, origin AS sha256"
-            f" FROM {rows} JOIN {scratch['keys']} USING (node_id, device_id) WHERE meter = '{meter.name}'"
+            f" FROM {rows} JOIN {scratch['keys']} USING (node_id, device_id) WHERE meter = {quoted(meter.name)}"
         )
     scratch.make(
         "powered",
@@ -65,7 +65,7 @@ def _readings(scratch: Scratch, meter: Meter) -> str:
         SELECT node_id, device_id, make_timestamp(t * 1000) AS time, max(d) * {GAUGE_UNITS[meter.unit]!r} AS power_w,
             min(sha256) AS origin
         FROM {scratch["named"]} JOIN {scratch["points"]} USING (series_no)
-        WHERE role = 'raw' AND meter = '{meter.name}' AND node_id IS NOT NULL AND device_id IS NOT NULL
+        WHERE role = 'raw' AND meter = {quoted(meter.name)} AND node_id IS NOT NULL AND device_id IS NOT NULL
         GROUP BY node_id, device_id, t"""
 
 

@@ -30,7 +30,7 @@ from energy_assets.sources.prometheus.collecting import (
 from energy_assets.sources.prometheus.counters import find_suspicious
 from energy_assets.sources.prometheus.devices import observe
 from energy_assets.sources.prometheus.doctor import examine
-from energy_assets.sources.prometheus.meters import LabelName, MetricName
+from energy_assets.sources.prometheus.matchers import LabelName, MetricName
 from energy_assets.sources.prometheus.queries import MeterQueries, Window
 from energy_assets.sources.prometheus.serving import (
     BUILT_IN,
@@ -117,7 +117,9 @@ class PrometheusInference(Server, Source):
         window = Window.of(day, step.now)
         with Api(self, step.log) as api:
             session = Session(api, day, step)
-            present = yield from session.present([MeterQueries(one, self.selector) for one in self.counted], window)
+            everyone = [MeterQueries(one, self.selector) for one in self.counted]
+            known = yield from session.names(everyone, window)
+            present = [one for one in everyone if one.meter.metric in known]
             if not present:
                 return
             together = MeterQueries(CountedMetrics(tuple(one.meter.metric for one in present)), self.selector)

@@ -4,22 +4,24 @@ What belongs here: facts about exporters. What does not: queries and arithmetic.
 (`metrics`) and a built-in one are the same thing.
 
 Sources: NVIDIA dcgm-exporter (energy in mJ since the driver was loaded, `Hostname` renamed to `hostname`),
-prometheus/node_exporter (RAPL, one metric per zone, or one metric with the label `rapl_zone`),
-prometheus-community/ipmi_exporter.
+prometheus/node_exporter (RAPL, one metric per zone, or one metric with the label `rapl_zone`; collector/rapl_linux.go),
+prometheus-community/ipmi_exporter (collector_dcmi.go). Other exporters are rows of `exporters`.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from energy_assets.contracts import vocabulary
 from energy_assets.contracts.vocabulary import OneOf
 from energy_assets.sources.base import Strict
+from energy_assets.sources.prometheus.matchers import LabelName, MatchValue, MetricName, matchers
 
 NANO = 10**9
 COUNTER_UNITS: dict[str, Fraction] = {
@@ -51,8 +53,6 @@ USER_LABELS = (
 )
 """Who uses a device, as exporters of all ages spell it, and which slice of it."""
 
-LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
-MetricName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
 Unit = Literal["uJ", "mJ", "J", "Wh", "kWh", "uW", "mW", "W", "kW"]
 DeviceKind = Annotated[str, OneOf(vocabulary.DeviceKind, without=[vocabulary.DeviceKind.REST_OF_NODE])]
 
@@ -86,7 +86,11 @@ class Metric(Protocol):
 
     @property
     def device_by(self) -> tuple[str, ...]:
-        """The labels that tell devices apart; empty where every series stands by itself."""
+        """The labels that tell devices, and parts of them, apart; empty where every series stands by itself."""
+
+    @property
+    def repeats(self) -> tuple[str, ...]:
+        """Labels whose values say the same of one device."""
 
     @property
     def shared(self) -> bool:
@@ -114,7 +118,12 @@ class Meter:
         node_labels: The first non-empty one names the host; a port at its end is cut off.
         device_labels: The first non-empty one names the device; none: the host itself.
         model_labels: The first non-empty one names the device's model.
-        device_prefix: Before the device's name, where the label alone is a mere number.
+        device_prefix: Before the device's name, where the label alone is a mere number; without device labels, the
+            device's name.
+        adds: Labels whose values are parts of one device: their series add up.
+        repeats: Labels whose values say the same of one device; what else differs must agree (`disagreeing`).
+        stands_in: The profile of an exporter whose devices have other names than those of the built-in ones: on a
+            host where a built-in meter of the same kind delivers, it does not count. Empty for all others.
         matchers: PromQL matchers that belong to the meter.
         activity: The metric that says how busy each user keeps the device, if there is one.
         shared: The samples carry labels of users.
@@ -131,6 +140,9 @@ class Meter:
     device_labels: tuple[str, ...] = ()
     model_labels: tuple[str, ...] = ()
     device_prefix: str = ""
+    adds: tuple[str, ...] = ()
+    repeats: tuple[str, ...] = ()
+    stands_in: str = ""
     matchers: tuple[str, ...] = ()
     activity: str | None = None
     shared: bool = False
@@ -139,8 +151,8 @@ class Meter:
 
     @property
     def device_by(self) -> tuple[str, ...]:
-        """The labels that tell devices apart."""
-        return tuple(dict.fromkeys((*self.node_labels, *self.device_labels, *self.model_labels)))
+        """The labels that tell devices, and parts of them, apart."""
+        return tuple(dict.fromkeys((*self.node_labels, *self.device_labels, *self.model_labels, *self.adds)))
 
     @property
     def per_unit(self) -> Fraction | None:
@@ -172,6 +184,11 @@ class CustomMetric(Strict):
     )
     device_labels: tuple[LabelName, ...] = Field((), description="labels that name the device; empty: the host itself")
     model_label: LabelName | None = Field(None, description="label that names the device's model")
+    match: dict[LabelName, MatchValue] = Field(
+        default_factory=dict, description="the series meant: label and value, ~regular expression, or list of values"
+    )
+    adds: tuple[LabelName, ...] = Field((), description="labels whose values are parts of one device, which add up")
+    repeats: tuple[LabelName, ...] = Field((), description="labels whose values say the same of one device")
 
     @model_validator(mode="after")
     def _unit_fits(self) -> CustomMetric:
@@ -180,10 +197,20 @@ class CustomMetric(Strict):
             raise ValueError(f"a {self.type} has one of the units {', '.join(allowed)}, not {self.unit}")
         return self
 
+    @model_validator(mode="after")
+    def _one_meaning(self) -> CustomMetric:
+        named = [*self.node_labels, *self.device_labels, *filter(None, [self.model_label])]
+        for label in self.adds:
+            if label in self.repeats or label in named:
+                other = "repeats" if label in self.repeats else "node_labels, device_labels or model_label"
+                raise ValueError(f"the label {label} is in adds and in {other}; its values mean one of the two")
+        return self
+
     def meter(self) -> Meter:
         """The same as a meter."""
+        selected = matchers(self.match)
         return Meter(
-            name=self.metric,
+            name=f"{self.metric}{{{', '.join(selected)}}}" if selected else self.metric,
             metric=self.metric,
             counter=self.type == "counter",
             unit=self.unit,
@@ -191,40 +218,73 @@ class CustomMetric(Strict):
             node_labels=self.node_labels,
             device_labels=self.device_labels,
             model_labels=(self.model_label,) if self.model_label else (),
+            adds=self.adds,
+            repeats=self.repeats,
+            matchers=selected,
             shared=self.device_kind == "gpu",
         )
 
 
 _DCGM_NODE = ("Hostname", "hostname", "node", "instance")
 _DCGM_DEVICE = ("UUID", "uuid", "gpu")
-_HOST = ("node", "nodename", "instance")
+HOST_LABELS = ("node", "nodename", "instance")
+"""What names the host of node_exporter and ipmi_exporter, the best first."""
 _ACTIVE = "DCGM_FI_PROF_GR_ENGINE_ACTIVE"
 _ONE_INTERFACE = 'path!~".*mmio.*"'
 """The same RAPL registers are shown a second time through memory-mapped I/O; counting both doubles the energy."""
 
 
+_DIE = re.compile(r"^node_rapl_(package|dram)_([0-9]+)_die_([0-9]+)_joules_total$")
+DIES_SELECT = "node_rapl_(package|dram)_[0-9]+_die_[0-9]+_joules_total"
+"""Zones of packages with several dies (`package-0-die-0`): Linux names them so, node_exporter makes metrics of them."""
+
+VENDOR = "vendor"
+"""The meter's name under which hosts with CPUs of AMD are asked for, whose dies all show the package's counter."""
+
+_ZONES = (("package", "cpu"), ("dram", "dram"))
+"""RAPL zones that do not overlap. core and uncore are parts of package; psys holds package and dram."""
+
+
+def die_meter(name: str, rapl_wrap_joules: Decimal | None) -> Meter | None:
+    """The meter of one die, or None where the metric is none.
+
+    Args:
+        name: The metric's name.
+        rapl_wrap_joules: The counter's maximum.
+    """
+    found = _DIE.match(name)
+    if not found:
+        return None
+    zone, package, die = found.groups()
+    prefix = f"{zone}-{package}-die-{die}"
+    return _rapl(name, name, dict(_ZONES)[zone], rapl_wrap_joules, device_prefix=prefix)
+
+
+def _rapl(name: str, metric: str, kind: str, wrap: Decimal | None, **more: Any) -> Meter:
+    own = {"matchers": (), **more}
+    own["matchers"] = (*own["matchers"], _ONE_INTERFACE)
+    return Meter(name, metric, True, "J", kind, HOST_LABELS, wrap_joules=wrap, **own)
+
+
 def built_in(rapl_wrap_joules: Decimal | None) -> tuple[Meter, ...]:
-    """The meters asked for without being named in site.yaml, the best first."""
+    """The meters asked for without being named in site.yaml, the best first.
+
+    Args:
+        rapl_wrap_joules: The maximum of RAPL counters.
+    """
     dcgm_counter = "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"
-    rapl = [
-        Meter(
-            name=name,
-            metric=metric,
-            counter=True,
-            unit="J",
-            device_kind=kind,
-            node_labels=_HOST,
-            device_labels=("index",),
-            device_prefix=f"{zone}-",
-            matchers=(*matchers, _ONE_INTERFACE),
-            wrap_joules=rapl_wrap_joules,
-        )
-        for zone, kind in (("package", "cpu"), ("dram", "dram"))
-        for name, metric, matchers in (
-            (f"node_rapl_{zone}_joules_total", f"node_rapl_{zone}_joules_total", ()),
-            (f"node_rapl_joules_total:{zone}", "node_rapl_joules_total", (f'rapl_zone="{zone}"',)),
-        )
-    ]
+    every = "node_rapl_joules_total"
+    rapl = []
+    for zone, kind in _ZONES:
+        plain, dies = f"node_rapl_{zone}_joules_total", f'rapl_zone=~"{zone}-[0-9]+-die-[0-9]+"'
+        by_index = {"device_labels": ("index",), "device_prefix": f"{zone}-"}
+        rapl += [
+            _rapl(plain, plain, kind, rapl_wrap_joules, **by_index),
+            _rapl(f"{every}:{zone}", every, kind, rapl_wrap_joules, matchers=(f'rapl_zone="{zone}"',), **by_index),
+            _rapl(
+                f"{every}:{zone}-dies", every, kind, rapl_wrap_joules, matchers=(dies,), device_labels=("rapl_zone",)
+            ),
+        ]
     return (
         Meter(
             name=dcgm_counter,
@@ -253,11 +313,11 @@ def built_in(rapl_wrap_joules: Decimal | None) -> tuple[Meter, ...]:
             counterpart=dcgm_counter,
         ),
         Meter(
-            name="ipmi_dcmi_power_consumption_current_watts",
-            metric="ipmi_dcmi_power_consumption_current_watts",
+            name="ipmi_dcmi_power_consumption_watts",
+            metric="ipmi_dcmi_power_consumption_watts",
             counter=False,
             unit="W",
             device_kind="node",
-            node_labels=_HOST,
+            node_labels=HOST_LABELS,
         ),
     )

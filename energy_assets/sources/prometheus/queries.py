@@ -10,16 +10,17 @@ both its ends in Prometheus 2: so the windows of consecutive hours share no samp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from energy_assets.landing import Landed
 from energy_assets.periods import DayRange
 from energy_assets.sources.prometheus.client import NamesQuery, Query
-from energy_assets.sources.prometheus.meters import USER_LABELS, Metric
+from energy_assets.sources.prometheus.meters import HOST_LABELS, USER_LABELS, VENDOR, Metric
 
 HOUR = 3600
+HALF_HOUR = HOUR // 2
 DAY = 24 * HOUR
 WINDOW = "3599999ms"
 HOURLY_ROLES = frozenset({"boundary", "gauge_hours"})
@@ -121,7 +122,9 @@ class MeterQueries:
 
     def hours(self, window: Window) -> list[Query]:
         """What is asked first of a day."""
-        return [*self.boundaries(window), *self.details(window)] if self.meter.counter else [self.gauge_hours(window)]
+        if not self.meter.counter:
+            return [self.gauge_hours(window)]
+        return [*self.boundaries(window), *self.details(window), self.copies(window)]
 
     def details(self, window: Window) -> list[Query]:
         """What tells plain hours from suspicious ones, and who used the devices."""
@@ -147,6 +150,30 @@ class MeterQueries:
         """
         every = self.select(self.meter.activity, matcher)
         return self._hourly("activity", self._by_user(f"sum_over_time({every}[{WINDOW}]) < 1e6"), window)
+
+    def _apart(self, promql: str) -> str:
+        """Series of a device that must agree: labels of users, and those that repeat, are taken out."""
+        folds = (*(USER_LABELS if self.meter.shared else ()), *self.meter.repeats)
+        return f"max without ({', '.join(folds)}) ({promql})"
+
+    def copies(self, window: Window) -> Query:
+        """Which devices have several series at one instant that are told apart by other labels than users'."""
+        present = self._by_device("count", self._apart(self.select()))
+        return Query("copies", self.meter.name, f"{present} > 1", window.start, window.end, HALF_HOUR)
+
+    def copied(self, window: Window, matcher: str) -> list[Query]:
+        """These series one by one, and when each was read.
+
+        Args:
+            window: The day.
+            matcher: A PromQL matcher of devices.
+        """
+        every = self.select(None, matcher)
+        asked = {"copy": f"{every} < {self.meter.sentinel}", "copied": f"timestamp({every})"}
+        return [
+            Query(role, self.meter.name, self._apart(promql), window.start, window.end, HALF_HOUR)
+            for role, promql in asked.items()
+        ]
 
     def gauge_hours(self, window: Window) -> Query:
         """Which devices have readings of power in hours without a counter."""
@@ -179,28 +206,26 @@ class MeterQueries:
         return Query(role, self.meter.name, f"{self.select(None, matcher)}[{length_s * 1000 - 1}ms]", end, end)
 
 
-def names(meter_queries: Sequence[MeterQueries], window: Window) -> NamesQuery:
+def vendors(selector: str, window: Window) -> Query:
+    """Hosts with CPUs of AMD (and of Hygon, which are alike), as node_exporter shows them.
+
+    Args:
+        selector: Matchers of the site.
+        window: The day.
+    """
+    shown = ('node_hwmon_chip_names{chip_name="k10temp"', 'node_cpu_info{vendor=~"AuthenticAMD|HygonGenuine"')
+    more = f", {selector}" if selector else ""
+    parts = [f"max by ({', '.join(HOST_LABELS)}) (last_over_time({one}{more}}}[{WINDOW}]))" for one in shown]
+    return Query(VENDOR, VENDOR, " or ".join(parts), window.start, window.end, HOUR)
+
+
+def names(meter_queries: Sequence[MeterQueries], window: Window, more: Sequence[str] = ()) -> NamesQuery:
     """Which of the metrics may have samples that matter to the day? The index tells, no sample is read.
 
     Args:
         meter_queries: Those of each metric.
         window: The day.
+        more: Selectors of more metrics.
     """
-    selects = tuple(dict.fromkeys(one.select() for one in meter_queries))
+    selects = tuple(dict.fromkeys((*(one.select() for one in meter_queries), *more)))
     return NamesQuery(selects, window.start - DAY, window.end)
-
-
-def one_of(label: str, values: Iterable[str]) -> str:
-    """A matcher for any of some values, taken literally.
-
-    Args:
-        label: The label's name.
-        values: At least one; special characters have no meaning.
-    """
-    pattern = "|".join(_literal(value) for value in values)
-    escaped = pattern.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'{label}=~"{escaped}"'
-
-
-def _literal(value: str) -> str:
-    return "".join(f"\\{char}" if char in r"\.+*?()|[]{}^$" else char for char in value)

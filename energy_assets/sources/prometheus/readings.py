@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from energy_assets.sources.power import GapPolicy
-from energy_assets.sources.prometheus import counters, gauges, sharing
+from energy_assets.sources.prometheus import counters, disagreeing, gauges, sharing
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
 from energy_assets.sources.prometheus.counters import HOUR_MS
 from energy_assets.sources.prometheus.devices import name_devices, observe
@@ -36,7 +36,8 @@ def assemble(
     interval_s: int | None = None,
     max_gap_s: int = 300,
     gap_policy: GapPolicy = "none",
-) -> tuple[str, dict[str, int]]:
+    mirrored_dies: bool | None = None,
+) -> tuple[str, dict[str, int], dict[str, Sequence[str]]]:
     """Make the rows of one day.
 
     Args:
@@ -48,9 +49,10 @@ def assemble(
         interval_s: The scrape interval, where the site names it.
         max_gap_s: For gauges.
         gap_policy: For gauges.
+        mirrored_dies: See `disagreeing.find`.
 
     Returns:
-        The name of the table of rows, and counts of what was left out or corrected.
+        The name of the table of rows, counts of what was left out or corrected, and examples of it.
 
     Raises:
         MalformedError: an answer is not what the format promises.
@@ -63,6 +65,8 @@ def assemble(
         counters.find_suspicious(scratch)
         counters.add_up(scratch, counters.first_samples(scratch))
         sharing.measure_time(scratch, interval_s)
+        found = disagreeing.find(scratch, meters, mirrored_dies=mirrored_dies)
+        notes.update(found.notes)
         sampled = {answer.meter for answer in answers if answer.role == "raw"}
         gauge_meters = [meter for meter in meters if not meter.counter and meter.name in sampled]
         notes.update(gauges.integrate(scratch, gauge_meters, window, max_gap_s=max_gap_s, gap_policy=gap_policy))
@@ -70,7 +74,7 @@ def assemble(
         table = scratch.make("energy", _rows(scratch))
         notes.update(_counts(scratch, window))
         scratch.clear("energy")
-    return table, {name: number for name, number in notes.items() if number}
+    return table, {name: number for name, number in notes.items() if number}, found.examples
 
 
 def _hours(scratch: Scratch, window: Window) -> None:
@@ -78,7 +82,7 @@ def _hours(scratch: Scratch, window: Window) -> None:
 
     A counter that was seen is known for the rest of the day: its empty hours are rows without energy. A gauge is
     used for a device only where no counter delivers, or before its first sample, because a counter delivers the
-    energy of a gap when it returns.
+    energy of a gap when it returns. Parts of a device add up; while one of them is unknown, so is the device.
     """
     first, last = window.start * 1000 + HOUR_MS, window.end * 1000
     scratch.make(
@@ -103,29 +107,49 @@ def _hours(scratch: Scratch, window: Window) -> None:
             FROM {scratch["series"]} GROUP BY meter
         ),
         origins AS (SELECT key_no, min(sha256) AS origin FROM {scratch["powered"]} GROUP BY key_no),
-        measured AS (
+        parts AS (
             SELECT
                 key_no, t, k.* EXCLUDE (key_no, wrap_n, limit_n),
-                CASE WHEN k.counter THEN CASE WHEN s.ppm > 0 THEN a.n END ELSE p.n END AS n,
-                coalesce(CASE WHEN k.counter THEN s.ppm ELSE p.ppm END, 0) AS ppm,
+                CASE WHEN x.key_no IS NULL THEN
+                    CASE WHEN k.counter THEN CASE WHEN s.ppm > 0 THEN a.n END ELSE p.n END END AS n,
+                CASE WHEN x.key_no IS NULL THEN
+                    coalesce(CASE WHEN k.counter THEN s.ppm ELSE p.ppm END, 0) ELSE 0 END AS ppm,
                 coalesce(CASE WHEN k.counter THEN s.ppm::HUGEINT * 1000 ELSE p.usage_n END, 0) AS usage_n,
                 coalesce(p.bridged, false) AS bridged,
                 CASE WHEN k.counter THEN b.boundary ELSE coalesce(p.sha256, o.origin) END AS sha256
             FROM {scratch["grid"]} JOIN {scratch["keys"]} AS k USING (key_no)
+            ANTI JOIN {scratch["mirrored"]} USING (key_no)
             LEFT JOIN {scratch["amounts"]} AS a USING (key_no, t)
             LEFT JOIN {scratch["seen"]} AS s USING (key_no, t)
             LEFT JOIN {scratch["powered"]} AS p USING (key_no, t)
+            LEFT JOIN {scratch["contested"]} AS x USING (key_no)
             LEFT JOIN origins AS o USING (key_no)
             LEFT JOIN objects AS b USING (meter)
         ),
+        measured AS (
+            SELECT
+                first_no AS key_no, t, meter, rank, counter, device_kind, stands_in, node_id, whole AS device_id,
+                max(device_model) AS device_model, CASE WHEN count(n) = count(*) THEN sum(n)::HUGEINT END AS n,
+                min(ppm) AS ppm, min(usage_n) AS usage_n, bool_or(bridged) AS bridged, min(sha256) AS sha256
+            FROM parts GROUP BY ALL
+        ),
         ranked AS (
-            SELECT key_no, rank, node_id, device_id, min(t) AS begins, bool_or(n IS NOT NULL) AS live
-            FROM measured GROUP BY key_no, rank, node_id, device_id
+            SELECT key_no, rank, stands_in, node_id, device_id, device_kind, min(t) AS begins,
+                bool_or(n IS NOT NULL) AS live
+            FROM measured GROUP BY ALL
+        ),
+        rivals AS (
+            SELECT worse, better, worse.rank > better.rank AS outranked
+            FROM ranked AS worse JOIN ranked AS better USING (node_id, device_id)
+            UNION ALL
+            SELECT worse, better, better.stands_in = '' OR worse.rank > better.rank
+            FROM ranked AS worse JOIN ranked AS better USING (node_id, device_kind)
+            WHERE worse.stands_in <> '' AND worse.stands_in <> better.stands_in AND worse.device_id <> better.device_id
         ),
         beaten AS (
-            SELECT worse.key_no, min(CASE WHEN worse.live THEN better.begins ELSE 0 END) AS until
-            FROM ranked AS worse JOIN ranked AS better USING (node_id, device_id)
-            WHERE (better.live AND NOT worse.live) OR (better.live = worse.live AND better.rank < worse.rank)
+            SELECT worse.key_no AS key_no, min(CASE WHEN worse.live THEN better.begins ELSE 0 END) AS until
+            FROM rivals
+            WHERE (better.live AND NOT worse.live) OR (better.live = worse.live AND outranked)
             GROUP BY worse.key_no
         )
         SELECT m.* FROM measured AS m LEFT JOIN beaten USING (key_no)

@@ -1,8 +1,8 @@
 """Serving: requests and tokens per hour from the counters of inference servers.
 
 What belongs here: which counter counts what, and rows of the contract `InferenceCounts`; pure in the answers. What
-does not: collecting. Sources: vLLM V1 metrics (labels model_name, engine; requests by finished_reason), Hugging
-Face Text Generation Inference (no model label).
+does not: collecting. Labels: vLLM and those like it name model_name, engine and, for requests, finished_reason; Triton
+names model and version; Text Generation Inference and llama.cpp name no model.
 
 A counter that was never seen starts at its first sample. A child of a known family (another finished_reason of a
 server that was scraped before) starts at zero, because such children appear with their first increment.
@@ -21,11 +21,12 @@ from energy_assets.sources.prometheus.answers import Answer, Scratch, load, quot
 from energy_assets.sources.prometheus.client import Query
 from energy_assets.sources.prometheus.counters import HOUR_MS, HOUR_OF
 from energy_assets.sources.prometheus.devices import first_label, observe, scale
+from energy_assets.sources.prometheus.matchers import one_of
 from energy_assets.sources.prometheus.meters import Metric
-from energy_assets.sources.prometheus.queries import MeterQueries, Window, one_of
+from energy_assets.sources.prometheus.queries import MeterQueries, Window
 
 FAILED_REASONS = ("abort", "error")
-CHILD_LABELS = ("finished_reason", "err")
+CHILD_LABELS = ("finished_reason", "err", "reason")
 TARGET_LABELS = ("job", "instance", "namespace", "pod")
 
 EMPTY = """
@@ -43,6 +44,7 @@ class _Counts:
     per_unit: ClassVar[Fraction | None] = Fraction(1)
     sentinel: ClassVar[str] = "1e15"
     device_by: ClassVar[tuple[str, ...]] = ()
+    repeats: ClassVar[tuple[str, ...]] = ()
     shared: ClassVar[bool] = False
     activity: ClassVar[str | None] = None
     counterpart: ClassVar[str | None] = None
@@ -86,15 +88,38 @@ class CountedMetrics(_Counts):
         return (one_of("__name__", self.names),)
 
 
+_VLLM = {"request_success": "requests", "prompt_tokens": "prompt_tokens", "generation_tokens": "generated_tokens"}
+
 BUILT_IN = (
-    CountedMetric("vllm:request_success_total", "requests"),
-    CountedMetric("vllm:prompt_tokens_total", "prompt_tokens"),
-    CountedMetric("vllm:generation_tokens_total", "generated_tokens"),
+    # vLLM (vllm/v1/metrics/loggers.py); in Ray its counters go through Ray's own, which put `ray_` before the name and,
+    # since vllm/v1/metrics/ray_wrappers.py replaces what OpenTelemetry does not allow, an underscore for the colon.
+    *(
+        CountedMetric(f"{prefix}{name}_total", counts)
+        for prefix in ("vllm:", "ray_vllm:", "ray_vllm_")
+        for name, counts in _VLLM.items()
+    ),
+    # Text Generation Inference (router/src/server.rs, docs/source/reference/metrics.md)
     CountedMetric("tgi_request_success", "requests"),
     CountedMetric("tgi_request_failure", "failed_requests"),
     CountedMetric("tgi_request_input_length_sum", "prompt_tokens"),
     CountedMetric("tgi_request_generated_tokens_sum", "generated_tokens"),
+    # SGLang (python/sglang/srt/metrics/collector.py): aborted requests are not among the finished ones
+    CountedMetric("sglang:num_requests_total", "requests"),
+    CountedMetric("sglang:num_aborted_requests_total", "failed_requests"),
+    CountedMetric("sglang:prompt_tokens_total", "prompt_tokens"),
+    CountedMetric("sglang:generation_tokens_total", "generated_tokens"),
+    # TensorRT-LLM (tensorrt_llm/metrics/collector.py): no counter of tokens
+    CountedMetric("trtllm_request_success_total", "requests"),
+    # Triton (docs/user_guide/metrics.md): a request with a batch is one request; label model
+    CountedMetric("nv_inference_request_success", "requests"),
+    CountedMetric("nv_inference_request_failure", "failed_requests"),
+    # llama.cpp (tools/server/README.md): no counter of requests, no model label
+    CountedMetric("llamacpp:prompt_tokens_total", "prompt_tokens"),
+    CountedMetric("llamacpp:tokens_predicted_total", "generated_tokens"),
 )
+
+STEPS = "models_with_equal_requests"
+MODEL_LABELS = ("model_name", "model")
 
 
 def name_series(scratch: Scratch, metrics: Sequence[Metric]) -> dict[str, int]:
@@ -183,6 +208,7 @@ def assemble(
         _served(scratch, window, counted, deployment_labels, models)
         table = scratch.make("activity", _rows(scratch, deployment_labels, keep_labels))
         notes = _counts(scratch, window)
+        notes[STEPS] = _steps_of_one(scratch)
         scratch.clear("activity")
     return table, {name: number for name, number in notes.items() if number}
 
@@ -278,7 +304,7 @@ def _served(
                     AS failed
             FROM {scratch["keys"]} JOIN (VALUES {kinds}) AS c(meter, counts) USING (meter)
         )
-        SELECT p.*, coalesce(nullif(metric['model_name'], ''), a.model, b.model, c.model) AS model_id
+        SELECT p.*, coalesce({first_label(f"[{_texts(MODEL_LABELS)}]")}, a.model, b.model, c.model) AS model_id
         FROM placed AS p
         LEFT JOIN site_models AS a ON a.name = p.deployment
         LEFT JOIN site_models AS b ON b.name = p.metric['instance']
@@ -363,6 +389,19 @@ def _counts(scratch: Scratch, window: Window) -> dict[str, int]:
         "counter_restarts": int(restarts[0][0]),
         "deployment_hours_without_samples": hours[0][0],
     }
+
+
+def _steps_of_one(scratch: Scratch) -> int:
+    """Models of Triton that count as many requests in every hour as another model of their server.
+
+    An ensemble is a model, and so is each of its steps: a request of it counts once for each.
+    """
+    equal = f"""
+        SELECT node_id, model_id, list(n ORDER BY t) AS counts
+        FROM {scratch["served"]} JOIN (SELECT key_no, node_id FROM {scratch["keys"]}) USING (key_no)
+        WHERE meter = 'nv_inference_request_success' GROUP BY ALL HAVING sum(n) > 0"""
+    rows = scratch.rows(f"SELECT count(*) - count(DISTINCT (node_id, counts)) FROM ({equal})")
+    return int(rows[0][0])
 
 
 def _texts(values: Sequence[str]) -> str:

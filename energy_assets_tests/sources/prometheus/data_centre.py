@@ -150,7 +150,7 @@ def others() -> list[Series]:
             [(t, (t - START + DAY) * 70) for t in scrapes()],
         ),
         Series(
-            "ipmi_dcmi_power_consumption_current_watts",
+            "ipmi_dcmi_power_consumption_watts",
             {"instance": "metered", "job": "ipmi"},
             [(t, 0 if _minute(t) == 90 else 5000) for t in scrapes()],
         ),

@@ -266,7 +266,7 @@ def test_hosts_are_seen_by_one_instant_query_per_metric_that_is_there(stub: Stub
         data = {"resultType": "vector", "result": [{"metric": labels, "value": [0, "1"]} for labels in series]}
         return 200, json.dumps({"status": "success", "data": data}).encode()
 
-    names = ["DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "ipmi_dcmi_power_consumption_current_watts"]
+    names = ["DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "ipmi_dcmi_power_consumption_watts"]
     stub.answer, stub.names = answer, json.dumps({"status": "success", "data": names}).encode()
     assert list(source(stub.url).observe(step)) == [SeenNode("10.0.0.7:9290", "node"), SeenNode("a", "gpu")]
     assert [path for path, _, _ in stub.asked[1:]] == ["/api/v1/query"] * 2

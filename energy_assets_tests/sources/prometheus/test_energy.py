@@ -316,7 +316,7 @@ def test_plain_counters_need_no_samples(data_centre: str, step: StepContext) -> 
     edition = step.landing.edition("dc", DAY_ONE)
     assert edition
     assert {landed.request["role"] for landed in edition.objects} == {
-        "names", "boundary", "lookback", "minimum", "usage", "marked", "gauge_hours",
+        "names", "boundary", "lookback", "minimum", "usage", "marked", "copies", "gauge_hours",
     }  # fmt: skip
     assert all('Hostname=~"steady|newcomer"' in str(landed.request) for landed in edition.objects)
 
