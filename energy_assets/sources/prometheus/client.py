@@ -19,6 +19,7 @@ from pydantic import Field, field_validator, model_validator
 from energy_assets.secrets import SecretRef, reveal
 from energy_assets.sources.base import Strict
 from energy_assets.sources.errors import MalformedError, PermanentError
+from energy_assets.sources.prometheus.partial import WHOLE, refuse_partial
 from energy_assets.sources.http import client, send
 
 TIMEOUT_S = 150.0
@@ -173,7 +174,7 @@ class Api:
 
     def __init__(self, server: Server, log: logging.Logger, **options: Any) -> None:
         self._http = client(server.url, headers=server.authorization(), **{"timeout_s": TIMEOUT_S, **options})
-        self._http.event_hooks["response"].append(_refuse_too_large)
+        self._http.event_hooks["response"] += [refuse_partial, _refuse_too_large]
         self._log = log
 
     def __enter__(self) -> Api:
@@ -188,11 +189,11 @@ class Api:
         """Ask; when the server finds the query too large, ask it in halves.
 
         Raises:
-            TransientError: see `http.send`.
+            TransientError: see `http.send`; also when the server says that its answer is not whole.
             PermanentError: see `http.send`; also when a single evaluation is still too large.
         """
         try:
-            yield query, send(self._http, "POST", query.path, REMEDIES, data=query.form)
+            yield query, send(self._http, "POST", query.path, REMEDIES, data={**query.form, **WHOLE})
         except TooLargeError as error:
             pieces = query.halves()
             if pieces is None:
@@ -207,7 +208,7 @@ class Api:
         Raises:
             MalformedError: the answer is no list of names.
         """
-        response = send(self._http, "GET", NAMES_PATH, REMEDIES, params=query.parameters)
+        response = send(self._http, "GET", NAMES_PATH, REMEDIES, params={**query.parameters, **WHOLE})
         found = _data(response)
         if not isinstance(found, list):
             raise MalformedError(
@@ -222,7 +223,7 @@ class Api:
             path: Below the url of the server.
             params: Of the query string.
         """
-        return _data(send(self._http, "GET", path, REMEDIES, params=params))
+        return _data(send(self._http, "GET", path, REMEDIES, params={**params, **WHOLE} if params else None))
 
     def ask(self, promql: str, time: int) -> Any:
         """The `data` of a small instant query.
@@ -231,7 +232,7 @@ class Api:
             promql: The expression.
             time: When it is evaluated, in unix seconds.
         """
-        form = {"query": promql, "time": str(time)}
+        form = {"query": promql, "time": str(time), **WHOLE}
         return _data(send(self._http, "POST", "api/v1/query", REMEDIES, data=form))
 
 

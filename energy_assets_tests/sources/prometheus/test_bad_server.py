@@ -165,14 +165,6 @@ def test_an_answer_that_is_no_answer_is_named(stub: Stub, step: StepContext, bod
     assert "boundary of DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION" in str(error)
 
 
-def test_warnings_of_the_server_are_logged(stub: Stub, step: StepContext, caplog: pytest.LogCaptureFixture) -> None:
-    body = b'{"status":"success","warnings":["store x is down"],"data":{"resultType":"matrix","result":[]}}'
-    stub.answer = lambda path, form: (200, body)
-    with caplog.at_level(logging.WARNING):
-        collect(source(stub.url), DAY, step)
-    assert "store x is down" in caplog.text
-
-
 def test_a_prometheus_without_our_metrics_is_asked_once_and_gives_no_rows(stub: Stub, step: StepContext) -> None:
     stub.names = b'{"status":"success","data":["up"]}'
     site = source(stub.url)
