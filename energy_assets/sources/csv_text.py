@@ -2,7 +2,7 @@
 
 What belongs here: what every reader of CSV meets alike, whatever the columns mean: byte order marks, encoding,
 separator, decimal comma, order of dates, a header without end, and files that are no text at all. All is pure but
-`head_of` and `as_utf8`, which read and write files. What does not: what a
+`head_of`, `require_text` and `as_utf8`, which read and write files. What does not: what a
 column means, and what a source does with a file it refuses.
 
 What can be read without doubt is read (marks, UTF-16 with a mark, another separator, proven decimal commas). Where
@@ -17,7 +17,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -99,19 +99,21 @@ def sniff(head: bytes) -> Shape:
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(head)
     except UnicodeDecodeError as error:
-        return Shape(trouble=_not_utf8(head, error), remedy=SAVE_AS)
+        return Shape(trouble=_not_utf8(error, 0), remedy=SAVE_AS)
     bare = text.lstrip(MARK)
     inside = len(text) - len(bare) > 1 or f"\n{MARK}" in bare
     return _columns(bare.replace(f"\n{MARK}", "\n"), encoding, inside, len(head))
 
 
-def _not_utf8(head: bytes, error: UnicodeDecodeError) -> str:
-    at = error.start
-    line = head[:at].count(b"\n") + 1
-    around = head[max(0, at - 12) : at + 12].decode("cp1252", "replace").splitlines()
+def _not_utf8(error: UnicodeDecodeError, lines_before: int) -> str:
+    body, at = error.object, error.start
+    if error.encoding != "utf-8":
+        return f"is not in the encoding its byte order mark states ({error.encoding}: {error.reason})"
+    line = lines_before + body[:at].count(b"\n") + 1
+    around = body[max(0, at - 12) : at + 12].decode("cp1252", "replace").splitlines()
     near = next((part for part in around if not part.isascii()), "")
     return (
-        f"is not in UTF-8: line {line} holds the byte 0x{head[at]:02X} (read as Windows-1252, what spreadsheets save, "
+        f"is not in UTF-8: line {line} holds the byte 0x{body[at]:02X} (read as Windows-1252, what spreadsheets save, "
         f"'{near.strip()}')"
     )
 
@@ -206,6 +208,52 @@ def _until_a_line_ends(file: io.BufferedReader | gzip.GzipFile) -> bytes:
     if b"\n" in head or len(head) < HEAD:
         return head
     return head + file.read(HEADER_LIMIT - HEAD)
+
+
+def whole_text(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """Bytes as they come, proven to be UTF-8 without NUL bytes to the last one.
+
+    DuckDB must not see other bytes: one that is no UTF-8 in the last column of a line ends not the query but the whole
+    database (an internal error in 1.5.5).
+
+    Args:
+        pieces: Of the unpacked file, in order.
+        name: What messages call it.
+
+    Raises:
+        MalformedError: names the line and shows what stands there.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    lines = 0
+    held = b""
+    for piece in pieces:
+        try:
+            decoder.decode(piece)
+        except UnicodeDecodeError as error:
+            raise MalformedError(f"{name}: {_not_utf8(error, lines)}", SAVE_AS) from error
+        if b"\x00" in piece:
+            line = lines + piece[: piece.index(0)].count(b"\n") + 1
+            raise MalformedError(f"{name}: holds a NUL byte in line {line}", AGAIN)
+        lines += piece.count(b"\n")
+        held = piece
+        yield piece
+    if decoder.getstate()[0]:
+        raise MalformedError(f"{name}: ends within a character ('{held[-3:]!r}')", AGAIN)
+
+
+def require_text(path: Path, name: str) -> None:
+    """`whole_text` of a plain file.
+
+    Args:
+        path: A local file that is not packed.
+        name: What messages call it.
+
+    Raises:
+        MalformedError: see `whole_text`.
+    """
+    with path.open("rb") as file:
+        for _ in whole_text(iter(lambda: file.read(HEAD), b""), name):
+            pass
 
 
 def as_utf8(source: Path, to: Path, shape: Shape) -> None:

@@ -7,8 +7,8 @@ together. A bill is never held in Python's memory: each is rewritten once as a P
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -23,6 +23,7 @@ from energy_assets.contracts.raw import Charges
 from energy_assets.landing import Landed
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import Parsed, StepContext
+from energy_assets.sources.csv_text import SAVE_AS, said_of_number, said_of_time
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.focus.allocation import ALLOCATED, SPLIT, repeats_its_shares
 from energy_assets.sources.focus.bill import Bill, literal, malformed, open_bill, require_whole, sha256_of, unpacked
@@ -38,6 +39,7 @@ BESIDE = {"tags": "VARCHAR", "allocation": "VARCHAR"}
 """Columns a rewritten bill holds beside those of the contract, until its charges are chosen."""
 ROW_GROUP = 20_480
 """Small, so that the rows of a day are found without reading much of its neighbours; bills are sorted by time."""
+TIMES = ("charge_period_start", "charge_period_end", "billing_period")
 _CHECKED = "Correct the line at its source, or export the bill again; nothing of this file is counted."
 
 
@@ -82,17 +84,28 @@ def contents(con: Any, path: Path, name: str, wanted: Wanted, rewrite_in: Path |
     if rewrite_in is not None and bill.container != "parquet":
         with suppress(MalformedError):
             return _shares_of_text(con, bill, wanted, rewrite_in)
-    require_whole(bill)
     cells = {c: charge.cells[c] for c in ("provider", "billing_period", "charge_period_start")}
-    query = f"""
-        SELECT provider, billing_account, billing_period, CAST(charge_period_start AS DATE) AS day, count(*)
-        FROM (SELECT {_named(cells)}, {charge.texts["billing_account_id"]} AS billing_account FROM {bill.scan})
-        GROUP BY ALL ORDER BY ALL"""  # noqa: S608
-    with malformed(name, path):
-        shares = [Share(*row) for row in con.execute(query).fetchall()]
-        if any(None in (share.provider, share.billing_period, share.day) for share in shares):
-            raise _unreadable(con, bill, cells)
+    with _readable(bill) as plain:
+        query = f"""
+            SELECT provider, billing_account, billing_period, CAST(charge_period_start AS DATE) AS day, count(*)
+            FROM (SELECT {_named(cells)}, {charge.texts["billing_account_id"]} AS billing_account FROM {plain.scan})
+            GROUP BY ALL ORDER BY ALL"""  # noqa: S608
+        with malformed(name, plain.path):
+            shares = [Share(*row) for row in con.execute(query).fetchall()]
+            if any(None in (share.provider, share.billing_period, share.day) for share in shares):
+                raise _unreadable(con, plain, cells)
     return shares
+
+
+@contextmanager
+def _readable(bill: Bill) -> Iterator[Bill]:
+    """A bill proven whole, and converted where DuckDB cannot read it as it lies; a packed one stays packed."""
+    if bill.shape.plain:
+        require_whole(bill)
+        yield bill
+    else:
+        with unpacked(bill) as plain:
+            yield plain
 
 
 def _shares_of_text(con: Any, bill: Bill, wanted: Wanted, folder: Path) -> list[Share]:
@@ -280,5 +293,12 @@ def _unreadable(con: Any, bill: Bill, cells: dict[str, Cell]) -> MalformedError:
         if count:
             shown = f"'{example[:60]}'" if example is not None else "nothing"
             found = f"{count} charges have no readable {cell.label}; one holds {shown}"
-            return MalformedError(f"{bill.name}: {found}", _CHECKED)
+            why = _why(column, cell, example) if example else ""
+            return MalformedError(f"{bill.name}: {found}{why and f' ({why})'}", SAVE_AS if why else _CHECKED)
     raise AssertionError("a bill was refused without a wrong cell")
+
+
+def _why(column: str, cell: Cell, example: str) -> str:
+    if example.strip().lower() == cell.label.lower():
+        return "a second header: files were put one behind the other"
+    return said_of_time(example) if column in TIMES else said_of_number(example)
