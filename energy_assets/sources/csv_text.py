@@ -346,6 +346,8 @@ def said_of_number(example: str) -> str:
         return "it has points and commas: one of them stands for thousands"
     if "," in text and _NUMBER.fullmatch(text):
         return "it has a comma, which may be a decimal comma or stand for thousands"
+    if "." in text and _NUMBER.fullmatch(text):
+        return "it has a point where other numbers have decimal commas"
     if re.fullmatch(r"[-+0-9.,\s\u00a0\u202f']+", text):
         return "it has blanks or quotes between its digits"
     return ""

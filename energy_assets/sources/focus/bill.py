@@ -10,7 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,7 +42,7 @@ class Bill:
     name: str
     container: Literal["csv", "csv.gz", "parquet"]
     columns: dict[str, str]
-    shape: Shape = Shape()
+    shape: Shape = field(default_factory=Shape)
 
     @property
     def scan(self) -> str:
