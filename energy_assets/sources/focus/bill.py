@@ -5,20 +5,18 @@ What belongs here: bytes and their container (CSV, gzip, Parquet). What does not
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
-import io
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
-from uuid import uuid4
 
 import duckdb
 
+from energy_assets.sources.csv_text import AGAIN, Shape, as_utf8, head_of, refusal, require_text, sniff, whole_text
 from energy_assets.sources.errors import MalformedError
 
 CHUNK = 1 << 14
@@ -26,8 +24,6 @@ INFLATED = 1 << 18
 """Small enough that the memory of one piece is used again for the next: pieces of megabytes take twice the CPU time."""
 NULLS = ("", "NULL", "null")
 """How bills spell "nothing" in text: Azure and the FOCUS samples write NULL."""
-
-_AGAIN = "Copy or download it again, or take it out of the source's path in site.yaml."
 
 
 @dataclass(frozen=True)
@@ -39,12 +35,14 @@ class Bill:
         name: How receipts and errors call it; never a local path of this machine.
         container: The format, told from the bytes and not from the name.
         columns: DuckDB's type of every column, by name; CSV is text throughout.
+        shape: What the first bytes of a text file show.
     """
 
     path: Path
     name: str
     container: Literal["csv", "csv.gz", "parquet"]
     columns: dict[str, str]
+    shape: Shape = field(default_factory=Shape)
 
     @property
     def scan(self) -> str:
@@ -56,7 +54,8 @@ class Bill:
         nulls = ", ".join(literal(text) for text in NULLS)
         compression = "gzip" if self.container == "csv.gz" else "none"
         return (
-            f"read_csv({path}, header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"', "
+            f"read_csv({path}, header = true, auto_detect = false, delim = {literal(self.shape.separator)}, "
+            f"quote = '\"', escape = '\"', "
             f"nullstr = [{nulls}], columns = {{{names}}}, compression = '{compression}')"
         )
 
@@ -84,49 +83,73 @@ def open_bill(con: Any, path: Path, name: str) -> Bill:
     """
     with path.open("rb") as file:
         magic = file.read(4)
-    if not magic:
-        raise MalformedError(f"{name}: the file is empty", _AGAIN)
     if magic == b"PAR1":
         with malformed(name, path):
             described = con.execute("DESCRIBE SELECT * FROM read_parquet($path)", {"path": str(path)}).fetchall()
         return Bill(path, name, "parquet", {row[0]: row[1] for row in described})
-    packed = magic[:2] == b"\x1f\x8b"
-    header = _header(path, name, packed)
-    return Bill(path, name, "csv.gz" if packed else "csv", dict.fromkeys(header, "VARCHAR"))
-
-
-def require_whole(bill: Bill) -> None:
-    """Read a compressed file to its end and compare its check sums: DuckDB takes half a file for a whole one.
-
-    Raises:
-        MalformedError: truncated or damaged.
-    """
-    if bill.container == "csv.gz":
-        for _ in _inflated(bill):
-            pass
+    head, packed = head_of(path, name)
+    shape = sniff(head)
+    if error := refusal(shape, (), name):
+        raise error
+    if not all(shape.header):
+        raise MalformedError(f"{name}: the header has a column without a name", AGAIN)
+    return Bill(path, name, "csv.gz" if packed else "csv", dict.fromkeys(shape.header, "VARCHAR"), shape)
 
 
 @contextmanager
-def unpacked(bill: Bill, folder: Path) -> Iterator[Bill]:
-    """A bill that is quick to read: a compressed one is unpacked once, and proven whole on the way.
+def unpacked(bill: Bill, folder: Path | None = None) -> Iterator[Bill]:
+    """A bill that DuckDB can read as it lies: unpacked, in UTF-8, and proven whole on the way.
 
     Args:
         bill: Any bill.
-        folder: For the unpacked file, which is removed afterwards.
+        folder: For a copy of a text file that is packed or in another encoding; it is removed afterwards. None: for a
+            temporary one.
 
     Raises:
-        MalformedError: truncated or damaged.
+        MalformedError: truncated or damaged, or no text in UTF-8.
     """
-    if bill.container != "csv.gz":
+    if bill.container == "parquet":
         yield bill
         return
-    plain = folder / f"{bill.path.name}.{uuid4().hex[:8]}.csv"
-    try:
-        with plain.open("wb") as file:
-            file.writelines(_inflated(bill))
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        plain = Path(scratch) / "bill.csv"
+        if not bill.shape.plain:
+            _convert(bill, plain)
+        elif bill.container == "csv":
+            require_text(bill.path, bill.name)
+            yield bill
+            return
+        else:
+            with plain.open("wb") as file:
+                file.writelines(whole_text(_inflated(bill), bill.name))
         yield replace(bill, path=plain, container="csv")
-    finally:
-        plain.unlink(missing_ok=True)
+
+
+def require_whole(bill: Bill) -> None:
+    """Read a text file to its end: DuckDB takes half a gzip file for a whole one, and dies of other encodings.
+
+    Raises:
+        MalformedError: truncated or damaged, or no text in UTF-8.
+    """
+    if bill.container == "csv.gz":
+        for _ in whole_text(_inflated(bill), bill.name):
+            pass
+    elif bill.container == "csv":
+        require_text(bill.path, bill.name)
+
+
+def _convert(bill: Bill, plain: Path) -> None:
+    source = bill.path
+    if bill.container == "csv.gz":
+        source = plain.with_name("unpacked")
+        with source.open("wb") as file:
+            file.writelines(_inflated(bill))
+    try:
+        as_utf8(source, plain, bill.shape)
+    except UnicodeDecodeError as error:
+        what = f"is not in {error.encoding} throughout, as its first bytes say"
+        raise MalformedError(f"{bill.name}: {what} ({error.reason})", AGAIN) from error
+    require_text(plain, bill.name)
 
 
 def _inflated(bill: Bill) -> Iterator[bytes]:
@@ -141,9 +164,9 @@ def _inflated(bill: Bill) -> Iterator[bytes]:
                     yield state.decompress(chunk, INFLATED)
                     chunk = state.unconsumed_tail or state.unused_data
     except zlib.error as error:
-        raise MalformedError(f"{bill.name}: the gzip file is damaged ({error})", _AGAIN) from error
+        raise MalformedError(f"{bill.name}: the gzip file is damaged ({error})", AGAIN) from error
     if not state.eof:
-        raise MalformedError(f"{bill.name}: the gzip file is truncated, its end is missing", _AGAIN)
+        raise MalformedError(f"{bill.name}: the gzip file is truncated, its end is missing", AGAIN)
 
 
 def sha256_of(path: Path) -> str:
@@ -170,21 +193,4 @@ def malformed(name: str, path: Path) -> Iterator[None]:
         said = " ".join(str(error).replace(str(path), name).split())
         if "No space left" in said:
             raise
-        raise MalformedError(f"{name}: cannot be read ({said[:300]})", _AGAIN) from error
-
-
-def _header(path: Path, name: str, packed: bool) -> list[str]:
-    """The column names in the first record of a CSV file."""
-    try:
-        with gzip.open(path) if packed else path.open("rb") as raw:
-            text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
-            header = next(csv.reader(text), [])
-    except EOFError as error:
-        raise MalformedError(f"{name}: the gzip file is truncated, its end is missing", _AGAIN) from error
-    except (OSError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        raise MalformedError(f"{name}: this is neither CSV nor Parquet ({error})", _AGAIN) from error
-    doubled = {column for column in header if header.count(column) > 1}
-    if doubled or not all(header):
-        what = f"names {', '.join(sorted(doubled))} twice" if doubled else "has a column without a name"
-        raise MalformedError(f"{name}: the header {what}", _AGAIN)
-    return header
+        raise MalformedError(f"{name}: cannot be read ({said[:300]})", AGAIN) from error

@@ -7,15 +7,17 @@ feeds which (that is `columns`). Everything here builds DuckDB expressions; noth
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from energy_assets.sources.csv_text import SEPARATORS, decimal_mark
 from energy_assets.sources.focus.bill import NULLS, Bill, literal, quoted
 
 MONEY = "DECIMAL(38, 18)"
 _FINER = "DECIMAL(38, 28)"
 _NUMBERS = re.compile(r"(TINY|SMALL|BIG|HUGE|U[A-Z]*)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL\(.*\)|VARCHAR")
 _TIMES = re.compile(r"TIMESTAMP.*|DATE|VARCHAR")
-_TAGS = re.compile(r"MAP\(.*\)|STRUCT\(.*\)(\[\])?|VARCHAR|JSON")
+_TAGS = re.compile(r"MAP\(.*\)|STRUCT\(.*\)(\[\])?|VARCHAR(\[\])?|JSON")
 NO_TAGS = "MAP {}::MAP(VARCHAR, VARCHAR)"
 
 
@@ -71,6 +73,29 @@ class Cells:
 
     def __init__(self, bill: Bill) -> None:
         self._bill = bill
+        self._comma = False
+
+    def settle_decimals(self, columns: Iterable[str | None]) -> None:
+        """Find out whether the numbers of a text have decimal commas; only where it is not separated by commas.
+
+        Args:
+            columns: The bill's columns of numbers, None for those it has not.
+
+        Raises:
+            RetypedError: points and commas mixed, or nothing that proves which is the decimal mark.
+        """
+        shape = self._bill.shape
+        if self._bill.container == "parquet" or shape.separator == ",":
+            return
+        wanted = set(columns)
+        places = [at for at, column in enumerate(shape.header) if column in wanted]
+        values = [row[at] for row in shape.rows for at in places if at < len(row)]
+        mark = decimal_mark(values, shape.separator)
+        if mark in ("both", "doubtful"):
+            example = max((value for value in values if "," in value or "." in value), key=lambda v: "." in v)
+            what = "points and commas in" if mark == "both" else "nothing to tell a decimal mark from thousands by in"
+            raise RetypedError(f"separated by {SEPARATORS[shape.separator]}, with {what} numbers such as '{example}'")
+        self._comma = mark == ","
 
     def has(self, column: str | None) -> bool:
         """Whether the bill has such a column."""
@@ -104,6 +129,9 @@ class Cells:
         if (scale and int(scale[1]) <= 18) or "INT" in kind:
             return Cell(label, f"TRY_CAST({quoted(column)} AS {MONEY})", quoted(column), required)
         text = self.text(column)
+        if self._comma:  # a point beside decimal commas may be one, or stand for thousands
+            pointed = f"CASE WHEN NOT contains({text}, '.') THEN replace({text}, ',', '.') END"
+            return Cell(label, _decimal(pointed), text, required, kept=False)
         return Cell(label, _decimal(text), text, required, kept=False)
 
     def time(self, label: str, column: str | None, *, required: bool = False) -> Cell:
@@ -139,10 +167,12 @@ class Cells:
         kind = self._expect(column, _TAGS, "tags (a map, or JSON text)")
         if kind == "VARCHAR":
             return json_tags(self.text(column))
-        if kind.startswith("MAP"):
+        if kind == "VARCHAR[]":
+            found = "NULL::MAP(VARCHAR, VARCHAR)"
+        elif kind.startswith("MAP"):
             found = f"TRY_CAST({quoted(column)} AS MAP(VARCHAR, VARCHAR))"
         elif kind.endswith("[]"):
-            found = f"TRY(map_from_entries({quoted(column)}))"
+            found = _json_map(f"to_json({quoted(column)})")
         else:
             found = _json_map(f"to_json({quoted(column)})" if kind.startswith("STRUCT") else self.text(column))
         return f"coalesce({found}, {NO_TAGS})", f"({quoted(column)} IS NOT NULL AND {found} IS NULL)"
@@ -189,7 +219,23 @@ def json_tags(text: str) -> tuple[str, str]:
 
 
 def _json_map(text: str) -> str:
-    return f"TRY(from_json({text}, '\"MAP(VARCHAR,VARCHAR)\"'))"
+    """Tags as providers write them.
+
+    An object; a list of entries with a key and a value (FOCUS_Spec 788, Google's labels, AWS's API in capitals); the
+    inside of an object without its braces, as older exports of Azure have it.
+    """
+    lists = ", ".join(
+        f"TRY(map_from_entries(list_transform(from_json({text}, "
+        f'\'[{{"{key}":"VARCHAR","{value}":"VARCHAR"}}]\'), '
+        f"lambda tag: {{'key': tag.{key}, 'value': tag.{value}}})))"
+        for key, value in (("key", "value"), ("Key", "Value"))
+    )
+    braced = f"TRY(from_json(concat('{{', {text}, '}}'), '\"MAP(VARCHAR,VARCHAR)\"'))"
+    first = f"left(ltrim({text}::VARCHAR), 1)"
+    return (
+        f"CASE {first} WHEN '[' THEN coalesce({lists}) WHEN '\"' THEN {braced} "
+        f"ELSE TRY(from_json({text}, '\"MAP(VARCHAR,VARCHAR)\"')) END"
+    )
 
 
 def _decimal(text: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from energy_assets.sources.csv_text import SAVE_AS
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.focus.bill import Bill, literal
 from energy_assets.sources.focus.cells import MONEY, NO_TAGS, Cell, Cells, RetypedError
@@ -26,8 +27,8 @@ PROVIDERS = {
 }
 """How the names of a cloud and of its legal entities begin, by our name: the entities differ by country.
 
-Whole words, in any case; any other provider becomes a slug of itself. Amazon Internet Services is what AWS India
-was called. Read for providers and for invoice issuers alike.
+Whole words, in any case; any other provider becomes a slug of itself, in its own script. Amazon
+Internet Services is what AWS India was called. Read for providers and for invoice issuers alike.
 """
 _GAP = "[ ,.;:_/()-]"
 """What may stand between the words of such a name, and after them."""
@@ -44,6 +45,16 @@ FOCUS_REQUIRED = (
     "ChargePeriodStart",
 )
 """Mandatory in every FOCUS version, and a charge means nothing without them."""
+
+FOCUS_NUMBERS = ("BilledCost", "ConsumedQuantity", "EffectiveCost", "ListCost", "ListUnitPrice", "PricingQuantity")
+CUR_NUMBERS = (
+    "lineItem/UnblendedCost",
+    "lineItem/UsageAmount",
+    "pricing/publicOnDemandCost",
+    "pricing/publicOnDemandRate",
+    "reservation/EffectiveCost",
+    "savingsPlan/SavingsPlanEffectiveCost",
+)
 
 ALIASES = {
     "ProviderName": "Provider",
@@ -126,7 +137,7 @@ def layout_of(bill: Bill, wanted: Literal["auto", "focus", "aws_cur"]) -> Layout
     if wanted != "aws_cur" and len(focus_missing) < len(FOCUS_REQUIRED) / 2:
         raise MalformedError(
             f"{bill.name}: this FOCUS bill has no column {', '.join(focus_missing)}",
-            "These columns are mandatory in FOCUS: export them too and deliver the file again.",
+            _preview(names) or "These columns are mandatory in FOCUS: export them too and deliver the file again.",
         )
     if wanted != "focus" and len(cur_missing) < len(CUR_REQUIRED) / 2:
         raise MalformedError(
@@ -146,7 +157,14 @@ _TITLES = {
 }
 
 
+def _preview(names: set[str]) -> str:
+    found = {"chargetype", "amortizedcost"} & names and "billedcost" in names
+    return "ChargeType and AmortizedCost are of the preview FOCUS 0.5: export FOCUS 1.0 or later." if found else ""
+
+
 def _remedy(names: set[str]) -> str:
+    if preview := _preview(names):
+        return preview
     if {"metercategory", "subscriptionid"} & names or "billingperiodstartdate" in names:
         return (
             "It looks like an Azure export of actual or amortized cost: in Cost Management create an export of "
@@ -170,9 +188,8 @@ def charge_of(bill: Bill, layout: Layout) -> Charge:
     try:
         return _focus(bill) if layout == "focus" else _cur(bill)
     except RetypedError as error:
-        raise MalformedError(
-            f"{bill.name}: {error}", "Export the bill again with the types of its specification."
-        ) from error
+        remedy = SAVE_AS if bill.shape.header else "Export the bill again with the types of its specification."
+        raise MalformedError(f"{bill.name}: {error}", remedy) from error
 
 
 def _focus(bill: Bill) -> Charge:
@@ -187,6 +204,7 @@ def _focus(bill: Bill) -> Charge:
     def text(name: str) -> str:
         return cells.text(column(name))
 
+    cells.settle_decimals(map(column, FOCUS_NUMBERS))
     named = next(name for name in PROVIDER_COLUMNS if column(name))
     tags = None if cells.has(column("AllocatedTags")) else cells.json_text(column("Tags"))
     labels, bad_labels = (NO_TAGS, "false") if tags else _focus_labels(cells, column)
@@ -288,6 +306,7 @@ def _cur(bill: Bill) -> Charge:
     def number(name: str, *, required: bool = False) -> Cell:
         return cells.number(name, column(name), required=required)
 
+    cells.settle_decimals(map(column, CUR_NUMBERS))
     kind = text("lineItem/LineItemType")
     category = " ".join(
         f"WHEN {kind} IN ({', '.join(literal(t) for t in types)}) THEN {literal(name)}"
@@ -428,8 +447,10 @@ def _date(cell: Cell) -> Cell:
 
 
 def _provider(label: str, name: str) -> Cell:
-    slug = f"nullif(trim(regexp_replace(lower({name}), '[^a-z0-9]+', '-', 'g'), '-'), '')"
-    return Cell(label, f"CASE {_clouds(name)} ELSE {slug} END", name, required=True)
+    """Our name of a provider: of a cloud, else a slug of its letters in any script, else the text as it is."""
+    slug = f"nullif(trim(regexp_replace(lower({name}), '[^\\p{{L}}\\p{{M}}\\p{{N}}]+', '-', 'g'), '-'), '')"
+    as_it_is = f"nullif(regexp_replace(lower(trim({name})), '\\s+', '-', 'g'), '')"
+    return Cell(label, f"CASE {_clouds(name)} ELSE coalesce({slug}, {as_it_is}) END", name, required=True)
 
 
 def _clouds(name: str) -> str:

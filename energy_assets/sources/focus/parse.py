@@ -7,8 +7,8 @@ together. A bill is never held in Python's memory: each is rewritten once as a P
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -23,6 +23,7 @@ from energy_assets.contracts.raw import Charges
 from energy_assets.landing import Landed
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import Parsed, StepContext
+from energy_assets.sources.csv_text import SAVE_AS, said_of_number, said_of_time
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.focus.allocation import ALLOCATED, SPLIT, repeats_its_shares
 from energy_assets.sources.focus.bill import Bill, literal, malformed, open_bill, require_whole, sha256_of, unpacked
@@ -38,6 +39,9 @@ BESIDE = {"tags": "VARCHAR", "allocation": "VARCHAR"}
 """Columns a rewritten bill holds beside those of the contract, until its charges are chosen."""
 ROW_GROUP = 20_480
 """Small, so that the rows of a day are found without reading much of its neighbours; bills are sorted by time."""
+EXAMPLES = 3
+FIRST_YEAR, LAST_YEAR = 2000, 2100
+TIMES = ("charge_period_start", "charge_period_end", "billing_period")
 _CHECKED = "Correct the line at its source, or export the bill again; nothing of this file is counted."
 
 
@@ -82,17 +86,28 @@ def contents(con: Any, path: Path, name: str, wanted: Wanted, rewrite_in: Path |
     if rewrite_in is not None and bill.container != "parquet":
         with suppress(MalformedError):
             return _shares_of_text(con, bill, wanted, rewrite_in)
-    require_whole(bill)
     cells = {c: charge.cells[c] for c in ("provider", "billing_period", "charge_period_start")}
-    query = f"""
-        SELECT provider, billing_account, billing_period, CAST(charge_period_start AS DATE) AS day, count(*)
-        FROM (SELECT {_named(cells)}, {charge.texts["billing_account_id"]} AS billing_account FROM {bill.scan})
-        GROUP BY ALL ORDER BY ALL"""  # noqa: S608
-    with malformed(name, path):
-        shares = [Share(*row) for row in con.execute(query).fetchall()]
-        if any(None in (share.provider, share.billing_period, share.day) for share in shares):
-            raise _unreadable(con, bill, cells)
-    return shares
+    with _readable(bill) as plain:
+        query = f"""
+            SELECT provider, billing_account, billing_period, CAST(charge_period_start AS DATE) AS day, count(*)
+            FROM (SELECT {_named(cells)}, {charge.texts["billing_account_id"]} AS billing_account FROM {plain.scan})
+            GROUP BY ALL ORDER BY ALL"""  # noqa: S608
+        with malformed(name, plain.path):
+            shares = [Share(*row) for row in con.execute(query).fetchall()]
+            if any(None in (share.provider, share.billing_period, share.day) for share in shares):
+                raise _unreadable(con, plain, cells)
+    return _of_our_time(shares, name)
+
+
+@contextmanager
+def _readable(bill: Bill) -> Iterator[Bill]:
+    """A bill proven whole, and converted where DuckDB cannot read it as it lies; a packed one stays packed."""
+    if bill.shape.plain:
+        require_whole(bill)
+        yield bill
+    else:
+        with unpacked(bill) as plain:
+            yield plain
 
 
 def _shares_of_text(con: Any, bill: Bill, wanted: Wanted, folder: Path) -> list[Share]:
@@ -103,7 +118,16 @@ def _shares_of_text(con: Any, bill: Bill, wanted: Wanted, folder: Path) -> list[
     query = f"""
         SELECT provider, billing_account_id, billing_period, day, count(*)
         FROM {rewritten(con, [typed])} GROUP BY ALL ORDER BY ALL"""  # noqa: S608
-    return [Share(*row) for row in con.execute(query).fetchall()]
+    return _of_our_time([Share(*row) for row in con.execute(query).fetchall()], bill.name)
+
+
+def _of_our_time(shares: list[Share], name: str) -> list[Share]:
+    """The shares, unless a date is read as one of antiquity: `05-10-26` is the year 5 to a reader of dates."""
+    for share in shares:
+        for day in (share.day, share.billing_period):
+            if not FIRST_YEAR <= day.year <= LAST_YEAR:
+                raise MalformedError(f"{name}: a charge or its billing period starts on {day.isoformat()}", SAVE_AS)
+    return shares
 
 
 def rewrite(con: Any, path: Path, name: str, wanted: Wanted, to: Path) -> None:
@@ -170,12 +194,17 @@ def charges(
         MalformedError: see `rewrite`.
     """
     files: dict[str, Path] = {}
+    names: dict[str, list[str]] = {}
     for landed, name in bills:
+        names.setdefault(landed.sha256, []).append(name)
         typed = typed_file(step.folder, landed.sha256, wanted)
         if not typed.exists():
             rewrite(step.con.con, step.spool(landed), name, wanted, typed)
         files[landed.sha256] = typed
     notes = {"duplicate_files_dropped": len(bills) - len(files)}
+    examples: dict[str, list[str]] = {}
+    if copies := [f"{same[1]} (as {same[0]})" for same in names.values() if len(same) > 1]:
+        examples["duplicate_files_dropped"] = sorted(copies)[:EXAMPLES]
     if not files:
         nothing = step.con.sql("SELECT 1 AS one WHERE false")
         empty = nothing.select(**{name: ibis.null(kind) for name, kind in SCHEMA.items()})
@@ -202,7 +231,18 @@ def charges(
     notes["days_without_charges"] = len(days) - counts["days"]
     notes["amounts_rounded_to_18_decimals"] = int(counts["rounded"] or 0)
     notes["unreadable_tags_dropped"] = int(counts["bad"] or 0)
-    return Parsed(rows.select(*SCHEMA), {note: count for note, count in notes.items() if count}, stored=True)
+    if notes["unreadable_tags_dropped"]:
+        examples["unreadable_tags_dropped"] = _bad_tags(rows, names)
+    told = {note: count for note, count in notes.items() if count}
+    return Parsed(rows.select(*SCHEMA), told, examples, stored=True)
+
+
+def _bad_tags(rows: ir.Table, names: dict[str, list[str]]) -> list[str]:
+    """The first few tags that cannot be read, each with the file it stands in."""
+    bad = rows.filter(rows.bad_labels)
+    shown = bad.tags.fill_null("no text").left(80)
+    first = bad.select("raw_sha256", shown=shown).distinct().order_by("raw_sha256", "shown").limit(EXAMPLES)
+    return [f"{names[row['raw_sha256']][0]}: {row['shown']}" for row in first.to_pyarrow().to_pylist()]
 
 
 def _typed(con: Any, files: Sequence[Path]) -> ir.Table:
@@ -280,5 +320,12 @@ def _unreadable(con: Any, bill: Bill, cells: dict[str, Cell]) -> MalformedError:
         if count:
             shown = f"'{example[:60]}'" if example is not None else "nothing"
             found = f"{count} charges have no readable {cell.label}; one holds {shown}"
-            return MalformedError(f"{bill.name}: {found}", _CHECKED)
+            why = _why(column, cell, example) if example else ""
+            return MalformedError(f"{bill.name}: {found}{why and f' ({why})'}", SAVE_AS if why else _CHECKED)
     raise AssertionError("a bill was refused without a wrong cell")
+
+
+def _why(column: str, cell: Cell, example: str) -> str:
+    if example.strip().lower() == cell.label.lower():
+        return "a second header: files were put one behind the other"
+    return said_of_time(example) if column in TIMES else said_of_number(example)

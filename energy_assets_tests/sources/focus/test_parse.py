@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
+import gzip
+import io
+import json
 import random
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -15,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from energy_assets.periods import DayRange
+from energy_assets.raw.collecting import collect, parse
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.focus.cells import MONEY, _decimal, _instant
@@ -152,6 +158,11 @@ def test_a_focus_line_becomes_one_charge(step: StepContext, tmp_path: Path) -> N
         ("Awsome Hosting", "awsome-hosting"),
         ("Googleplex", "googleplex"),
         ("Tail & Sons GmbH", "tail-sons-gmbh"),
+        ("Société Nuage", "société-nuage"),
+        ("算力云", "算力云"),
+        ("算力云 Cloud", "算力云-cloud"),
+        ("ОБЛАКО  Плюс", "облако-плюс"),
+        (" *** ", "***"),
     ],
 )
 def test_the_provider_is_named_as_everywhere_else(step: StepContext, tmp_path: Path, name: str, provider: str) -> None:
@@ -174,13 +185,172 @@ def test_nothing_is_spelled_in_three_ways_and_absent_columns_are_null(step: Step
 
 
 def test_hostile_tags_arrive_letter_by_letter(step: StepContext, tmp_path: Path) -> None:
-    import json
-
     write(tmp_path / "b.csv.gz", [line(Tags=json.dumps(HOSTILE)), line(Tags="{broken", SkuId="2")])
     rows, notes = read(step, "b.csv.gz")
     labels = {row["sku_id"]: dict(row["labels"]) for row in rows}
     assert labels == {"SKU1": HOSTILE, "2": {}}
     assert notes == {"unreadable_tags_dropped": 1}
+
+
+@pytest.mark.parametrize(
+    ("tags", "labels"),
+    [
+        ('[{"key": "team", "value": "ml"}, {"key": "n", "value": 5}]', {"team": "ml", "n": "5"}),
+        ('[{"value": "ml", "key": "team", "inherited": true}]', {"team": "ml"}),
+        ('[{"Key": "team", "Value": "ml"}]', {"team": "ml"}),
+        ('"team": "ml","env": "x"', {"team": "ml", "env": "x"}),
+        ("[]", {}),
+        ("{}", {}),
+        ('{"team": ["a"]}', {"team": '["a"]'}),
+    ],
+)
+def test_tags_are_read_in_every_shape_providers_write(
+    step: StepContext, tmp_path: Path, tags: str, labels: dict[str, str]
+) -> None:
+    write(tmp_path / "b.csv", [line(Tags=tags)])
+    (row,), notes = read(step)
+    assert (dict(row["labels"]), notes) == (labels, {})
+
+
+@pytest.mark.parametrize(
+    "tags", ["team:ml", '[{"team": "ml"}]', '["team"]', '[{"key": "a", "value": "1"}, {"key": "a", "value": "2"}]', "7"]
+)
+def test_tags_that_cannot_be_read_are_counted_with_an_example(step: StepContext, tmp_path: Path, tags: str) -> None:
+    write(tmp_path / "b.csv", [line(Tags=tags), line(SkuId="2")])
+    collected = collect(source("b.csv"), OCTOBER, step)
+    parsed, _ = parse(source("b.csv"), collected.editions, step)
+    assert parsed is not None
+    assert parsed.notes["unreadable_tags_dropped"] == 1
+    assert parsed.examples["unreadable_tags_dropped"] == [f"b.csv: {tags}"]
+
+
+def test_repeated_records_of_labels_are_read_whatever_order_their_fields_have(
+    step: StepContext, tmp_path: Path
+) -> None:
+    _parquet(tmp_path / "a.parquet", Tags=pa.array([[{"value": "ml", "key": "team", "namespace": "x"}]]))
+    _parquet(tmp_path / "b.parquet", Tags=pa.array([["team:ml"]]))
+    assert dict(read(step, "a.parquet")[0][0]["labels"]) == {"team": "ml"}
+    (row,), notes = read(step, "b.parquet")
+    assert (row["labels"], notes) == ([], {"unreadable_tags_dropped": 1})
+
+
+def _saved(lines: Sequence[dict[str, str]], separator: str = ",") -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=separator)
+    writer.writerows([list(lines[0]), *(list(one.values()) for one in lines)])
+    return text.getvalue()
+
+
+GERMAN = line(BilledCost="1234,56", EffectiveCost="0,5", ListCost="1,234", Tags="")
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_decimal_commas_are_read_where_some_number_proves_them(
+    step: StepContext, tmp_path: Path, separator: str
+) -> None:
+    (tmp_path / "b.csv").write_text(_saved([GERMAN], separator), encoding="utf-8")
+    (row,), _ = read(step)
+    assert (row["billed_cost"], row["effective_cost"], row["list_cost"], row["consumed_quantity"]) == (
+        Decimal("1234.56"), Decimal("0.5"), Decimal("1.234"), Decimal(1),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"BilledCost": "1.234,56"}, "points and commas in numbers such as '1.234,56'"),
+        ({"ListCost": "1.234"}, "points and commas in numbers such as"),
+        (
+            {"BilledCost": "1,234", "EffectiveCost": "1", "ListCost": "9"},
+            "nothing to tell a decimal mark",
+        ),
+        (
+            {"BilledCost": "1.234", "EffectiveCost": "1", "ListCost": "9"},
+            "nothing to tell a decimal mark",
+        ),
+    ],
+)
+def test_a_doubtful_number_is_no_number(step: StepContext, tmp_path: Path, changed: dict[str, str], said: str) -> None:
+    (tmp_path / "b.csv").write_text(_saved([{**GERMAN, **changed}], ";"), encoding="utf-8")
+    with pytest.raises(MalformedError, match="separated by semicolons") as error:
+        read(step)
+    assert said in str(error.value)
+    assert "Save it as CSV in UTF-8" in error.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"), [("1.234,56", "it has points and commas"), ("1.234", "it has a point where other numbers")]
+)
+def test_a_point_after_hundreds_of_decimal_commas_is_refused_too(
+    step: StepContext, tmp_path: Path, cell: str, said: str
+) -> None:
+    lines = [{**GERMAN, "SkuId": str(n)} for n in range(500)] + [{**GERMAN, "BilledCost": cell}]
+    (tmp_path / "b.csv").write_text(_saved(lines, ";"), encoding="utf-8")
+    with pytest.raises(MalformedError) as error:
+        read(step)
+    assert f"one holds '{cell}' ({said}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"BilledCost": "1,5"}, "decimal comma"),
+        ({"BilledCost": "1,234.56"}, "points and commas"),
+        ({"BilledCost": "1 234.56"}, "blanks or quotes"),
+        ({"ChargePeriodStart": "10/05/2026 3:00"}, "day and month cannot be told apart"),
+        ({"ChargePeriodStart": "25/10/2026 3:00"}, "day first"),
+        ({"ChargePeriodStart": "05.10.2026 3:00"}, "day first"),
+        ({"ChargePeriodStart": "05-10-26"}, "starts on 0005-10-26"),
+        ({"BillingPeriodStart": "01-10-26"}, "starts on 0001-10-26"),
+        ({"ChargePeriodStart": "46300,125"}, "day number of a spreadsheet"),
+        ({"BilledCost": "BilledCost"}, "a second header"),
+    ],
+)
+def test_what_a_spreadsheet_made_of_a_bill_is_named(
+    step: StepContext, tmp_path: Path, changed: dict[str, str], said: str
+) -> None:
+    write(tmp_path / "b.csv", [line(), line(**changed)])
+    with pytest.raises(MalformedError) as error:
+        read(step)
+    assert said in str(error.value)
+    assert "Save it as CSV in UTF-8" in error.value.remedy
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda text: codecs.BOM_UTF8 + text.encode(),
+        lambda text: codecs.BOM_UTF8 * 2 + text.encode(),
+        lambda text: codecs.BOM_UTF8 + text.encode().replace(b"\r\n", b"\r\n" + codecs.BOM_UTF8, 1),
+        lambda text: text.encode("utf-16"),
+    ],
+)
+@pytest.mark.parametrize("days", [OCTOBER, DayRange(date(2026, 10, 5), date(2026, 10, 5))])
+def test_byte_order_marks_wherever_they_stand_change_nothing(
+    step: StepContext, tmp_path: Path, encode: Any, packed: bool, days: DayRange
+) -> None:
+    for name, billed in (("a", "3.25"), ("other", "1")):  # two files: one is only looked at before it is rewritten
+        body = encode(_saved([line(BilledCost=billed, ResourceId="Rechnerträger-" + name)]))
+        (tmp_path / f"{name}.csv").write_bytes(gzip.compress(body) if packed else body)
+    rows, _ = read(step, "*.csv", days)
+    assert {(r["resource_id"], r["billed_cost"]) for r in rows} == {
+        ("Rechnerträger-a", Decimal("3.25")), ("Rechnerträger-other", Decimal(1)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_one_letter_of_another_encoding_refuses_its_file_and_no_other(
+    step: StepContext, tmp_path: Path, packed: bool
+) -> None:
+    """DuckDB dies of it: an internal error in the last column of a line."""
+    body = _saved([line(SkuId=str(n)) for n in range(500)] + [line(Tags="Gebäude")]).encode("cp1252")
+    (tmp_path / "b.csv").write_bytes(gzip.compress(body) if packed else body)
+    with pytest.raises(MalformedError, match=r"line 502 holds the byte 0xE4 .*Gebäude") as error:
+        read(step)
+    assert "UTF-8" in error.value.remedy
+    write(tmp_path / "good.csv", [line()])
+    assert len(read(step, "good.csv")[0]) == 1
 
 
 def _parquet(path: Path, **columns: pa.Array) -> None:
@@ -292,8 +462,17 @@ def test_a_truncated_gzip_is_refused_even_where_the_cut_is_between_lines(
 @pytest.mark.parametrize(
     ("name", "body", "said"),
     [
-        ("b.csv", b"", "the file is empty"),
-        ("b.csv", b"\xff\xfe\x00\x01", "neither CSV nor Parquet"),
+        ("b.csv", b"", "is empty"),
+        ("b.csv", b"\x00\x01\x02", "NUL byte in line 1"),
+        ("b.csv", b"PK\x03\x04", "a zip archive or an Excel workbook"),
+        ("b.csv", b"a" * (3 << 20), "has a header without end"),
+        ("b.csv.gz", gzip.compress(gzip.compress(b"a,b\n")), "packed with gzip twice"),
+        (
+            "b.csv",
+            b"BilledCost,ChargeType,BillingCurrency,BillingPeriodStart,ChargePeriodEnd,ChargePeriodStart\n"
+            b"1,2,3,4,5,6\n",
+            "preview FOCUS 0.5",
+        ),
         ("b.parquet", b"PAR1 and no more", "cannot be read"),
         ("b.csv", b"a,b,c\n1,2,3\n", "no FOCUS bill and no AWS Cost and Usage Report; its columns begin a, b, c"),
         ("b.csv", b"BilledCost,BilledCost\n1,2\n", "the header names BilledCost twice"),
@@ -493,8 +672,6 @@ def test_a_machine_type_is_read_from_maps_and_structs_too(step: StepContext, tmp
 def test_a_gzip_of_several_members_is_read_to_its_end(step: StepContext, tmp_path: Path) -> None:
     first = write(tmp_path / "1.csv.gz", [line()]).read_bytes()
     second = write(tmp_path / "2.csv.gz", [line(SkuId="2")]).read_bytes()
-    import gzip
-
     body = gzip.compress(gzip.decompress(second).split(b"\r\n", 1)[1], mtime=0)
     (tmp_path / "b.csv.gz").write_bytes(first + body)
     assert [row["sku_id"] for row in read(step, "b.csv.gz")[0]] == ["SKU1", "2"]
