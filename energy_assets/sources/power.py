@@ -208,7 +208,7 @@ def _sequence_table(names: _Names) -> str:
         WITH good AS (
             SELECT
                 device_no, node_no, epoch_us(time) AS t,
-                (power_w::DECIMAL(18, 6) * 1000000)::BIGINT AS p, run_no, origin_no
+                round(power_w * 1000000)::BIGINT AS p, run_no, origin_no
             FROM {names.given} JOIN {names.devices} USING (node_id, device_id)
                 LEFT JOIN {names.numbers["run"]} USING (run) LEFT JOIN {names.numbers["origin"]} USING (origin)
             WHERE {good} AND time IS NOT NULL
