@@ -120,9 +120,7 @@ def test_a_reading_is_a_sentinel_only_above_a_gigawatt(con: Any) -> None:
     assert result.notes == {"sentinel_readings_dropped": 1}
 
 
-@pytest.mark.parametrize(
-    ("seconds", "kwh", "gaps"), [(300, "0.05", 0), (299, "0.049833333", 0), (300.000001, None, 1)]
-)
+@pytest.mark.parametrize(("seconds", "kwh", "gaps"), [(300, "0.05", 0), (299, "0.049833333", 0), (300.000001, None, 1)])
 def test_a_gap_of_exactly_the_longest_is_joined_and_one_microsecond_more_is_not(
     con: Any, seconds: float, kwh: str | None, gaps: int
 ) -> None:
