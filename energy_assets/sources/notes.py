@@ -126,6 +126,32 @@ WORDS: Mapping[str, Words] = {
         "none of the metrics that this source reads is there on {n} days",
         remedy="energy-assets doctor lists metrics that look like what you want, with the lines for them",
     ),
+    "devices_without_energy": Words(
+        "{n} devices have readings and no energy: no two of their readings are near enough",
+        remedy="If readings come less often than `max_gap_s`, raise it to the time between them (at most 86400).",
+    ),
+    "clocks_set_back": Words(
+        "the times of {n} devices go back by an hour, as a local clock does at the end of summer time, and were taken "
+        "as UTC: an hour is lost, and all hours may be shifted",
+        remedy="Name the clock's zone in the source, for example `timezone: Europe/Berlin`.",
+    ),
+    "equal_readings_told_apart": Words(
+        "at {n} instants equal readings of one device were counted once, though a column tells them apart",
+        remedy="If they are different devices, name that column as `device` of the source.",
+    ),
+    "disagreeing_readings_dropped": Words(
+        "at {n} instants a device has several different readings; the highest was kept", hole=False
+    ),
+    "cut_lines_dropped": Words("{n} lines were cut while they were written, and were left out", hole=False),
+    "local_times_open": Words(
+        "{n} times lie in the hour that clocks show twice, and the file does not tell which of both it is; they were "
+        "taken as the first",
+        remedy="Write times with their offset, or in UTC (`timezone: UTC`).",
+    ),
+    "local_times_never_shown": Words(
+        "{n} times lie in the hour that clocks leave out in spring, and were left out",
+        remedy="The clock does not follow the `timezone` of the source: name the one it follows, for example UTC.",
+    ),
 }
 """By the name of the note. A name that is not here is told by its own words, as a hole."""
 

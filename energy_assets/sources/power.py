@@ -41,6 +41,54 @@ _serial = count(1)
 
 
 @dataclass(frozen=True)
+class Disagreement:
+    """A device that says different things at one instant, on one UTC day.
+
+    Attributes:
+        node_id: The node.
+        device_id: The device.
+        instants: How many instants of the day it has readings at.
+        differing: At how many of them these differ.
+        across: At how many of those each of the differing readings has an origin of its own.
+        first: The first of them, UTC without a zone.
+        low_w: The lowest reading there.
+        high_w: The highest reading there.
+        origins: Two of the origins there; equal where all are of one.
+    """
+
+    node_id: str
+    device_id: str
+    instants: int
+    differing: int
+    across: int
+    first: datetime
+    low_w: float
+    high_w: float
+    origins: tuple[str | None, str | None]
+
+
+@dataclass(frozen=True)
+class Lone:
+    """A device with readings and no energy.
+
+    Attributes:
+        node_id: The node.
+        device_id: The device.
+        readings: How many.
+        first: The first, UTC without a zone.
+        last: The last.
+        nearest_s: The shortest distance of two of them in seconds; None where there is one.
+    """
+
+    node_id: str
+    device_id: str
+    readings: int
+    first: datetime
+    last: datetime
+    nearest_s: float | None
+
+
+@dataclass(frozen=True)
 class HourlyEnergy:
     """What `hourly_energy` found.
 
@@ -51,10 +99,14 @@ class HourlyEnergy:
             decimal(9, 6) observed of the device's hour whatever the run, `bridged` (a gap was filled),
             `origin` of the earliest reading that counts.
         notes: What was dropped or not bridged; only counts above zero.
+        disagreements: Devices and days with several different readings at one instant, of which the highest is kept.
+        lone: Devices with readings of which no two are near enough to make energy.
     """
 
     rows: ibis.Table
     notes: Mapping[str, int]
+    disagreements: tuple[Disagreement, ...] = ()
+    lone: tuple[Lone, ...] = ()
 
 
 def hourly_energy(
@@ -70,8 +122,8 @@ def hourly_energy(
 
     Readings that are empty, NaN, negative, zero (a meter or board that answers never draws 0 W) or above a
     gigawatt are dropped and counted; of several readings of a device at one instant the highest is kept, as
-    copies of one reading are equal and a truncated one is lower. Between two readings power is taken as linear.
-    Where they are further apart than `max_gap_s` nothing is known: no energy, and `coverage` says so.
+    copies of one reading are equal; where they are not, `disagreements` says so. Between two readings power is taken
+    as linear. Where they are further apart than `max_gap_s` nothing is known: no energy, and `coverage` says so.
 
     Args:
         readings: On a DuckDB backend, with `node_id`, `device_id`, `time` (timestamp, UTC), `power_w` (any
@@ -102,6 +154,8 @@ def hourly_energy(
         con.raw_sql(_sequence_table(names))
         con.raw_sql(_instant_table(names))
         notes |= _count(con, _sequence_counts(names, span, max_gap_s * 1_000_000, reach_us))
+        lone = [Lone(*row) for row in con.raw_sql(_lone(names, span, reach_us)).fetchall()]
+        differing = con.raw_sql(_disagreements(names, span)).fetchall() if notes["duplicate_readings_dropped"] else []
         segments = None
         if windows is not None:
             segments = names.segments
@@ -113,7 +167,12 @@ def hourly_energy(
             con.raw_sql(f"DROP TABLE IF EXISTS {table}")
         for view in (names.windows, names.given):
             con.raw_sql(f"DROP VIEW IF EXISTS {view}")
-    return HourlyEnergy(con.table(names.result), {name: number for name, number in notes.items() if number})
+    return HourlyEnergy(
+        con.table(names.result),
+        {name: number for name, number in notes.items() if number},
+        tuple(Disagreement(*row[:-2], origins=row[-2:]) for row in differing),
+        tuple(lone),
+    )
 
 
 class _Names:
@@ -208,7 +267,7 @@ def _sequence_table(names: _Names) -> str:
         WITH good AS (
             SELECT
                 device_no, node_no, epoch_us(time) AS t,
-                (power_w::DECIMAL(18, 6) * 1000000)::BIGINT AS p, run_no, origin_no
+                round(power_w * 1000000)::BIGINT AS p, run_no, origin_no
             FROM {names.given} JOIN {names.devices} USING (node_id, device_id)
                 LEFT JOIN {names.numbers["run"]} USING (run) LEFT JOIN {names.numbers["origin"]} USING (origin)
             WHERE {good} AND time IS NOT NULL
@@ -235,6 +294,46 @@ def _sequence_counts(names: _Names, span: _Span, gap_us: int, reach_us: int) -> 
         "gaps_not_bridged": f"t_next - t > {reach_us} AND t // {_DAY_US} = t_next // {_DAY_US}",
     }
     return f"SELECT {_counts(rules, span.holds('t'))} FROM {names.sequence}"
+
+
+def _lone(names: _Names, span: _Span, reach_us: int) -> str:
+    """Devices with readings in the span, and none of their readings near enough to the next."""
+    return f"""
+        WITH found AS (
+            SELECT
+                device_no, count(*) FILTER ({span.holds("t")}) AS readings,
+                min(t) FILTER ({span.holds("t")}) AS first, max(t) FILTER ({span.holds("t")}) AS last,
+                min(t_next - t) FILTER (t_next > t) AS nearest
+            FROM {names.sequence} GROUP BY device_no
+        )
+        SELECT node_id, device_id, readings, make_timestamp(first), make_timestamp(last), nearest / 1e6
+        FROM found JOIN {names.devices} USING (device_no)
+        WHERE readings > 0 AND (nearest IS NULL OR nearest > {reach_us}) ORDER BY node_id, device_id"""
+
+
+def _disagreements(names: _Names, span: _Span) -> str:
+    """Devices and days with several different readings at one instant."""
+    return f"""
+        WITH instants AS (
+            SELECT
+                device_no, t, min(p) AS low, max(p) AS high, min(origin_no) AS one, max(origin_no) AS other,
+                count(DISTINCT origin_no) >= count(DISTINCT p) AS across
+            FROM {names.sequence} WHERE {span.holds("t")} GROUP BY device_no, t
+        ),
+        days AS (
+            SELECT
+                device_no, t // {_DAY_US} AS day_no, count(*) AS instants, count(*) FILTER (high > low) AS differing,
+                count(*) FILTER (high > low AND across) AS across,
+                arg_min({{'t': t, 'low': low, 'high': high, 'one': one, 'other': other}}, t) FILTER (high > low) AS of
+            FROM instants GROUP BY ALL
+        )
+        SELECT
+            node_id, device_id, instants, differing, across, make_timestamp(of.t), of.low / 1e6, of.high / 1e6,
+            one.origin, other.origin
+        FROM days JOIN {names.devices} USING (device_no)
+            LEFT JOIN {names.numbers["origin"]} AS one ON one.origin_no = of.one
+            LEFT JOIN {names.numbers["origin"]} AS other ON other.origin_no = of.other
+        WHERE differing > 0 ORDER BY day_no, node_id, device_id"""
 
 
 def _segment_table(names: _Names, span: _Span) -> str:

@@ -98,6 +98,45 @@ def test_bad_readings_are_dropped_and_counted_each_under_its_name(con: Any) -> N
     }
 
 
+@pytest.mark.parametrize(
+    ("watts", "kwh"),
+    [
+        (999_999.999, "999.999999000"),
+        (1_000_000, "1000.000000000"),
+        (1_000_000.000001, "1000.000000001"),
+        (50_000_000, "50000.000000000"),
+        (1_000_000_000, "1000000.000000000"),
+    ],
+)
+def test_a_meter_of_a_hall_is_read_to_the_last_microwatt(con: Any, watts: float, kwh: str) -> None:
+    """One megawatt and more, up to the gigawatt above which a reading is no power."""
+    result = hourly_energy(table(con, [(minute, watts) for minute in range(0, 65, 5)]))
+    assert energies(result.rows) == [(12, None, Decimal(kwh))]
+    assert result.notes == {}
+
+
+def test_a_reading_is_a_sentinel_only_above_a_gigawatt(con: Any) -> None:
+    result = hourly_energy(table(con, [(0, 1e9), (5, 1e9), (6, 1_000_000_001)]))
+    assert result.notes == {"sentinel_readings_dropped": 1}
+
+
+@pytest.mark.parametrize(("seconds", "kwh", "gaps"), [(300, "0.05", 0), (299, "0.049833333", 0), (300.000001, None, 1)])
+def test_a_gap_of_exactly_the_longest_is_joined_and_one_microsecond_more_is_not(
+    con: Any, seconds: float, kwh: str | None, gaps: int
+) -> None:
+    result = hourly_energy(table(con, [(0, 600), (seconds / 60, 600)]), max_gap_s=300)
+    assert energies(result.rows) == ([(12, None, Decimal(kwh))] if kwh else [])
+    assert result.notes == ({"gaps_not_bridged": 1} if gaps else {})
+
+
+@pytest.mark.parametrize(("seconds", "bridged"), [(900, True), (900.000001, False)])
+def test_a_gap_of_exactly_the_longest_bridge_is_bridged(con: Any, seconds: float, bridged: bool) -> None:
+    readings = table(con, [(0, 600), (seconds / 60, 600)])
+    result = hourly_energy(readings, max_gap_s=300, gap_policy="hold", max_bridge_s=900)
+    assert energies(result.rows) == ([(12, None, Decimal("0.15"))] if bridged else [])
+    assert result.notes == ({"gaps_bridged": 1} if bridged else {"gaps_not_bridged": 1})
+
+
 def test_windows_cut_at_their_edges_and_what_lies_outside_belongs_to_nobody(con: Any) -> None:
     """A ramp of 60 W a minute from 0.6 kW: a run's share is the area below its stretch of the line."""
     ramp = table(con, [(m, 600 + 60 * m) for m in (0, 4, 8, 12)])

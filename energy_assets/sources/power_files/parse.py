@@ -1,192 +1,319 @@
 """Files of power readings and of run windows to typed tables, in DuckDB, never row by row in Python.
 
-What belongs here: formats (CSV, gzipped CSV, Parquet), columns, times and numbers, and what is wrong with them.
-What does not: which files a day needs (`source`), and the integral (`energy_assets.sources.power`).
+What belongs here: columns, times and numbers of readings, and what is wrong with them. What does not: how a file is
+opened (`opening`), which files a day needs (`source`), what readings that disagree mean (`telling`), and the integral
+(`energy_assets.sources.power`).
 """
 
 # ruff: noqa: S608 - table names are made here, column names and values are quoted
 
 from __future__ import annotations
 
-import csv
-import gzip
-import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from itertools import count
 from typing import Any, Literal
 
 import duckdb
 
+from energy_assets.sources import csv_text, local_time
 from energy_assets.sources.errors import MalformedError
+from energy_assets.sources.power_files import nvidia_smi
+from energy_assets.sources.power_files.names import Kind, Name, joined, quoted, text_sql
+from energy_assets.sources.power_files.opening import (
+    END_US,
+    FIRST_US,
+    REMEDY,
+    Clock,
+    Opened,
+    Table,
+    header_unit,
+    is_number,
+    unreadable,
+)
 
-TimeUnit = Literal["s", "ms", "us", "ns"]
+PowerUnit = Literal["mW", "W", "kW", "MW"]
+Format = Literal["nvidia_smi"]
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
-JOINT = "/"
-"""Between the values of a name that several columns make up."""
+_WATTS = {"mW": "0.001", "W": "1", "kW": "1000", "MW": "1000000"}
+_SPELLED = {"w": "W", "watt": "W", "watts": "W", "kw": "kW"}
+_SUFFIXES = {**{unit: unit for unit in _WATTS}, "w": "W", "KW": "kW", "Watt": "W", "Watts": "W", "watts": "W"}
+"""How cells spell the unit after the number; `mw` could be either of two and is none."""
 
-_CHUNK = 1 << 20
-_DELIMITERS = ",;\t|"
+_EMPTY = ("", "N/A", "[N/A]", "[NOT SUPPORTED]", "[UNKNOWN ERROR]", "[GPU IS LOST]", "[INSUFFICIENT PERMISSIONS]",
+          "[GPU REQUIRES RESET]", "ERR!", "NULL", "-")  # fmt: skip
+"""What stands in logs where there is no reading, in capitals."""
+
 _DAY_US = 86_400_000_000
-_FIRST_US = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
-_END_US = int(datetime(2101, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 _EPOCH = date(1970, 1, 1)
-_WHOLE_TO_US = {"s": "* 1000000", "ms": "* 1000", "us": "", "ns": "// 1000"}
-_BROKEN_TO_US = {"s": "1e6", "ms": "1e3", "us": "1", "ns": "1e-3"}
-"""Epoch times with a fraction go through doubles, which hold them to 0.2 microseconds until 2100; DuckDB needs
-30 seconds to make decimal(38, 9) of a million texts."""
-
-_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
-_REMEDY = "Correct the file and put it back, or take it out of `path` in site.yaml."
+_serial = count(1)
 
 
 @dataclass(frozen=True)
 class ReadingColumns:
-    """Which columns hold what; several columns make up one name, joined by `/`."""
+    """Which columns hold what, as site.yaml says it; `of` says it for one file.
+
+    Attributes:
+        time: Column of the instant; None where the format knows it.
+        clock: How its times are written.
+        node: The machine.
+        device: The device on it; None for the machine itself, or where the format knows it.
+        run: Who used it; None for nobody known.
+        power_w: Column of the power; None where the format knows it.
+        power_unit: Of numbers without a unit; None for watts.
+        decimal: The decimal mark, where a file does not prove it.
+        kind: What is metered; None where names tell it.
+        format: Of files that are known by name.
+        joined_s: Readings no further apart belong together, for repeated hours.
+    """
+
+    time: str | None
+    clock: Clock
+    node: Name
+    device: Name | None
+    run: Name | None
+    power_w: str | None
+    power_unit: PowerUnit | None = None
+    decimal: Literal[".", ","] | None = None
+    kind: Kind | None = None
+    format: Format | None = None
+    joined_s: int = 300
+
+    def of(self, table: Table, path: str) -> FileColumns:
+        """Which columns of one file hold what.
+
+        Args:
+            table: Its header.
+            path: Its path or url.
+
+        Raises:
+            MalformedError: a column is not there, or the file is of another kind.
+        """
+        _refuse_totals(table, path)
+        if self.format == "nvidia_smi":
+            return self._of_log(table, path)
+        return FileColumns(
+            time=table.column(self.time or "time", "time"),
+            power=table.column(self.power_w or "power_w", "power_w"),
+            node=_found(self.node, table, "node"),
+            device=_found(self.device, table, "device") if self.device else None,
+            run=_found(self.run, table, "run") if self.run else None,
+            kind=_found_kind(self.kind, table) if self.kind else None,
+            model=None,
+        )
+
+    def _of_log(self, table: Table, path: str) -> FileColumns:
+        header = table.names
+        device = nvidia_smi.first_of(nvidia_smi.DEVICES, header)
+        if not nvidia_smi.is_log(header) or not (device or self.device):
+            raise MalformedError(
+                f"{path}: is no log of nvidia-smi with timestamp, power.draw and uuid or index in its header; it has "
+                + ", ".join(f"'{name}'" for name in header[:12]),
+                f"Write it with `{nvidia_smi.COMMAND}`, or take it out of `path` in site.yaml.",
+            )
+        return FileColumns(
+            time=table.column(self.time or nvidia_smi.TIME, "time"),
+            power=table.column(self.power_w or nvidia_smi.power_column(header) or "", "power_w"),
+            node=_found(self.node, table, "node"),
+            device=_found(self.device or Name(columns=(device or "",)), table, "device"),
+            run=_found(self.run, table, "run") if self.run else None,
+            kind=_found_kind(self.kind, table) if self.kind else None,
+            model=nvidia_smi.first_of(nvidia_smi.MODELS, header),
+        )
+
+
+@dataclass(frozen=True)
+class FileColumns:
+    """The columns of one file, by the names it has for them."""
 
     time: str
-    time_unit: TimeUnit | None
-    node: tuple[str, ...]
-    device: tuple[str, ...]
-    run: tuple[str, ...]
-    power_w: str
+    power: str
+    node: Name
+    device: Name | None
+    run: Name | None
+    kind: Kind | None
+    model: str | None
 
     @property
-    def keys(self) -> dict[str, tuple[str, ...]]:
-        """The columns of each key of site.yaml."""
-        single = {"time": (self.time,), "power_w": (self.power_w,)}
-        return {**single, "node": self.node, "device": self.device, "run": self.run}
+    def naming(self) -> set[str]:
+        """Columns that say when a reading is and of what."""
+        named = [name.columns for name in (self.node, self.device) if name]
+        return {self.time, self.power, *(column for columns in named for column in columns)}
 
 
 @dataclass(frozen=True)
 class WindowColumns:
-    """The same for the file of run windows."""
+    """Which columns of a file of windows hold what."""
 
     start: str
     end: str
-    time_unit: TimeUnit | None
-    run: tuple[str, ...]
-    node: tuple[str, ...]
+    clock: Clock
+    run: Name
+    node: Name | None
 
-    @property
-    def keys(self) -> dict[str, tuple[str, ...]]:
-        """The columns of each key of site.yaml."""
-        return {"run": self.run, "start": (self.start,), "end": (self.end,), "node": self.node}
+    def of(self, table: Table) -> WindowColumns:
+        """The same by the names that one file has for them.
+
+        Args:
+            table: Its header.
+
+        Raises:
+            MalformedError: a column is not there.
+        """
+        return replace(
+            self,
+            start=table.column(self.start, "start"),
+            end=table.column(self.end, "end"),
+            run=_found(self.run, table, "run"),
+            node=_found(self.node, table, "node") if self.node else None,
+        )
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A readable file: how DuckDB reads it, and the type of each column."""
+class Readings:
+    """A readable file of readings.
 
-    name: str
-    path: Path
-    relation: str
-    types: Mapping[str, str]
+    Attributes:
+        file: As it was opened.
+        columns: Which of its columns hold what.
+        wanted: The same as site.yaml says it.
+    """
 
-    def time_us(self, column: str, unit: TimeUnit | None, *, lenient: bool = False) -> str:
-        """SQL for a time as epoch microseconds; strict SQL raises at what cannot be read, lenient gives NULL.
+    file: Opened
+    columns: FileColumns
+    wanted: ReadingColumns
+
+    @classmethod
+    def of(cls, file: Opened, wanted: ReadingColumns) -> Readings:
+        """Find the columns in a file.
+
+        Raises:
+            MalformedError: a column is not there, or its numbers are of no certain unit.
+        """
+        columns = wanted.of(file.table, file.name)
+        found = cls(file, columns, wanted)
+        found._require_unit()
+        return found
+
+    @property
+    def zone(self) -> str | None:
+        """The time zone of times that state no offset; None for UTC."""
+        return self.wanted.clock.timezone
+
+    def _require_unit(self) -> None:
+        unit = header_unit(self.columns.power)
+        if unit is None or self.wanted.power_unit is not None or _SPELLED.get(unit.lower(), unit) == "W":
+            return
+        raise MalformedError(
+            f"{self.file.name}: column '{self.columns.power}' speaks of {unit}, and watts are read",
+            f"Say the unit of its numbers in site.yaml: power_unit: {_SPELLED.get(unit.lower(), unit)} "
+            "(or mW, W, kW, MW).",
+        )
+
+    def selected(self) -> str:
+        """SQL for the readings: `node_id`, `device_id`, `run`, `kind`, `model`, `local_us`, `t`, `power` in watts.
+
+        Raises:
+            MalformedError: the name of the file does not say what it should.
+        """
+        columns, path = self.columns, self.file.name
+        node = columns.node.sql("node", path)
+        local, fixed = self.file.times(columns.time, self.wanted.clock)
+        repeated = (
+            f"trim({quoted(columns.time)}) <> {text_sql(columns.time)} OR {quoted(columns.time)} IS NULL"
+            if self.file.types[columns.time] == "VARCHAR"
+            else "TRUE"
+        )
+        return f"""
+            SELECT
+                {node} AS node_id, {columns.device.sql("device", path) if columns.device else node} AS device_id,
+                {columns.run.sql("run", path) if columns.run else "NULL"} AS run,
+                {columns.kind.sql(path) if columns.kind else "NULL"} AS kind,
+                {joined((columns.model,)) if columns.model else "NULL"} AS model,
+                {local} AS local_us, {fixed} AS t, {self.power()} AS power
+            FROM {self.file.relation} WHERE ({repeated}){self._whole()}"""
+
+    def _whole(self) -> str:
+        """Lines of a log that were cut while they were written have no power."""
+        return f" AND {quoted(self.columns.power)} IS NOT NULL" if self.file.padded else ""
+
+    def power(self, *, lenient: bool = False) -> str:
+        """SQL for the power in watts.
 
         Args:
-            column: The file's column of times.
-            unit: Of times that are numbers; None for text and timestamps.
-            lenient: NULL instead of an error.
+            lenient: NULL at what is neither a number nor empty, instead of an error.
         """
-        kind, name = self.types[column], _quoted(column)
-        cast = "TRY_CAST" if lenient else "CAST"
-        if kind.startswith(("TIMESTAMP", "DATE")):
-            return f"epoch_us({name}::TIMESTAMPTZ)"
-        if kind == "VARCHAR" and unit is None:
-            return f"epoch_us({cast}({name} AS TIMESTAMPTZ))"
-        if unit is None:
-            raise MalformedError(
-                f"{self.name}: column '{column}' holds numbers, which could be of any unit",
-                "Set `time_unit` in site.yaml: s, ms, us or ns since 1970.",
-            )
-        whole = f"{cast}({cast}({name} AS HUGEINT) {_WHOLE_TO_US[unit]} AS BIGINT)"
-        broken = f"{cast}(round({cast}({name} AS DOUBLE) * {_BROKEN_TO_US[unit]}) AS BIGINT)"
-        if kind == "VARCHAR":
-            return f"CASE WHEN contains({name}, '.') THEN {broken} ELSE {whole} END"
-        return whole if kind in _INTEGERS else broken
+        column = quoted(self.columns.power)
+        factor = _WATTS[self.wanted.power_unit or "W"]
+        if self.file.types[self.columns.power] != "VARCHAR":
+            return f"CAST({column} AS DOUBLE) * {factor}"
+        text = f"replace({column}, ',', '.')" if self._decimal_comma else column
+        return f"""
+            CASE
+                WHEN {column} IS NULL OR {_is_empty(column)} THEN NULL
+                WHEN TRY_CAST({text} AS DOUBLE) IS NOT NULL THEN TRY_CAST({text} AS DOUBLE) * {factor}
+                WHEN {_with_unit(text)} IS NOT NULL THEN {_with_unit(text)}
+                ELSE {"NULL" if lenient else "error('no number')"}
+            END"""
 
-    def plausible_us(self, column: str, unit: TimeUnit | None) -> str:
-        """The same, but times that are missing or outside 2000 to 2100 raise.
-
-        Args:
-            column: The file's column of times.
-            unit: Of times that are numbers; None for text and timestamps.
-        """
-        time = self.time_us(column, unit)
-        return f"CASE WHEN {time} BETWEEN {_FIRST_US} AND {_END_US - 1} THEN {time} ELSE error('no time') END"
+    @property
+    def _decimal_comma(self) -> bool:
+        return (self.wanted.decimal or self.file.decimal(self.columns.power)) == ","
 
 
-def open_file(con: Any, path: Path, name: str, keys: Mapping[str, Sequence[str]]) -> Opened:
-    """Check that a file is whole and has the columns that site.yaml names.
-
-    Args:
-        con: An Ibis connection to DuckDB.
-        path: The local file.
-        name: What messages call it.
-        keys: By key of site.yaml: the columns it names.
-
-    Raises:
-        MalformedError: an unknown format, a truncated file, a missing column.
-    """
-    con.raw_sql("SET TimeZone = 'UTC'")  # only then does DuckDB read a time without an offset as UTC
-    suffix = suffix_of(name)
-    relation = f"read_parquet({_text(path)})" if suffix == ".parquet" else _csv(path, name, suffix == ".csv.gz")
-    try:
-        described = con.raw_sql(f"DESCRIBE FROM {relation}").fetchall()
-    except duckdb.Error as error:
-        raise unreadable(path, name, error) from error
-    opened = Opened(name, path, relation, {row[0]: row[1] for row in described})
-    for key, columns in keys.items():
-        for column in columns:
-            if column not in opened.types:
-                there = ", ".join(f"'{other}'" for other in opened.types)
-                raise MalformedError(
-                    f"{name}: has no column '{column}'; it has {there}",
-                    f"Correct `{key}` of this source in site.yaml, or the header of the file.",
-                )
-    return opened
+def _with_unit(text: str) -> str:
+    """SQL for `380.67 W` and its like in watts; NULL where a text is none."""
+    number = f"TRY_CAST(regexp_extract({text}, '^\\s*([-+0-9.eE]+)\\s*[a-zA-Z]+\\s*$', 1) AS DOUBLE)"
+    unit = f"regexp_extract({text}, '([a-zA-Z]+)\\s*$', 1)"
+    factors = " ".join(f"WHEN '{spelled}' THEN {_WATTS[of]}" for spelled, of in _SUFFIXES.items())
+    return f"({number} * CASE {unit} {factors} END)"
 
 
-def suffix_of(name: str) -> str:
-    """The suffix that tells the format.
-
-    Raises:
-        MalformedError: none of those that can be read.
-    """
-    for suffix in SUFFIXES:
-        if name.lower().endswith(suffix):
-            return suffix
-    raise MalformedError(
-        f"{name}: a format that cannot be read", f"Files must end in {', '.join(SUFFIXES)}; narrow `path` to them."
-    )
+def _is_empty(column: str) -> str:
+    listed = ", ".join(text_sql(word) for word in _EMPTY)
+    return f"upper(trim({column})) IN ({listed})"
 
 
-def days_of(con: Any, file: Opened, columns: ReadingColumns, reach: timedelta) -> set[date]:
+def _refuse_totals(table: Table, path: str) -> None:
+    if {"emissions_rate", "energy_consumed", "duration"} <= set(table.names):
+        raise MalformedError(
+            f"{path}: is CodeCarbon's emissions.csv: its rows are totals of runs so far, not power at an instant, and "
+            "make no energy by the hour",
+            f"Take it out of `path` and log the power itself while runs go on, for GPUs with `{nvidia_smi.COMMAND}` "
+            "and `format: nvidia_smi`.",
+        )
+
+
+def _found(name: Name, table: Table, key: str) -> Name:
+    if not name.columns:
+        return name
+    return Name(columns=tuple(table.column(column, key) for column in name.columns))
+
+
+def _found_kind(kind: Kind, table: Table) -> Kind:
+    return Kind(column=table.column(kind.column, "device_kind")) if kind.column is not None else kind
+
+
+def days_of(con: Any, readings: Readings, reach: timedelta) -> set[date]:
     """The days for which a file matters: it has readings in them or within `reach` of them, at most a day.
 
     Args:
         con: An Ibis connection to DuckDB.
-        file: An open file of readings.
-        columns: Which columns hold what.
+        readings: A readable file.
         reach: How far readings matter beyond their own day.
 
     Raises:
         MalformedError: a time is missing or cannot be right.
     """
     us = reach // timedelta(microseconds=1)
-    sql = f"""
-        SELECT DISTINCT (t - {us}) // {_DAY_US}, t // {_DAY_US}, (t + {us}) // {_DAY_US}
-        FROM (SELECT {file.plausible_us(columns.time, columns.time_unit)} AS t FROM {file.relation})"""
-    try:
+    with _timed(con, readings) as (table, spare_us):
+        sql = f"""
+            SELECT DISTINCT (t - {us + spare_us}) // {_DAY_US}, (t + {us + spare_us}) // {_DAY_US}
+            FROM {table}"""
         rows = con.raw_sql(sql).fetchall()
-    except duckdb.Error as error:
-        raise _diagnosed(con, file, columns, error) from error
-    return {_EPOCH + timedelta(days=number) for row in rows for number in row}
+    return {_EPOCH + timedelta(days=number) for first, last in rows for number in range(first, last + 1)}
 
 
 def create_readings(con: Any, table: str) -> None:
@@ -198,19 +325,17 @@ def create_readings(con: Any, table: str) -> None:
     """
     con.raw_sql(f"""
         CREATE TEMP TABLE {table}
-        (node_id VARCHAR, device_id VARCHAR, run VARCHAR, time TIMESTAMP, power_w DOUBLE, origin VARCHAR)""")
+        (node_id VARCHAR, device_id VARCHAR, run VARCHAR, kind VARCHAR, model VARCHAR, time TIMESTAMP, power_w DOUBLE,
+        clock VARCHAR, origin VARCHAR)""")
 
 
-def add_readings(
-    con: Any, table: str, file: Opened, columns: ReadingColumns, origin: str, span: tuple[datetime, datetime]
-) -> None:
+def add_readings(con: Any, table: str, readings: Readings, origin: str, span: tuple[datetime, datetime]) -> None:
     """Append the readings of a file within a half-open stretch of time; `origin` names its bytes.
 
     Args:
         con: An Ibis connection to DuckDB.
         table: A table of `create_readings`.
-        file: An open file of readings.
-        columns: Which columns hold what, and in which unit.
+        readings: A readable file.
         origin: The sha256 of the bytes.
         span: First instant and the first after, UTC.
 
@@ -218,105 +343,127 @@ def add_readings(
         MalformedError: a time is missing or cannot be right, or a power is no number.
     """
     start, end = (round(edge.timestamp()) * 1_000_000 for edge in span)
-    node = _joined(columns.node)
-    sql = f"""
-        INSERT INTO {table}
-        SELECT node_id, device_id, run, make_timestamp(t), CAST(power AS DOUBLE), {_text(origin)}
-        FROM (
-            SELECT
-                {node} AS node_id, {_joined(columns.device) if columns.device else node} AS device_id,
-                {_joined(columns.run)} AS run, {file.plausible_us(columns.time, columns.time_unit)} AS t,
-                {_quoted(columns.power_w)} AS power
-            FROM {file.relation}
-        )
-        WHERE t >= {start} AND t < {end}"""
+    with _timed(con, readings) as (timed, _):
+        con.raw_sql(f"""
+            INSERT INTO {table}
+            SELECT node_id, device_id, run, kind, model, make_timestamp(t), power, clock, {text_sql(origin)}
+            FROM {timed} WHERE t >= {start} AND t < {end}""")
+
+
+@contextmanager
+def _timed(con: Any, readings: Readings) -> Iterator[tuple[str, int]]:
+    """The readings with their instants `t`, and how far these may still be wrong in microseconds.
+
+    Raises:
+        MalformedError: a time is missing or cannot be right, or a power is no number.
+    """
+    selected = readings.selected()
+    placed = f"power_placed_{next(_serial)}"
     try:
-        con.raw_sql(sql)
+        if readings.zone is None:
+            yield f"(SELECT * EXCLUDE (local_us), NULL AS clock FROM ({selected}))", 0
+        else:
+            with local_time.in_order(con):
+                con.raw_sql(f"""
+                    CREATE TEMP TABLE {placed} AS
+                    SELECT row_number() OVER () AS seq, *, NULL::VARCHAR AS clock FROM ({selected})""")
+            local_time.placed(con, placed, readings.zone, readings.wanted.joined_s * 1_000_000)
+            yield placed, 0
     except duckdb.Error as error:
-        raise _diagnosed(con, file, columns, error) from error
+        raise _diagnosed(con, readings, error) from error
+    finally:
+        con.raw_sql(f"DROP TABLE IF EXISTS {placed}")
 
 
-def nodes_of_runs(file: Opened, columns: ReadingColumns) -> str:
+def cut_lines(con: Any, readings: Readings) -> int:
+    """Lines of a log that were cut while they were written: they lack their last columns.
+
+    Args:
+        con: An Ibis connection to DuckDB.
+        readings: A readable file.
+    """
+    if not readings.file.padded:
+        return 0
+    sql = f"SELECT count(*) FROM {readings.file.relation} WHERE {quoted(readings.columns.power)} IS NULL"
+    return int(con.raw_sql(sql).fetchone()[0])
+
+
+def nodes_of_runs(readings: Readings) -> str:
     """SQL for the runs each node was seen in, over the whole file.
 
     Args:
-        file: An open file of readings.
-        columns: Which columns hold what.
+        readings: A readable file.
     """
-    return f"SELECT DISTINCT {_joined(columns.node)} AS node_id, {_joined(columns.run)} AS run FROM {file.relation}"
+    columns, path = readings.columns, readings.file.name
+    run = columns.run.sql("run", path) if columns.run else "NULL"
+    return f"SELECT DISTINCT {columns.node.sql('node', path)} AS node_id, {run} AS run FROM {readings.file.relation}"
 
 
-def last_readings(con: Any, file: Opened, columns: ReadingColumns) -> list[tuple[str, datetime]]:
-    """Each machine of a file with the instant of its last reading, UTC without a zone.
+def last_readings(con: Any, readings: Readings) -> list[tuple[str, str, str | None, str | None, datetime]]:
+    """Each device of a file with the instant of its last reading, UTC without a zone.
 
     Args:
         con: An Ibis DuckDB connection.
-        file: The opened file.
-        columns: Which of its columns name time, machine and power.
+        readings: A readable file.
+
+    Returns:
+        Node, device, kind and model as the file tells them, and the instant.
 
     Raises:
         MalformedError: a time is missing or cannot be right.
     """
-    sql = f"""
-        SELECT {_joined(columns.node)} AS node_id,
-            make_timestamp(max({file.plausible_us(columns.time, columns.time_unit)}))
-        FROM {file.relation} GROUP BY ALL HAVING node_id IS NOT NULL"""
-    try:
-        found: list[tuple[str, datetime]] = con.raw_sql(sql).fetchall()
-    except duckdb.Error as error:
-        raise _diagnosed(con, file, columns, error) from error
+    with _timed(con, readings) as (table, _):
+        found: list[tuple[str, str, str | None, str | None, datetime]] = con.raw_sql(f"""
+            SELECT node_id, device_id, min(kind), min(model), make_timestamp(max(t)) FROM {table}
+            GROUP BY ALL HAVING node_id IS NOT NULL AND device_id IS NOT NULL ORDER BY ALL""").fetchall()
     return found
 
 
-def create_windows(con: Any, table: str, file: Opened, columns: WindowColumns) -> None:
+def create_windows(con: Any, table: str, file: Opened, wanted: WindowColumns) -> None:
     """A table of `node_id` (NULL for every node), `run`, `start` and `end` (NULL where the file has none).
 
     Args:
         con: An Ibis connection to DuckDB.
         table: The table's name.
         file: An open file of windows.
-        columns: Which columns hold what.
+        wanted: Which columns hold what.
 
     Raises:
-        MalformedError: a run or start is missing, or a time cannot be right.
+        MalformedError: a run or start is missing, a time cannot be right, or a local one is not of one instant.
     """
-    start = file.plausible_us(columns.start, columns.time_unit)
-    end = file.plausible_us(columns.end, columns.time_unit)
+    columns = wanted.of(file.table)
+    start, end = (file.instant(column, wanted.clock) for column in (columns.start, columns.end))
     sql = f"""
         CREATE TEMP TABLE {table} AS
         SELECT
-            {_joined(columns.node)} AS node_id, coalesce({_joined(columns.run)}, error('no run')) AS run,
+            {columns.node.sql("node", file.name) if columns.node else "NULL::VARCHAR"} AS node_id,
+            coalesce({columns.run.sql("run", file.name)}, error('no run')) AS run,
             make_timestamp({start}) AS "start",
-            CASE WHEN {_quoted(columns.end)} IS NOT NULL THEN make_timestamp({end}) END AS "end"
+            CASE WHEN {quoted(columns.end)} IS NOT NULL THEN make_timestamp({end}) END AS "end"
         FROM {file.relation}"""
     try:
         con.raw_sql(sql)
     except duckdb.Error as error:
         for column in (columns.start, columns.end):
-            _require_times(con, file, column, columns.time_unit, optional=column == columns.end)
+            _require_times(con, file, column, wanted.clock, optional=column == columns.end)
+        if "no time" in str(error):
+            raise MalformedError(
+                f"{file.name}: a window begins or ends at a time that clocks in {wanted.clock.timezone} show twice or "
+                "never",
+                "Write it with its offset, such as 2025-10-26T02:30:00+01:00.",
+            ) from error
         if "no run" in str(error):
-            missing = MalformedError(f"{file.name}: a window has no run ({', '.join(columns.run)})", _REMEDY)
-            raise missing from error
+            named = ", ".join(columns.run.columns)
+            raise MalformedError(f"{file.name}: a window has no run ({named})", REMEDY) from error
         raise unreadable(file.path, file.name, error) from error
 
 
-def unreadable(path: Path, name: str, error: Exception) -> MalformedError:
-    """What DuckDB says of a file, on one line and without the local path.
-
-    Args:
-        path: The local file.
-        name: What the message calls it.
-        error: As DuckDB raised it.
-    """
-    said = " ".join(str(error).replace(str(path), name).split())[:300]
-    return MalformedError(f"{name}: cannot be read ({said})", _REMEDY)
-
-
-def _diagnosed(con: Any, file: Opened, columns: ReadingColumns, error: duckdb.Error) -> MalformedError:
+def _diagnosed(con: Any, readings: Readings, error: duckdb.Error) -> MalformedError:
     """The reason why a query failed: the first column with something that cannot be read."""
+    file = readings.file
     try:
-        _require_times(con, file, columns.time, columns.time_unit)
-        _require_numbers(con, file, columns.power_w)
+        _require_times(con, file, readings.columns.time, readings.wanted.clock)
+        _require_numbers(con, readings)
     except MalformedError as found:
         return found
     except duckdb.Error as other:
@@ -324,18 +471,19 @@ def _diagnosed(con: Any, file: Opened, columns: ReadingColumns, error: duckdb.Er
     return unreadable(file.path, file.name, error)
 
 
-def _require_times(con: Any, file: Opened, column: str, unit: TimeUnit | None, optional: bool = False) -> None:
-    raw = f"CAST({_quoted(column)} AS VARCHAR)"
-    time = file.time_us(column, unit, lenient=True)
-    missing = "FALSE" if optional else f"{_quoted(column)} IS NULL"
-    bad = f"({missing} OR ({_quoted(column)} IS NOT NULL AND {time} IS NULL))"
-    far = f"({time} NOT BETWEEN {_FIRST_US} AND {_END_US - 1})"
+def _require_times(con: Any, file: Opened, column: str, clock: Clock, optional: bool = False) -> None:
+    raw, unit = f"CAST({quoted(column)} AS VARCHAR)", clock.unit
+    time = file.instant(column, clock, lenient=True)
+    header = f"coalesce(trim({raw}) = {text_sql(column)}, FALSE)"
+    missing = "FALSE" if optional else f"{quoted(column)} IS NULL"
+    bad = f"(NOT {header} AND ({missing} OR ({quoted(column)} IS NOT NULL AND {time} IS NULL)))"
+    far = f"({time} NOT BETWEEN {FIRST_US} AND {END_US - 1})"
     sql = f"""
         SELECT count(*) FILTER ({bad}), min({raw}) FILTER ({bad}), count(*) FILTER ({far}), min({raw}) FILTER ({far})
         FROM {file.relation}"""
     bad_rows, bad_example, far_rows, far_example = con.raw_sql(sql).fetchone()
     units = "s, ms, us or ns since 1970"
-    if far_rows or (bad_rows and bad_example and unit and _is_number(bad_example)):
+    if far_rows or (bad_rows and bad_example and unit and is_number(bad_example)):
         was = f"is '{unit}'" if unit else "is not set"
         raise MalformedError(
             f"{file.name}: column '{column}' has {far_rows or bad_rows} times before 2000 or after 2100, for example "
@@ -344,79 +492,33 @@ def _require_times(con: Any, file: Opened, column: str, unit: TimeUnit | None, o
         )
     if bad_rows:
         example = f"for example '{bad_example}'" if bad_example else "they are empty"
-        hint = f"set `time_unit` ({units})" if bad_example and _is_number(bad_example) else "write ISO 8601 in UTC"
+        said = csv_text.said_of_time(bad_example) if bad_example else ""
+        hint = f"set `time_unit` ({units})" if bad_example and is_number(bad_example) else "write ISO 8601 in UTC"
         raise MalformedError(
-            f"{file.name}: column '{column}' has {bad_rows} times that cannot be read, {example}",
+            f"{file.name}: column '{column}' has {bad_rows} times that cannot be read, {example}"
+            + (f": {said}" if said else ""),
             f"Correct the file, or {hint}.",
         )
 
 
-def _require_numbers(con: Any, file: Opened, column: str) -> None:
-    name = _quoted(column)
-    bad = f"{name} IS NOT NULL AND TRY_CAST({name} AS DOUBLE) IS NULL"
+def _require_numbers(con: Any, readings: Readings) -> None:
+    file, column = readings.file, readings.columns.power
+    name = quoted(column)
+    if file.types[column] != "VARCHAR":
+        bad = f"{name} IS NOT NULL AND TRY_CAST({name} AS DOUBLE) IS NULL"
+    else:
+        header = f"trim({quoted(readings.columns.time)}) = {text_sql(readings.columns.time)}"
+        header = header if file.types[readings.columns.time] == "VARCHAR" else "FALSE"
+        bad = (
+            f"{name} IS NOT NULL AND NOT coalesce({header}, FALSE) AND NOT {_is_empty(name)} "
+            f"AND ({readings.power(lenient=True)}) IS NULL"
+        )
     sql = f"SELECT count(*), min(CAST({name} AS VARCHAR)) FROM {file.relation} WHERE {bad}"
     rows, example = con.raw_sql(sql).fetchone()
     if rows:
+        said = csv_text.said_of_number(example)
         raise MalformedError(
-            f"{file.name}: column '{column}' has {rows} values that are no number, for example '{example}'",
+            f"{file.name}: column '{column}' has {rows} values that are no number, for example '{example}'"
+            + (f": {said}" if said else ""),
             "Write watts as plain numbers with a point, and leave the field empty where there is no reading.",
         )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _csv(path: Path, name: str, packed: bool) -> str:
-    """SQL that reads a CSV file, all columns as text.
-
-    The header alone decides on columns and delimiter: DuckDB's own guess takes 80 ms a file and, where one row is
-    too short, sees a different delimiter instead of a broken file.
-    """
-    header = _unpacked_header(path, name) if packed else _first_line(path)
-    delimiter = max(_DELIMITERS, key=lambda mark: header.count(mark.encode()))
-    columns = next(csv.reader([header.decode("utf-8-sig", "replace")], delimiter=delimiter), [])
-    if not columns:
-        raise MalformedError(f"{name}: is empty, it has not even a header", _REMEDY)
-    types = ", ".join(f"{_text(column)}: 'VARCHAR'" for column in columns)
-    return (
-        f"read_csv({_text(path)}, auto_detect = false, header = true, columns = {{{types}}}, "
-        f"delim = {_text(delimiter)}, quote = '\"', escape = '\"', compression = '{'gzip' if packed else 'none'}')"
-    )
-
-
-def _first_line(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.readline(_CHUNK)
-
-
-def _unpacked_header(path: Path, name: str) -> bytes:
-    """The first line of a gzip file, read to its end: DuckDB takes the part before a cut for the whole file."""
-    try:
-        with gzip.open(path, "rb") as file:
-            header = file.readline(_CHUNK)
-            while file.read(_CHUNK):
-                pass
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise MalformedError(f"{name}: the gzip file is truncated or damaged ({error})", _REMEDY) from error
-    return header
-
-
-def _joined(columns: Sequence[str]) -> str:
-    """SQL for a name made of columns; NULL where one of them is missing or empty."""
-    parts = [f"nullif(CAST({_quoted(column)} AS VARCHAR), '')" for column in columns]
-    return f" || '{JOINT}' || ".join(parts) or "NULL"
-
-
-def _quoted(column: str) -> str:
-    doubled = column.replace('"', '""')
-    return f'"{doubled}"'
-
-
-def _text(value: object) -> str:
-    doubled = str(value).replace("'", "''")
-    return f"'{doubled}'"

@@ -1,10 +1,9 @@
 """The source `power_files`: its block in site.yaml, which files a day needs, and the rows they make.
 
-What belongs here: configuration and the contract's columns. What does not: file formats (`parse`) and the
-integral (`energy_assets.sources.power`). Serves `raw/<source>`.
+What belongs here: configuration and the contract's columns. What does not: file formats (`opening`, `parse`), what one
+parse works with (`tables`), what doctor says (`checking`) and the integral (`energy_assets.sources.power`). Serves
+`raw/<source>`.
 """
-
-# ruff: noqa: S608 - table names are made here, column names and values are quoted
 
 from __future__ import annotations
 
@@ -12,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -36,68 +34,88 @@ from energy_assets.sources.base import (
 )
 from energy_assets.sources.errors import DeniedError, MalformedError, SourceError
 from energy_assets.sources.files import SourceFile, list_files
+from energy_assets.sources.local_time import TimeZone
 from energy_assets.sources.memory import Known, Memory
-from energy_assets.sources.power import GapPolicy, HourlyEnergy, hourly_energy
-from energy_assets.sources.power_files.parse import (
+from energy_assets.sources.power import GapPolicy
+from energy_assets.sources.power_files.checking import said_of_file, said_of_windows, said_together
+from energy_assets.sources.power_files.kinds import Device, kind_of
+from energy_assets.sources.power_files.names import KindIn, NameIn
+from energy_assets.sources.power_files.opening import (
+    Clock,
+    DateOrder,
     Opened,
-    ReadingColumns,
     TimeUnit,
-    WindowColumns,
-    add_readings,
-    create_readings,
-    create_windows,
-    days_of,
-    last_readings,
-    nodes_of_runs,
     open_file,
+    plain_path,
     suffix_of,
 )
+from energy_assets.sources.power_files.parse import (
+    Format,
+    PowerUnit,
+    ReadingColumns,
+    Readings,
+    WindowColumns,
+    days_of,
+    last_readings,
+)
+from energy_assets.sources.power_files.tables import Found, Given, Rules, find_energy
 from energy_assets.sources.unreadable import days_concerned
 
-Columns = str | Annotated[list[str], Field(min_length=1)]
 DeviceKind = Annotated[str, OneOf(vocabulary.DeviceKind)]
 _MEDIA = {".csv": "text/csv", ".csv.gz": "application/gzip", ".parquet": "application/vnd.apache.parquet"}
 LATELY = timedelta(days=1)
 """Machines without readings for longer than this, measured from the newest reading, may be gone."""
-
-_serial = count(1)
 
 
 class Windows(Strict):
     """The file that says when each run began and ended."""
 
     path: str = Field(description="a file, relative to site.yaml, or a bucket url; a glob may match several")
-    run: Columns = Field("run", description="column of the run's name, or columns joined by '/', as in `run`")
+    run: NameIn = Field(
+        "run", validate_default=True, description="column of the run's name, or columns joined by '/', as in `run`"
+    )
     start: str = Field("start", description="column: the run's first instant, ISO 8601 or epoch")
     end: str = Field("end", description="column: the first instant after the run")
     time_unit: TimeUnit | None = Field(None, description="of epoch times: s, ms, us, ns")
-    node: Columns | None = Field(None, description="column of the node a window is for; default see the docs")
-
-    @property
-    def columns(self) -> WindowColumns:
-        """Which columns hold what."""
-        return WindowColumns(self.start, self.end, self.time_unit, _several(self.run), _several(self.node))
+    node: NameIn | None = Field(None, description="column of the node a window is for; default see the docs")
 
 
 class PowerFiles(PlacedSource):
     """CSV or Parquet files of power readings, in a folder or a bucket."""
 
     feeds: ClassVar[Feed] = Feed.ENERGY
-    parser_version: ClassVar[str] = "1"
+    parser_version: ClassVar[str] = "2"
     title: ClassVar[str] = "Files of power readings"
     engine_kind: ClassVar[str] = "csv"
 
     kind: Literal["power_files"]
     path: str = Field(description="glob of .csv, .csv.gz, .parquet: relative to site.yaml, or s3://, gs://, az://")
+    format: Format | None = Field(
+        None, description="nvidia_smi: logs of nvidia-smi --query-gpu, whose columns need no names"
+    )
     endpoint_url: str | None = Field(None, description="another S3 endpoint, for example a test server")
-    time: str = Field("time", description="column of the instant: ISO 8601 (UTC where it has no offset) or epoch")
+    time: str | None = Field(None, description="column of the instant: ISO 8601 or epoch; default time")
     time_unit: TimeUnit | None = Field(None, description="of epoch times: s, ms, us, ns")
-    node: Columns = Field(description="column of the machine's name, or columns joined by '/'")
-    device: Columns | None = Field(None, description="column of the device on the machine; default the machine")
-    power_w: str = Field("power_w", description="column of the power in watts")
-    run: Columns | None = Field(None, description="column of the run that used the machine; becomes workload_id")
+    timezone: TimeZone | None = Field(
+        None, description="IANA name, for example Europe/Berlin, of times that state no offset; default UTC"
+    )
+    date_order: DateOrder | None = Field(
+        None, description="day first or month first, where dates such as 3/4/2026 leave it open"
+    )
+    node: NameIn = Field(
+        description="the machine's name: a column, columns joined by '/', {constant: name} or {from_path: 'regex'}"
+    )
+    device: NameIn | None = Field(None, description="the device on the machine, as `node`; default the machine")
+    power_w: str | None = Field(None, description="column of the power; default power_w")
+    power_unit: PowerUnit | None = Field(None, description="mW, W, kW or MW of numbers without a unit; default W")
+    decimal: Literal[".", ","] | None = Field(None, description="the decimal mark, where a file does not prove it")
+    run: NameIn | None = Field(None, description="the run that used the machine, as `node`; becomes workload_id")
     windows: Windows | None = Field(None, description="file of runs' begin and end; what lies outside is idle")
-    device_kind: DeviceKind = Field("node", description="what is metered")
+    device_kind: KindIn | None = Field(
+        None,
+        description="what is metered: gpu, cpu, node …, {column: …} or {from_path: 'regex'}; default node, where no "
+        "`device` is named",
+    )
     device_model: str | None = Field(None, description="as the factory names it")
     confirmed: bool = Field(False, description="true: somebody checked the node meters (quality tier 1)")
     max_gap_s: int = Field(300, ge=1, le=86400, description="longest time between two readings that is integrated")
@@ -117,8 +135,13 @@ class PowerFiles(PlacedSource):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.confirmed and self.device_kind != "node":
+        if self.confirmed and (self._stated or "node") != "node":
             raise ValueError("`confirmed` is for meters of whole nodes; remove it or set device_kind: node")
+        if self.format == "nvidia_smi" and self.timezone is None and self.time_unit is None:
+            raise ValueError(
+                "nvidia-smi writes the local time of its machine: name its zone, for example timezone: Europe/Berlin, "
+                "or timezone: UTC"
+            )
         return self
 
     def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
@@ -139,44 +162,39 @@ class PowerFiles(PlacedSource):
 
     def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """Energy per hour, device and run; readings that were left out are counted in the notes."""
-        tables = _Tables(step.con)
-        try:
-            notes, windows = self._load(objects, days, step, tables)
-            energy = hourly_energy(
-                step.con.table(tables.readings),
-                max_gap_s=self.max_gap_s,
-                gap_policy=self.gap_policy,
-                max_bridge_s=self.max_bridge_s,
-                windows=windows,
-                within=(days.start, days.end),
-            )
-        finally:
-            tables.drop()
-        return Parsed(self._rows(energy), notes | dict(energy.notes))
+        given = [
+            Given(landed.sha256, Readings.of(opened, self._columns))
+            for landed, opened in self._spooled("readings", objects, step)
+        ]
+        windows = [opened for _, opened in self._spooled("windows", objects, step)]
+        found = find_energy(step.con, given, windows, self._rules, days)
+        return Parsed(self._rows(found), found.notes, found.examples)
 
     def check(self, step: StepContext) -> Iterable[Finding]:
-        """Each file: readable, how many readings of how many nodes, from when to when; do the windows match?"""
-        tables = _Tables(step.con)
+        """Each file as a run would read it: readable, which devices, from when to when; do the windows match?"""
         try:
-            files = self._reading_files(step)
-            window_files = self._windows_files(step)
+            files, window_files = self._reading_files(step), self._windows_files(step)
         except SourceError as error:
             yield Finding(False, error.message, error.remedy)
             return
-        try:
-            seen: list[str] = []
-            for file in files:
-                try:
-                    opened = open_file(step.con, _plain(file, step), file.name, self._columns.keys)
-                    yield tables.look(opened, self._columns)
-                except SourceError as error:
-                    yield Finding(False, error.message, error.remedy)
-                    continue
-                seen.append(nodes_of_runs(opened, self._columns))
-            if self.windows:
-                yield from self._check_windows(self.windows.columns, window_files, seen, tables, step)
-        finally:
-            tables.drop()
+        good: list[Readings] = []
+        for file in files:
+            try:
+                readings = self._readings(file, step)
+                yield said_of_file(step.con, readings, self._rules)
+                good.append(readings)
+            except SourceError as error:
+                yield Finding(False, error.message, error.remedy)
+        if len(good) > 1:
+            yield from said_together(step.con, good, self._rules)
+        if self._rules.windows:
+            yield from said_of_windows(
+                step.con,
+                [file.name for file in window_files],
+                lambda: [self._opened(file, step) for file in window_files],
+                good,
+                self._rules,
+            )
 
     def observe(self, step: StepContext) -> Iterable[SeenNode]:
         """The machines with readings in the last day that has any, from the files written last.
@@ -185,32 +203,62 @@ class PowerFiles(PlacedSource):
         """
         files = self._reading_files(step)
         newest = max(file.last_modified for file in files)
-        last: dict[str, datetime] = {}
+        last: dict[tuple[str, str], datetime] = {}
         for file in files:
             if newest - file.last_modified <= LATELY:
                 with suppress(MalformedError):
-                    opened = open_file(step.con, _plain(file, step), file.name, self._columns.keys)
-                    for name, at in last_readings(step.con, opened, self._columns):
-                        last[name] = max(at, last.get(name, at))
+                    for name, device, kind, model, at in last_readings(step.con, self._readings(file, step)):
+                        what = kind_of(
+                            Device(name, device, kind, model),
+                            self._rules.stated,
+                            named=self._rules.named,
+                            gpus=self._rules.gpus,
+                        )
+                        last[name, what] = max(at, last.get((name, what), at))
         until = max(last.values(), default=None)
-        return [SeenNode(name, self.device_kind) for name, at in sorted(last.items()) if until and until - at <= LATELY]
+        return [SeenNode(*seen) for seen, at in sorted(last.items()) if until and until - at <= LATELY]
+
+    @property
+    def _stated(self) -> str | None:
+        return self.device_kind.constant if self.device_kind else None
+
+    @property
+    def _clock(self) -> Clock:
+        return Clock(self.time_unit, self.timezone, self.date_order)
 
     @property
     def _columns(self) -> ReadingColumns:
         return ReadingColumns(
             time=self.time,
-            time_unit=self.time_unit,
-            node=_several(self.node),
-            device=_several(self.device),
-            run=_several(self.run),
+            clock=self._clock,
+            node=self.node,
+            device=self.device,
+            run=self.run,
             power_w=self.power_w,
+            power_unit=self.power_unit,
+            decimal=self.decimal,
+            kind=self.device_kind,
+            format=self.format,
+            joined_s=self.max_gap_s,
         )
 
     @property
-    def _reach(self) -> timedelta:
-        """How far outside a day a reading can matter for it."""
-        longest = self.max_gap_s if self.gap_policy == "none" else max(self.max_gap_s, self.max_bridge_s)
-        return timedelta(seconds=longest)
+    def _rules(self) -> Rules:
+        windows = None
+        if self.windows:
+            clock = Clock(self.windows.time_unit, self.timezone, self.date_order)
+            windows = WindowColumns(self.windows.start, self.windows.end, clock, self.windows.run, self.windows.node)
+        return Rules(
+            max_gap_s=self.max_gap_s,
+            gap_policy=self.gap_policy,
+            max_bridge_s=self.max_bridge_s,
+            windows=windows,
+            runs_named=self.run is not None,
+            stated=self._stated,
+            kinds_told=self.device_kind is not None and self.device_kind.constant is None,
+            device=self.device,
+            gpus=self.format == "nvidia_smi",
+        )
 
     def _options(self) -> dict[str, str] | None:
         return {"endpoint": self.endpoint_url} if self.endpoint_url else None
@@ -224,7 +272,9 @@ class PowerFiles(PlacedSource):
     @property
     def _basis(self) -> dict[str, Any]:
         """What the facts of a file depend on beside its bytes."""
-        return {"columns": self._columns.keys, "unit": self.time_unit, "reach_s": self._reach.total_seconds()}
+        keys = ("format", "time", "time_unit", "timezone", "date_order", "node", "device", "power_w", "power_unit",
+                "decimal", "run", "device_kind")  # fmt: skip
+        return {**self.model_dump(mode="json", include=set(keys)), "reach_s": self._rules.reach.total_seconds()}
 
     def _fetch_windows(self, file: SourceFile, days: tuple[date, ...], memory: Memory) -> list[Fetched]:
         known = memory.know(file, lambda path, sha256: None)
@@ -255,8 +305,17 @@ class PowerFiles(PlacedSource):
         return readable
 
     def _days_held(self, file: SourceFile, step: StepContext, path: Path, sha256: str) -> list[str]:
-        opened = open_file(step.con, _plain(file, step), file.name, self._columns.keys)
-        return [day.isoformat() for day in sorted(days_of(step.con, opened, self._columns, self._reach))]
+        held = days_of(step.con, self._readings(file, step), self._rules.reach)
+        return [day.isoformat() for day in sorted(held)]
+
+    def _opened(self, file: SourceFile, step: StepContext) -> Opened:
+        path = plain_path(file.fetch(step.folder), file.name, step.folder)
+        return open_file(step.con, path, file.name, step.folder)
+
+    def _readings(self, file: SourceFile, step: StepContext) -> Readings:
+        path = plain_path(file.fetch(step.folder), file.name, step.folder)
+        opened = open_file(step.con, path, file.name, step.folder, padded=self.format is not None)
+        return Readings.of(opened, self._columns)
 
     def _unreadable(
         self,
@@ -290,44 +349,27 @@ class PowerFiles(PlacedSource):
         media = next((_MEDIA[end] for end in _MEDIA if file.name.lower().endswith(end)), "application/octet-stream")
         return Fetched(body, {"path": file.name, "role": role}, days, media_type=media)
 
-    def _opened(self, role: str, objects: Sequence[Landed], step: StepContext) -> Iterator[tuple[Landed, Opened]]:
-        columns = self.windows.columns if self.windows and role == "windows" else self._columns
+    def _spooled(self, role: str, objects: Sequence[Landed], step: StepContext) -> Iterator[tuple[Landed, Opened]]:
+        padded = self.format is not None and role == "readings"
         for landed in objects:
             if landed.request["role"] == role:
                 name = str(landed.request["path"])
-                yield landed, open_file(step.con, step.spool(landed, suffix_of(name)), name, columns.keys)
+                path = step.spool(landed, suffix_of(name))
+                yield landed, open_file(step.con, path, name, step.folder, padded=padded)
 
-    def _load(
-        self, objects: Sequence[Landed], days: DayRange, step: StepContext, tables: _Tables
-    ) -> tuple[dict[str, int], ibis.Table | None]:
-        """Fill the table of readings; return what was dropped, and the windows of each node."""
-        span = (days.start - self._reach, days.end + self._reach)
-        create_readings(step.con, tables.readings)
-        seen = []
-        for landed, file in self._opened("readings", objects, step):
-            add_readings(step.con, tables.readings, file, self._columns, landed.sha256, span)
-            seen.append(nodes_of_runs(file, self._columns))
-        notes = tables.drop_nameless(days)
-        if self.windows is None:
-            return notes, None
-        files = [file for _, file in self._opened("windows", objects, step)]
-        notes |= tables.add_windows(files, self.windows.columns, days)
-        named = seen if self.run is not None else None
-        return notes, tables.windows_by_node(by_node=self.windows.node is not None, seen=named)
-
-    def _rows(self, energy: HourlyEnergy) -> ibis.Table:
+    def _rows(self, found: Found) -> ibis.Table:
         """The columns of the contract."""
-        t = energy.rows
+        t = found.energy.rows.inner_join(found.kinds, ["node_id", "device_id"])
         knows_idle = self.run is not None or self.windows is not None
         reserved = t.run.isin(["idle", "all"])
         node, run = ibis.literal("node"), ibis.literal("run")
-        tier = 1 if self.confirmed else 2
+        whole = t.device_kind == "node"
+        tier = ibis.ifelse(whole, 1, 2) if self.confirmed else ibis.literal(2)
         rows = t.mutate(
             day=t.hour.date(),
-            device_kind=ibis.literal(self.device_kind),
-            device_model=ibis.literal(self.device_model, type="string"),
+            device_model=ibis.literal(self.device_model, type="string") if self.device_model else t.model,
             share_id=reserved.ifelse(ibis.literal("run:") + t.run, t.run).fill_null("idle" if knows_idle else "all"),
-            method=ibis.literal("metered_node" if self.device_kind == "node" else "measured_power"),
+            method=ibis.ifelse(whole, "metered_node", "measured_power"),
             quality_tier=t.bridged.ifelse(3, tier).cast("int16"),
             workload_id=(t.runs == 1).ifelse(t.run, ibis.null("string")),
             idle=(t.runs == 0) if knows_idle else ibis.literal(False),
@@ -339,130 +381,6 @@ class PowerFiles(PlacedSource):
         )
         return rows.select(*(name for name in EnergyReadings.to_schema().columns if name not in PLACE_COLUMNS))
 
-    def _check_windows(
-        self,
-        columns: WindowColumns,
-        files: Sequence[SourceFile],
-        seen: Sequence[str],
-        tables: _Tables,
-        step: StepContext,
-    ) -> Iterator[Finding]:
-        try:
-            opened = [open_file(step.con, _plain(file, step), file.name, columns.keys) for file in files]
-            tables.add_windows(opened, columns, None)
-        except SourceError as error:
-            yield Finding(False, error.message, error.remedy)
-            return
-        number, matched = tables.match_windows(seen if self.run is not None else None)
-        names = ", ".join(file.name for file in files)
-        yield Finding(
-            matched > 0,
-            f"{names}: {number} windows" + (f", {matched} of runs that the readings name" if self.run else ""),
-            "" if matched else "Give `run` and `windows.run` the same columns, so that the names are equal.",
-        )
-
-
-class _Tables:
-    """The temporary tables of one parse or check."""
-
-    def __init__(self, con: Any) -> None:
-        number = next(_serial)
-        self._con = con
-        self.readings = f"power_readings_{number}"
-        self._windows = f"power_runs_{number}"
-        self._by_node = f"power_runs_by_node_{number}"
-
-    def drop_nameless(self, days: DayRange) -> dict[str, int]:
-        """Readings without a node or device belong to nobody."""
-        nameless = "node_id IS NULL OR device_id IS NULL"
-        where = f"({nameless}) AND time >= {_timestamp(days.start)} AND time < {_timestamp(days.end)}"
-        number = self._value(f"SELECT count(*) FROM {self.readings} WHERE {where}")
-        self._con.raw_sql(f"DELETE FROM {self.readings} WHERE {nameless}")
-        return {"readings_without_node_dropped": number} if number else {}
-
-    def add_windows(self, files: Sequence[Opened], columns: WindowColumns, days: DayRange | None) -> dict[str, int]:
-        """Windows that have an end after their start; the others are dropped, and counted if they start in `days`."""
-        self._con.raw_sql(
-            f'CREATE TEMP TABLE {self._windows} (node_id VARCHAR, run VARCHAR, "start" TIMESTAMP, "end" TIMESTAMP)'
-        )
-        for file in files:
-            create_windows(self._con, f"{self._windows}_new", file, columns)
-            self._con.raw_sql(f"INSERT INTO {self._windows} FROM {self._windows}_new")
-            self._con.raw_sql(f"DROP TABLE {self._windows}_new")
-        broken = '("end" IS NULL OR "end" <= "start")'
-        here = f'"start" >= {_timestamp(days.start)} AND "start" < {_timestamp(days.end)}' if days else "TRUE"
-        number = self._value(f"SELECT count(*) FROM {self._windows} WHERE {broken} AND {here}")
-        self._con.raw_sql(f"DELETE FROM {self._windows} WHERE {broken}")
-        return {"windows_without_end_dropped": number} if number else {}
-
-    def windows_by_node(self, *, by_node: bool, seen: Sequence[str] | None) -> ibis.Table:
-        """Each window on the nodes it is for: those it names, or those whose readings name its run, or all."""
-        if by_node:
-            return self._con.table(self._windows)
-        if seen:
-            nodes = f"SELECT DISTINCT * FROM ({' UNION ALL '.join(seen)})"
-            how = "JOIN nodes USING (run)"
-        else:
-            nodes, how = f"SELECT DISTINCT node_id FROM {self.readings}", "CROSS JOIN nodes"
-        self._con.raw_sql(f"""
-            CREATE TEMP TABLE {self._by_node} AS WITH nodes AS ({nodes})
-            SELECT nodes.node_id, w.run, w."start", w."end" FROM {self._windows} AS w {how}
-            WHERE nodes.node_id IS NOT NULL""")
-        return self._con.table(self._by_node)
-
-    def match_windows(self, seen: Sequence[str] | None) -> tuple[int, int]:
-        """How many windows there are, and of how many the readings know the run."""
-        number = self._value(f"SELECT count(*) FROM {self._windows}")
-        if not seen:
-            return number, number
-        known = f"SELECT run FROM ({' UNION ALL '.join(seen)})"
-        return number, self._value(f"SELECT count(*) FROM {self._windows} WHERE run IN ({known})")
-
-    def look(self, file: Opened, columns: ReadingColumns) -> Finding:
-        """What one readable file holds."""
-        create_readings(self._con, self.readings)
-        try:
-            always = (datetime.fromisoformat("1990-01-01T00:00Z"), datetime.fromisoformat("2110-01-01T00:00Z"))
-            add_readings(self._con, self.readings, file, columns, "", always)
-            number, nodes, first, last, watts = self._con.raw_sql(
-                f"SELECT count(*), count(DISTINCT node_id), min(time), max(time), round(median(power_w)) "
-                f"FROM {self.readings}"
-            ).fetchone()
-        finally:
-            self._con.raw_sql(f"DROP TABLE IF EXISTS {self.readings}")
-        if not number:
-            return Finding(False, f"{file.name}: no readings", "Narrow `path` to files that have some.")
-        period = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}"
-        return Finding(True, f"{file.name}: {number} readings of {nodes} nodes, {period}, median {watts:.0f} W")
-
-    def drop(self) -> None:
-        """Give the memory back."""
-        for table in (self.readings, self._windows, self._by_node):
-            self._con.raw_sql(f"DROP TABLE IF EXISTS {table}")
-
-    def _value(self, sql: str) -> int:
-        return int(self._con.raw_sql(sql).fetchone()[0])
-
 
 def _days(facts: Iterable[str]) -> set[date]:
     return {date.fromisoformat(day) for day in facts}
-
-
-def _several(columns: str | list[str] | None) -> tuple[str, ...]:
-    if columns is None:
-        return ()
-    return (columns,) if isinstance(columns, str) else tuple(columns)
-
-
-def _plain(file: SourceFile, step: StepContext) -> Path:
-    """The file under a name without wildcards: DuckDB would take `a[1].csv` for a pattern."""
-    path = file.fetch(step.folder)
-    if not set("*?[") & set(str(path)):
-        return path
-    link = step.folder / f"file-{next(_serial)}{suffix_of(file.name)}"
-    link.symlink_to(path)
-    return link
-
-
-def _timestamp(at: datetime) -> str:
-    return f"TIMESTAMP '{at:%Y-%m-%d %H:%M:%S}'"

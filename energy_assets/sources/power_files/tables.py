@@ -1,0 +1,299 @@
+"""From opened files to energy: the temporary tables of one parse, and what is left out, replaced or refused.
+
+What belongs here: the one road that a run and the doctor take alike. What does not: opening files (`opening`), choosing
+them (`source`), and the integral (`energy_assets.sources.power`).
+"""
+
+# ruff: noqa: S608 - table names are made here
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import ibis
+
+from energy_assets.periods import DayRange
+from energy_assets.sources import local_time
+from energy_assets.sources.power import GapPolicy, HourlyEnergy, Lone, hourly_energy
+from energy_assets.sources.power_files.kinds import create_kinds
+from energy_assets.sources.power_files.names import Name
+from energy_assets.sources.power_files.opening import Opened
+from energy_assets.sources.power_files.parse import (
+    Readings,
+    WindowColumns,
+    add_readings,
+    create_readings,
+    create_windows,
+    cut_lines,
+    nodes_of_runs,
+)
+from energy_assets.sources.power_files.telling import refuse, require_agreement, set_back, telling_column
+
+ALWAYS = (datetime(1990, 1, 1, tzinfo=UTC), datetime(2110, 1, 1, tzinfo=UTC))
+_SHOWN = 5
+_serial = count(1)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How readings become energy, as site.yaml says it.
+
+    Attributes:
+        max_gap_s: See `hourly_energy`, as the next two.
+        gap_policy: What is done with longer gaps.
+        max_bridge_s: The longest gap that is bridged.
+        windows: Columns of the files of windows; None where there are none.
+        runs_named: Whether readings name runs.
+        stated: What all devices are; None where names tell it.
+        kinds_told: Whether files tell what devices are.
+        device: Where devices are named.
+        gpus: Whether files are of a format that knows GPUs alone.
+    """
+
+    max_gap_s: int
+    gap_policy: GapPolicy
+    max_bridge_s: int
+    windows: WindowColumns | None
+    runs_named: bool
+    stated: str | None
+    kinds_told: bool
+    device: Name | None
+    gpus: bool
+
+    @property
+    def reach(self) -> timedelta:
+        """How far outside a day a reading can matter for it."""
+        longest = self.max_gap_s if self.gap_policy == "none" else max(self.max_gap_s, self.max_bridge_s)
+        return timedelta(seconds=longest)
+
+    @property
+    def named(self) -> bool:
+        """Whether devices have names of their own."""
+        return self.device is not None
+
+
+@dataclass(frozen=True)
+class Given:
+    """A file of readings, and what its rows name as their origin."""
+
+    origin: str
+    readings: Readings
+
+
+@dataclass(frozen=True)
+class Found:
+    """What readings make.
+
+    Attributes:
+        energy: By hour, device and run.
+        kinds: What each device is: `node_id`, `device_id`, `device_kind`, `model`.
+        notes: What was left out or replaced.
+        examples: The first few of them.
+        summary: Of the readings themselves: how many, first and last instant, median watts.
+    """
+
+    energy: HourlyEnergy
+    kinds: ibis.Table
+    notes: Mapping[str, int]
+    examples: Mapping[str, Sequence[str]]
+    summary: tuple[int, datetime | None, datetime | None, float | None]
+
+
+def find_energy(
+    con: Any, given: Sequence[Given], windows: Sequence[Opened], rules: Rules, days: DayRange | None
+) -> Found:
+    """The energy of files of readings.
+
+    Args:
+        con: An Ibis connection to DuckDB.
+        given: Files of readings.
+        windows: Files of run windows.
+        rules: Of site.yaml.
+        days: Only these; None for whatever the files hold.
+
+    Raises:
+        MalformedError: a cell cannot be read, a device is of no certain kind, or readings are of different things.
+    """
+    tables = Tables(con)
+    try:
+        create_readings(con, tables.readings)
+        span = (days.start - rules.reach, days.end + rules.reach) if days else ALWAYS
+        for one in given:
+            add_readings(con, tables.readings, one.readings, one.origin, span)
+        notes, examples = tables.drop_nameless(days), dict[str, Sequence[str]]()
+        tables.drop_misplaced(days, given, notes, examples)
+        if cut := sum(cut_lines(con, one.readings) for one in given):
+            notes["cut_lines_dropped"] = cut
+        create_kinds(con, tables.kinds, tables.readings, rules.stated, named=rules.named, gpus=rules.gpus)
+        by_node = None
+        if rules.windows:
+            notes |= tables.add_windows(windows, rules.windows, days)
+            seen = [nodes_of_runs(one.readings) for one in given] if rules.runs_named else None
+            by_node = tables.windows_by_node(by_node=rules.windows.node is not None, seen=seen)
+        energy = hourly_energy(
+            con.table(tables.readings),
+            max_gap_s=rules.max_gap_s,
+            gap_policy=rules.gap_policy,
+            max_bridge_s=rules.max_bridge_s,
+            windows=by_node,
+            within=(days.start, days.end) if days else None,
+        )
+        _require_one_voice(con, given, energy, rules, notes, examples)
+        _tell_lone(energy.lone, rules, notes, examples)
+        summary = tables.summary()
+    finally:
+        tables.drop()
+    return Found(energy, con.table(tables.kinds), notes | dict(energy.notes), examples, summary)
+
+
+def _require_one_voice(
+    con: Any,
+    given: Sequence[Given],
+    energy: HourlyEnergy,
+    rules: Rules,
+    notes: dict[str, int],
+    examples: dict[str, Sequence[str]],
+) -> None:
+    """Copies count once; what disagrees is refused, or counted where it is a stray line."""
+    if not energy.notes.get("duplicate_readings_dropped"):
+        return
+    device = list(rules.device.columns) if rules.device else []
+    for one in given:
+        told = telling_column(con, one.readings)
+        if told and energy.disagreements:
+            raise refuse(told, one.readings, device, rules.stated is not None or rules.kinds_told)
+        if told:
+            notes["equal_readings_told_apart"] = notes.get("equal_readings_told_apart", 0) + told.instants
+            shown = f"{one.readings.file.name}: column '{told.column}' ({', '.join(told.values[:4])})"
+            examples["equal_readings_told_apart"] = [*examples.get("equal_readings_told_apart", ()), shown][:_SHOWN]
+        elif devices := set_back(con, one.readings):
+            notes["clocks_set_back"] = notes.get("clocks_set_back", 0) + devices
+            examples["clocks_set_back"] = [*examples.get("clocks_set_back", ()), one.readings.file.name][:_SHOWN]
+    strays, where = require_agreement(energy.disagreements, {one.origin: one.readings.file.name for one in given})
+    if strays:
+        notes["disagreeing_readings_dropped"] = strays
+        examples["disagreeing_readings_dropped"] = where[:_SHOWN]
+
+
+def _tell_lone(lone: Sequence[Lone], rules: Rules, notes: dict[str, int], examples: dict[str, Sequence[str]]) -> None:
+    if lone:
+        notes["devices_without_energy"] = len(lone)
+        examples["devices_without_energy"] = [said_of_lone(one, rules) for one in lone[:_SHOWN]]
+
+
+def said_of_lone(one: Lone, rules: Rules) -> str:
+    """Why a device with readings has no energy.
+
+    Args:
+        one: The device.
+        rules: Of site.yaml.
+    """
+    name = one.node_id if one.node_id == one.device_id else f"{one.device_id} on {one.node_id}"
+    period = f"{one.first:%Y-%m-%d %H:%M:%S} to {one.last:%Y-%m-%d %H:%M:%S} UTC"
+    if one.nearest_s is None:
+        return f"{name}: a single reading, at {one.first:%Y-%m-%d %H:%M:%S} UTC"
+    return (
+        f"{name}: {one.readings} readings, {period}, no two within "
+        f"{rules.reach.total_seconds():.0f} s; the nearest are {one.nearest_s:g} s apart"
+    )
+
+
+class Tables:
+    """The temporary tables of one parse or check; that of the kinds stays, for rows are made with it."""
+
+    def __init__(self, con: Any) -> None:
+        number = next(_serial)
+        self._con = con
+        self.readings = f"power_readings_{number}"
+        self.kinds = f"power_kinds_{number}"
+        self._windows = f"power_runs_{number}"
+        self._by_node = f"power_runs_by_node_{number}"
+
+    def summary(self) -> tuple[int, datetime | None, datetime | None, float | None]:
+        """How many readings, the first and the last instant, median watts."""
+        sql = f"SELECT count(*), min(time), max(time), median(power_w) FROM {self.readings}"
+        found: tuple[int, datetime | None, datetime | None, float | None] = self._con.raw_sql(sql).fetchone()
+        return found
+
+    def drop_nameless(self, days: DayRange | None) -> dict[str, int]:
+        """Readings without a node or device belong to nobody."""
+        nameless = "node_id IS NULL OR device_id IS NULL"
+        number = self._value(f"SELECT count(*) FROM {self.readings} WHERE ({nameless}) AND {_within('time', days)}")
+        self._con.raw_sql(f"DELETE FROM {self.readings} WHERE {nameless}")
+        return {"readings_without_node_dropped": number} if number else {}
+
+    def drop_misplaced(
+        self,
+        days: DayRange | None,
+        given: Sequence[Given],
+        notes: dict[str, int],
+        examples: dict[str, Sequence[str]],
+    ) -> None:
+        """Times that clocks never showed are dropped; those whose pass of a repeated hour is open are told."""
+        names = {one.origin: one.readings.file.name for one in given}
+        for clock, note in ((local_time.NEVER, "local_times_never_shown"), (local_time.UNRESOLVED, "local_times_open")):
+            rows = self._con.raw_sql(
+                f"SELECT count(*), min(origin), min(time) FROM {self.readings} WHERE clock = '{clock}' "
+                f"AND {_within('time', days)} GROUP BY origin ORDER BY 2"
+            ).fetchall()
+            if rows:
+                notes[note] = sum(row[0] for row in rows)
+                examples[note] = [f"{names[row[1]]}: {row[0]}, first taken as {row[2]} UTC" for row in rows[:_SHOWN]]
+        self._con.raw_sql(f"DELETE FROM {self.readings} WHERE clock = '{local_time.NEVER}'")
+
+    def add_windows(self, files: Sequence[Opened], columns: WindowColumns, days: DayRange | None) -> dict[str, int]:
+        """Windows that have an end after their start; the others are dropped, and counted if they start in `days`."""
+        self._con.raw_sql(
+            f'CREATE TEMP TABLE {self._windows} (node_id VARCHAR, run VARCHAR, "start" TIMESTAMP, "end" TIMESTAMP)'
+        )
+        for file in files:
+            create_windows(self._con, f"{self._windows}_new", file, columns)
+            self._con.raw_sql(f"INSERT INTO {self._windows} FROM {self._windows}_new")
+            self._con.raw_sql(f"DROP TABLE {self._windows}_new")
+        broken = '("end" IS NULL OR "end" <= "start")'
+        where = _within('"start"', days)
+        number = self._value(f"SELECT count(*) FROM {self._windows} WHERE {broken} AND {where}")
+        self._con.raw_sql(f"DELETE FROM {self._windows} WHERE {broken}")
+        return {"windows_without_end_dropped": number} if number else {}
+
+    def windows_by_node(self, *, by_node: bool, seen: Sequence[str] | None) -> ibis.Table:
+        """Each window on the nodes it is for: those it names, or those whose readings name its run, or all."""
+        if by_node:
+            return self._con.table(self._windows)
+        if seen:
+            nodes = f"SELECT DISTINCT * FROM ({' UNION ALL '.join(seen)})"
+            how = "JOIN nodes USING (run)"
+        else:
+            nodes, how = f"SELECT DISTINCT node_id FROM {self.readings}", "CROSS JOIN nodes"
+        self._con.raw_sql(f"""
+            CREATE TEMP TABLE {self._by_node} AS WITH nodes AS ({nodes})
+            SELECT nodes.node_id, w.run, w."start", w."end" FROM {self._windows} AS w {how}
+            WHERE nodes.node_id IS NOT NULL""")
+        return self._con.table(self._by_node)
+
+    def match_windows(self, seen: Sequence[str] | None) -> tuple[int, int]:
+        """How many windows there are, and of how many the readings know the run."""
+        number = self._value(f"SELECT count(*) FROM {self._windows}")
+        if not seen:
+            return number, number
+        known = f"SELECT run FROM ({' UNION ALL '.join(seen)})"
+        return number, self._value(f"SELECT count(*) FROM {self._windows} WHERE run IN ({known})")
+
+    def drop(self) -> None:
+        """Give the memory back."""
+        for table in (self.readings, self._windows, self._by_node):
+            self._con.raw_sql(f"DROP TABLE IF EXISTS {table}")
+
+    def _value(self, sql: str) -> int:
+        return int(self._con.raw_sql(sql).fetchone()[0])
+
+
+def _within(column: str, days: DayRange | None) -> str:
+    if days is None:
+        return "TRUE"
+    start, end = (f"TIMESTAMP '{at:%Y-%m-%d %H:%M:%S}'" for at in (days.start, days.end))
+    return f"{column} >= {start} AND {column} < {end}"

@@ -1,0 +1,124 @@
+"""Files as public bug reports tell of them, each in its own small site, end to end: the right value, or the cause.
+
+The inputs lie beside the checkout (`data/field/files`); their README says what is right.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from energy_assets.doctor import examine
+from energy_assets.periods import DayRange
+from energy_assets.query import ask
+from energy_assets.running import Outcome, run_days
+from energy_assets.site import Site, load_site
+from energy_assets.sources.base import Finding
+
+pytestmark = pytest.mark.realdata
+
+MONDAY = DayRange(date(2025, 10, 20), date(2025, 10, 20))
+WEEKEND = DayRange(date(2025, 10, 25), date(2025, 10, 26))
+
+
+@pytest.fixture
+def case(tmp_path: Path, real_data: Path) -> Callable[..., Path]:
+    """The folder of a case, copied, with changes to its site file."""
+    if not (real_data / "field" / "files").exists():
+        pytest.skip("the small inputs after public bug reports are not here; they are not part of this repository")
+
+    def copied(name: str, *changes: tuple[str, str]) -> Path:
+        folder = tmp_path / name
+        shutil.copytree(real_data / "field" / "files" / name, folder, copy_function=shutil.copyfile)
+        change(folder, *changes)
+        return folder
+
+    return copied
+
+
+def change(folder: Path, *changes: tuple[str, str]) -> None:
+    path = folder / "site.yaml"
+    text = path.read_text()
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    path.write_text(text)
+
+
+def site_of(folder: Path) -> Site:
+    return load_site(folder / "site.yaml")
+
+
+def run(folder: Path, days: DayRange = MONDAY) -> Outcome:
+    return run_days(site_of(folder), days, lambda step: None)
+
+
+def findings(folder: Path) -> dict[str, list[Finding]]:
+    return {chapter.name: list(chapter.findings) for chapter in examine(site_of(folder))}
+
+
+def kwh(folder: Path) -> Decimal:
+    (((found,),),) = [ask(site_of(folder), "select sum(energy_kwh) from energy")[1]]
+    return Decimal(found)
+
+
+def test_f1_two_power_supplies_are_refused_until_they_are_told_apart(case: Callable[..., Path]) -> None:
+    folder = case("f1")
+    (finding,) = findings(folder)["psu"]
+    outcome = run(folder)
+
+    assert not finding.ok
+    assert "meters/redfish.csv: at 360 instants" in finding.what
+    assert "'PowerSupply' tells them apart (PSU1, PSU2)" in finding.what
+    assert "\n  device: PowerSupply" in finding.remedy
+    assert not outcome.success
+    assert finding.what in "".join(outcome.failures.values())
+
+    change(folder, ("node: Host", "node: Host, device: PowerSupply"))
+    assert run(folder).success
+    assert kwh(folder).quantize(Decimal("0.01")) == Decimal("17.95")
+    assert ask(site_of(folder), "select distinct method, device_kind from energy")[1] == [("metered_node", "node")]
+
+
+def test_f2b_a_local_log_over_the_end_of_summer_time(case: Callable[..., Path]) -> None:
+    folder = case("f2b")
+    (finding,) = findings(folder)["smib"]
+    assert not finding.ok
+    assert "times are taken as UTC" in finding.what
+    assert "go back by an hour" in finding.what
+    assert "timezone: Europe/Berlin" in finding.remedy
+
+    change(folder, ("device_kind: gpu", "device_kind: gpu, timezone: Europe/Berlin"))
+    (finding,) = findings(folder)["smib"]
+    assert finding.ok
+    assert "times are taken as Europe/Berlin, the first reading is 2025-10-25 22:00:00 UTC" in finding.what
+    assert run(folder, WEEKEND).success
+    assert kwh(folder).quantize(Decimal("0.001")) == Decimal("3.653")
+    first = ask(site_of(folder), "select min(hour), count(distinct hour) from energy where energy_kwh > 0")[1]
+    assert [str(cell) for cell in first[0]] == ["2025-10-25 22:00:00", "6"]
+
+
+def test_f2b_as_the_log_of_nvidia_smi_it_is(case: Callable[..., Path]) -> None:
+    block = 'time: timestamp, node: " uuid", power_w: " power.draw [W]", device_kind: gpu'
+    folder = case("f2b", (block, "format: nvidia_smi, timezone: Europe/Berlin, node: {constant: box-1}"))
+    assert run(folder, WEEKEND).success
+    assert kwh(folder).quantize(Decimal("0.001")) == Decimal("3.653")
+    rows = ask(site_of(folder), "select distinct node_id, device_id, device_kind, method from energy order by all")[1]
+    assert rows == [("box-1", f"GPU-{n}a1b2c3", "gpu", "measured_power") for n in (0, 1)]
+
+
+def test_f3_totals_of_codecarbon_are_told_what_to_do_with(case: Callable[..., Path]) -> None:
+    folder = case("f3")
+    (finding,) = findings(folder)["cc"]
+    outcome = run(folder)
+
+    assert not finding.ok
+    assert "cc/emissions.csv: is CodeCarbon's emissions.csv" in finding.what
+    assert "format: nvidia_smi" in finding.remedy
+    assert not outcome.success
+    assert finding.what in "".join(outcome.failures.values())
