@@ -16,6 +16,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -26,8 +27,8 @@ from energy_assets.site import SITE_VARIABLE, Site, SiteError, load_site
 
 INTERRUPTED = 130
 DAY = click.DateTime(["%Y-%m-%d"])
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 
 class PeriodType(click.ParamType[Period]):
@@ -359,17 +360,26 @@ def _print_report(folder: Path) -> None:
 
 
 def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table; where it is wider than the terminal, one line for each column of each row."""
     table = Table(*(escape(name) for name in columns))
     for row in rows:
         table.add_row(*(escape(_plain(value)) for value in row))
-    out.print(table)
+    if Measurement.get(out, out.options, table).maximum <= out.width:
+        out.print(table)
+        return
+    width = max(map(len, columns))
+    for number, row in enumerate(rows, 1):
+        out.print(f"[dim]row {number}[/]")
+        for name, value in zip(columns, row, strict=True):
+            out.print(f"  [dim]{escape(name):<{width}}[/]  {escape(_plain(value))}", soft_wrap=True)
 
 
 def _plain(value: Any) -> str:
-    """A cell's text; decimals with all their digits and no exponent."""
+    """A cell's text; decimals exactly, without an exponent and without the zeros that their type adds at the end."""
     if value is None:
         return ""
-    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+    text = f"{value:f}" if isinstance(value, Decimal) else str(value)
+    return text.rstrip("0").rstrip(".") if isinstance(value, Decimal) and "." in text else text
 
 
 def _site(path: Path) -> Site:

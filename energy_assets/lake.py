@@ -114,6 +114,11 @@ class Lake:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it lies in a folder of this machine."""
+        return self._storage.is_local
+
     def path(self, table: str) -> str:
         """Path or URL of a table."""
         return self._storage.path("lake", table)
