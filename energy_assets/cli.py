@@ -22,13 +22,23 @@ from rich.table import Table
 
 from energy_assets import __version__
 from energy_assets.periods import DayRange, Month, Period, contiguous
-from energy_assets.secrets import SecretError
+from energy_assets.secrets import SecretError, masked
 from energy_assets.site import SITE_VARIABLE, Site, SiteError, load_site
 
 INTERRUPTED = 130
 DAY = click.DateTime(["%Y-%m-%d"])
-out = Console(highlight=False, emoji=False)
-err = Console(stderr=True, highlight=False, emoji=False)
+
+
+class _Screen(Console):
+    """The terminal, on which no secret is shown that a server repeated."""
+
+    def print(self, *objects: Any, **kwargs: Any) -> None:
+        """As rich prints."""
+        super().print(*(masked(thing) if isinstance(thing, str) else thing for thing in objects), **kwargs)
+
+
+out = _Screen(highlight=False, emoji=False)
+err = _Screen(stderr=True, highlight=False, emoji=False)
 
 
 class PeriodType(click.ParamType[Period]):

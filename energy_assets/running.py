@@ -32,6 +32,7 @@ from energy_assets.operations.schedules import (
 )
 from energy_assets.partitions import daily, monthly, tables_of
 from energy_assets.periods import DayRange, Month, Period, contiguous
+from energy_assets.secrets import masked
 from energy_assets.site import Site
 
 INSTANCE = """\
@@ -285,7 +286,7 @@ def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
     event = entry.dagster_event
     if event is None:
         if entry.step_key and int(entry.level) <= logging.INFO and entry.user_message:
-            yield Step(_name(entry.step_key), "note", entry.user_message)
+            yield Step(_name(entry.step_key), "note", masked(entry.user_message))
         return
     asset = _name(event.step_key) if event.step_key else ""
     kinds = {"STEP_START": "start", "STEP_SUCCESS": "done", "STEP_UP_FOR_RETRY": "note"}
@@ -342,6 +343,10 @@ def _interrupted(event: dg.DagsterEvent) -> bool:
 
 
 def _reason(event: dg.DagsterEvent) -> str:
+    return masked(_said(event))
+
+
+def _said(event: dg.DagsterEvent) -> str:
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
