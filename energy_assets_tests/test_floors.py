@@ -34,7 +34,7 @@ FLOORS = (
     ("definitions",),
     ("components", "running", "query", "doctor", "repairing"),
     ("sandbox",),
-    ("ui", "cli"),
+    ("ui", "ui_guard", "cli"),
 )
 """From the ground up. A folder is one floor; modules of one floor may use each other, without a circle."""
 
