@@ -23,6 +23,7 @@ from rich.table import Table
 from energy_assets import __version__
 from energy_assets.periods import DayRange, Month, Period, contiguous
 from energy_assets.secrets import SecretError, masked
+from energy_assets.sentences import sentence
 from energy_assets.site import SITE_VARIABLE, Site, SiteError, load_site
 
 INTERRUPTED = 130
@@ -71,7 +72,21 @@ site_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """Commands that end in a sentence where the machine, and no program, is at fault."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            said = sentence(error)
+            if said is None:
+                raise
+            return _stop(said)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="energy-assets")
 def main() -> None:
     """Energy, cost and carbon of AI workloads, from raw bytes to a disclosure that can be checked."""

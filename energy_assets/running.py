@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from filelock import FileLock
 
 from energy_assets.dagster_internals import DagsterExecutionInterruptedError
 from energy_assets.definitions import build_defs
+from energy_assets.disclosures.shelf import sweep
 from energy_assets.materialize import ALSO_MADE, FAILED_PARTITIONS, PARTITION_ROWS
 from energy_assets.operations.checks import arrival, arrival_keys
 from energy_assets.operations.schedules import (
@@ -34,6 +36,7 @@ from energy_assets.partitions import daily, monthly, tables_of
 from energy_assets.periods import DayRange, Month, Period, contiguous
 from energy_assets.secrets import masked
 from energy_assets.site import Site
+from energy_assets.staging import sweep_dead
 
 INSTANCE = """\
 telemetry: {{enabled: false}}
@@ -122,7 +125,16 @@ def instance(site: Site) -> Iterator[dg.DagsterInstance]:
             settings.write_text(wanted, encoding="utf-8")
         opened = dg.DagsterInstance.from_config(str(home))
     with opened:
+        _sweep_leftovers(site)
         yield opened
+
+
+def _sweep_leftovers(site: Site) -> None:
+    """Remove what runs have left that were killed."""
+    disk = site.disk()
+    sweep_dead(Path(disk.root) / "scratch" if disk.is_local else Path(tempfile.gettempdir()) / "energy-assets-scratch")
+    if disk.is_local:
+        sweep(Path(disk.root) / "reports")
 
 
 def daily_assets(site: Site) -> list[str]:

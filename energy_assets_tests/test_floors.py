@@ -32,6 +32,7 @@ FLOORS = (
     ("operations",),
     ("resources",),
     ("definitions",),
+    ("sentences",),
     ("components", "running", "query", "doctor", "repairing"),
     ("sandbox",),
     ("ui", "ui_guard", "cli"),

@@ -27,16 +27,8 @@ MUTATION = {"query": "mutation { reloadWorkspace { __typename } }"}
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Dagster's web server behind the guard, without daemon and code server."""
     folder, number = tmp_path_factory.mktemp("ui"), free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "energy_assets.ui_guard",
-        "-h",
-        "127.0.0.1",
-        "-p",
-        str(number),
-        "--empty-workspace",
-    ]
+    guarded = [sys.executable, "-m", "energy_assets.ui_guard"]
+    command = [*guarded, "-h", "127.0.0.1", "-p", str(number), "--empty-workspace"]
     environment = {
         **os.environ,
         "DAGSTER_HOME": str(folder),

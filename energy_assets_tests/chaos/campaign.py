@@ -1,6 +1,6 @@
 """The campaign: seeded faults in rounds, what a reader sees after each, and the end compared with a quiet store.
 
-What belongs here: which fault strikes when, and what must hold. What does not: the line (`wire`) and the site (`company`).
+What belongs here: which fault strikes when, and what must hold. What does not: the line (`wire`), the site (`company`).
 
 A round strikes some stored bytes, plans failures of the line, and starts one or two runs, of which some have no room
 on the disk and some are killed. After each round, every daily partition that can be read must be the one a quiet store
