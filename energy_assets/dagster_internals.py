@@ -105,16 +105,16 @@ def run_dagster_command(webserver: str) -> None:
     Args:
         webserver: Takes the arguments of `dagster_webserver`.
     """
-    start = _dev.open_ipc_subprocess
+    start = _dev.open_ipc_subprocess  # type: ignore[attr-defined]
 
     def start_ours(parts: Sequence[str], **options: Any) -> Any:
         return start([webserver if part == "dagster_webserver" else part for part in parts], **options)
 
-    _dev.open_ipc_subprocess = start_ours
+    _dev.open_ipc_subprocess = start_ours  # type: ignore[attr-defined]
     _dev_command(args=sys.argv[2:], prog_name="dagster dev")
 
 
-def run_guarded_webserver(guard: type, **options: Any) -> None:
+def run_guarded_webserver(guard: Any, **options: Any) -> None:
     """Dagster's web server with the arguments of this process, and one more middleware in front of all others.
 
     Args:
@@ -126,5 +126,9 @@ def run_guarded_webserver(guard: type, **options: Any) -> None:
     from starlette.middleware import Middleware
 
     build = DagsterWebserver.build_middleware
-    DagsterWebserver.build_middleware = lambda self: [Middleware(guard, **options), *build(self)]
-    main()
+
+    def with_guard(self: DagsterWebserver) -> list[Middleware]:
+        return [Middleware(guard, **options), *build(self)]
+
+    DagsterWebserver.build_middleware = with_guard  # type: ignore[method-assign]
+    main()  # type: ignore[no-untyped-call]

@@ -27,7 +27,8 @@ def too_much(text: str) -> str:
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if said := count.add(event):
-                return f"line {event.start_mark.line + 1}: {said}"
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                return f"line {line}: {said}"
     except (yaml.YAMLError, ValueError):
         return ""  # said, with its line, when the text is read
     return ""
