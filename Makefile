@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 SITE ?= var/demo/site.yaml
 PORT ?= 3000
 
-.PHONY: demo test ui bench mutate lint lock clean
+.PHONY: demo test ui bench mutate chaos audit lint lock clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/energy-assets demo
@@ -24,13 +24,24 @@ lint: $(VENV)/.dev
 ui: $(VENV)/.runtime
 	$(BIN)/python -m energy_assets.ui --site $(SITE) --port $(PORT)
 
+# 200 faults by default; CHAOS_FAULTS=1000 CHAOS_SEED=2 for another and longer campaign.
+chaos: $(VENV)/.dev
+	$(BIN)/python -m energy_assets_tests.chaos
+
+# Advisories about the locked packages; says so where their data cannot be had.
+audit: $(UV)
+	$(BIN)/python tools/audit.py $(UV) requirements.lock requirements-build.lock
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m energy_assets_tests.bench
 
 mutate: $(VENV)/.dev
 	$(BIN)/python -m energy_assets_tests.mutation
 
+# requirements-build.lock holds what builds and installs: setuptools as pyproject.toml pins it, and uv itself.
 lock: $(UV)
+	printf 'setuptools==84.2.1\nuv==0.13.9\n' | $(UV) pip compile -q - --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements-build.lock
 	$(UV) pip compile -q pyproject.toml --extra aws --extra reports --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements.lock
 	$(UV) pip compile -q pyproject.toml --all-extras -c requirements.lock --universal --python-version 3.11 \
@@ -39,17 +50,19 @@ lock: $(UV)
 clean:
 	rm -rf $(VENV) var
 
-$(UV):
+$(UV): | requirements-build.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "energy_assets needs Python 3.11 or newer; set PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check uv==0.13.9
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-build.lock
 
-$(VENV)/.runtime: requirements.lock pyproject.toml | $(UV)
+$(VENV)/.runtime: requirements.lock requirements-build.lock pyproject.toml | $(UV)
+	$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements-build.lock
 	$(UV) pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
-	$(UV) pip install -q --python $(BIN)/python --no-deps -e .
+	$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	touch $@
 
-$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(UV)
+$(VENV)/.dev: requirements-dev.lock requirements-build.lock pyproject.toml | $(UV)
+	$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements-build.lock
 	$(UV) pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
-	$(UV) pip install -q --python $(BIN)/python --no-deps -e .
+	$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	touch $@ $(VENV)/.runtime

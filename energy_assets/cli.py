@@ -124,10 +124,11 @@ class Road(click.Group):
             again = f"{program()} {shlex.join(sys.argv[1:])}"
             click.echo(f"\nInterrupted. What was published is whole and stays. Go on with:\n  {again}", err=True)
             sys.exit(INTERRUPTED)
-        except OSError as error:
-            from energy_assets.screen import of_disk, stop
+        except Exception as error:
+            from energy_assets.screen import stop
+            from energy_assets.sentences import sentence
 
-            said = of_disk(error)
+            said = sentence(error)
             if said is None:
                 raise
             stop(said, FAILED)
@@ -520,7 +521,9 @@ def _print_report(site: Site, folder: Path) -> int:
 
 
 def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table; where it is wider than the terminal, one line for each column of each row."""
     from rich.markup import escape
+    from rich.measure import Measurement
     from rich.table import Table
 
     from energy_assets.screen import out
@@ -528,14 +531,22 @@ def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     table = Table(*(escape(name) for name in columns))
     for row in rows:
         table.add_row(*(escape(_plain(value)) for value in row))
-    out.print(table)
+    if Measurement.get(out, out.options, table).maximum <= out.width:
+        out.print(table)
+        return
+    width = max(map(len, columns))
+    for number, row in enumerate(rows, 1):
+        out.print(f"[dim]row {number}[/]")
+        for name, value in zip(columns, row, strict=True):
+            out.print(f"  [dim]{escape(name):<{width}}[/]  {escape(_plain(value))}", soft_wrap=True)
 
 
 def _plain(value: Any) -> str:
-    """A cell's text; decimals with all their digits and no exponent."""
+    """A cell's text; decimals exactly, without an exponent and without the zeros that their type adds at the end."""
     if value is None:
         return ""
-    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+    text = f"{value:f}" if isinstance(value, Decimal) else str(value)
+    return text.rstrip("0").rstrip(".") if isinstance(value, Decimal) and "." in text else text
 
 
 def _site(path: Path) -> Site:

@@ -7,9 +7,16 @@ in `test_dagster_internals.py` that fails when the private name moves or behaves
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import dagster as dg
+
+# `dagster dev` starts its web server as a module of a fixed name and has no argument for middleware. `ui_guard` runs
+# the same command, with a module of ours in that place which adds the guard to Dagster's own list of middleware.
+from dagster._cli import dev as _dev
+from dagster._cli.dev import dev_command as _dev_command
 
 # The names of the tags by which Dagster finds data versions again. They are part of what it stores and documented for
 # reading, but no public name spells them; a typo would silently make every partition look stale.
@@ -40,6 +47,8 @@ __all__ = [
     "ConfigurableClassData",
     "DagsterExecutionInterruptedError",
     "SqliteEventLogStorage",
+    "run_dagster_command",
+    "run_guarded_webserver",
     "version_tags",
     "without_automatic_events",
 ]
@@ -88,3 +97,38 @@ def _newest_event(context: dg.AssetExecutionContext, key: dg.AssetKey) -> str:
     """
     noted = context.get_step_execution_context().maybe_fetch_and_get_input_asset_version_info(key)
     return str(noted.storage_id) if noted else NULL_EVENT_POINTER
+
+
+def run_dagster_command(webserver: str) -> None:
+    """`dagster dev` with the arguments of this process after the first, and another module as its web server.
+
+    Args:
+        webserver: Takes the arguments of `dagster_webserver`.
+    """
+    start = _dev.open_ipc_subprocess  # type: ignore[attr-defined]
+
+    def start_ours(parts: Sequence[str], **options: Any) -> Any:
+        return start([webserver if part == "dagster_webserver" else part for part in parts], **options)
+
+    _dev.open_ipc_subprocess = start_ours  # type: ignore[attr-defined]
+    _dev_command(args=sys.argv[2:], prog_name="dagster dev")
+
+
+def run_guarded_webserver(guard: Any, **options: Any) -> None:
+    """Dagster's web server with the arguments of this process, and one more middleware in front of all others.
+
+    Args:
+        guard: The middleware.
+        options: For it.
+    """
+    from dagster_webserver.cli import main
+    from dagster_webserver.webserver import DagsterWebserver
+    from starlette.middleware import Middleware
+
+    build = DagsterWebserver.build_middleware
+
+    def with_guard(self: DagsterWebserver) -> list[Middleware]:
+        return [Middleware(guard, **options), *build(self)]
+
+    DagsterWebserver.build_middleware = with_guard  # type: ignore[method-assign]
+    main()  # type: ignore[no-untyped-call]

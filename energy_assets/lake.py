@@ -21,7 +21,6 @@ import json
 import logging
 import os
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -67,13 +66,12 @@ from energy_assets.contracts.proof import Breaches, StagedProof
 from energy_assets.contracts.statistics import known
 from energy_assets.integrity import GONE, DamagedError, Recorded, faults, remember, sha256_of
 from energy_assets.orphans import AGE, sweep
-from energy_assets.staging import stage, stage_day_by_day
+from energy_assets.staging import owned_name, stage, stage_day_by_day, sweep_dead
 from energy_assets.storage import Storage
 
 COMMIT_ATTEMPTS = 50
 KEEP_LOGS = PostCommitHookProperties(cleanup_expired_logs=False)
 """Old versions stay readable: reports pin them, and Delta's default would forget them after 30 days."""
-STALE_STAGING_S = 86_400
 CHUNK = 8 << 20
 """Bytes read at once from a bucket."""
 DAMAGED = "damaged"
@@ -113,6 +111,11 @@ class Lake:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it lies in a folder of this machine."""
+        return self._storage.is_local
 
     def path(self, table: str) -> str:
         """Path or URL of a table."""
@@ -479,10 +482,10 @@ class Lake:
         """A fresh folder on the same disk as the table; folders of runs that died are removed first."""
         if self._storage.is_local:
             parent = Path(self.path(table)) / "_staging"
-            _sweep(parent)
+            sweep_dead(parent)
         else:
             parent = Path(tempfile.gettempdir())
-        folder = parent / f"{socket.gethostname()}.{os.getpid()}.{uuid4().hex[:12]}"
+        folder = parent / owned_name()
         folder.mkdir(parents=True)
         try:
             yield str(folder)
@@ -645,15 +648,3 @@ def _is_conflict(error: Exception) -> bool:
     """Whether another writer came first (as opposed to a full disk or a refused key)."""
     text = str(error).lower()
     return isinstance(error, CommitFailedError) or "already exists" in text
-
-
-def _sweep(parent: Path) -> None:
-    """Remove staging folders whose process is gone, or that are older than a day."""
-    for folder in parent.glob("*.*.*") if parent.exists() else ():
-        host, pid, _ = folder.name.rsplit(".", 2)
-        dead = host == socket.gethostname() and not Path(f"/proc/{pid}").exists() and Path("/proc").exists()
-        try:
-            if dead or time.time() - folder.stat().st_mtime > STALE_STAGING_S:
-                shutil.rmtree(folder, ignore_errors=True)
-        except FileNotFoundError:
-            continue  # another run swept it

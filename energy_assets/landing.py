@@ -35,6 +35,7 @@ from obstore.exceptions import AlreadyExistsError
 from obstore.store import ObjectStore
 
 from energy_assets.integrity import GONE, DamagedError
+from energy_assets.secrets import masked
 
 CHUNK = 1 << 20
 LEVEL, LEVEL_OF_PACKED = 3, 1
@@ -141,7 +142,7 @@ class Landing:
                             writer.write(chunk)
                     compressed.seek(0)
                     self._write(key, compressed, replace=found)
-        request = dict(fetched.request)
+        request = json.loads(masked(json.dumps(dict(fetched.request))))
         receipt = {
             "source": source,
             "request": request,
@@ -149,7 +150,7 @@ class Landing:
             "fetched_at": at.isoformat(timespec="seconds"),
             "bytes": size,
             "sha256": sha256,
-            "media_type": fetched.media_type,
+            "media_type": masked(fetched.media_type),
         }
         receipt_key = self._receipt_key(source, sha256, request)
         if not self._write(receipt_key, _checked(receipt)) and _entry(self._get(receipt_key)) is None:

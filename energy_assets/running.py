@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from filelock import FileLock
 
 from energy_assets.dagster_internals import DagsterExecutionInterruptedError
 from energy_assets.definitions import build_defs
+from energy_assets.disclosures.shelf import sweep
 from energy_assets.materialize import ALSO_MADE, FAILED_PARTITIONS, NOTES, PARTITION_ROWS
 from energy_assets.operations.checks import arrival, arrival_keys
 from energy_assets.operations.schedules import (
@@ -33,7 +35,9 @@ from energy_assets.operations.schedules import (
 from energy_assets.partitions import daily, monthly, tables_of
 from energy_assets.periods import DayRange, Month, Period, contiguous
 from energy_assets.remarks import Noted
+from energy_assets.secrets import masked
 from energy_assets.site import Site
+from energy_assets.staging import sweep_dead
 
 INSTANCE = """\
 telemetry: {{enabled: false}}
@@ -126,7 +130,16 @@ def instance(site: Site) -> Iterator[dg.DagsterInstance]:
             settings.write_text(wanted, encoding="utf-8")
         opened = dg.DagsterInstance.from_config(str(home))
     with opened:
+        _sweep_leftovers(site)
         yield opened
+
+
+def _sweep_leftovers(site: Site) -> None:
+    """Remove what runs have left that were killed."""
+    disk = site.disk()
+    sweep_dead(Path(disk.root) / "scratch" if disk.is_local else Path(tempfile.gettempdir()) / "energy-assets-scratch")
+    if disk.is_local:
+        sweep(Path(disk.root) / "reports")
 
 
 def daily_assets(site: Site) -> list[str]:
@@ -290,7 +303,7 @@ def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
     event = entry.dagster_event
     if event is None:
         if entry.step_key and int(entry.level) <= logging.INFO and entry.user_message:
-            yield Step(_name(entry.step_key), "note", entry.user_message)
+            yield Step(_name(entry.step_key), "note", masked(entry.user_message))
         return
     asset = _name(event.step_key) if event.step_key else ""
     kinds = {"STEP_START": "start", "STEP_SUCCESS": "done", "STEP_UP_FOR_RETRY": "note"}
@@ -362,6 +375,10 @@ def _interrupted(event: dg.DagsterEvent) -> bool:
 
 
 def _reason(event: dg.DagsterEvent) -> str:
+    return masked(_said(event))
+
+
+def _said(event: dg.DagsterEvent) -> str:
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description

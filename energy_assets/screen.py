@@ -5,27 +5,29 @@ What belongs here: the consoles, the exit codes, and stopping with a sentence. W
 
 from __future__ import annotations
 
-import errno
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.markup import escape
 
+from energy_assets.secrets import masked
+
 FAILED, WRONG_USE, HOLES, INTERRUPTED = 1, 2, 3, 130
 """Exit codes beside 0, which says that everything is whole: something failed; the command or the site file is wrong;
 done, with holes; somebody pressed Ctrl-C."""
-out = Console(highlight=False, emoji=False)
-err = Console(stderr=True, highlight=False, emoji=False)
 
-_FORBIDDEN = "no permission. Give this user the right to it, or name another folder: storage.root in the site file"
-_DISK = {
-    errno.ENOSPC: "the disk is full. Free some space there, then run the same command again",
-    errno.EDQUOT: "the quota of the disk is used up. Free some space there, then run the same command again",
-    errno.EROFS: "the disk is read-only. Name a folder that can be written: storage.root in the site file",
-    errno.EACCES: _FORBIDDEN,
-    errno.EPERM: _FORBIDDEN,
-}
+
+class _Screen(Console):
+    """The terminal, on which no secret is shown that a server repeated."""
+
+    def print(self, *objects: Any, **kwargs: Any) -> None:
+        """As rich prints."""
+        super().print(*(masked(thing) if isinstance(thing, str) else thing for thing in objects), **kwargs)
+
+
+out = _Screen(highlight=False, emoji=False)
+err = _Screen(stderr=True, highlight=False, emoji=False)
 
 
 def stop(message: str, code: int = WRONG_USE) -> NoReturn:
@@ -37,14 +39,3 @@ def stop(message: str, code: int = WRONG_USE) -> NoReturn:
     """
     err.print(escape(message), soft_wrap=True)
     sys.exit(code)
-
-
-def of_disk(error: OSError) -> str | None:
-    """What an error of the disk means and what to do; None of one that is not the disk's.
-
-    Args:
-        error: As the system raised it.
-    """
-    if error.errno not in _DISK:
-        return None
-    return f"{error.filename or 'the storage'}: {_DISK[error.errno]}."

@@ -1,17 +1,41 @@
 """Secret references: site.yaml names where a secret is, never the secret.
 
-What belongs here: resolving `env:NAME` and `file:/path`, and the registry other schemes are added to.
-What does not: using the secret. A resolved value is read at the moment of use and kept nowhere.
+What belongs here: resolving `env:NAME` and `file:/path`, the registry other schemes are added to, and taking secrets
+out of texts. What does not: using the secret. A resolved value is read at the moment of use, and kept in this process
+alone, so that `masked` knows it.
+
+Whatever leaves the process as words passes through `masked`: the errors of sources, Python's log records, Dagster's
+event log, receipts, and what the command line prints. Servers repeat credentials in error pages and redirects.
 """
 
 from __future__ import annotations
 
+import base64
+import json
+import logging
 import os
+import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
 from pydantic import AfterValidator
+
+MASK = "•••"
+"""In place of a secret."""
+SHORTEST = 4
+"""Characters of the shortest secret that is masked: a shorter one would be found in half of all words."""
+SHORTEST_CORE = 8
+"""Characters of the shortest piece of base64 that is masked."""
+
+_revealed: set[str] = set()
+_SECRET_PARAMETER = re.compile(
+    r"(^|[-_.])(key|apikey|token|secret|password|passwd|pwd|pass|sig|signature|credentials?|auth|authorization|sas|jwt)$",
+    re.IGNORECASE,
+)
+"""Names of parameters of a url whose values are credentials."""
 
 
 class SecretError(Exception):
@@ -59,7 +83,98 @@ def reveal(reference: str) -> str:
         SecretError: it is not there.
     """
     scheme, _, rest = reference.partition(":")
-    return RESOLVERS[scheme](rest)
+    return protect(RESOLVERS[scheme](rest))
+
+
+def protect(secret: str) -> str:
+    """Have a value masked from now on, in every spelling `masked` knows.
+
+    Args:
+        secret: A value that was revealed, or one that was made of it.
+
+    Returns:
+        The same value.
+    """
+    if len(secret) >= SHORTEST and secret not in _revealed:
+        _revealed.add(secret)
+        _pattern.cache_clear()
+        if logging.getLogRecordFactory() is not _masked_record:
+            _records.append(logging.getLogRecordFactory())
+            logging.setLogRecordFactory(_masked_record)
+    return secret
+
+
+def masked(text: str) -> str:
+    """A text without the secrets that were revealed in this process: raw, in base64, percent-encoded or escaped.
+
+    Args:
+        text: For people or a log.
+    """
+    pattern = _pattern()
+    return pattern.sub(MASK, text) if pattern else text
+
+
+@cache
+def _pattern() -> re.Pattern[str] | None:
+    spellings = {spelling for secret in _revealed for spelling in _spellings(secret)}
+    # The longest first: one spelling may begin another.
+    ordered = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
+    return re.compile("|".join(map(re.escape, ordered))) if ordered else None
+
+
+def _spellings(secret: str) -> set[str]:
+    raw = secret.encode()
+    encoded = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    encoded |= {re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), one) for one in encoded}
+    escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
+    escaped |= {json.dumps(one)[1:-1] for one in escaped}
+    cores = {core for shift in range(3) for core in _base64_cores(raw, shift) if len(core) >= SHORTEST_CORE}
+    return {secret, *encoded, *escaped, *cores}
+
+
+def _base64_cores(raw: bytes, shift: int) -> set[str]:
+    """What base64 makes of bytes that begin `shift` bytes after a group of three, without what neighbours change."""
+    standard = base64.b64encode(b"\0" * shift + raw).decode()
+    core = standard.rstrip("=")
+    core = core[(0, 2, 3)[shift] : -1 if core != standard else None]
+    return {core, core.replace("+", "-").replace("/", "_"), quote(core, safe="")}
+
+
+_records: list[Callable[..., logging.LogRecord]] = []
+
+
+def _masked_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    """A log record whose words, and those of its exception, hold no secret."""
+    record = _records[-1](*args, **kwargs)
+    said = record.getMessage()
+    if (clean := masked(said)) != said:
+        record.msg, record.args = clean, None
+    if record.exc_info:
+        record.exc_text = masked(logging.Formatter().formatException(record.exc_info))
+    return record
+
+
+def credential_in_url(text: str) -> str:
+    """What in a text is a credential that stands in a url; empty where it is no url, or has none.
+
+    Args:
+        text: Any value of a site file.
+
+    Returns:
+        Words for it, which do not repeat it.
+    """
+    if "://" not in text:
+        return ""
+    try:
+        parts = urlsplit(text)
+        secret = parts.password is not None or (parts.username is not None and parts.scheme in ("http", "https"))
+    except ValueError:
+        return ""
+    if secret:
+        return "a user name or password before the host"
+    named = [name for name, _ in (*parse_qsl(parts.query, True), *parse_qsl(parts.fragment, True))]
+    found = next((name for name in named if _SECRET_PARAMETER.search(name)), None)
+    return f"the parameter `{found}`" if found else ""
 
 
 def revealed(options: Mapping[str, str]) -> dict[str, str]:

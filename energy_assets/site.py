@@ -30,6 +30,7 @@ from energy_assets.secrets import known_scheme, revealed
 from energy_assets.sources.base import GhgScope, GridZone, Place, PlacedSource, Source, Strict
 from energy_assets.sources.registry import KINDS, source_class
 from energy_assets.storage import Storage
+from energy_assets.yaml_limits import too_much
 
 T = TypeVar("T", bound=BaseModel)
 RESERVED = (vocabulary.WorkloadType.IDLE.value, vocabulary.WorkloadType.UNKNOWN.value)
@@ -299,8 +300,12 @@ def load_site(path: Path) -> Site:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         remedy = f". To write an example: {command('init', path)}" if isinstance(error, FileNotFoundError) else ""
         raise SiteError(f"{path}: cannot be read ({why}){remedy}") from error
+    if said := too_much(text):
+        raise SiteError(f"{path}: {said}")
     try:
-        content, lines = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)
+        lines = loader.get_single_node()
+        content = loader.construct_document(lines) if lines else None
     except (yaml.YAMLError, ValueError) as error:  # PyYAML answers a date such as 2024-13-01 with a ValueError
         raise SiteError(f"{path}: is no valid YAML: {_problem(error)}") from None
     if not isinstance(content, dict):

@@ -1,11 +1,15 @@
 """Staging: rows as Parquet files by day, `<partition>=<day>/*.parquet`, before they are audited and published.
 
-What belongs here: how rows become files. What does not: whether they may be published (`contracts.audit`), and
-publishing them (`lake`).
+What belongs here: how rows become files, and the folders a run needs only while it lives. What does not: whether they
+may be published (`contracts.audit`), and publishing them (`lake`).
 """
 
 from __future__ import annotations
 
+import os
+import shutil
+import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -15,6 +19,8 @@ from uuid import uuid4
 
 import ibis.expr.types as ir
 
+STALE_S = 86_400
+"""Age from which anything in a folder of such folders is left over, whoever made it."""
 ROW_GROUP = 122_880
 """DuckDB's own: what one thread writes at a time. A day with fewer rows is written by one thread, because a second
 one would only wait for it, and take CPU time for that."""
@@ -88,3 +94,29 @@ def _threads(con: Any) -> Iterator[int]:
         yield threads
     finally:
         con.raw_sql(f"SET threads = {threads}")
+
+
+def owned_name() -> str:
+    """A name for a folder of this process, unlike any other, by which `sweep_dead` knows whether its owner lives."""
+    return f"{socket.gethostname()}.{os.getpid()}.{uuid4().hex[:12]}"
+
+
+def sweep_dead(parent: Path) -> None:
+    """Remove what runs have left that were killed: folders whose process is gone, and what is older than a day.
+
+    Args:
+        parent: Of folders named by `owned_name`, and files of the engine; need not exist.
+    """
+    for left in parent.iterdir() if parent.exists() else ():
+        try:
+            if _owner_is_dead(left.name) or time.time() - left.stat().st_mtime > STALE_S:
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
+        except OSError:
+            continue  # another run swept it, or it belongs to somebody else
+
+
+def _owner_is_dead(name: str) -> bool:
+    parts = name.rsplit(".", 2)
+    if len(parts) < 3 or parts[0] != socket.gethostname() or not parts[1].isdigit():
+        return False
+    return Path("/proc/self").exists() and not Path(f"/proc/{parts[1]}").exists()

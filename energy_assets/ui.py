@@ -86,7 +86,8 @@ def _dagster(port: int, environment: dict[str, str], log: Path) -> Iterator[subp
 
     They are a session of their own: a terminal's Ctrl-C reaches them once and in order, through us.
     """
-    command = ["-m", "dagster", "dev", "-m", "energy_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    guarded = ["-m", "energy_assets.ui_guard", "dev"]
+    command = [*guarded, "-m", "energy_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
     with log.open("wb") as output:
         running = subprocess.Popen(
             [sys.executable, *command],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pytest
 from obstore.store import LocalStore
 
+from energy_assets import secrets
 from energy_assets.landing import Landing
 from energy_assets.periods import DayRange
 from energy_assets.raw.collecting import collect, parse
@@ -17,6 +19,15 @@ from energy_assets.sources.base import Source, StepContext
 from energy_assets_tests.small_site import SmallRun
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a process has revealed is masked for as long as it lives; a test has a life of its own."""
+    monkeypatch.setattr(secrets, "_revealed", set())
+    secrets._pattern.cache_clear()
+    yield
+    secrets._pattern.cache_clear()
 
 
 @pytest.fixture

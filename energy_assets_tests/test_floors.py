@@ -12,7 +12,7 @@ import energy_assets
 
 ROOT = Path(energy_assets.__file__).parent
 FLOORS = (
-    ("periods", "secrets", "integrity", "commands", "dagster_internals", "__init__"),
+    ("periods", "secrets", "integrity", "commands", "yaml_limits", "dagster_internals", "__init__"),
     ("landing",),
     ("storage",),
     ("contracts",),
@@ -32,9 +32,10 @@ FLOORS = (
     ("operations",),
     ("resources",),
     ("definitions",),
+    ("sentences",),
     ("components", "running", "query", "doctor", "repairing", "holes", "remarks", "screen", "progress", "telling"),
     ("sandbox",),
-    ("ui", "cli"),
+    ("ui", "ui_guard", "cli"),
     ("__main__",),
 )
 """From the ground up. A folder is one floor; modules of one floor may use each other, without a circle."""

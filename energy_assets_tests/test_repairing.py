@@ -1,4 +1,4 @@
-"""`energy-assets repair`: what is damaged is found, named and mended by the days it says; a clean store is the judge."""
+"""`energy-assets repair`: damage is found, named, and mended by the days it says; a clean store is the judge."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def site(clean: SmallRun, tmp_path: Path) -> Site:
     """A copy of the finished run, which a test may damage."""
     folder = tmp_path / "site"
     shutil.copytree(clean.site.folder, folder)
-    yield load_site(folder / "site.yaml")
+    return load_site(folder / "site.yaml")
 
 
 def repair(site: Site, *options: str) -> Result:
@@ -67,10 +67,8 @@ def table_file(site: Site, table: str = "energy") -> Path:
 
 def test_a_sound_store_is_called_sound(site: Site) -> None:
     result = repair(site)
-    assert (result.exit_code, result.stdout) == (
-        0,
-        "Every object, receipt, edition and table file is what was written.\n",
-    )
+    assert result.exit_code == 0
+    assert result.stdout == "Every object, receipt, edition and table file is what was written.\n"
 
 
 @pytest.mark.parametrize("lose", [flip, Path.unlink])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from energy_assets import yaml_limits
 from energy_assets.factors.places import site_zones
 from energy_assets.secrets import SecretError
 from energy_assets.site import SITE_VARIABLE, Site, SiteError, load_site, site_from_environment
@@ -244,3 +246,89 @@ def test_one_address_may_be_two_hosts_in_two_regions(tmp_path: Path) -> None:
 def test_our_words_for_no_owner_are_no_names_of_owners(tmp_path: Path, key: str, name: str) -> None:
     (said,) = faults(tmp_path, GOOD.replace("project: lab", f"{key}: {name}"))
     assert f"attribution.rules[0].{key}: idle and unknown are what we call energy without an owner" in said
+
+
+URLS = [
+    ("http://user:hunter2@prometheus:9090", "a user name or password before the host"),
+    ("https://hunter2@prometheus:9090", "a user name or password before the host"),
+    ("http://prometheus:9090/?key=hunter2", "the parameter `key`"),
+    ("http://prometheus:9090/?a=b&api_key=hunter2", "the parameter `api_key`"),
+    ("http://prometheus:9090/?token=hunter2", "the parameter `token`"),
+    ("http://prometheus:9090/?auth-token=hunter2#x", "the parameter `auth-token`"),
+    ("http://prometheus:9090/?X-Amz-Signature=hunter2", "the parameter `X-Amz-Signature`"),
+    ("http://prometheus:9090/?sig=hunter2", "the parameter `sig`"),
+    ("http://prometheus:9090/?Password=hunter2", "the parameter `Password`"),
+    ("http://prometheus:9090/#access_token=hunter2", "the parameter `access_token`"),
+    ("htp://user:hunter2@prometheus", "a user name or password before the host"),
+]
+
+
+@pytest.mark.parametrize(("url", "found"), URLS)
+def test_a_credential_in_a_url_is_refused_and_not_repeated(tmp_path: Path, url: str, found: str) -> None:
+    block = f"sources:\n  - {{name: p, kind: prometheus_energy, url: '{url}', place: {{region: r, zone: DE}}}}"
+    (fault,) = faults(tmp_path, GOOD.replace("sources:", block))
+    assert fault.startswith(f"6: sources[0]: the url in `url` holds {found}: a secret.")
+    assert "token: env:NAME" in fault
+    assert "hunter2" not in fault
+
+
+def test_a_credential_in_the_url_of_the_storage_or_an_option_is_refused(tmp_path: Path) -> None:
+    for text in ("root: s3://AKIA:hunter2@bucket/x", "{root: ./var, options: {aws_endpoint: 'http://a:hunter2@h'}}"):
+        wrong = GOOD.replace("storage:\n  root: ./var", f"storage: {text}" if "{" in text else f"storage:\n  {text}")
+        said = "\n".join(faults(tmp_path, wrong))
+        assert "a user name or password before the host" in said
+        assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    "url", ["http://prometheus:9090/a@b?monkey=1&keyboard=x", "http://h/?tokens_per_s=1", "http://h/?match=token%3Da"]
+)
+def test_other_urls_are_taken(tmp_path: Path, url: str) -> None:
+    block = f"sources:\n  - {{name: p, kind: prometheus_energy, url: '{url}', place: {{region: r, zone: DE}}}}"
+    assert load(tmp_path, GOOD.replace("sources:", block)).sources[0].url == url
+
+
+def test_the_account_of_an_azure_url_is_no_credential(tmp_path: Path) -> None:
+    root = "abfss://container@account.dfs.core.windows.net/x"
+    assert load(tmp_path, GOOD.replace("./var", root)).storage.root == root
+
+
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BOMB, "more than 200,000 values once its aliases"),
+        ("a: &a [*a]\n", "line 1: *a names nothing that is complete before it"),
+        ("a: " + "[" * 100_000, "line 1: is nested more than 40 deep"),
+        ("a: " + "{b: " * 100_000, "line 1: is nested more than 40 deep"),
+        ("\n".join(" " * n + f"k{n}:" for n in range(500)), "line 41: is nested more than 40 deep"),
+        ("# " + "x" * 5_000_000, "5,000,002 characters"),
+    ],
+    ids=["aliases", "itself", "lists", "mappings", "indentation", "size"],
+)
+def test_what_no_person_wrote_is_refused_at_once(tmp_path: Path, text: str, said: str) -> None:
+    began = time.monotonic()
+    (fault,) = faults(tmp_path, text)
+    assert said in fault
+    assert time.monotonic() - began < 5
+
+
+def test_aliases_of_a_person_are_followed(tmp_path: Path) -> None:
+    text = GOOD.replace("place: {region: r1, zone: DE, pue: 1.2}", "place: &here {region: r1, zone: DE, pue: 1.2}")
+    more = "  - {name: more, kind: power_files, path: x/*.csv, node: node, place: *here}\n  - name: grid"
+    site = load(tmp_path, text.replace("  - name: grid", more))
+    assert site.source_places["more"] == site.source_places["meters"]
+
+
+def test_values_up_to_the_limit_are_read_and_not_one_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml_limits, "MOST_VALUES", 10)
+    nine = "[" + ", ".join("x" * 9) + "]"
+    assert yaml_limits.too_much(nine) == ""
+    assert "more than 10 values" in yaml_limits.too_much(nine.replace("[x", "[x, x"))
+    assert yaml_limits.too_much("[&a [x, x], *a, *a]") == ""
+    assert "more than 10 values" in yaml_limits.too_much("[&a [x, x], *a, *a, *a]")
+    monkeypatch.setattr(yaml_limits, "MOST_DEPTH", 3)
+    assert yaml_limits.too_much("[[[]]]") == ""
+    assert "nested more than 3" in yaml_limits.too_much("[[[[]]]]")

@@ -17,7 +17,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 import obstore
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 #: What may differ between two equal reports (see `asset`); not part of a report's address.
 BUILD = "build.json"
@@ -57,6 +57,21 @@ def heal(folder: Path) -> None:
     if not folder.exists() and _beside(folder, "old").exists():
         with FileLock(_beside(folder, "lock")):
             _heal(folder)
+
+
+def sweep(reports: Path) -> None:
+    """Remove the half-made reports of runs that were killed; one that is being made is held by its lock.
+
+    Args:
+        reports: Folder of all profiles; need not exist.
+    """
+    for left in reports.glob("*/.*-new-*"):
+        name = left.name[1:].rpartition("-new-")[0]
+        try:
+            with FileLock(_beside(left.parent / name, "lock"), timeout=0):
+                shutil.rmtree(left, ignore_errors=True)
+        except (Timeout, OSError):
+            continue
 
 
 def upload(store: Any, prefix: str, folder: Path) -> str:

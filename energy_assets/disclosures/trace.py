@@ -270,9 +270,9 @@ class _Walk:
             sha256 = str(row["raw_sha256"])
             facts = (("source", visible(str(row["source"]))), ("rows", f"{row['rows']:,}"))
             said = self.fault(sha256)
-            facts += (("stored bytes", said),) if said else ()
-            verdict = DAMAGED if said else ""
-            nodes.append(Node("object", f"Raw object {sha256}", facts, verdict, tuple(self._receipts(sha256))))
+            damage = (("stored bytes", said),) if said else ()
+            below = tuple(self._receipts(sha256))
+            nodes.append(Node("object", f"Raw object {sha256}", facts + damage, DAMAGED if said else "", below))
         return nodes + _more(len(found) - LISTED, "raw objects")
 
     def _receipts(self, sha256: str) -> list[Node]:

@@ -2,18 +2,21 @@
 
 Dagster's own class makes a database engine anew for every event, which for a run of one day takes longer than
 half of its transforms. The files and everything in them are Dagster's: without this class (in `dagster.yaml`, under
-`event_log_storage`) the same history opens as before.
+`event_log_storage`) the same history opens as before. Secrets are masked in every event before it is written.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import dagster as dg
 import sqlalchemy as sa
 
 from energy_assets.dagster_internals import ConfigurableClassData, SqliteEventLogStorage
+from energy_assets.secrets import masked
 
 OPEN_SHARDS = 4
 """Each run has a file of its own; a server that shows many runs must not keep all of them open."""
@@ -36,6 +39,17 @@ class EventLog(SqliteEventLogStorage):
             config_value: Its configuration: keyword arguments of the class.
         """
         return cls(inst_data=inst_data, **config_value)
+
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        """Store an event without the secrets that this process has revealed, wherever a server repeated them.
+
+        Args:
+            event: As Dagster made it.
+        """
+        stated = dg.serialize_value(event)
+        if masked(stated) != stated:
+            event = dg.deserialize_value(json.dumps(_clean(json.loads(stated))), dg.EventLogEntry)
+        super().store_event(event)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sa.Connection]:
@@ -64,6 +78,17 @@ class EventLog(SqliteEventLogStorage):
         while self._engines:
             self._engines.popitem()[1].dispose()
         super().dispose()
+
+
+def _clean(stated: Any) -> Any:
+    """A serialized event with its values masked; names of fields and classes are Dagster's own words."""
+    if isinstance(stated, str):
+        return masked(stated)
+    if isinstance(stated, list):
+        return [_clean(value) for value in stated]
+    if isinstance(stated, dict):
+        return {name: value if name in ("__class__", "__enum__") else _clean(value) for name, value in stated.items()}
+    return stated
 
 
 def _without_waiting_for_the_disk(connection: Any, _: Any) -> None:

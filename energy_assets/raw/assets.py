@@ -34,6 +34,7 @@ from energy_assets.raw.collecting import Told, collect, parse
 from energy_assets.site import Site
 from energy_assets.sources.base import Source, StepContext
 from energy_assets.sources.errors import DeniedError, SourceError, TransientError
+from energy_assets.staging import owned_name
 from energy_assets.tables import Table, raw_table
 
 RETRIES, RETRY_WAIT_S = 1, 10
@@ -159,7 +160,10 @@ def _step_context(
     scratch = warehouse.spill_folder
     asked = [(name, getattr(context.resources, name)) for name in sorted(source.resources)]
     scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=scratch) as folder, connection(context.resources.duckdb) as con:
+    with (
+        tempfile.TemporaryDirectory(dir=scratch, prefix=f"{owned_name()}-") as folder,
+        connection(context.resources.duckdb) as con,
+    ):
         yield StepContext(
             con=con,
             landing=warehouse.landing,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,22 +17,47 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import ibis
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from energy_assets.contracts import vocabulary
 from energy_assets.contracts.vocabulary import Feed, OneOf
 from energy_assets.landing import Fetched, Landed, Landing
 from energy_assets.periods import DayRange
+from energy_assets.secrets import credential_in_url
 from energy_assets.sources.errors import SourceError
 
 GhgScope = Annotated[str, OneOf(vocabulary.GhgScope)]
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 
 
+def _texts(block: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every text of a block by its key."""
+    if isinstance(block, str):
+        yield key, block
+    elif isinstance(block, Mapping):
+        for name, value in block.items():
+            yield from _texts(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(block, list | tuple):
+        for value in block:
+            yield from _texts(value, key)
+
+
 class Strict(BaseModel):
     """A block of site.yaml: unknown keys are errors, values do not change after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_credentials_in_urls(cls, block: Any) -> Any:
+        """Urls are printed, and kept in receipts: a credential in one is refused, and not repeated."""
+        for key, value in _texts(block):
+            if found := credential_in_url(value):
+                raise ValueError(
+                    f"the url in `{key}` holds {found}: a secret. Take it out, put it into an environment variable, "
+                    "and name that: token: env:NAME, or basic_auth: {username: …, password: env:NAME}"
+                )
+        return block
 
 
 GridZone = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, min_length=1)]

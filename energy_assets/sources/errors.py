@@ -6,19 +6,20 @@ collecting of a source; every other error fails the days of the unit or file it 
 
 from __future__ import annotations
 
+from energy_assets.secrets import masked
+
 
 class SourceError(Exception):
     """A source could not deliver.
 
     Attributes:
-        message: What happened and where (file, request, key).
+        message: What happened and where (file, request, key); secrets that a server repeats are masked in it.
         remedy: What the reader can do about it.
     """
 
     def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(f"{message}. {remedy}")
-        self.message = message
-        self.remedy = remedy
+        self.message, self.remedy = masked(message), masked(remedy)
+        super().__init__(f"{self.message}. {self.remedy}")
 
 
 class TransientError(SourceError):

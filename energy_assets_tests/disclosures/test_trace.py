@@ -14,7 +14,8 @@ from energy_assets.disclosures.document import Document
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.inputs import ReportInputs
 from energy_assets.disclosures.stored import figure_of
-from energy_assets.disclosures.trace import DIFFERS, EQUAL, Node, rows_reader, trace, write_page
+from energy_assets.disclosures.trace import DAMAGED, DIFFERS, EQUAL, Node, rows_reader, trace, write_page
+from energy_assets.integrity import DamagedError
 from energy_assets_tests.disclosures import company
 
 RECEIPT = {
@@ -156,3 +157,33 @@ def test_the_page_of_headline_figures_is_the_same_each_time(
     first = write_page(nodes(), document, tmp_path / "a").read_bytes()
     assert write_page(nodes(), document, tmp_path / "b").read_bytes() == first
     assert b"Synthetic data" in first
+
+
+def test_nothing_above_damaged_bytes_is_called_equal(document: Document, inputs: ReportInputs) -> None:
+    found = pick(document, "scope2_location_g")
+    read = rows_reader(inputs.tables)
+    sound = list(trace(found, document.book, read, receipts).walk())
+    broken = next(node.title.split()[-1] for node in sound if node.kind == "object")
+    tree = trace(
+        found, document.book, read, receipts, fault=lambda sha256: "it cannot be unpacked" if sha256 == broken else ""
+    )
+    assert tree.verdict == DAMAGED
+
+    def check(node: Node) -> bool:
+        own = node.kind == "object" and node.title.endswith(broken)
+        below = any([check(child) for child in node.children])
+        assert (node.verdict == DAMAGED) == (own or below), node.title
+        if own:
+            assert ("stored bytes", "it cannot be unpacked") in node.facts
+        return own or below
+
+    assert check(tree)
+
+
+def test_a_damaged_receipt_is_said_and_spoils_the_verdict(document: Document, inputs: ReportInputs) -> None:
+    def damaged(sha256: str) -> list[dict[str, Any]]:
+        raise DamagedError(f"the receipt of {sha256} is damaged", "Run again.")
+
+    tree = trace(pick(document, "energy_kwh"), document.book, rows_reader(inputs.tables), damaged)
+    assert tree.verdict == DAMAGED
+    assert any(node.title.endswith("is damaged") for node in tree.walk())

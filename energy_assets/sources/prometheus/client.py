@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -16,11 +17,11 @@ from typing import Any
 import httpx
 from pydantic import Field, field_validator, model_validator
 
-from energy_assets.secrets import SecretRef, reveal
+from energy_assets.secrets import SecretRef, known_scheme, masked, protect, reveal, revealed
 from energy_assets.sources.base import Strict
 from energy_assets.sources.errors import MalformedError, PermanentError
+from energy_assets.sources.http import client, excerpt, send
 from energy_assets.sources.prometheus.partial import WHOLE, refuse_partial
-from energy_assets.sources.http import client, send
 
 TIMEOUT_S = 150.0
 """Above Prometheus' own default of two minutes, so that the server, not the line, says when it gives up."""
@@ -61,7 +62,9 @@ class Server(Strict):
     url: str = Field(pattern=r"^https?://", description="base url, for example http://prometheus:9090")
     token: SecretRef | None = Field(None, description="bearer token, as a reference (env:…, file:…)")
     basic_auth: BasicAuth | None = None
-    headers: dict[str, str] = Field(default_factory=dict, description="more headers, for example X-Scope-OrgID")
+    headers: dict[str, str] = Field(
+        default_factory=dict, description="more headers, for example X-Scope-OrgID; secret ones as references (env:…)"
+    )
     selector: str = Field("", description='label matchers added to every query, for example cluster="a"')
 
     @field_validator("headers")
@@ -69,6 +72,12 @@ class Server(Strict):
     def _no_credentials(cls, headers: dict[str, str]) -> dict[str, str]:
         if any(name.lower() == "authorization" for name in headers):
             raise ValueError("credentials do not belong in headers; use token or basic_auth")
+        for name, value in headers.items():
+            if re.search(r"key|token|secret|password|auth|cookie", name, re.IGNORECASE):
+                try:
+                    known_scheme(value)
+                except ValueError as error:
+                    raise ValueError(f"{name}: {error}") from None
         return headers
 
     @field_validator("selector")
@@ -84,12 +93,12 @@ class Server(Strict):
 
     def authorization(self) -> dict[str, str]:
         """The headers of a request, secrets included; never to be stored."""
-        headers = dict(self.headers)
+        headers = revealed(self.headers)
         if self.token:
             headers["authorization"] = f"Bearer {reveal(self.token)}"
         if self.basic_auth:
             pair = f"{self.basic_auth.username}:{reveal(self.basic_auth.password)}"
-            headers["authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+            headers["authorization"] = f"Basic {protect(base64.b64encode(pair.encode()).decode())}"
         return headers
 
 
@@ -247,7 +256,7 @@ def _data(response: httpx.Response) -> Any:
 
 def _refuse_too_large(response: httpx.Response) -> None:
     if response.status_code == 422:
-        said = " ".join(response.read().decode("utf-8", "replace")[:300].split())
+        said = " ".join(masked(excerpt(response))[:300].split())
         raise TooLargeError(
             f"{response.request.url}: HTTP 422, {said}",
             "Raise the server's limit (--query.max-samples) or narrow the source with selector.",
