@@ -97,7 +97,7 @@ def test_run_of_a_source_without_files_fails_and_says_how_to_go_on(tmp_path: Pat
         ("2024-06-01", "2024-05-30", "--from and --to: the range ends (2024-05-30) before it begins"),
         ("2024-05-01", "2024-06-01", "the site starts on 2024-05-30"),
         ("2024-05-30", str(datetime.now(UTC).date()), "only complete days (UTC) can be run; the last one is"),
-        ("yesterday", "2024-06-01", "does not match the format"),
+        ("yesterday", "2024-06-01", "write the day 'yesterday' as YYYY-MM-DD, for example"),
     ],
 )
 def test_days_that_cannot_be_run_are_refused(tmp_path: Path, first: str, last: str, said: str) -> None:

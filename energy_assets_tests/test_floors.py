@@ -32,7 +32,7 @@ FLOORS = (
     ("operations",),
     ("resources",),
     ("definitions",),
-    ("components", "running", "query", "doctor", "holes", "remarks", "screen", "progress", "telling"),
+    ("components", "running", "query", "doctor", "holes", "remarks", "screen", "progress", "telling", "trial"),
     ("sandbox",),
     ("ui", "cli"),
     ("__main__",),

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import ibis
-import ibis.expr.types as ir
 
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.engine import connection
@@ -30,11 +28,11 @@ from energy_assets.materialize import (
     table_metadata,
 )
 from energy_assets.partitions import OWNERS, SINGLE_RUN, chunks, partition_dates, partitions_of
-from energy_assets.raw.collecting import Told, collect, parse
+from energy_assets.raw.collecting import Told, collect, complete, parse
 from energy_assets.site import Site
 from energy_assets.sources.base import Source, StepContext
 from energy_assets.sources.errors import DeniedError, SourceError, TransientError
-from energy_assets.tables import Table, raw_table
+from energy_assets.tables import raw_table
 
 RETRIES, RETRY_WAIT_S = 1, 10
 """How often what time may heal is tried again within the step, beyond the retries of single requests."""
@@ -122,7 +120,7 @@ def _collect_chunk(
         Reader(context.resources.warehouse.lake, step.con),
         raw_table(source),
         good,
-        _complete(parsed.rows, raw_table(source)),
+        complete(parsed.rows, raw_table(source)),
         code_version=source.parser_version,
         about={
             day: {"landing_objects_sha256": collected.editions[day].data_version, **_told(parsed.told, day)}
@@ -131,13 +129,6 @@ def _collect_chunk(
         day_by_day=parsed.stored,
     )
     published.add(good, commit)
-
-
-def _complete(rows: ir.Table, table: Table) -> ir.Table:
-    """Rows with NULL in the columns that a source cannot tell and the contract lets it leave out."""
-    columns = table.model.to_schema().columns
-    absent = [name for name, column in columns.items() if column.nullable and name not in rows.columns]
-    return rows.mutate(**{name: ibis.null(columns[name].dtype.type) for name in absent})
 
 
 def _told(told: Sequence[Told], day: date) -> dict[str, Any]:

@@ -13,12 +13,14 @@ from datetime import date
 from itertools import groupby
 
 import ibis
+import ibis.expr.types as ir
 
 from energy_assets.landing import Edition, Landed
 from energy_assets.periods import DayRange, Month, contiguous
 from energy_assets.secrets import SecretError
 from energy_assets.sources.base import Incomplete, Parsed, Source, StepContext, Unit
 from energy_assets.sources.errors import DeniedError, SourceError
+from energy_assets.tables import Table
 
 Progress = Callable[[str, int, int], None]
 EXAMPLES = 20
@@ -166,6 +168,18 @@ def parse(
     rows = ibis.union(*tables) if len(tables) > 1 else tables[0]
     first = {name: found[:EXAMPLES] for name, found in examples.items()}
     return ParsedDays(rows, dict(notes), first, stored, tuple(told)), failures
+
+
+def complete(rows: ir.Table, table: Table) -> ir.Table:
+    """Rows with NULL in the columns that a source cannot tell and the contract lets it leave out.
+
+    Args:
+        rows: Of a source.
+        table: Its raw table.
+    """
+    columns = table.model.to_schema().columns
+    absent = [name for name, column in columns.items() if column.nullable and name not in rows.columns]
+    return rows.mutate(**{name: ibis.null(columns[name].dtype.type) for name in absent})
 
 
 def _span(source: Source, first: date, last: date) -> DayRange:
