@@ -28,6 +28,8 @@ from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, SHARED, Tabl
 
 SHOWN = 5
 """Zones, models or places that a sentence names; the others are counted."""
+MISSING = ("not measured", "no factor")
+"""How a report begins to print what should have a value and has none; `none` and what does not apply are no holes."""
 UNKNOWN = WorkloadType.UNKNOWN.value
 
 
@@ -85,7 +87,7 @@ def withheld(site: Site, report: Path) -> list[str]:
     feeds = {table.name: table.feed for table in SHARED}
     labels = []
     for figure in figures:
-        if figure["id"] not in headline or figure["value"] is not None:
+        if figure["id"] not in headline or not figure["display"]["text"].startswith(MISSING):
             continue
         indicator = INDICATORS.get(figure["metric"])
         needed = {feeds.get(one.rows.table) for one in indicator.ingredients()} if indicator else set()
