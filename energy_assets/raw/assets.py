@@ -31,11 +31,11 @@ from energy_assets.partitions import OWNERS, SINGLE_RUN, chunks, partition_dates
 from energy_assets.raw.collecting import Told, collect, complete, parse
 from energy_assets.site import Site
 from energy_assets.sources.base import Source, StepContext
-from energy_assets.sources.errors import DeniedError, SourceError, TransientError
+from energy_assets.sources.errors import DeniedError, SourceError, TransientError, UnreachableError
 from energy_assets.tables import raw_table
 
-RETRIES, RETRY_WAIT_S = 1, 10
-"""How often what time may heal is tried again within the step, beyond the retries of single requests."""
+RETRIES, RETRY_WAIT_S, UNREACHABLE_WAIT_S = 1, 10, 2
+"""How often what time may heal is tried again within the step, beyond the retries of single requests; and how soon."""
 
 
 PRIORITY = {Feed.GRID_INTENSITY: -1}
@@ -72,8 +72,7 @@ def raw_asset(source: Source, site: Site) -> dg.AssetsDefinition:
         pending = partitions
         for attempt in range(1 + RETRIES):
             if attempt:
-                context.log.info(f"{source.name}: trying again what failed, in {RETRY_WAIT_S} s")
-                time.sleep(RETRY_WAIT_S)
+                _wait_to_try_again(context, source, attempt, [published.failures[day] for day in pending])
             _collect_all(context, source, site, pending, published)
             pending = [day for day in partitions if isinstance(published.failures.get(day), TransientError)]
             if not pending:
@@ -83,18 +82,29 @@ def raw_asset(source: Source, site: Site) -> dg.AssetsDefinition:
     return raw
 
 
+def _wait_to_try_again(
+    context: dg.AssetExecutionContext, source: Source, attempt: int, failures: Sequence[Exception]
+) -> None:
+    gone = all(isinstance(error, UnreachableError) for error in failures)
+    seconds = min(RETRY_WAIT_S, UNREACHABLE_WAIT_S) if gone else RETRY_WAIT_S
+    why = "refused" if gone else "trying again what failed"
+    context.log.info(f"{source.name}: {why}, attempt {attempt + 1} of {RETRIES + 1} in {seconds} s")
+    time.sleep(seconds)
+
+
 def _collect_all(
     context: dg.AssetExecutionContext, source: Source, site: Site, partitions: Sequence[date], published: Published
 ) -> None:
-    """Collect and publish, a month of days at a time; refused access ends it, for it would be refused again."""
+    """Collect and publish, a month of days at a time; what refuses access or a connection would refuse it again."""
     left = list(partitions)
     for chunk in chunks(partitions):
         with _step_context(site, source, context, chunk) as step:
             _collect_chunk(context, source, chunk, step, published)
         left = left[len(chunk) :]
-        denied = [error for error in published.failures.values() if isinstance(error, DeniedError)]
-        if denied:
-            published.failures.update(dict.fromkeys(left, denied[0]))
+        failures = [published.failures[day] for day in chunk if day in published.failures]
+        over = [error for error in failures if isinstance(error, DeniedError | UnreachableError)]
+        if over:
+            published.failures.update(dict.fromkeys(left, over[0]))
             return
 
 

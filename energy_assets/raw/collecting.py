@@ -1,7 +1,8 @@
 """Collecting a source: run its plan, land what comes, publish the days that are whole, parse them.
 
 What belongs here: the rules that hold for every source, whatever it speaks. A unit that fails takes its own
-days down and no others; only refused access ends the collection. Landed bytes stay in any case.
+days down and no others; only refused access and a server that is not there end the collection. Landed bytes stay in
+any case.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from energy_assets.landing import Edition, Landed
 from energy_assets.periods import DayRange, Month, contiguous
 from energy_assets.secrets import SecretError
 from energy_assets.sources.base import Incomplete, Parsed, Source, StepContext, Unit
-from energy_assets.sources.errors import DeniedError, SourceError
+from energy_assets.sources.errors import DeniedError, SourceError, UnreachableError
 from energy_assets.tables import Table
 
 Progress = Callable[[str, int, int], None]
@@ -73,7 +74,7 @@ def collect(
             result.failures.update(_land(source, unit, landed, step))
         except (SourceError, SecretError) as caught:
             failure = caught if isinstance(caught, SourceError) else _denied(source, caught)
-            denied = isinstance(failure, DeniedError)
+            denied = isinstance(failure, DeniedError | UnreachableError)
             hit = {day for later in units[number:] for day in later.days} if denied else set(unit.days)
             result.failures.update({day: failure for day in sorted(hit) if day in landed})
             if denied:
