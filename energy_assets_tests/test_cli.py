@@ -206,7 +206,7 @@ def test_a_period_without_indicators_names_days_that_can_be_run(small_run: Small
     result = call("report", "--site", small_run.path, "--period", period)
     assert result.exit_code == 1
     assert f"{period} has no indicators" in result.stderr
-    assert f"energy-assets run {days}" in result.stderr
+    assert f"energy-assets run --site {small_run.path} {days}\n" in result.stderr
 
 
 def test_the_remedy_is_clipped_to_the_days_that_can_be_run(small_run: SmallRun) -> None:
