@@ -289,10 +289,13 @@ def trace(site_path: Path, report_path: Path, figure: str) -> None:
     from energy_assets.disclosures.tracing import TraceError, trace_stored
     from energy_assets.screen import out, stop
 
+    site = _site(site_path)
     try:
-        out.print(trace_stored(_site(site_path), report_path, figure))
+        out.print(trace_stored(site, report_path, figure))
     except TraceError as error:
-        stop(str(error))
+        there = report_path.exists()
+        made = command("report", site=site_path, options={"period": str(Month.of(_last_day()))})
+        stop(str(error) if there else f"{error}\nTo make one:\n  {made}")
 
 
 @main.command(short_help="Find damaged stored bytes, say what mends.")

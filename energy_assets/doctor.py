@@ -1,4 +1,4 @@
-"""The doctor: every source tried live, and what they see and bring compared, without landing anything.
+"""The doctor: every source tried live, and what they see and bring compared, without keeping anything.
 
 What belongs here: findings about sources together, with the lines of site.yaml that settle them. What does not: what
 one source finds about itself (`check`), and the rules by which hosts are named, places resolved and bills counted;
@@ -44,6 +44,7 @@ from energy_assets.site import STATED_OF_A_PLACE, Site, SitePlace
 from energy_assets.sources.base import Finding, Place, SeenBill, SeenNode, Source, StepContext
 from energy_assets.sources.errors import SourceError
 from energy_assets.tables import COST
+from energy_assets.trial import Trials
 from energy_assets.unified.cost import owners
 from energy_assets.unified.nodes import node_names
 
@@ -89,7 +90,7 @@ class Chapter:
 
 
 def examine(site: Site) -> Iterator[Chapter]:
-    """Each source in the order of the site file; then hosts, places and bills, where there is something to say."""
+    """Each source, those of intensities last; then hosts, places, zones and bills, where there is something to say."""
     with tempfile.TemporaryDirectory() as folder:
         con = ibis.duckdb.connect()
         con.raw_sql("SET TimeZone = 'UTC'")
@@ -103,14 +104,20 @@ def examine(site: Site) -> Iterator[Chapter]:
         )
         nodes: dict[str, list[SeenNode]] = {}
         bills: dict[str, list[SeenBill]] = {}
-        for source in site.sources:
+        trials = Trials(site, step)
+        # Intensities last: they are tried for the days and zones in which the others have energy.
+        for source in sorted(site.sources, key=lambda one: one.feeds == Feed.GRID_INTENSITY):
             findings, seen = _look(source, step)
+            if not findings or any(finding.ok for finding in findings):
+                said = {finding.what for finding in findings}
+                findings += [finding for finding in trials.of(source) if finding.what not in said]
             nodes[source.name] = [one for one in seen if isinstance(one, SeenNode)]
             bills[source.name] = [one for one in seen if isinstance(one, SeenBill)]
             yield Chapter(source.name, source.kind, findings)
         rows = _placed(site, nodes, step.now.date())
         yield from _chapter("hosts", "one host may have several names", hosts(con, site, rows))
         yield from _chapter("places", "where machines stand", places(con, site, rows))
+        yield from _chapter("zones", "every machine's grid zone has an intensity", trials.unserved())
         counted = [*same_bills(con, site.feeding(Feed.COST), bills), *alike_bills(con, site)]
         yield from _chapter("bills", "each counts once", counted)
 

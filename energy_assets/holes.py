@@ -28,6 +28,8 @@ from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, SHARED, Tabl
 
 SHOWN = 5
 """Zones, models or places that a sentence names; the others are counted."""
+MISSING = ("not measured", "no factor")
+"""How a report begins to print what should have a value and has none; `none` and what does not apply are no holes."""
 UNKNOWN = WorkloadType.UNKNOWN.value
 
 
@@ -85,7 +87,7 @@ def withheld(site: Site, report: Path) -> list[str]:
     feeds = {table.name: table.feed for table in SHARED}
     labels = []
     for figure in figures:
-        if figure["id"] not in headline or figure["value"] is not None:
+        if figure["id"] not in headline or not figure["display"]["text"].startswith(MISSING):
             continue
         indicator = INDICATORS.get(figure["metric"])
         needed = {feeds.get(one.rows.table) for one in indicator.ingredients()} if indicator else set()
@@ -163,7 +165,7 @@ def _without_factor(site: Site, tables: _Tables, found: Sequence[dict[str, Any]]
         return
     zones = sorted({row["zone"] for row in lacking})
     served = _served(site, tables)
-    near = [one for zone in zones for one in _nearest(zone, served)]
+    near = [one for zone in zones for one in nearest(zone, served)]
     # A few of many: those that are spelled like the wanted ones first.
     shown = list(dict.fromkeys([*near, *served]))
     has = f"intensity is known for {_named(shown)}" if served else "no source has an intensity of these days"
@@ -209,8 +211,13 @@ def _served(site: Site, tables: _Tables) -> list[str]:
     return sorted(found)
 
 
-def _nearest(zone: str, served: Sequence[str]) -> list[str]:
-    """Zones that the wanted one may mean: spelled alike, or a part or the whole of it."""
+def nearest(zone: str, served: Sequence[str]) -> list[str]:
+    """Zones that the wanted one may mean: spelled alike, or a part or the whole of it.
+
+    Args:
+        zone: The wanted one.
+        served: Those there are.
+    """
     kin = [one for one in served if one.startswith(f"{zone}-") or zone.startswith(f"{one}-")]
     return [*kin, *difflib.get_close_matches(zone, served, SHOWN, 0.5)]
 

@@ -79,6 +79,27 @@ def test_run_ends_with_the_next_command(tmp_path: Path) -> None:
     assert f"energy-assets report --site {path} --period 2024-05" in result.stdout
 
 
+def test_a_run_with_holes_says_them_and_ends_with_a_code_of_its_own(tmp_path: Path) -> None:
+    path = write_site(tmp_path)
+    path.write_text(path.read_text().replace("zone: DE", "zone: GERMANY"))
+    meters = tmp_path / "meters/2024-05-31.csv"
+    meters.write_text(meters.read_text() + "2024-05-31T05:00:00Z,,,100\n" * 2 + "2024-05-31T05:07:00Z,n1,,-5\n")
+    result = call("run", "--site", path, "--from", DAYS.first, "--to", DAYS.last, "--report")
+    assert result.exit_code == 3, result.output
+    lines = result.stdout.splitlines()
+    assert "! raw/meters: 2 readings name no node or device and were left out (2024-05-31)" in lines
+    assert "· raw/meters: 1 negative readings were left out" in lines
+    said = "! emissions/hourly: 144 rows (60.3 kWh) have no grid factor: zone GERMANY; intensity is known for DE"
+    assert said in lines
+    assert "zones_have_intensities" not in result.stdout, "told once"
+    assert "! Scope 2 emissions, location-based: not in this report" in lines
+    reports = [line.strip() for line in lines if "/var/reports/" in line]
+    assert [Path(one).parent.name for one in reports if one.endswith("report.xhtml")] == ["2024-05", "2024-06"]
+    assert reports[-1].endswith("2024-06/report.xhtml"), "the one to open is the last"
+    assert all(Path(one).exists() for one in reports)
+    assert lines[-1].startswith("Done, with holes: ")
+
+
 def test_run_of_a_source_without_files_fails_and_says_how_to_go_on(tmp_path: Path) -> None:
     path = write_site(tmp_path, text=GRID_ONLY)
     (tmp_path / "grid/DE.csv").unlink()
@@ -97,7 +118,7 @@ def test_run_of_a_source_without_files_fails_and_says_how_to_go_on(tmp_path: Pat
         ("2024-06-01", "2024-05-30", "--from and --to: the range ends (2024-05-30) before it begins"),
         ("2024-05-01", "2024-06-01", "the site starts on 2024-05-30"),
         ("2024-05-30", str(datetime.now(UTC).date()), "only complete days (UTC) can be run; the last one is"),
-        ("yesterday", "2024-06-01", "does not match the format"),
+        ("yesterday", "2024-06-01", "write the day 'yesterday' as YYYY-MM-DD, for example"),
     ],
 )
 def test_days_that_cannot_be_run_are_refused(tmp_path: Path, first: str, last: str, said: str) -> None:
@@ -185,7 +206,7 @@ def test_a_period_without_indicators_names_days_that_can_be_run(small_run: Small
     result = call("report", "--site", small_run.path, "--period", period)
     assert result.exit_code == 1
     assert f"{period} has no indicators" in result.stderr
-    assert f"energy-assets run {days}" in result.stderr
+    assert f"energy-assets run --site {small_run.path} {days}\n" in result.stderr
 
 
 def test_the_remedy_is_clipped_to_the_days_that_can_be_run(small_run: SmallRun) -> None:

@@ -71,6 +71,35 @@ def test_the_numbers_are_those_anybody_can_work_out(small_run: SmallRun) -> None
     assert [kwh for *_, kwh, _, _ in last_quarter] == [Decimal(w) * 3 / 4000 for w in WATTS.values()]
 
 
+def test_what_a_source_left_out_is_told_by_the_days_that_share_its_files(tmp_path: Path) -> None:
+    path = write_site(tmp_path)
+    meters = tmp_path / "meters/2024-05-31.csv"
+    meters.write_text(meters.read_text() + "2024-05-31T05:00:00Z,,,100\n" * 2 + "2024-05-31T05:07:00Z,n1,,-5\n")
+    outcome, _ = run(load_site(path), DAYS)
+    assert outcome.success
+    counts = {str(days): noted.counts for days, noted in outcome.noted["raw/meters"].items()}
+    assert counts == {"2024-05-31": {"readings_without_node_dropped": 2, "negative_readings_dropped": 1}}
+    with instance(load_site(path)) as dagster:
+        key = dg.AssetKey(["raw", "meters"])
+        found = {
+            entry.partition_key: entry.asset_materialization.metadata  # type: ignore[union-attr]
+            for entry in dagster.fetch_materializations(key, limit=10).records
+        }
+    assert found["2024-05-31"]["negative_readings_dropped"].value == 1, "a number that the UI draws"
+    assert "negative_readings_dropped" not in found["2024-05-30"]
+
+
+def test_days_without_a_row_are_told(tmp_path: Path) -> None:
+    path = write_site(tmp_path)
+    lines = (tmp_path / "grid/DE.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "meters/2024-06-01.csv").unlink()
+    assert len(lines) == 72
+    outcome, _ = run(load_site(path), DAYS)
+    assert outcome.success
+    assert outcome.empty["raw/meters"] == {DAYS.last}
+    assert "raw/grid" not in outcome.empty
+
+
 def test_a_missing_hour_of_the_grid_gets_the_months_mean_of_that_hour(small_run: SmallRun) -> None:
     query = "select direct_gco2e_per_kwh, factor_tier, resolution from grid_intensity where hour = '2024-05-31 07:00'"
     assert ask(small_run.site, query)[1] == [(Decimal(200 + 30 + 35), 3, "month")]

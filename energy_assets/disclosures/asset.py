@@ -16,6 +16,7 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from energy_assets import __version__
+from energy_assets.commands import command
 from energy_assets.dagster_internals import version_tags, without_automatic_events
 from energy_assets.disclosures.inputs import TABLES, Organisation, ReportInputs, Target
 from energy_assets.disclosures.profile import Profile, profiles
@@ -209,10 +210,8 @@ def no_indicators(site: Site, period: Period, last_complete: date) -> str:
             f"{period} has no indicators, and none of its days can be run: the site starts on {site.start}, the last "
             f"complete day is {last_complete}."
         )
-    return (
-        f"{period} has no indicators, so there is nothing to report. Run days of it first: "
-        f"energy-assets run --from {first} --to {last}"
-    )
+    days = command("run", site=site.file, options={"from": first, "to": last})
+    return f"{period} has no indicators, so there is nothing to report. Run days of it first:\n  {days}"
 
 
 def _inputs(site: Site, profile: Profile, period: Period, read: Reader) -> ReportInputs:

@@ -56,7 +56,7 @@ def read_report(path: Path) -> StoredReport:
     except FileNotFoundError as error:
         raise StoredReportError(
             f"{folder} holds no report: {Path(error.filename).name} is not there. Reports lie under "
-            "<storage root>/reports/<profile>/<period>; `energy-assets report` makes one."
+            "<storage root>/reports/<profile>/<period>."
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise StoredReportError(f"{folder}: the report's files are damaged ({error!r}); make it again.") from error

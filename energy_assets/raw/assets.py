@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import ibis
-import ibis.expr.types as ir
 
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.engine import connection
@@ -30,15 +28,15 @@ from energy_assets.materialize import (
     table_metadata,
 )
 from energy_assets.partitions import OWNERS, SINGLE_RUN, chunks, partition_dates, partitions_of
-from energy_assets.raw.collecting import Told, collect, parse
+from energy_assets.raw.collecting import Told, collect, complete, parse
 from energy_assets.site import Site
 from energy_assets.sources.base import Source, StepContext
-from energy_assets.sources.errors import DeniedError, SourceError, TransientError
+from energy_assets.sources.errors import DeniedError, SourceError, TransientError, UnreachableError
 from energy_assets.staging import owned_name
-from energy_assets.tables import Table, raw_table
+from energy_assets.tables import raw_table
 
-RETRIES, RETRY_WAIT_S = 1, 10
-"""How often what time may heal is tried again within the step, beyond the retries of single requests."""
+RETRIES, RETRY_WAIT_S, UNREACHABLE_WAIT_S = 1, 10, 2
+"""How often what time may heal is tried again within the step, beyond the retries of single requests; and how soon."""
 
 
 PRIORITY = {Feed.GRID_INTENSITY: -1}
@@ -75,8 +73,7 @@ def raw_asset(source: Source, site: Site) -> dg.AssetsDefinition:
         pending = partitions
         for attempt in range(1 + RETRIES):
             if attempt:
-                context.log.info(f"{source.name}: trying again what failed, in {RETRY_WAIT_S} s")
-                time.sleep(RETRY_WAIT_S)
+                _wait_to_try_again(context, source, attempt, [published.failures[day] for day in pending])
             _collect_all(context, source, site, pending, published)
             pending = [day for day in partitions if isinstance(published.failures.get(day), TransientError)]
             if not pending:
@@ -86,18 +83,29 @@ def raw_asset(source: Source, site: Site) -> dg.AssetsDefinition:
     return raw
 
 
+def _wait_to_try_again(
+    context: dg.AssetExecutionContext, source: Source, attempt: int, failures: Sequence[Exception]
+) -> None:
+    gone = all(isinstance(error, UnreachableError) for error in failures)
+    seconds = min(RETRY_WAIT_S, UNREACHABLE_WAIT_S) if gone else RETRY_WAIT_S
+    why = "refused" if gone else "trying again what failed"
+    context.log.info(f"{source.name}: {why}, attempt {attempt + 1} of {RETRIES + 1} in {seconds} s")
+    time.sleep(seconds)
+
+
 def _collect_all(
     context: dg.AssetExecutionContext, source: Source, site: Site, partitions: Sequence[date], published: Published
 ) -> None:
-    """Collect and publish, a month of days at a time; refused access ends it, for it would be refused again."""
+    """Collect and publish, a month of days at a time; what refuses access or a connection would refuse it again."""
     left = list(partitions)
     for chunk in chunks(partitions):
         with _step_context(site, source, context, chunk) as step:
             _collect_chunk(context, source, chunk, step, published)
         left = left[len(chunk) :]
-        denied = [error for error in published.failures.values() if isinstance(error, DeniedError)]
-        if denied:
-            published.failures.update(dict.fromkeys(left, denied[0]))
+        failures = [published.failures[day] for day in chunk if day in published.failures]
+        over = [error for error in failures if isinstance(error, DeniedError | UnreachableError)]
+        if over:
+            published.failures.update(dict.fromkeys(left, over[0]))
             return
 
 
@@ -123,7 +131,7 @@ def _collect_chunk(
         Reader(context.resources.warehouse.lake, step.con),
         raw_table(source),
         good,
-        _complete(parsed.rows, raw_table(source)),
+        complete(parsed.rows, raw_table(source)),
         code_version=source.parser_version,
         about={
             day: {"landing_objects_sha256": collected.editions[day].data_version, **_told(parsed.told, day)}
@@ -132,13 +140,6 @@ def _collect_chunk(
         day_by_day=parsed.stored,
     )
     published.add(good, commit)
-
-
-def _complete(rows: ir.Table, table: Table) -> ir.Table:
-    """Rows with NULL in the columns that a source cannot tell and the contract lets it leave out."""
-    columns = table.model.to_schema().columns
-    absent = [name for name, column in columns.items() if column.nullable and name not in rows.columns]
-    return rows.mutate(**{name: ibis.null(columns[name].dtype.type) for name in absent})
 
 
 def _told(told: Sequence[Told], day: date) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Collecting a source: run its plan, land what comes, publish the days that are whole, parse them.
 
 What belongs here: the rules that hold for every source, whatever it speaks. A unit that fails takes its own
-days down and no others; only refused access ends the collection. Landed bytes stay in any case.
+days down and no others; only refused access and a server that is not there end the collection. Landed bytes stay in
+any case.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from datetime import date
 from itertools import groupby
 
 import ibis
+import ibis.expr.types as ir
 
 from energy_assets.integrity import DamagedError
 from energy_assets.landing import DamagedObjectError, Edition, Landed
 from energy_assets.periods import DayRange, Month, contiguous
 from energy_assets.secrets import SecretError
 from energy_assets.sources.base import Incomplete, Parsed, Source, StepContext, Unit
-from energy_assets.sources.errors import DeniedError, SourceError, TransientError
+from energy_assets.sources.errors import DeniedError, SourceError, TransientError, UnreachableError
+from energy_assets.tables import Table
 
 Progress = Callable[[str, int, int], None]
 EXAMPLES = 20
@@ -74,7 +77,7 @@ def collect(
             result.failures.update(_land(source, unit, landed, step))
         except (SourceError, SecretError, DamagedError) as caught:
             failure = _told(source, caught, step)
-            denied = isinstance(failure, DeniedError)
+            denied = isinstance(failure, DeniedError | UnreachableError)
             hit = {day for later in units[number:] for day in later.days} if denied else set(unit.days)
             result.failures.update({day: failure for day in sorted(hit) if day in landed})
             if denied:
@@ -182,6 +185,18 @@ def parse(
     rows = ibis.union(*tables) if len(tables) > 1 else tables[0]
     first = {name: found[:EXAMPLES] for name, found in examples.items()}
     return ParsedDays(rows, dict(notes), first, stored, tuple(told)), failures
+
+
+def complete(rows: ir.Table, table: Table) -> ir.Table:
+    """Rows with NULL in the columns that a source cannot tell and the contract lets it leave out.
+
+    Args:
+        rows: Of a source.
+        table: Its raw table.
+    """
+    columns = table.model.to_schema().columns
+    absent = [name for name, column in columns.items() if column.nullable and name not in rows.columns]
+    return rows.mutate(**{name: ibis.null(columns[name].dtype.type) for name in absent})
 
 
 def _span(source: Source, first: date, last: date) -> DayRange:

@@ -1,7 +1,8 @@
 """What can go wrong with a source, classified once: worth another try, or not, and how far it reaches.
 
-Every message says what was asked of whom, what came back, and what to do about it. Only `DeniedError` ends the
-collecting of a source; every other error fails the days of the unit or file it struck, and no others.
+Every message says what was asked of whom, what came back, and what to do about it. Only `DeniedError` and
+`UnreachableError` end the collecting of a source; every other error fails the days of the unit or file it struck, and
+no others.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ class SourceError(Exception):
 
 class TransientError(SourceError):
     """Time may heal it: no connection, a time-out, 408, 429, 5xx."""
+
+
+class UnreachableError(TransientError):
+    """Nothing listens there. Every other request of the source would be refused too, so it ends this try of it."""
 
 
 class PermanentError(SourceError):

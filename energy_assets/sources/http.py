@@ -21,6 +21,7 @@ from httpx_retries import Retry, RetryTransport
 from energy_assets import __version__
 from energy_assets.secrets import masked
 from energy_assets.sources.errors import DeniedError, PermanentError, TransientError
+from energy_assets.sources.refusal import Refusing
 
 TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 DENIED_STATUS = frozenset({401, 403, 407})
@@ -72,7 +73,7 @@ def client(
         headers={"user-agent": f"energy-assets/{__version__}", **(headers or {})},
         timeout=timeout_s,
         follow_redirects=False,
-        transport=RetryTransport(transport=transport or _Timed(), retry=retry),
+        transport=RetryTransport(transport=Refusing(transport or _Timed()), retry=retry),
     )
 
 
@@ -184,6 +185,7 @@ def send(
         kwargs: As httpx takes them.
 
     Raises:
+        UnreachableError: the connection is refused.
         TransientError: no whole answer, a time-out, 408, 429 or 5xx after all attempts.
         DeniedError: 401, 403 or 407: the credentials are missing, wrong or may not do this.
         PermanentError: every other status from 300 on, or an answer that is too large.

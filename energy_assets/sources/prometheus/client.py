@@ -33,7 +33,7 @@ samples out of order are set to hours, too: a day collected soon after midnight 
 NAMES_PATH = "api/v1/label/__name__/values"
 
 REMEDIES = {
-    0: "Check that Prometheus runs and that url is right (energy-assets doctor shows more).",
+    0: "Check that Prometheus runs and that url of this source in site.yaml is right.",
     400: "Check selector and metrics of this source in site.yaml; the server's words above say what it dislikes.",
     401: "Set token or basic_auth of this source in site.yaml.",
     403: "The credentials of this source may not read this Prometheus; ask for read access.",

@@ -87,7 +87,7 @@ def test_a_server_that_is_down_is_worth_another_try(step: StepContext, monkeypat
     monkeypatch.setattr(http.client, "__kwdefaults__", {**http.client.__kwdefaults__, "backoff_s": 0.0})
     error = failure(source(f"http://127.0.0.1:{free_port()}"), step)
     assert isinstance(error, TransientError)
-    assert "no answer" in str(error)
+    assert "connection refused" in str(error)
     assert "url is right" in str(error)
 
 

@@ -1,0 +1,183 @@
+"""What published tables lack is named: zones, factors, owners, energy, and no more than that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pytest
+
+from energy_assets.holes import empty_sources, holes, withheld
+from energy_assets.lake import Lake
+from energy_assets.periods import DayRange
+from energy_assets.remarks import Remark
+from energy_assets.site import Site, load_site
+from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, Table, raw_table
+from energy_assets_tests.rows import DAY, at, table
+
+SITE = """
+organisation: {name: Small AI}
+start: 2024-05-01
+storage: {root: ./var}
+sources:
+  - {name: meters, kind: power_files, path: "meters/*.csv", node: node, place: {region: r1, zone: DE, pue: 1.25}}
+  - {name: serving, kind: prometheus_inference, url: "http://127.0.0.1:9"}
+  - {name: grid, kind: intensity_files, path: "grid/*.csv"}
+  - {name: bills, kind: focus_files, path: "bills/*.csv"}
+"""
+RULES = "attribution: {rules: [{match: {node_id: n1}, project: p}]}\n"
+GRAMS = {"location_g": Decimal(300), "upstream_g": Decimal(100), "lifecycle_g": Decimal(400), "factor_id": "f"}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    (tmp_path / "site.yaml").write_text(SITE + RULES)
+    return load_site(tmp_path / "site.yaml")
+
+
+def publish(site: Site, target: Table, rows: Iterable[Mapping[str, Any]], days: Iterable[date] = (DAY,)) -> None:
+    con = ibis.duckdb.connect()
+    con.raw_sql("SET TimeZone = 'UTC'")
+    commit = Lake(site.disk()).replace(con, target, list(days), table(target.model, rows), "test")
+    assert not commit.rejected, commit.rejected
+
+
+def said(site: Site, *days: date) -> list[Remark]:
+    return holes(site, days or (DAY,))
+
+
+def grid(site: Site, *zones: str) -> None:
+    rows = [{"zone": zone, "hour": at(hour)} for zone in zones for hour in range(24)]
+    publish(site, raw_table(site.feeding("grid_intensity")[0]), rows)
+
+
+def test_what_has_all_is_told_nothing(site: Site) -> None:
+    publish(site, EMISSIONS, [GRAMS, {"hour": at(1), "energy_kwh": None, "coverage": Decimal(0)}])
+    publish(site, ENERGY, [{"project": "p", "model_id": "m1"}])
+    publish(site, ACTIVITY, [{"model_id": "m1"}])
+    publish(site, COST, [{"region": "eu-central-1", "zone": "DE"}, {"region": None}])
+    assert said(site) == []
+
+
+def test_a_zone_that_no_source_serves_is_named_with_those_that_are(site: Site) -> None:
+    publish(site, EMISSIONS, [{"zone": "GERMANY", "hour": at(hour)} for hour in range(24)])
+    grid(site, "FR", "DE")
+    (found,) = said(site)
+    assert found.hole
+    assert found.says == ("24 rows (24.0 kWh) have no grid factor: zone GERMANY; intensity is known for DE, FR")
+    assert said(site, DAY + timedelta(days=1)) == [], "other days are not asked about"
+
+
+def test_the_zones_that_may_be_meant_come_first(site: Site) -> None:
+    publish(site, EMISSIONS, [{"zone": "US-CAL"}])
+    grid(site, "AT", "BE", "CH", "DE", "DK", "FR", "US-CAL-CISO")
+    (found,) = said(site)
+    assert found.says.endswith("zone US-CAL; intensity is known for US-CAL-CISO, AT, BE, CH, DE and 2 more")
+
+
+def test_without_any_intensity_the_remedy_is_a_source(site: Site) -> None:
+    publish(site, EMISSIONS, [{}])
+    (found,) = said(site)
+    assert found.says == "1 row (1.0 kWh) have no grid factor: zone DE; no source has an intensity of these days"
+    assert "Add a source of grid intensity" in found.remedy
+
+
+def test_energy_without_a_zone_names_the_place_and_the_line_to_add(site: Site) -> None:
+    publish(site, EMISSIONS, [{"zone": None, "provider": "gcp", "region": "mars1", "energy_kwh": Decimal("0.0004")}])
+    (found,) = said(site)
+    assert found.says == "1 row (0.0004 kWh) have no grid zone, so no emissions: gcp mars1"
+    assert '- {provider: gcp, region: "mars1", zone: …}' in found.remedy
+
+
+def test_a_zone_without_a_direct_intensity_has_no_scope_2(site: Site) -> None:
+    part = {"lifecycle_g": Decimal(400), "factor_id": "f"}
+    publish(
+        site,
+        EMISSIONS,
+        [part, part | {"hour": at(1), "ghg_scope": "scope3.1"}, {"hour": at(2), "zone": "FR"}],
+    )
+    grid(site, "DE")
+    factorless, bare = said(site)
+    assert "zone FR" in factorless.says
+    assert bare.says == "1 row (1.0 kWh) have no Scope 2 emissions: no direct intensity is known in DE"
+    assert bare.hole
+
+
+def test_a_zone_without_a_life_cycle_intensity_lacks_its_upstream_part(site: Site) -> None:
+    publish(site, EMISSIONS, [{"location_g": Decimal(300), "factor_id": "f"}])
+    (found,) = said(site)
+    assert not found.hole
+    assert found.says == "the upstream part (Scope 3.3) is not known in DE: no life-cycle intensity"
+
+
+def test_on_the_life_cycle_basis_no_upstream_part_is_missed(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text(SITE + "factors: {scope2_basis: lifecycle}\n")
+    publish(site, EMISSIONS, [{"location_g": Decimal(400), "lifecycle_g": Decimal(400), "factor_id": "f"}])
+    assert said(load_site(tmp_path / "site.yaml")) == []
+
+
+def test_requests_of_a_model_without_energy_on_their_day_are_counted(site: Site) -> None:
+    after = DAY + timedelta(days=1)
+    publish(site, ENERGY, [{"model_id": "m1", "project": "p"}, {"model_id": "m2", "project": "p", "hour": at(1),
+                            "energy_kwh": Decimal(0)}])  # fmt: skip
+    publish(
+        site,
+        ACTIVITY,
+        [{"model_id": "m1", "requests": 7}, {"model_id": "m2", "requests": 5, "hour": at(1)},
+         {"model_id": "m1", "requests": 3, "day": after}, {"model_id": None, "requests": 2, "hour": at(2)},
+         {"model_id": "m3", "requests": 0, "hour": at(3)}],
+        [DAY, after],
+    )  # fmt: skip
+    (found,) = said(site, DAY, after)
+    assert found.says == (
+        "10 requests have no energy beside them, so no Wh per request: models m2, m1, (no model named)"
+    )
+
+
+def test_energy_that_no_rule_maps_is_told_and_a_hole_where_none_of_a_source_is(site: Site, tmp_path: Path) -> None:
+    rows = [{"project": "p"}, {"hour": at(1), "workload_id": "pod-7"}, {"hour": at(2), "source": "other"},
+            {"hour": at(3), "workload_type": "idle", "project": "idle"}]  # fmt: skip
+    publish(site, ENERGY, rows)
+    part, whole = said(site)
+    assert (part.about, part.hole) == ("unified/energy from meters", False)
+    assert part.says == "1.0 kWh (50.0 % of its energy) belong to no project: no attribution rule matches pod-7 on n1"
+    assert (whole.about, whole.hole) == ("unified/energy from other", True)
+    assert "all of its energy" in whole.says
+    (tmp_path / "site.yaml").write_text(SITE)
+    assert said(load_site(tmp_path / "site.yaml")) == [], "without rules nobody expects a project"
+
+
+def test_lines_of_bills_in_a_region_nobody_knows_are_told(site: Site) -> None:
+    publish(site, COST, [{"region": "mars1"}, {"region": "mars1", "hour": at(1)}, {"region": "venus", "zone": "DE"}])
+    (found,) = said(site)
+    assert (found.hole, found.says) == (False, "2 lines of bills have no grid zone: aws mars1")
+
+
+def test_sources_that_published_nothing_are_named(site: Site) -> None:
+    days = DayRange(DAY, DAY + timedelta(days=1))
+    empty = {"raw/meters": {days.last}, "raw/grid": set(days), "raw/bills": {days.first}, "unified/energy": set(days)}
+    meters, intensities = empty_sources(site, empty, list(days))
+    assert (meters.about, meters.says) == ("raw/meters", "published no row on 1 day it was asked for")
+    assert meters.days == (DayRange(days.last, days.last),)
+    assert (intensities.about, intensities.says) == ("raw/grid", "published no row on all days it was asked for")
+    (bills,) = empty_sources(site, {"raw/bills": set(days)}, list(days))
+    assert bills.hole
+
+
+def test_headline_figures_that_the_sources_could_give_are_missed(site: Site, tmp_path: Path) -> None:
+    def figure(number: int, metric: str, text: str) -> dict[str, Any]:
+        return {"id": f"F-{number}", "metric": metric, "label": metric, "value": None, "display": {"text": text}}
+
+    figures = [figure(1, "energy_kwh", "not measured"), figure(2, "billed_cost", "none"), figure(3, "idle_share", "1"),
+               figure(4, "wh_per_1k_inferences", "not measured")]  # fmt: skip
+    (tmp_path / "figures.json").write_text(json.dumps({"figures": figures}))
+    (tmp_path / "document.json").write_text(json.dumps({"headline": ["F-1", "F-2", "F-3", "F-4"]}))
+    assert withheld(site, tmp_path) == ["energy_kwh", "wh_per_1k_inferences"]
+    alone = SITE.replace('  - {name: serving, kind: prometheus_inference, url: "http://127.0.0.1:9"}\n', "")
+    (tmp_path / "site.yaml").write_text(alone)
+    assert withheld(load_site(tmp_path / "site.yaml"), tmp_path) == ["energy_kwh"], "nobody counts requests here"

@@ -1,0 +1,112 @@
+"""The doctor's trial day: what it says before a run is what the run says after, and nothing of it is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from energy_assets.doctor import examine
+from energy_assets.running import run_days
+from energy_assets.site import load_site
+from energy_assets.sources.base import Finding
+from energy_assets_tests.small_site import DAYS, GRID_HEADER, write_csv, write_site
+
+
+def found(path: Path) -> dict[str, list[Finding]]:
+    return {chapter.name: chapter.findings for chapter in examine(load_site(path))}
+
+
+def ill(findings: list[Finding]) -> list[str]:
+    return [finding.what for finding in findings if not finding.ok]
+
+
+def test_a_day_of_each_source_is_tried_and_nothing_is_kept(tmp_path: Path) -> None:
+    path = write_site(tmp_path)
+    chapters = found(path)
+    tried = {name: [f.what for f in some if f.what.startswith("trial of")] for name, some in chapters.items()}
+    assert tried["meters"] == ["trial of 2024-06-01: 48 rows, as run would publish them"]
+    assert tried["bills"] == ["trial of 2024-05-31 to 2024-06-01: 4 rows, as run would publish them"]
+    assert tried["grid"] == ["trial of 2024-06-01: 24 rows, as run would publish them"]
+    assert not any(ill(some) for some in chapters.values())
+    assert list((tmp_path / "var").rglob("*.*")) == []
+
+
+def test_what_run_rejects_the_doctor_finds_in_the_same_words(tmp_path: Path) -> None:
+    """A line in the middle of an older bill, of which `check` reads the newest file's header alone."""
+    path = write_site(tmp_path)
+    bill = tmp_path / "bills/2024-05-31.csv"
+    bill.write_text(bill.read_text().replace("2.5", "two and a half"))
+    (said,) = ill(found(path)["bills"])
+    failures = run_days(load_site(path), DAYS, lambda step: None).failures
+    assert "two and a half" in said
+    assert said in failures["raw/bills"]
+
+
+def test_rows_that_break_the_contract_are_found(tmp_path: Path) -> None:
+    path = write_site(tmp_path)
+    bill = tmp_path / "bills/2024-06-01.csv"
+    bill.write_text(bill.read_text().replace("EUR", "euro"))
+    said = ill(found(path)["bills"])
+    failures = run_days(load_site(path), DAYS, lambda step: None).failures
+    assert said, "billing_currency"
+    assert all(text.split(" (")[0] in failures["raw/bills"] for text in said)
+
+
+def test_notes_are_told_in_the_words_of_a_run(tmp_path: Path) -> None:
+    path = write_site(tmp_path)
+    meters = tmp_path / "meters/2024-06-01.csv"
+    meters.write_text(meters.read_text() + "2024-06-01T05:00:00Z,,,100\n2024-06-01T05:07:00Z,n1,,-5\n")
+    findings = found(path)["meters"]
+    assert ill(findings) == ["1 readings name no node or device and were left out"]
+    assert "1 negative readings were left out" in [finding.what for finding in findings if finding.ok]
+
+
+def test_a_zone_that_no_source_serves_is_found_before_the_run(tmp_path: Path) -> None:
+    path = write_site(tmp_path)
+    path.write_text(path.read_text().replace("zone: DE", "zone: GERMANY"))
+    (finding,) = found(path)["zones"]
+    assert not finding.ok
+    assert finding.what == "zone GERMANY has no intensity in any source; intensity is known for DE"
+    path.write_text(path.read_text().replace("zone: GERMANY", "zone: DE"))
+    assert "zones" not in found(path)
+
+
+def test_intensities_are_tried_for_the_days_on_which_there_is_energy(tmp_path: Path) -> None:
+    """The intensities go on for a day more, in another zone: of the day with energy DE is not missing."""
+    path = write_site(tmp_path)
+    later = [("2024-06-09 00:00:00", "France", "France", "FR", 9, 9, 50, 40, "x", "False", "")]
+    write_csv(tmp_path / "grid/FR.csv", GRID_HEADER, later)
+    chapters = found(path)
+    assert "zones" not in chapters
+    assert any(f.what.startswith("trial of 2024-06-01: ") for f in chapters["grid"])
+
+
+def test_files_of_days_before_the_start_are_said(tmp_path: Path) -> None:
+    path = write_site(tmp_path)
+    path.write_text(path.read_text().replace("start: 2024-05-30", "start: 2024-06-05"))
+    chapters = found(path)
+    for name in ("meters", "bills"):
+        (said,) = ill(chapters[name])
+        assert said.startswith("holds no day from 2024-06-05 (the site's start) to "), name
+
+
+def test_a_trial_that_takes_long_is_left_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("energy_assets.trial.TRIAL_S", -1)
+    findings = found(write_site(tmp_path))["meters"]
+    assert all(finding.ok for finding in findings)
+    assert "was left off; run reads it whole" in findings[-1].what
+
+
+def test_after_a_run_known_files_are_not_looked_into_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_site(tmp_path)
+    monkeypatch.setattr("energy_assets.sources.files.SETTLED_S", 0)
+    assert run_days(load_site(path), DAYS, lambda step: None).success
+    before = sorted((tmp_path / "var/landing").rglob("*"))
+
+    def never(*_: object) -> None:
+        raise AssertionError("looked into again")
+
+    monkeypatch.setattr("energy_assets.sources.power_files.source.PowerFiles._days_held", never)
+    assert ill(found(path)["meters"]) == []
+    assert sorted((tmp_path / "var/landing").rglob("*")) == before
