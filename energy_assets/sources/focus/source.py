@@ -35,8 +35,8 @@ from energy_assets.sources.focus.deliveries import (
     delivery_of,
 )
 from energy_assets.sources.focus.known import FIELDS, bills_seen, look, shares_of
-from energy_assets.sources.focus.overlap import Opened, refuse_same_lines, suspects
-from energy_assets.sources.focus.parse import Share, Wanted, charges
+from energy_assets.sources.focus.overlap import Compared, loosely, neighbours, repeats
+from energy_assets.sources.focus.parse import Share, Wanted, charges, rewrite, typed_file
 from energy_assets.sources.memory import Known, Memory
 from energy_assets.sources.unreadable import days_concerned, named_period
 
@@ -69,7 +69,7 @@ class FocusFiles(Source):
     feeds: ClassVar[Feed] = Feed.COST
     title: ClassVar[str] = "FOCUS bills"
     engine_kind: ClassVar[str] = "csv"
-    parser_version: ClassVar[str] = "2"
+    parser_version: ClassVar[str] = "3"
 
     kind: Literal["focus_files"]
     path: str = Field(description="a file, a folder or a glob; local, or s3://, gs://, az://, abfss://")
@@ -209,26 +209,44 @@ class FocusFiles(Source):
             yield Incomplete(concerned | beside, error)
 
     def _compare(self, bills: Sequence[_Bill], memory: Memory, step: StepContext) -> Iterator[Incomplete]:
-        """Days of which two files hold the same lines; two files once found apart are not compared again."""
-        for one, other in (map(bills.__getitem__, pair) for pair in sorted(suspects(bills))):
-            hashes = sorted((one.known.sha256, other.known.sha256))
-            if hashes[0] == hashes[1] or memory.agreed("apart", tuple(hashes)):
-                continue
-            try:
-                opened = [
-                    Opened(b.file.name, _local(b, memory, step), b.delivery, b.shares, b.known.sha256)
-                    for b in (one, other)
-                ]
-                refuse_same_lines(step.con.con, opened, self.layout, step.folder)
-            except (DeniedError, MalformedError) as error:
-                if isinstance(error, DeniedError):
-                    raise
-                continue  # parsing refuses this file on all of its days
-            except SourceError as error:
-                yield Incomplete(frozenset(one.days & other.days), error)
-            else:
-                memory.agree("apart", tuple(hashes))
+        """Days of which several deliveries hold the same charges; what was once found apart is not compared again."""
+        once = list({bill.known.sha256: bill for bill in reversed(bills)}.values())[::-1]
+        of_delivery: dict[int, list[_Bill]] = defaultdict(list)
+        for bill in once:
+            of_delivery[bill.delivery].append(bill)
+        beside = neighbours(once)
+        hashes = {number: sorted(bill.known.sha256 for bill in own) for number, own in of_delivery.items()}
+
+        def agreement(one: int) -> tuple[str, tuple[str, ...]]:
+            others = sorted(sha256 for other in beside[one] for sha256 in hashes[other])
+            return f"apart {hashes[one][0][:16]}", (*hashes[one], *others)
+
+        new = {one for one in beside if not memory.agreed(*agreement(one))}
+        wanted = sorted(new.union(*(beside[one] for one in new)))
+        compared = {number: made for number in wanted if (made := self._compared(of_delivery[number], memory, step))}
+        loose = loosely(share for bill in once for share in bill.shares)
+        for repeat in repeats(step.con.con, compared, loose) if len(compared) > 1 else ():
+            new -= repeat.deliveries
+            days = [{day for bill in of_delivery[number] for day in bill.days} for number in repeat.deliveries]
+            yield Incomplete(
+                frozenset(day for own in days for day in own if sum(day in d for d in days) > 1), repeat.error
+            )
+        for one in new & compared.keys():
+            memory.agree(*agreement(one))
         memory.save()
+
+    def _compared(self, bills: Sequence[_Bill], memory: Memory, step: StepContext) -> Compared | None:
+        """A delivery with its files rewritten; None where one cannot be: parsing refuses it on all of its days."""
+        typed = []
+        for bill in bills:
+            target = typed_file(step.folder, bill.known.sha256, self.layout)
+            try:
+                if not target.exists():
+                    rewrite(step.con.con, _local(bill, memory, step), bill.file.name, self.layout, target)
+            except MalformedError:
+                return None
+            typed.append(target)
+        return Compared(tuple(bill.file.name for bill in bills), tuple(typed))
 
     def _landable(self, bill: _Bill, memory: Memory) -> Fetched | Incomplete:
         try:
