@@ -28,23 +28,31 @@ from energy_assets.sources.focus.bill import open_bill
 from energy_assets.sources.focus.columns import layout_of
 from energy_assets.sources.focus.deliveries import (
     DATA_SUFFIXES,
-    Candidate,
+    MANIFEST,
+    NOT_A_BILL,
     Chosen,
-    Delivery,
+    Manifest,
     choose,
-    delivery_of,
+    period_of,
+    read_manifest,
 )
 from energy_assets.sources.focus.known import FIELDS, bills_seen, look, shares_of
 from energy_assets.sources.focus.overlap import Compared, loosely, neighbours, repeats
-from energy_assets.sources.focus.parse import Share, Wanted, charges, rewrite, typed_file
+from energy_assets.sources.focus.parse import EXAMPLES, Share, Wanted, charges, rewrite, typed_file
 from energy_assets.sources.memory import Known, Memory
-from energy_assets.sources.unreadable import days_concerned, named_period
+from energy_assets.sources.unreadable import days_concerned
 
 SETTLED_AFTER_DAYS = 45
 """A month, in which its bill is rewritten each day, and two weeks after it, in which it is closed."""
 
 MOST_OF_A_MONTH = 28
 """Days from which on most files will be needed, and not only looked into."""
+OTHER_SUFFIXES = (".zip", ".xlsx", ".xls", ".bz2", ".xz", ".zst", ".tsv")
+UNPACK = "Unpack it, or save it as CSV in UTF-8, and leave the result below `path`."
+PASSED_OVER = {"incomplete": "incomplete_deliveries_dropped", "unlisted": "files_outside_manifest_dropped"}
+"""What the requests of landed files say was passed over beside them, and the note it becomes."""
+BUCKET_SLASHES = 3
+"""Of the shortest url that has a folder: s3://bucket/folder."""
 MEDIA_TYPES = {".parquet": "application/vnd.apache.parquet", ".gz": "application/gzip", ".csv": "text/csv"}
 
 
@@ -101,14 +109,16 @@ class FocusFiles(Source):
         """See `parse.charges`; manifests are evidence and hold no charges."""
         bills = [(o, str(o.request["path"])) for o in objects if not o.request.get("manifest")]
         parsed = charges(bills, days, step, self.layout)
-        passed_over = {text for o in objects for text in o.request.get("incomplete", [])}
-        notes = {"incomplete_deliveries_dropped": len(passed_over)} if passed_over else {}
+        told = {name: sorted({t for o in objects for t in o.request.get(key, [])}) for key, name in PASSED_OVER.items()}
+        notes = {name: len(texts) for name, texts in told.items() if texts}
+        examples: dict[str, Sequence[str]] = {name: texts[:EXAMPLES] for name, texts in told.items() if texts}
         rows = parsed.rows
         if self.billing_account:
             unnamed = account_keys(rows) == ""
             named = ibis.ifelse(unnamed, ibis.literal(self.billing_account), rows.billing_account_id.strip())
             rows = rows.mutate(billing_account_id=named)
-        return replace(parsed, rows=rows, notes={**parsed.notes, **notes})
+        notes |= parsed.notes
+        return replace(parsed, rows=rows, notes=notes, examples={**parsed.examples, **examples})
 
     def check(self, step: StepContext) -> Iterable[Finding]:
         """List the files, choose among deliveries, and read the newest file's header."""
@@ -122,6 +132,10 @@ class FocusFiles(Source):
             yield Finding(True, f"{self.path}: {count}, newest {newest.name} ({newest.last_modified:%Y-%m-%d})")
             for text in sorted({text for delivery in chosen for text in delivery.incomplete}):
                 yield Finding(True, f"an incomplete delivery is passed over: {text}")
+            for text in sorted({text for delivery in chosen for text in delivery.unlisted}):
+                yield Finding(True, f"a file that the manifest beside it does not list is passed over: {text}")
+            for text in self._others(self._list(self._pattern(step), step)):
+                yield Finding(True, f"a file that is neither CSV nor Parquet is passed over: {text}", UNPACK)
             bill = open_bill(step.con.con, newest.fetch(step.folder), newest.name)
             yield Finding(True, f"{newest.name}: {layout_of(bill, self.layout)} layout, {len(bill.columns)} columns")
         except SourceError as error:
@@ -198,10 +212,9 @@ class FocusFiles(Source):
         for owner, file, error in unreadable:
             if isinstance(error, MalformedError):
                 yield Fetched(file.fetch(step.folder), self._request(owner, file), (), None, _media(file))
-            delivery = delivery_of(file.where)
             last = memory.last(file.name)
-            if delivery:
-                concerned = _days_of_group(delivery.group, days)
+            if owner.manifest:
+                concerned = _days_of_group(file.where, days)
             else:
                 spoken = (_whole_periods(shares_of(last[0]), days), last[1]) if last else None
                 concerned = days_concerned(file.name, days, spoken, readable)
@@ -262,8 +275,9 @@ class FocusFiles(Source):
         request: dict[str, object] = {"path": file.name}
         if delivery.run:
             request["delivery"] = delivery.run
-        if delivery.incomplete:
-            request["incomplete"] = list(delivery.incomplete)
+        for key in ("incomplete", "unlisted"):
+            if texts := getattr(delivery, key):
+                request[key] = list(texts)
         return request
 
     def _chosen(self, memory: Memory, step: StepContext) -> tuple[list[Chosen], dict[str, SourceError]]:
@@ -276,43 +290,64 @@ class FocusFiles(Source):
         if self.exports == "all":
             memory.forget_gone(listed, self._scope(step))
             return [Chosen((file,)) for file in files], {}
-
-        def manifest_of(delivery: Delivery) -> tuple[SourceFile, bytes] | None:
+        manifests: list[Manifest] = []
+        unreadable: dict[str, SourceError] = {}
+        for file in self._manifests(listed, files, step):
             try:
-                found = self._list(delivery.manifest, step)
-            except DeniedError:
-                raise
-            except PermanentError:
-                return None
-            newest = max(found, key=lambda file: file.last_modified)
-            return newest, _text_of(memory, newest)
-
-        groups: dict[str, list[Candidate]] = defaultdict(list)
-        for file in files:
-            delivery = delivery_of(file.where)
-            groups[delivery.group if delivery else ""].append(Candidate(file, file.where, file.last_modified))
-        chosen: list[Chosen] = []
-        refused: dict[str, SourceError] = {}
-        for group, candidates in sorted(groups.items()):
-            try:
-                chosen += choose(candidates, manifest_of)
-            except DeniedError:
-                raise
-            except SourceError as error:
-                refused[group] = error
+                manifest = read_manifest(file, _text_of(memory, file))
+            except MalformedError as error:
+                unreadable[file.where] = error
+            else:
+                manifests += [manifest] if manifest else []
+        chosen, refused = choose(files, manifests)
+        refused |= unreadable
         if not refused:
             memory.forget_gone(listed, self._scope(step))
         return chosen, refused
 
+    def _manifests(
+        self, listed: Sequence[SourceFile], files: Sequence[SourceFile], step: StepContext
+    ) -> list[SourceFile]:
+        """Every manifest: among what is listed, and beside and above the data files where `path` leaves it out."""
+        found = {file.where: file for file in listed if file.where.lower().endswith(MANIFEST)}
+        folders = {file.where.rpartition("/")[0] for file in files}
+        folders |= {folder.rpartition("/")[0] for folder in folders}
+        folders |= {folder.replace("/data/BILLING_PERIOD=", "/metadata/BILLING_PERIOD=") for folder in folders}
+        for folder in sorted(folder for folder in folders if not self._lists(folder, step)):
+            try:
+                beside = self._list(f"{folder}/*[mM]{MANIFEST[1:]}", step)
+            except DeniedError:
+                raise
+            except PermanentError:
+                continue
+            found |= {file.where: file for file in beside}
+        return [found[where] for where in sorted(found)]
+
+    def _lists(self, folder: str, step: StepContext) -> bool:
+        """Whether the listing shows every file of a folder; of a whole bucket nothing more is asked."""
+        if "://" in folder and folder.count("/") < BUCKET_SLASHES:
+            return True
+        root, _, everything = self._pattern(step).rpartition("/**/")
+        where = root if "://" in root else (step.site_folder / root).resolve().as_posix()
+        return everything == "*" and f"{folder}/".startswith(f"{where}/")
+
     def _bills(self, step: StepContext) -> tuple[list[SourceFile], list[SourceFile]]:
         """Every file there is, and those among them that hold charges."""
         listed = self._list(self._pattern(step), step)
-        files = [file for file in listed if file.name.lower().endswith(DATA_SUFFIXES)]
+        files = [f for f in listed if f.name.lower().endswith(DATA_SUFFIXES) and NOT_A_BILL not in f.where]
         if not files:
+            others = self._others(listed)
             raise PermanentError(
-                f"{self.path}: none of the files is a bill ({', '.join(DATA_SUFFIXES)})", "Correct `path` in site.yaml."
+                f"{self.path}: none of the files is a bill ({', '.join(DATA_SUFFIXES)})"
+                + (f"; there is {', '.join(others[:EXAMPLES])}" if others else ""),
+                UNPACK if others else "Correct `path` in site.yaml.",
             )
         return listed, files
+
+    @staticmethod
+    def _others(listed: Sequence[SourceFile]) -> list[str]:
+        """Files that may be bills in a form that is not read."""
+        return [file.name for file in listed if file.name.lower().endswith(OTHER_SUFFIXES)]
 
     def _scope(self, step: StepContext) -> list[str]:
         """What is known to be whole after listing: the whole bucket, for manifests that still count were asked for."""
@@ -343,9 +378,9 @@ def _local(bill: _Bill, memory: Memory, step: StepContext) -> Path:
     return step.landing.spool(body.sha256, step.folder) if isinstance(body, Held) else body
 
 
-def _days_of_group(group: str, days: DayRange) -> frozenset[date]:
+def _days_of_group(where: str, days: DayRange) -> frozenset[date]:
     """The days of the period that the folder of an export states."""
-    period = named_period(group)
+    period = period_of(where)
     return frozenset(day for day in days if period is None or day in period)
 
 

@@ -152,12 +152,14 @@ def test_a_copied_aws_export_needs_its_metadata_and_counts_only_what_the_manifes
     for number in (1, 2):
         lines = month(1, 5, SubAccountId=str(number))
         write(tmp_path / "bills" / "data" / "BILLING_PERIOD=2026-10" / f"e-{number}.csv.gz", lines)
-    with pytest.raises(TransientError, match=r"data/BILLING_PERIOD=2026-10 has no Manifest\.json"):
+    with pytest.raises(TransientError, match=r"data/BILLING_PERIOD=2026-10 has no manifest\.json"):
         total(step, path="bills/data/**/*.csv.gz")
     manifest = tmp_path / "bills" / "metadata" / "BILLING_PERIOD=2026-10" / "e-Manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text(json.dumps({"dataFiles": ["s3://b/x/data/BILLING_PERIOD=2026-10/e-2.csv.gz"]}))
-    assert total(step, path="bills/data/**/*.csv.gz") == (Decimal("7.5"), {})
+    for path in ("bills/data/**/*.csv.gz", "bills/data", "bills", "bills/data/BILLING_PERIOD=2026-10/e-2.csv.gz"):
+        more = {} if path.endswith("e-2.csv.gz") else {"files_outside_manifest_dropped": 1}
+        assert total(step, path=path) == (Decimal("7.5"), more)
 
 
 def test_doctor_says_what_it_found_or_what_to_do(step: StepContext, tmp_path: Path) -> None:
