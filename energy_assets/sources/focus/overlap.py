@@ -1,159 +1,334 @@
-"""Two files that hold the same lines of the same bill: the double count no layout warns of.
+"""Deliveries that hold the same charges of the same bill: the double count no layout warns of.
 
-What belongs here: comparing bills with each other. What does not: equal bytes (counted once, in `parse`) and
-deliveries of one export (only the newest counts, in `deliveries`).
+Two exports of one bill differ in what providers and portals vary: the number of decimals, the version of FOCUS and
+with it the names of regions and services, the case of accounts and resources, how the lines are cut into files, and
+whether a line is an hour or a day. So deliveries are compared by what does not vary, each with all others together
+that speak of the same bill on the same days, in three looks:
+
+1. line by line: start, account, resource and amount, rounded as the coarser of them prints it;
+2. where the lines of one are longer than those of the other: totals of each resource and day;
+3. where one names resources and the other none: totals of each day.
+
+What belongs here: comparing. What does not: equal bytes (counted once, in `parse`), and runs of one export (only
+the newest counts, in `deliveries`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 from energy_assets.contracts.accounts import account_key, account_key_sql
 from energy_assets.sources.errors import PermanentError
-from energy_assets.sources.focus.bill import sha256_of
-from energy_assets.sources.focus.parse import Share, Wanted, rewrite, rewritten, typed_file
+from energy_assets.sources.focus.bill import literal
+from energy_assets.sources.focus.parse import Share, rewritten
 
 SAME_SHARE = 0.5
-"""Part files of one bill share next to no line; a second export of a period shares nearly all."""
-
-COMPARED = (
-    "charge_period_start",
-    "charge_period_end",
-    "account_id",
-    "region",
-    "resource_id",
-    "service_name",
-    "service_category",
-    "sku_id",
-    "charge_category",
-    "consumed_quantity",
-    "consumed_unit",
-    "billed_cost",
-    "effective_cost",
-    "list_cost",
-    "billing_currency",
-)
-"""What every version of FOCUS prints, and what stays the same from one delivery to the next: no invoice number."""
-
-_LINE = ", ".join("own.key" if column == "account_id" else column for column in COMPARED)
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A bill that was looked into.
-
-    Attributes:
-        name: How errors call it.
-        path: The local file.
-        delivery: Files of one delivery are never compared.
-        shares: What it holds.
-        sha256: Of its bytes, where it is known already.
-    """
-
-    name: str
-    path: Path
-    delivery: int
-    shares: tuple[Share, ...]
-    sha256: str = ""
+"""Of what a delivery says on the days it shares with others: from this share on it repeats them. Part files of one
+bill share next to no line; a second export of a period shares nearly all."""
+WHOLLY = 0.95
+"""From this share of all its lines on, a delivery may go without loss."""
+NO_MINOR_UNIT = (
+    "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF",
+)  # fmt: skip
+"""Currencies without cents (ISO 4217, list one): in these a bill may be rounded to whole units."""
+DECIMALS = (0, 2, 4, 6, 8, 10, 12)
+"""To how many places amounts may be rounded, at most the last: no portal prints more."""
+WITHIN = "0.005"
+"""How far two totals may be apart that rounding has made differ, as a share of the total."""
+SHOWN = 3
 
 
 class Holds(Protocol):
-    """What `suspects` must know of a bill."""
+    """What `neighbours` must know of a file."""
 
     @property
     def delivery(self) -> int:
-        """Files of one delivery are never compared."""
+        """The delivery it is part of; files of one are never compared."""
 
     @property
     def shares(self) -> tuple[Share, ...]:
         """What it holds."""
 
 
-def refuse_same_lines(con: Any, bills: Sequence[Opened], wanted: Wanted, folder: Path) -> None:
-    """Refuse to add up two files if, on the days both speak of, half of the smaller one's lines are in the other.
+@dataclass(frozen=True)
+class Compared:
+    """A delivery whose files lie rewritten (see `parse.rewrite`).
 
-    Compared is `COMPARED`, within one account's billing period.
+    Attributes:
+        names: Of its files, as errors call them.
+        typed: Its rewritten files.
+    """
+
+    names: tuple[str, ...]
+    typed: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        more = f" and {len(self.names) - 1} more files of its delivery" if len(self.names) > 1 else ""
+        return f"{self.names[0]}{more}"
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Deliveries that hold the same charges.
+
+    Attributes:
+        deliveries: Their numbers.
+        error: What to tell.
+    """
+
+    deliveries: frozenset[int]
+    error: PermanentError
+
+
+def neighbours(bills: Iterable[Holds]) -> dict[int, set[int]]:
+    """By delivery, the other deliveries that speak of the same bill on the same day.
+
+    A line that names no billing account may be of any of its provider.
 
     Args:
-        con: A DuckDB connection.
-        bills: Every file about to be counted.
-        wanted: The layout, or `auto`.
-        folder: For temporary files.
-
-    Raises:
-        PermanentError: names both files, the account, the period and how many lines are the same.
+        bills: Every file that is about to be counted.
     """
-    pairs = suspects(bills)
-    if not pairs:
-        return
-    typed: dict[int, Path] = {}
-    hashes: dict[int, str] = {}
-    for number in sorted({n for pair in pairs for n in pair}):
-        bill = bills[number]
-        hashes[number] = bill.sha256 or sha256_of(bill.path)
-        target = typed_file(folder, hashes[number], wanted)
-        if not target.exists():
-            rewrite(con, bill.path, bill.name, wanted, target)
-        typed[number] = target
-    for one, other in sorted(pairs):
-        if hashes[one] != hashes[other]:
-            _compare(con, bills[one], bills[other], typed[one], typed[other])
-
-
-def suspects(bills: Sequence[Holds]) -> set[tuple[int, int]]:
-    """Pairs of files of different deliveries that speak of the same account, period and day, by their position."""
-    holders: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    for number, bill in enumerate(bills):
+    bills = list(bills)
+    loose = loosely(share for bill in bills for share in bill.shares)
+    holders: dict[tuple[object, ...], set[int]] = defaultdict(set)
+    for bill in bills:
         for share in bill.shares:
-            account = account_key(share.provider, share.billing_account)
-            key = (share.provider, account, share.billing_period, share.day)
-            holders[key].append(number)
+            period = (share.provider, share.billing_period)
+            account = "" if period in loose else account_key(share.provider, share.billing_account)
+            holders[(*period, account, share.day)].add(bill.delivery)
+    found: dict[int, set[int]] = defaultdict(set)
+    for together in holders.values():
+        for one in together:
+            found[one] |= together - {one}
+    return {one: others for one, others in found.items() if others}
+
+
+def loosely(shares: Iterable[Share]) -> set[tuple[str, Any]]:
+    """Providers and billing periods of which some lines name no billing account."""
     return {
-        pair
-        for numbers in holders.values()
-        for pair in combinations(sorted(set(numbers)), 2)
-        if bills[pair[0]].delivery != bills[pair[1]].delivery
+        (share.provider, share.billing_period)
+        for share in shares
+        if not account_key(share.provider, share.billing_account)
     }
 
 
-def _compare(con: Any, one: Opened, other: Opened, one_rows: Path, other_rows: Path) -> None:
-    keys = "provider, account, billing_period, day"
-    same = " AND ".join(f"a.{key.strip()} IS NOT DISTINCT FROM b.{key.strip()}" for key in keys.split(","))
-    grouped = f"""
-        SELECT c.provider, bill.key AS account, billing_period, day, hash(row({_LINE})) AS line, count(*) AS n
-        FROM {{rows}} c
-        JOIN accounts bill ON bill.provider = c.provider AND bill.name IS NOT DISTINCT FROM billing_account_id
-        JOIN accounts own ON own.provider = c.provider AND own.name IS NOT DISTINCT FROM account_id
-        GROUP BY ALL"""  # noqa: S608
+def repeats(con: Any, deliveries: Mapping[int, Compared], loose: Iterable[tuple[str, Any]]) -> list[Repeat]:
+    """Deliveries of which half or more, on the days they share with others, is in these others.
+
+    Args:
+        con: A DuckDB connection.
+        deliveries: By their numbers: some, and all their neighbours.
+        loose: See `loosely`.
+    """
+    lines = f"lines_{uuid4().hex[:8]}"
+    try:
+        sizes = _prepare(con, deliveries, loose, lines)
+        if con.execute(f"SELECT count(*) FROM {lines}").fetchone()[0] == 0:  # noqa: S608
+            return []
+        places = _places(con, lines)
+        found: dict[tuple[Any, ...], _Found] = {}
+        for look in _looks(lines, places):
+            for delivery, provider, account, period, same, of, others, share in con.execute(look.query).fetchall():
+                one = _Found(delivery, frozenset(others), look.what.format(same=same, of=of), same / of * share)
+                found.setdefault((delivery, provider, account, period), one)
+    finally:
+        con.execute(f"DROP TABLE IF EXISTS {lines}")
+    return _told(deliveries, sizes, found)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """One delivery's lines of one bill that others repeat: `lines` of them, by what was counted."""
+
+    delivery: int
+    others: frozenset[int]
+    what: str
+    lines: float
+
+
+@dataclass(frozen=True)
+class _Look:
+    query: str
+    what: str
+
+
+def _prepare(
+    con: Any, deliveries: Mapping[int, Compared], loose: Iterable[tuple[str, Any]], lines: str
+) -> dict[int, int]:
+    """Make the table of all lines on days that several speak of; returns how many lines each delivery has in all."""
+    files = [(typed.name, number) for number, delivery in deliveries.items() for typed in delivery.typed]
+    of_file = ", ".join(f"({literal(name)}, {number})" for name, number in files)
+    every = rewritten(con, [typed for delivery in deliveries.values() for typed in delivery.typed])
+    unnamed = (
+        ", ".join(f"({literal(name)}, DATE {literal(period.isoformat())})" for name, period in loose) or "('', NULL)"
+    )
     # The few accounts are spelled out once: that is expensive on every line.
-    both = rewritten(con, [one_rows, other_rows])
-    found = con.execute(
+    con.execute(
         f"""
-        WITH accounts AS MATERIALIZED (
+        CREATE TEMP TABLE {lines} AS
+        WITH files(file, delivery) AS (VALUES {of_file}),
+        every AS (SELECT * FROM {every} JOIN files ON file = parse_filename(filename)),
+        accounts AS MATERIALIZED (
             SELECT provider, name, {account_key_sql("provider", "name")} AS key FROM (
-                SELECT provider, billing_account_id AS name FROM {both}
-                UNION SELECT provider, account_id FROM {both})),
-        a AS ({grouped.format(rows=rewritten(con, [one_rows]))}),
-        b AS ({grouped.format(rows=rewritten(con, [other_rows]))}),
-        days AS (SELECT {keys}, sum(a_n) AS a_n, sum(b_n) AS b_n FROM (
-            SELECT {keys}, n AS a_n, 0 AS b_n FROM a UNION ALL SELECT {keys}, 0, n FROM b) GROUP BY ALL),
-        shared AS (SELECT * FROM days WHERE a_n > 0 AND b_n > 0),
-        smaller AS (SELECT least(sum(a_n), sum(b_n)) AS n FROM shared),
-        equal AS (SELECT sum(least(a.n, b.n)) AS n, min(a.provider) AS provider, min(a.account) AS account,
-            min(a.billing_period) AS period FROM a JOIN b ON a.line = b.line AND {same})
-        SELECT equal.n, smaller.n, provider, account, period FROM equal, smaller
-        WHERE equal.n >= {SAME_SHARE} * smaller.n"""  # noqa: S608
+                SELECT provider, billing_account_id AS name FROM every UNION SELECT provider, account_id FROM every)),
+        read AS (
+            SELECT delivery, c.provider, billing_period, day, charge_period_start AS start, charge_period_end AS until,
+                CASE WHEN (c.provider, billing_period) IN (VALUES {unnamed}) THEN '' ELSE bill.key END AS account,
+                nullif(regexp_extract(lower(trim(resource_id)), '([^/:]*)[/:]*$', 1), '') AS resource,
+                hash(own.key, charge_category, charge_class) AS kind,
+                hash(lower(service_name), sku_id, regexp_replace(lower(region), '[^a-z0-9]', '', 'g')) AS service,
+                billed_cost, billing_currency
+            FROM every c
+            JOIN accounts bill ON bill.provider = c.provider AND bill.name IS NOT DISTINCT FROM billing_account_id
+            JOIN accounts own ON own.provider = c.provider AND own.name IS NOT DISTINCT FROM account_id),
+        together AS (
+            SELECT {_BILL}, day FROM read GROUP BY ALL HAVING count(DISTINCT delivery) > 1),
+        currencies AS (
+            SELECT {_BILL}, count(DISTINCT currency) > 1 AND bool_and(one) AS converted FROM (
+                SELECT {_BILL}, delivery, min(billing_currency) AS currency, count(DISTINCT billing_currency) = 1 AS one
+                FROM read GROUP BY ALL) GROUP BY ALL)
+        SELECT * EXCLUDE (resource, service), resource IS NOT NULL AS named,
+            hash(kind, coalesce(resource, service::VARCHAR)) AS thing, sizes.n AS size
+        FROM read JOIN together USING ({_BILL}, day) JOIN currencies USING ({_BILL})
+        JOIN (SELECT delivery, count(*) AS n FROM read GROUP BY ALL) AS sizes USING (delivery)"""  # noqa: S608
+    )
+    return dict(con.execute(f"SELECT DISTINCT delivery, size FROM {lines}").fetchall())  # noqa: S608
+
+
+_BILL = "provider, account, billing_period"
+
+
+def _places(con: Any, lines: str) -> int:
+    """To how many decimals the coarsest delivery prints amounts; to cents at least, where its currency has some."""
+    counted = ", ".join(f"WHEN bool_and(billed_cost = round(billed_cost, {n})) THEN {n}" for n in DECIMALS[:-1])
+    counted = counted.replace(", WHEN", " WHEN")
+    places, whole = con.execute(
+        f"""SELECT min(places), bool_or(whole) FROM (
+            SELECT CASE {counted} ELSE {DECIMALS[-1]} END AS places,
+                bool_and(billing_currency IN ({", ".join(map(literal, NO_MINOR_UNIT))})) AS whole
+            FROM {lines} GROUP BY delivery)"""  # noqa: S608
     ).fetchone()
-    if found:
-        equal, of, provider, account, period = found
+    return int(places) if whole else max(int(places), 2)
+
+
+_LINES = "{same} of {of} lines"
+
+
+def _looks(lines: str, places: int) -> list[_Look]:
+    """The queries of the three looks.
+
+    Each gives delivery, bill, how many of its things are the same in others, of how many, which others, and how many
+    lines a thing stands for. Only amounts other than 0 are looked at, where there are any.
+    """
+    unit = f"0.{'0' * (places - 1)}1" if places else "1"
+    agree = (
+        "abs({one} - {other}) <= greatest("
+        f"least(({{lines}}) * {unit} / 2, {WITHIN} * abs({{one}})), {unit}::DECIMAL(18, 12) / 2)"
+    )
+    totals = f"""
+        SELECT delivery, {_BILL}, day, {{thing}} AS thing, {{currency}} AS currency, 1 AS n, count(*) AS lines,
+            sum(billed_cost) AS total, max(round(date_diff('minute', start, until) / 60)) AS hours,
+            min(start) AS first, max(until) AS last, bool_or(named) AS named
+        FROM {lines} WHERE NOT converted GROUP BY ALL HAVING round(sum(billed_cost), {places}) <> 0"""  # noqa: S608
+    overlap = "a.thing = b.thing AND a.currency = b.currency AND a.first < b.last AND b.first < a.last"
+    sums = f"({agree.format(one='a.total', other='b.total', lines='a.lines + b.lines')})"
+    together = agree.format(one="any_value(a.total)", other="sum(b.total)", lines="any_value(a.lines) + sum(b.lines)")
+    cents = f"round(billed_cost, {places})"
+    cut_off = f"round(billed_cost - sign(billed_cost) * {unit}::DECIMAL(18, 12) / 2, {places})"
+    looks = [
+        _Look(_query(_things(lines, amount), "a.thing = b.thing", "least(any_value(a.n), sum(b.n))"), _LINES)
+        for amount in (cents, cut_off)
+    ]
+    for thing, differ, what in (
+        ("thing", "a.hours <> b.hours", "the totals of {same} of {of} resources and days"),
+        ("0", "a.named <> b.named", "the totals of {same} of {of} days"),
+    ):
+        things = totals.format(thing=thing, currency="billing_currency")
+        looks.append(_Look(_query(things, f"{overlap} AND {differ}", f"(bool_or({sums}) OR {together})::BIGINT"), what))
+    return looks
+
+
+def _things(lines: str, amount: str) -> str:
+    return f"""
+        SELECT delivery, {_BILL}, day, hash(thing, date_trunc('minute', start),
+            CASE WHEN NOT converted THEN hash(billing_currency, {amount}) END) AS thing,
+            count(*) AS n, count(*) AS lines
+        FROM (SELECT *, bool_or({amount} <> 0) OVER (PARTITION BY delivery, {_BILL}) AS paid FROM {lines})
+        WHERE {amount} <> 0 OR NOT paid GROUP BY ALL"""  # noqa: S608
+
+
+def _query(things: str, match: str, same: str) -> str:
+    bill = " AND ".join(f"a.{column} = b.{column}" for column in _BILL.split(", "))
+    of_bill = ", ".join(f"a.{column}" for column in _BILL.split(", "))
+    return f"""
+        WITH things AS MATERIALIZED ({things}),
+        met AS (
+            SELECT a.delivery, {of_bill}, a.day, a.thing, {same} AS same, list(DISTINCT b.delivery) AS others
+            FROM things a JOIN things b ON {bill} AND a.day = b.day AND a.delivery <> b.delivery AND {match}
+            GROUP BY a.delivery, {of_bill}, a.day, a.thing),
+        kept AS (
+            SELECT delivery, {_BILL}, sum(same) AS same, list_sort(list_distinct(flatten(list(others)))) AS others
+            FROM met WHERE same > 0 GROUP BY ALL),
+        whole AS (SELECT delivery, {_BILL}, sum(n) AS n, sum(lines) AS lines FROM things GROUP BY ALL)
+        SELECT delivery, {_BILL}, same::BIGINT, n::BIGINT, others, lines::BIGINT
+        FROM kept JOIN whole USING (delivery, {_BILL})
+        WHERE same >= {SAME_SHARE} * n ORDER BY ALL"""  # noqa: S608
+
+
+def _told(
+    deliveries: Mapping[int, Compared], sizes: Mapping[int, int], found: Mapping[tuple[Any, ...], _Found]
+) -> list[Repeat]:
+    """One error for each set of deliveries that repeat one another."""
+    told = []
+    for group in _groups([{one.delivery, *one.others} for one in found.values()]):
+        mine = {key: one for key, one in found.items() if one.delivery in group}
+        widest, one = max(mine.items(), key=lambda item: (len(item[1].others), -item[1].delivery))
+        _, provider, account, period = widest
         whose = f"account {account}" if account else "without an account"
-        raise PermanentError(
-            f"{one.name} and {other.name} both hold {equal} of {of} lines of {provider} {whose} in the "
-            f"billing period {period}: adding them up would count these charges twice",
-            "Keep the newer export only, or narrow `path`; with `same_lines: keep` both are counted as they are.",
+        names = [str(deliveries[number]) for number in sorted(group)]
+        last = names[-1] if len(names) <= SHOWN + 1 else f"{len(names) - SHOWN} more"
+        shown = f"{', '.join(names[:-1][:SHOWN])} and {last}"
+        error = PermanentError(
+            f"{shown} hold the same charges: {one.what} of {provider} {whose} in the billing period {period} are in "
+            f"{'both' if len(group) == 2 else 'others of them'}: adding them up would count them twice",
+            _remedy(deliveries, sizes, group, mine.values()),
         )
+        told.append(Repeat(frozenset(group), error))
+    return told
+
+
+def _groups(sets: Iterable[set[int]]) -> list[set[int]]:
+    """Sets that have a member in common become one."""
+    groups: list[set[int]] = []
+    for one in sets:
+        apart = [group for group in groups if not group & one]
+        groups = [*apart, one.union(*(group for group in groups if group & one))]
+    return groups
+
+
+def _remedy(
+    deliveries: Mapping[int, Compared], sizes: Mapping[int, int], group: set[int], found: Iterable[_Found]
+) -> str:
+    """What to do, so that nothing counts twice and nothing is lost."""
+    repeated: dict[int, float] = defaultdict(float)
+    others: dict[int, set[int]] = defaultdict(set)
+    for one in found:
+        repeated[one.delivery] += one.lines
+        others[one.delivery] |= one.others
+    wholly = [
+        number for number in group if repeated[number] >= WHOLLY * sizes[number] and others[number] == group - {number}
+    ]
+    if not wholly:
+        return (
+            "Leave one export of each account and period below `path` and move the others out; where none of them is "
+            "whole, export the period again."
+        )
+    spare = min(wholly, key=lambda number: (sizes[number], number))
+    return (
+        f"All of {deliveries[spare]} is in {'the other' if len(group) == 2 else 'the others'}: move it out of `path`."
+    )

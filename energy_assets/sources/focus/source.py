@@ -28,23 +28,31 @@ from energy_assets.sources.focus.bill import open_bill
 from energy_assets.sources.focus.columns import layout_of
 from energy_assets.sources.focus.deliveries import (
     DATA_SUFFIXES,
-    Candidate,
+    MANIFEST,
+    NOT_A_BILL,
     Chosen,
-    Delivery,
+    Manifest,
     choose,
-    delivery_of,
+    period_of,
+    read_manifest,
 )
 from energy_assets.sources.focus.known import FIELDS, bills_seen, look, shares_of
-from energy_assets.sources.focus.overlap import Opened, refuse_same_lines, suspects
-from energy_assets.sources.focus.parse import Share, Wanted, charges
+from energy_assets.sources.focus.overlap import Compared, loosely, neighbours, repeats
+from energy_assets.sources.focus.parse import EXAMPLES, Share, Wanted, charges, rewrite, typed_file
 from energy_assets.sources.memory import Known, Memory
-from energy_assets.sources.unreadable import days_concerned, named_period
+from energy_assets.sources.unreadable import days_concerned
 
 SETTLED_AFTER_DAYS = 45
 """A month, in which its bill is rewritten each day, and two weeks after it, in which it is closed."""
 
 MOST_OF_A_MONTH = 28
 """Days from which on most files will be needed, and not only looked into."""
+OTHER_SUFFIXES = (".zip", ".xlsx", ".xls", ".bz2", ".xz", ".zst", ".tsv")
+UNPACK = "Unpack it, or save it as CSV in UTF-8, and leave the result below `path`."
+PASSED_OVER = {"incomplete": "incomplete_deliveries_dropped", "unlisted": "files_outside_manifest_dropped"}
+"""What the requests of landed files say was passed over beside them, and the note it becomes."""
+BUCKET_SLASHES = 3
+"""Of the shortest url that has a folder: s3://bucket/folder."""
 MEDIA_TYPES = {".parquet": "application/vnd.apache.parquet", ".gz": "application/gzip", ".csv": "text/csv"}
 
 
@@ -69,7 +77,7 @@ class FocusFiles(Source):
     feeds: ClassVar[Feed] = Feed.COST
     title: ClassVar[str] = "FOCUS bills"
     engine_kind: ClassVar[str] = "csv"
-    parser_version: ClassVar[str] = "2"
+    parser_version: ClassVar[str] = "3"
 
     kind: Literal["focus_files"]
     path: str = Field(description="a file, a folder or a glob; local, or s3://, gs://, az://, abfss://")
@@ -101,14 +109,16 @@ class FocusFiles(Source):
         """See `parse.charges`; manifests are evidence and hold no charges."""
         bills = [(o, str(o.request["path"])) for o in objects if not o.request.get("manifest")]
         parsed = charges(bills, days, step, self.layout)
-        passed_over = {text for o in objects for text in o.request.get("incomplete", [])}
-        notes = {"incomplete_deliveries_dropped": len(passed_over)} if passed_over else {}
+        told = {name: sorted({t for o in objects for t in o.request.get(key, [])}) for key, name in PASSED_OVER.items()}
+        notes = {name: len(texts) for name, texts in told.items() if texts}
+        examples: dict[str, Sequence[str]] = {name: texts[:EXAMPLES] for name, texts in told.items() if texts}
         rows = parsed.rows
         if self.billing_account:
             unnamed = account_keys(rows) == ""
             named = ibis.ifelse(unnamed, ibis.literal(self.billing_account), rows.billing_account_id.strip())
             rows = rows.mutate(billing_account_id=named)
-        return replace(parsed, rows=rows, notes={**parsed.notes, **notes})
+        notes |= parsed.notes
+        return replace(parsed, rows=rows, notes=notes, examples={**parsed.examples, **examples})
 
     def check(self, step: StepContext) -> Iterable[Finding]:
         """List the files, choose among deliveries, and read the newest file's header."""
@@ -122,6 +132,10 @@ class FocusFiles(Source):
             yield Finding(True, f"{self.path}: {count}, newest {newest.name} ({newest.last_modified:%Y-%m-%d})")
             for text in sorted({text for delivery in chosen for text in delivery.incomplete}):
                 yield Finding(True, f"an incomplete delivery is passed over: {text}")
+            for text in sorted({text for delivery in chosen for text in delivery.unlisted}):
+                yield Finding(True, f"a file that the manifest beside it does not list is passed over: {text}")
+            for text in self._others(self._list(self._pattern(step), step)):
+                yield Finding(True, f"a file that is neither CSV nor Parquet is passed over: {text}", UNPACK)
             bill = open_bill(step.con.con, newest.fetch(step.folder), newest.name)
             yield Finding(True, f"{newest.name}: {layout_of(bill, self.layout)} layout, {len(bill.columns)} columns")
         except SourceError as error:
@@ -198,10 +212,9 @@ class FocusFiles(Source):
         for owner, file, error in unreadable:
             if isinstance(error, MalformedError):
                 yield Fetched(file.fetch(step.folder), self._request(owner, file), (), None, _media(file))
-            delivery = delivery_of(file.where)
             last = memory.last(file.name)
-            if delivery:
-                concerned = _days_of_group(delivery.group, days)
+            if owner.manifest:
+                concerned = _days_of_group(file.where, days)
             else:
                 spoken = (_whole_periods(shares_of(last[0]), days), last[1]) if last else None
                 concerned = days_concerned(file.name, days, spoken, readable)
@@ -209,26 +222,44 @@ class FocusFiles(Source):
             yield Incomplete(concerned | beside, error)
 
     def _compare(self, bills: Sequence[_Bill], memory: Memory, step: StepContext) -> Iterator[Incomplete]:
-        """Days of which two files hold the same lines; two files once found apart are not compared again."""
-        for one, other in (map(bills.__getitem__, pair) for pair in sorted(suspects(bills))):
-            hashes = sorted((one.known.sha256, other.known.sha256))
-            if hashes[0] == hashes[1] or memory.agreed("apart", tuple(hashes)):
-                continue
-            try:
-                opened = [
-                    Opened(b.file.name, _local(b, memory, step), b.delivery, b.shares, b.known.sha256)
-                    for b in (one, other)
-                ]
-                refuse_same_lines(step.con.con, opened, self.layout, step.folder)
-            except (DeniedError, MalformedError) as error:
-                if isinstance(error, DeniedError):
-                    raise
-                continue  # parsing refuses this file on all of its days
-            except SourceError as error:
-                yield Incomplete(frozenset(one.days & other.days), error)
-            else:
-                memory.agree("apart", tuple(hashes))
+        """Days of which several deliveries hold the same charges; what was once found apart is not compared again."""
+        once = list({bill.known.sha256: bill for bill in reversed(bills)}.values())[::-1]
+        of_delivery: dict[int, list[_Bill]] = defaultdict(list)
+        for bill in once:
+            of_delivery[bill.delivery].append(bill)
+        beside = neighbours(once)
+        hashes = {number: sorted(bill.known.sha256 for bill in own) for number, own in of_delivery.items()}
+
+        def agreement(one: int) -> tuple[str, tuple[str, ...]]:
+            others = sorted(sha256 for other in beside[one] for sha256 in hashes[other])
+            return f"apart {hashes[one][0][:16]}", (*hashes[one], *others)
+
+        new = {one for one in beside if not memory.agreed(*agreement(one))}
+        wanted = sorted(new.union(*(beside[one] for one in new)))
+        compared = {number: made for number in wanted if (made := self._compared(of_delivery[number], memory, step))}
+        loose = loosely(share for bill in once for share in bill.shares)
+        for repeat in repeats(step.con.con, compared, loose) if len(compared) > 1 else ():
+            new -= repeat.deliveries
+            days = [{day for bill in of_delivery[number] for day in bill.days} for number in repeat.deliveries]
+            yield Incomplete(
+                frozenset(day for own in days for day in own if sum(day in d for d in days) > 1), repeat.error
+            )
+        for one in new & compared.keys():
+            memory.agree(*agreement(one))
         memory.save()
+
+    def _compared(self, bills: Sequence[_Bill], memory: Memory, step: StepContext) -> Compared | None:
+        """A delivery with its files rewritten; None where one cannot be: parsing refuses it on all of its days."""
+        typed = []
+        for bill in bills:
+            target = typed_file(step.folder, bill.known.sha256, self.layout)
+            try:
+                if not target.exists():
+                    rewrite(step.con.con, _local(bill, memory, step), bill.file.name, self.layout, target)
+            except MalformedError:
+                return None
+            typed.append(target)
+        return Compared(tuple(bill.file.name for bill in bills), tuple(typed))
 
     def _landable(self, bill: _Bill, memory: Memory) -> Fetched | Incomplete:
         try:
@@ -244,8 +275,9 @@ class FocusFiles(Source):
         request: dict[str, object] = {"path": file.name}
         if delivery.run:
             request["delivery"] = delivery.run
-        if delivery.incomplete:
-            request["incomplete"] = list(delivery.incomplete)
+        for key in ("incomplete", "unlisted"):
+            if texts := getattr(delivery, key):
+                request[key] = list(texts)
         return request
 
     def _chosen(self, memory: Memory, step: StepContext) -> tuple[list[Chosen], dict[str, SourceError]]:
@@ -258,43 +290,64 @@ class FocusFiles(Source):
         if self.exports == "all":
             memory.forget_gone(listed, self._scope(step))
             return [Chosen((file,)) for file in files], {}
-
-        def manifest_of(delivery: Delivery) -> tuple[SourceFile, bytes] | None:
+        manifests: list[Manifest] = []
+        unreadable: dict[str, SourceError] = {}
+        for file in self._manifests(listed, files, step):
             try:
-                found = self._list(delivery.manifest, step)
-            except DeniedError:
-                raise
-            except PermanentError:
-                return None
-            newest = max(found, key=lambda file: file.last_modified)
-            return newest, _text_of(memory, newest)
-
-        groups: dict[str, list[Candidate]] = defaultdict(list)
-        for file in files:
-            delivery = delivery_of(file.where)
-            groups[delivery.group if delivery else ""].append(Candidate(file, file.where, file.last_modified))
-        chosen: list[Chosen] = []
-        refused: dict[str, SourceError] = {}
-        for group, candidates in sorted(groups.items()):
-            try:
-                chosen += choose(candidates, manifest_of)
-            except DeniedError:
-                raise
-            except SourceError as error:
-                refused[group] = error
+                manifest = read_manifest(file, _text_of(memory, file))
+            except MalformedError as error:
+                unreadable[file.where] = error
+            else:
+                manifests += [manifest] if manifest else []
+        chosen, refused = choose(files, manifests)
+        refused |= unreadable
         if not refused:
             memory.forget_gone(listed, self._scope(step))
         return chosen, refused
 
+    def _manifests(
+        self, listed: Sequence[SourceFile], files: Sequence[SourceFile], step: StepContext
+    ) -> list[SourceFile]:
+        """Every manifest: among what is listed, and beside and above the data files where `path` leaves it out."""
+        found = {file.where: file for file in listed if file.where.lower().endswith(MANIFEST)}
+        folders = {file.where.rpartition("/")[0] for file in files}
+        folders |= {folder.rpartition("/")[0] for folder in folders}
+        folders |= {folder.replace("/data/BILLING_PERIOD=", "/metadata/BILLING_PERIOD=") for folder in folders}
+        for folder in sorted(folder for folder in folders if not self._lists(folder, step)):
+            try:
+                beside = self._list(f"{folder}/*[mM]{MANIFEST[1:]}", step)
+            except DeniedError:
+                raise
+            except PermanentError:
+                continue
+            found |= {file.where: file for file in beside}
+        return [found[where] for where in sorted(found)]
+
+    def _lists(self, folder: str, step: StepContext) -> bool:
+        """Whether the listing shows every file of a folder; of a whole bucket nothing more is asked."""
+        if "://" in folder and folder.count("/") < BUCKET_SLASHES:
+            return True
+        root, _, everything = self._pattern(step).rpartition("/**/")
+        where = root if "://" in root else (step.site_folder / root).resolve().as_posix()
+        return everything == "*" and f"{folder}/".startswith(f"{where}/")
+
     def _bills(self, step: StepContext) -> tuple[list[SourceFile], list[SourceFile]]:
         """Every file there is, and those among them that hold charges."""
         listed = self._list(self._pattern(step), step)
-        files = [file for file in listed if file.name.lower().endswith(DATA_SUFFIXES)]
+        files = [f for f in listed if f.name.lower().endswith(DATA_SUFFIXES) and NOT_A_BILL not in f.where]
         if not files:
+            others = self._others(listed)
             raise PermanentError(
-                f"{self.path}: none of the files is a bill ({', '.join(DATA_SUFFIXES)})", "Correct `path` in site.yaml."
+                f"{self.path}: none of the files is a bill ({', '.join(DATA_SUFFIXES)})"
+                + (f"; there is {', '.join(others[:EXAMPLES])}" if others else ""),
+                UNPACK if others else "Correct `path` in site.yaml.",
             )
         return listed, files
+
+    @staticmethod
+    def _others(listed: Sequence[SourceFile]) -> list[str]:
+        """Files that may be bills in a form that is not read."""
+        return [file.name for file in listed if file.name.lower().endswith(OTHER_SUFFIXES)]
 
     def _scope(self, step: StepContext) -> list[str]:
         """What is known to be whole after listing: the whole bucket, for manifests that still count were asked for."""
@@ -325,9 +378,9 @@ def _local(bill: _Bill, memory: Memory, step: StepContext) -> Path:
     return step.landing.spool(body.sha256, step.folder) if isinstance(body, Held) else body
 
 
-def _days_of_group(group: str, days: DayRange) -> frozenset[date]:
+def _days_of_group(where: str, days: DayRange) -> frozenset[date]:
     """The days of the period that the folder of an export states."""
-    period = named_period(group)
+    period = period_of(where)
     return frozenset(day for day in days if period is None or day in period)
 
 

@@ -201,7 +201,7 @@ def test_focus_files_reads_the_same_export_from_the_bucket(s3: Any, endpoint: st
     deliver(s3, "2026-10", [[on(1)], [on(2)]], manifest=False)
     keys = {"path": f"s3://bills/{ROOT}/data", "endpoint_url": endpoint, "region": "us-east-1"}
     bills = FocusFiles(name="bills", kind="focus_files", **keys)
-    with pytest.raises(TransientError, match=r"s3://bills/.*BILLING_PERIOD=2026-10 has no Manifest\.json"):
+    with pytest.raises(TransientError, match=r"s3://bills/.*BILLING_PERIOD=2026-10 has no manifest\.json"):
         rows_of(bills, OCTOBER, step)
     deliver(s3, "2026-10", [[on(1)], [on(2)]])
     assert rows_of(bills, OCTOBER, step)[0].num_rows == 2

@@ -88,63 +88,6 @@ def test_daily_and_split_part_files_of_one_month_add_up(step: StepContext, tmp_p
     assert total(step) == (Decimal("1.5") * (240 + 40 + 42), {})
 
 
-def test_two_exports_of_one_period_are_refused_instead_of_added_up(step: StepContext, tmp_path: Path) -> None:
-    write(tmp_path / "bills" / "monday.csv", month(1, 10))
-    write(tmp_path / "bills" / "tuesday.csv.gz", [*month(1, 10), *month(11, 12)])
-    with pytest.raises(PermanentError) as error:
-        total(step)
-    assert str(error.value) == (
-        "bills/monday.csv and bills/tuesday.csv.gz both hold 10 of 10 lines of aws account 111111111111 in the billing "
-        "period 2026-10-01: adding them up would count these charges twice. Keep the newer export only, or narrow "
-        "`path`; with `same_lines: keep` both are counted as they are."
-    )
-    assert total(step, same_lines="keep")[0] == Decimal(33)
-
-
-@pytest.mark.parametrize(("same", "refused"), [(5, True), (4, False)])
-def test_half_of_the_lines_of_the_smaller_file_are_a_second_export(
-    step: StepContext, tmp_path: Path, same: int, refused: bool
-) -> None:
-    write(tmp_path / "bills" / "a.csv", month(1, 10))
-    other = [on(day, ResourceId=f"i-{day}" if day <= same else f"other-{day}") for day in range(1, 11)]
-    write(tmp_path / "bills" / "b.csv", other)
-    if refused:
-        with pytest.raises(PermanentError, match=r"both hold 5 of 10 lines"):
-            total(step)
-    else:
-        assert total(step)[0] == 30
-
-
-@pytest.mark.parametrize("changed", [{"BillingAccountId": "9"}, {"ProviderName": "Oracle"}, {"BilledCost": "2"}])
-def test_bills_of_other_accounts_providers_or_charges_are_no_second_export(
-    step: StepContext, tmp_path: Path, changed: dict[str, str]
-) -> None:
-    write(tmp_path / "bills" / "a.csv", month(1, 10))
-    write(tmp_path / "bills" / "b.csv", month(1, 10, **changed))
-    assert total(step)[0] == 15 + 10 * Decimal(changed.get("BilledCost", "1.5"))
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [
-        (
-            {"ProviderName": "Microsoft", "BillingAccountId": "ABCD-EF", "SubAccountId": ""},
-            {"BillingAccountId": "abcd-ef"},
-        ),
-        ({"BillingAccountId": "012345678901", "SubAccountId": ""}, {"BillingAccountId": "12345678901"}),
-        ({"SubAccountId": "012345678901"}, {"SubAccountId": "12345678901"}),
-        ({"ProviderName": "AWS"}, {"ProviderName": "Amazon Web Services EMEA SARL"}),
-    ],
-)
-def test_a_second_export_is_refused_however_it_writes_the_account(
-    step: StepContext, tmp_path: Path, ours: dict[str, str], theirs: dict[str, str]
-) -> None:
-    write(tmp_path / "bills" / "a.csv", month(1, 10, **ours))
-    write(tmp_path / "bills" / "b.csv", month(5, 12, **(ours | theirs)))
-    with pytest.raises(PermanentError, match=r"both hold 6 of 6 lines"):
-        total(step)
-
-
 def test_the_account_of_the_site_file_stands_for_a_number_a_spreadsheet_destroyed(
     step: StepContext, tmp_path: Path
 ) -> None:
@@ -209,12 +152,14 @@ def test_a_copied_aws_export_needs_its_metadata_and_counts_only_what_the_manifes
     for number in (1, 2):
         lines = month(1, 5, SubAccountId=str(number))
         write(tmp_path / "bills" / "data" / "BILLING_PERIOD=2026-10" / f"e-{number}.csv.gz", lines)
-    with pytest.raises(TransientError, match=r"data/BILLING_PERIOD=2026-10 has no Manifest\.json"):
+    with pytest.raises(TransientError, match=r"data/BILLING_PERIOD=2026-10 has no manifest\.json"):
         total(step, path="bills/data/**/*.csv.gz")
     manifest = tmp_path / "bills" / "metadata" / "BILLING_PERIOD=2026-10" / "e-Manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text(json.dumps({"dataFiles": ["s3://b/x/data/BILLING_PERIOD=2026-10/e-2.csv.gz"]}))
-    assert total(step, path="bills/data/**/*.csv.gz") == (Decimal("7.5"), {})
+    for path in ("bills/data/**/*.csv.gz", "bills/data", "bills", "bills/data/BILLING_PERIOD=2026-10/e-2.csv.gz"):
+        more = {} if path.endswith("e-2.csv.gz") else {"files_outside_manifest_dropped": 1}
+        assert total(step, path=path) == (Decimal("7.5"), more)
 
 
 def test_doctor_says_what_it_found_or_what_to_do(step: StepContext, tmp_path: Path) -> None:

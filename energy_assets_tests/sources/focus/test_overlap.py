@@ -1,0 +1,277 @@
+"""One bill in two deliveries is refused however they differ; what only looks alike adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from energy_assets.periods import DayRange
+from energy_assets.sources.base import StepContext
+from energy_assets.sources.errors import PermanentError
+from energy_assets.sources.focus.source import FocusFiles
+from energy_assets_tests.conftest import rows_of
+from energy_assets_tests.sources.focus.bills import on, write
+
+OCTOBER = DayRange(date(2026, 10, 1), date(2026, 10, 31))
+Lines = list[dict[str, str]]
+
+
+def total(step: StepContext, **keys: Any) -> Decimal:
+    source = FocusFiles(name="bills", kind="focus_files", path="bills", **keys)
+    return sum(rows_of(source, OCTOBER, step)[0]["billed_cost"].to_pylist(), Decimal(0))
+
+
+def month(first: int = 1, last: int = 10, **changed: str) -> Lines:
+    """One charge of 1.50 USD a day, told apart by their resources."""
+    return [on(day, ResourceId=f"i-{day}", **changed) for day in range(first, last + 1)]
+
+
+def hourly(
+    days: Sequence[int] = (5, 6), hours: Sequence[int] = range(24), cost: str = "0.123456", **changed: str
+) -> Lines:
+    """One machine, a line an hour, each hour a little dearer."""
+    each = Decimal(cost)
+    return [
+        on(day, hour, BilledCost=str(each + hour * Decimal("0.01")), EffectiveCost="", ListCost="", **changed)
+        for day in days
+        for hour in hours
+    ]
+
+
+def each(lines: Lines, **change: Callable[[str], str]) -> Lines:
+    return [{**line, **{column: how(line[column]) for column, how in change.items()}} for line in lines]
+
+
+def rounded(places: int) -> Callable[[str], str]:
+    return lambda text: str(round(Decimal(text), places))
+
+
+def days_of(lines: Lines) -> Lines:
+    """The lines summed to one a day, as exports of daily grain have them."""
+    found: dict[str, dict[str, str]] = {}
+    for line in lines:
+        day = line["ChargePeriodStart"][:10]
+        whole = {"ChargePeriodStart": f"{day} 00:00:00", "ChargePeriodEnd": f"{day} 23:59:59"}
+        before = Decimal(found[day]["BilledCost"]) if day in found else Decimal(0)
+        found[day] = {**line, **whole, "BilledCost": str(before + Decimal(line["BilledCost"]))}
+    return list(found.values())
+
+
+CUR = {
+    "bill/BillingPeriodStartDate": "BillingPeriodStart",
+    "bill/PayerAccountId": "BillingAccountId",
+    "lineItem/UsageAccountId": "SubAccountId",
+    "lineItem/LineItemType": "ChargeCategory",
+    "lineItem/UsageStartDate": "ChargePeriodStart",
+    "lineItem/UsageEndDate": "ChargePeriodEnd",
+    "lineItem/CurrencyCode": "BillingCurrency",
+    "lineItem/UnblendedCost": "BilledCost",
+    "lineItem/ResourceId": "ResourceId",
+}
+
+
+def as_cur(lines: Lines) -> Lines:
+    return [{theirs: line[ours] for theirs, ours in CUR.items()} for line in lines]
+
+
+def unlike(lines: Lines) -> Lines:
+    """The same bill as another version of FOCUS and another portal spell it."""
+    return each(
+        lines,
+        RegionId=lambda _: "EU (Frankfurt)",
+        ServiceName=lambda _: "EC2",
+        SkuId=lambda _: "",
+        ResourceId=lambda name: f"arn:aws:ec2:eu-central-1:222222222222:instance/{name.upper()}",
+        SubAccountId=lambda _: "2222-2222-2222",
+        BillingAccountId=lambda _: "1111-1111-1111",
+        BilledCost=rounded(4),
+    )
+
+
+YEN = hourly(cost="120.4", BillingCurrency="JPY")
+GUID = "0A1B2C3D-0000-4000-8000-00000000000F"
+AGAIN = {
+    "fewer decimals": (hourly(), each(hourly(), BilledCost=rounded(4))),
+    "cents": (hourly(), each(hourly(), BilledCost=rounded(2))),
+    "cut off after cents": (hourly(cost="0.126"), each(hourly(cost="0.126"), BilledCost=lambda text: text[:4])),
+    "another version": (hourly(), unlike(hourly())),
+    "cost and usage report": (hourly(), as_cur(hourly())),
+    "days instead of hours": (hourly(), days_of(hourly())),
+    "days instead of hours, in cents": (hourly(), each(days_of(hourly()), BilledCost=rounded(2))),
+    "no resources": (hourly(), each(hourly(cost="0.123456"), ResourceId=lambda _: "")),
+    "no resources, and days": (hourly(), each(days_of(hourly()), ResourceId=lambda _: "", ServiceName=lambda _: "")),
+    "a GUID in capitals": (
+        month(ProviderName="Microsoft", BillingAccountId=GUID, SubAccountId=GUID.lower()),
+        month(ProviderName="Microsoft Azure", BillingAccountId=GUID.lower(), SubAccountId=GUID),
+    ),
+    "a path for an account": (
+        month(ProviderName="Microsoft", BillingAccountId="77"),
+        month(ProviderName="Microsoft", BillingAccountId="/providers/Microsoft.Billing/billingAccounts/77"),
+    ),
+    "a resource in capitals": (month(), each(month(), ResourceId=str.upper)),
+    "no billing account": (month(), month(BillingAccountId="")),
+    "another currency": (
+        hourly(), each(hourly(BillingCurrency="EUR"), BilledCost=lambda cost: str(Decimal(cost) * Decimal("0.9"))),
+    ),
+    "whole yen": (YEN, each(YEN, BilledCost=rounded(0))),
+    "only lines of no cost": (month(BilledCost="0"), month(BilledCost="0", RegionId="EU Frankfurt")),
+    "a lengthened month": (month(1, 10), month(1, 12)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", AGAIN)
+@pytest.mark.parametrize("turned", [False, True])
+def test_one_bill_in_two_exports_is_refused(step: StepContext, tmp_path: Path, what: str, turned: bool) -> None:
+    one, other = reversed(AGAIN[what]) if turned else AGAIN[what]
+    write(tmp_path / "bills" / "a.csv", one)
+    write(tmp_path / "bills" / "b" / "b.csv.gz", other)
+    with pytest.raises(PermanentError, match=r"bills/a\.csv and bills/b/b\.csv\.gz hold the same charges"):
+        total(step)
+
+
+def test_csv_and_parquet_of_one_bill_are_one_bill(step: StepContext, tmp_path: Path) -> None:
+    lines = hourly()
+    write(tmp_path / "bills" / "a.csv", lines)
+    columns: dict[str, Any] = {name: [line[name] for line in lines] for name in lines[0]}
+    columns["BilledCost"] = pa.array([float(cost) * 3 / 3 + 1e-17 for cost in columns["BilledCost"]])
+    pq.write_table(pa.table(columns), tmp_path / "bills" / "b.parquet")
+    with pytest.raises(PermanentError, match="48 of 48 lines"):
+        total(step)
+
+
+def test_one_month_cut_differently_into_files_is_one_month(step: StepContext, tmp_path: Path) -> None:
+    lines = [line for n in range(6) for line in hourly(ResourceId=f"i-{n}", cost=f"0.{n + 1}")]
+    for number in range(2):
+        write(tmp_path / "bills" / f"two-{number}.csv", lines[number::2])
+    for number in range(3):
+        write(tmp_path / "bills" / f"three-{number}.csv", unlike(lines)[number::3])
+    with pytest.raises(PermanentError, match=r"three-0\.csv, .* and 2 more hold the same charges: 144 of 144"):
+        total(step)
+
+
+def test_part_files_beside_the_whole_month_and_the_remedy_that_mends_it(step: StepContext, tmp_path: Path) -> None:
+    lines = month(1, 9)
+    whole = write(tmp_path / "bills" / "whole.csv", each(lines, BilledCost=rounded(2)))
+    for number in range(3):
+        write(tmp_path / "bills" / f"part-{number}.csv", lines[number::3])
+    with pytest.raises(PermanentError) as error:
+        total(step)
+    assert error.value.message == (
+        "bills/part-0.csv, bills/part-1.csv, bills/part-2.csv and bills/whole.csv hold the same charges: 9 of 9 lines "
+        "of aws account 111111111111 in the billing period 2026-10-01 are in others of them: adding them up would "
+        "count them twice"
+    )
+    assert error.value.remedy == "All of bills/whole.csv is in the others: move it out of `path`."
+    whole.rename(tmp_path / "whole.csv")
+    assert total(step) == Decimal("1.5") * 9
+
+
+def test_two_exports_of_one_period_and_the_remedy_that_mends_it(step: StepContext, tmp_path: Path) -> None:
+    monday = write(tmp_path / "bills" / "monday.csv", month(1, 10))
+    write(tmp_path / "bills" / "tuesday.csv.gz", month(1, 12))
+    with pytest.raises(PermanentError) as error:
+        total(step)
+    assert str(error.value) == (
+        "bills/monday.csv and bills/tuesday.csv.gz hold the same charges: 10 of 10 lines of aws account 111111111111 "
+        "in the billing period 2026-10-01 are in both: adding them up would count them twice. All of "
+        "bills/monday.csv is in the other: move it out of `path`."
+    )
+    assert total(step, same_lines="keep") == Decimal("1.5") * 22
+    monday.unlink()
+    assert total(step) == Decimal("1.5") * 12
+
+
+def test_of_two_exports_that_are_both_not_whole_none_is_to_be_moved_alone(step: StepContext, tmp_path: Path) -> None:
+    write(tmp_path / "bills" / "a.csv", month(1, 10))
+    write(tmp_path / "bills" / "b.csv", month(5, 14))
+    with pytest.raises(PermanentError) as error:
+        total(step)
+    assert "where none of them is whole, export the period again" in error.value.remedy
+
+
+@pytest.mark.parametrize(("same", "refused"), [(5, True), (4, False)])
+def test_half_of_the_lines_of_the_smaller_file_are_a_second_export(
+    step: StepContext, tmp_path: Path, same: int, refused: bool
+) -> None:
+    write(tmp_path / "bills" / "a.csv", month(1, 10))
+    other = [on(day, ResourceId=f"i-{day}" if day <= same else f"other-{day}") for day in range(1, 11)]
+    write(tmp_path / "bills" / "b.csv", [*other, *each(month(1, 10), ResourceId=lambda name: f"more-{name}")])
+    if refused:
+        with pytest.raises(PermanentError, match=r"5 of 10 lines"):
+            total(step)
+    else:
+        assert total(step) == 45
+
+
+@pytest.mark.parametrize(("same", "refused"), [(3, True), (2, False)])
+def test_half_of_the_resources_and_days_are_a_second_export_too(
+    step: StepContext, tmp_path: Path, same: int, refused: bool
+) -> None:
+    write(tmp_path / "bills" / "a.csv", hourly([1, 2, 3, 4, 5, 6]))
+    days = days_of(hourly([1, 2, 3, 4, 5, 6]))
+    for number, line in enumerate(days):
+        if number >= same:
+            line["BilledCost"] = str(Decimal(line["BilledCost"]) * Decimal("1.1"))
+    write(tmp_path / "bills" / "b.csv", days)
+    if refused:
+        with pytest.raises(PermanentError, match=r"the totals of 3 of 6 resources and days"):
+            total(step)
+    else:
+        assert total(step) > 0
+
+
+def test_one_account_of_many_is_found_among_others(step: StepContext, tmp_path: Path) -> None:
+    rest = [month(BillingAccountId="9", SubAccountId=str(n)) for n in range(20)]
+    write(tmp_path / "bills" / "payer.csv", [*month(1, 3), *(line for lines in rest[:10] for line in lines)])
+    write(tmp_path / "bills" / "portal.csv", [*month(1, 3), *(line for lines in rest[10:] for line in lines)])
+    with pytest.raises(PermanentError, match=r"3 of 3 lines of aws account 111111111111"):
+        total(step)
+
+
+APART = {
+    "other accounts, one flat fee": (month(), month(BillingAccountId="9")),
+    "other sub accounts, one flat fee": (month(), month(SubAccountId="3")),
+    "other providers": (month(), month(ProviderName="Oracle")),
+    "other charges of the same machines": (month(), month(BilledCost="2")),
+    "other machines at one price": (hourly(ResourceId="i-1"), hourly(ResourceId="i-2")),
+    "other services without resources": (hourly(ResourceId=""), hourly(ResourceId="", ServiceName="S3")),
+    "other regions without resources": (hourly(ResourceId=""), hourly(ResourceId="", RegionId="us-east-1")),
+    "morning and afternoon at one price": (
+        each(hourly(hours=range(12)), BilledCost=lambda _: "2"),
+        each(hourly(hours=range(12, 24)), BilledCost=lambda _: "2")),
+    "even and odd hours at one price": (
+        each(hourly(hours=range(0, 24, 2)), BilledCost=lambda _: "2"),
+        each(hourly(hours=range(1, 24, 2)), BilledCost=lambda _: "2")),
+    "corrections of the same lines": (month(), month(ChargeClass="Correction")),
+    "credits for the same lines": (month(), month(ChargeCategory="Credit")),
+    "the next month's bill of the same days": (month(), month(BillingPeriodStart="2026-11-01")),
+    "other hours": (hourly(hours=range(12)), hourly(hours=range(12, 24))),
+    "zeros beside other charges": (
+        [*month(), *month(BilledCost="0", SkuId="x")], [*month(11, 20), *month(BilledCost="0", SkuId="x")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", APART)
+def test_what_only_looks_alike_adds_up(step: StepContext, tmp_path: Path, what: str) -> None:
+    one, other = APART[what]
+    columns = sorted({column for line in (*one, *other) for column in line})
+    write(tmp_path / "bills" / "a.csv", one, columns)
+    write(tmp_path / "bills" / "b.csv", other, columns)
+    assert total(step) == sum(Decimal(line["BilledCost"]) for line in (*one, *other))
+
+
+def test_what_was_found_apart_is_compared_again_beside_a_new_file(step: StepContext, tmp_path: Path) -> None:
+    write(tmp_path / "bills" / "a.csv", month(1, 5))
+    write(tmp_path / "bills" / "b.csv", month(5, 9, SubAccountId="3"))
+    assert total(step) == 15
+    assert total(step) == 15
+    write(tmp_path / "bills" / "c.csv", [*month(4, 5, SubAccountId="4"), *month(9, 9, SubAccountId="3")])
+    with pytest.raises(PermanentError, match=r"b\.csv and bills/c\.csv hold the same charges: 1 of 2 lines"):
+        total(step)
