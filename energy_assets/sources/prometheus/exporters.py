@@ -68,7 +68,12 @@ BUILT_IN: tuple[Meter, ...] = (
 def _kepler() -> tuple[Meter, ...]:
     """Before 0.10 a metric per zone, with a label for dynamic and idle; from 0.10 a label per zone."""
     host: dict[str, Any] = {"node_labels": _KEPLER_HOST, "stands_in": "kepler"}
-    old = {"matchers": ('mode!=""',), "adds": ("mode",), "device_labels": ("package",), "node_labels": _KEPLER_HOST}
+    old: dict[str, Any] = {
+        "matchers": ('mode!=""',),
+        "adds": ("mode",),
+        "device_labels": ("package",),
+        "node_labels": _KEPLER_HOST,
+    }
     new = [
         _counter(
             "kepler_node_cpu_joules_total",

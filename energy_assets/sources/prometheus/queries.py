@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 
 from energy_assets.landing import Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.prometheus.client import NamesQuery, Query
+from energy_assets.sources.prometheus.client import ALL_NAMES, NamesQuery, Query
 from energy_assets.sources.prometheus.meters import HOST_LABELS, USER_LABELS, VENDOR, Metric
 
 HOUR = 3600
@@ -168,6 +168,8 @@ class MeterQueries:
             window: The day.
             matcher: A PromQL matcher of devices.
         """
+        if not self.meter.counter:
+            return [self.samples("raw", window.end, matcher, window.end - window.start)]
         every = self.select(None, matcher)
         asked = {"copy": f"{every} < {self.meter.sentinel}", "copied": f"timestamp({every})"}
         return [
@@ -204,6 +206,16 @@ class MeterQueries:
             length_s: In seconds.
         """
         return Query(role, self.meter.name, f"{self.select(None, matcher)}[{length_s * 1000 - 1}ms]", end, end)
+
+
+def all_names(selector: str, window: Window) -> NamesQuery:
+    """Which metrics there are at all on the day.
+
+    Args:
+        selector: Matchers of the site.
+        window: The day.
+    """
+    return NamesQuery((f"{{{selector}}}",) if selector else (), window.start, window.end, ALL_NAMES)
 
 
 def vendors(selector: str, window: Window) -> Query:
