@@ -46,16 +46,16 @@ class Session:
         self.step = step
 
     def names(
-        self, meter_queries: Sequence[MeterQueries], window: Window, more: Sequence[str] = ()
+        self, meter_queries: Sequence[MeterQueries], window: Window, patterns: Sequence[str] = ()
     ) -> Generator[Fetched, None, frozenset[str]]:
         """Yields the list of metrics to be landed; returns the names of the metrics that are there.
 
         Args:
             meter_queries: Those of each metric.
             window: The day.
-            more: Selectors of more metrics whose names are wanted.
+            patterns: Regular expressions of more metrics whose names are wanted.
         """
-        return (yield from self._named(names(meter_queries, window, more)))
+        return (yield from self._named(names(meter_queries, window, patterns)))
 
     def all_names(self, selector: str, window: Window) -> Iterator[Fetched]:
         """Yields the list of all metrics to be landed, for a day on which none is known.

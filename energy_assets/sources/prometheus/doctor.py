@@ -17,7 +17,7 @@ from energy_assets.sources.prometheus.client import NAMES_PATH, Api, Query
 from energy_assets.sources.prometheus.collecting import Asked, Session, copies
 from energy_assets.sources.prometheus.devices import name_devices
 from energy_assets.sources.prometheus.meters import Meter
-from energy_assets.sources.prometheus.queries import MeterQueries, Window
+from energy_assets.sources.prometheus.queries import MeterQueries, Window, any_name
 
 LOOKED_BACK_S = 7200
 STALE_S = 900
@@ -29,7 +29,7 @@ def examine(
     meter_queries: Sequence[MeterQueries],
     now: datetime,
     *,
-    more: Sequence[str] = (),
+    patterns: Sequence[str] = (),
     found: Callable[[frozenset[str]], Sequence[MeterQueries]] | None = None,
 ) -> Iterator[Finding]:
     """Findings about the server and every metric it could have for us.
@@ -38,13 +38,13 @@ def examine(
         api: The server.
         meter_queries: Those of each metric.
         now: The current instant, UTC.
-        more: Selectors of more metrics whose names are wanted.
+        patterns: Regular expressions of more metrics whose names are wanted.
         found: Makes the queries of the metrics that are there; default: those of `meter_queries` that are.
     """
     try:
         version = api.get("api/v1/status/buildinfo").get("version", "of unknown version")
         yield Finding(True, f"Prometheus {version} answers")
-        names = names_there(api, meter_queries, more)
+        names = names_there(api, meter_queries, patterns)
     except SourceError as error:
         yield Finding(False, error.message, error.remedy)
         return
@@ -64,19 +64,18 @@ def examine(
     yield from (finding for one, (finding, series) in seen if series or one.meter.metric not in heard)
 
 
-def names_there(api: Api, meter_queries: Sequence[MeterQueries], more: Sequence[str] = ()) -> frozenset[str]:
+def names_there(api: Api, meter_queries: Sequence[MeterQueries], patterns: Sequence[str] = ()) -> frozenset[str]:
     """Names of the metrics that the server has ever seen.
 
     Args:
         api: The server.
         meter_queries: Those of each metric.
-        more: Selectors of more metrics.
+        patterns: Regular expressions of more metrics.
 
     Raises:
         SourceError: the server does not answer, or not as Prometheus.
     """
-    selects = dict.fromkeys((*(one.select() for one in meter_queries), *more))
-    return frozenset(api.get(NAMES_PATH, {"match[]": list(selects)}))
+    return frozenset(api.get(NAMES_PATH, {"match[]": [any_name(meter_queries, patterns)]}))
 
 
 def disagreeing_now(api: Api, present: Sequence[MeterQueries], step: StepContext) -> Iterator[Finding]:

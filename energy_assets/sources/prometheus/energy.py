@@ -40,10 +40,10 @@ from energy_assets.sources.prometheus.collecting import (
 from energy_assets.sources.prometheus.counters import find_suspicious
 from energy_assets.sources.prometheus.devices import name_devices, observe
 from energy_assets.sources.prometheus.doctor import disagreeing_now, examine, hosts, names_there
-from energy_assets.sources.prometheus.exporters import ProfileName, asked, dies_select
+from energy_assets.sources.prometheus.exporters import ProfileName, asked
 from energy_assets.sources.prometheus.lookalikes import NO_METRIC
 from energy_assets.sources.prometheus.matchers import LabelName, MetricName
-from energy_assets.sources.prometheus.meters import CustomMetric, Meter, die_meter
+from energy_assets.sources.prometheus.meters import DIES, CustomMetric, Meter, die_meter
 from energy_assets.sources.prometheus.queries import MeterQueries, Window, vendors
 from energy_assets.sources.prometheus.readings import EMPTY, assemble
 from energy_assets.sources.prometheus.sharing import find_uses
@@ -130,18 +130,17 @@ class PrometheusEnergy(Server, PlacedSource):
         """Reachable, allowed, which known metrics exist, and how fresh they are."""
         with Api(self, step.log, attempts=1) as api:
             queries = [MeterQueries(meter, self.selector) for meter in self.meters]
-            more = [dies_select(self.selector)]
-            findings = list(examine(api, queries, step.now, more=more, found=self._present))
+            findings = list(examine(api, queries, step.now, patterns=[DIES], found=self._present))
             yield from findings
             if findings[-1].ok or len(findings) > 1:
-                yield from disagreeing_now(api, self._present(names_there(api, queries, more)), step)
+                yield from disagreeing_now(api, self._present(names_there(api, queries, [DIES])), step)
                 yield from unread.energy(api, self.selector, self.meters, self.profiles, self.ignore, step.now)
 
     def observe(self, step: StepContext) -> Iterable[SeenNode]:
         """The hosts that report now."""
         with Api(self, step.log, attempts=1) as api:
             queries = [MeterQueries(meter, self.selector) for meter in self.meters]
-            there = names_there(api, queries, [dies_select(self.selector)])
+            there = names_there(api, queries, [DIES])
             return list(hosts(api, self._present(there), step.now))
 
     def _fetch(self, day: date, step: StepContext) -> Iterator[Fetched]:
@@ -149,7 +148,7 @@ class PrometheusEnergy(Server, PlacedSource):
         with Api(self, step.log) as api:
             session = Session(api, day, step)
             everyone = [MeterQueries(meter, self.selector) for meter in self.meters]
-            names = yield from session.names(everyone, window, [dies_select(self.selector)])
+            names = yield from session.names(everyone, window, [DIES])
             present = self._present(names)
             queries = [query for one in present for query in one.hours(window)]
             if any(die_meter(name, None) or name == "node_rapl_joules_total" for name in names):

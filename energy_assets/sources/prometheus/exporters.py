@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
-from energy_assets.sources.prometheus.meters import DIES_SELECT, CustomMetric, Meter, built_in, die_meter
+from energy_assets.sources.prometheus.meters import CustomMetric, Meter, built_in, die_meter
 
 ProfileName = Literal["all-smi", "ceems", "kepler", "scaphandre", "triton"]
 
@@ -196,12 +196,3 @@ def asked(
     ours = {one.metric for one in own}
     every = (*(meter for meter in known if meter.metric not in ours), *(one.meter() for one in own))
     return tuple(sorted(every, key=lambda meter: not meter.counter))
-
-
-def dies_select(selector: str) -> str:
-    """Selects the metrics of dies, whose names tell which die of which package they are.
-
-    Args:
-        selector: Matchers of the site.
-    """
-    return f'{{__name__=~"{DIES_SELECT}"{", " if selector else ""}{selector}}}'

@@ -235,7 +235,7 @@ _ONE_INTERFACE = 'path!~".*mmio.*"'
 
 
 _DIE = re.compile(r"^node_rapl_(package|dram)_([0-9]+)_die_([0-9]+)_joules_total$")
-DIES_SELECT = "node_rapl_(package|dram)_[0-9]+_die_[0-9]+_joules_total"
+DIES = "node_rapl_(package|dram)_[0-9]+_die_[0-9]+_joules_total"
 """Zones of packages with several dies (`package-0-die-0`): Linux names them so, node_exporter makes metrics of them."""
 
 VENDOR = "vendor"

@@ -231,13 +231,24 @@ def vendors(selector: str, window: Window) -> Query:
     return Query(VENDOR, VENDOR, " or ".join(parts), window.start, window.end, HOUR)
 
 
-def names(meter_queries: Sequence[MeterQueries], window: Window, more: Sequence[str] = ()) -> NamesQuery:
+def names(meter_queries: Sequence[MeterQueries], window: Window, patterns: Sequence[str] = ()) -> NamesQuery:
     """Which of the metrics may have samples that matter to the day? The index tells, no sample is read.
 
     Args:
         meter_queries: Those of each metric.
         window: The day.
-        more: Selectors of more metrics.
+        patterns: Regular expressions of more metrics.
     """
-    selects = tuple(dict.fromkeys((*(one.select() for one in meter_queries), *more)))
-    return NamesQuery(selects, window.start - DAY, window.end)
+    return NamesQuery((any_name(meter_queries, patterns),), window.start - DAY, window.end)
+
+
+def any_name(meter_queries: Sequence[MeterQueries], patterns: Sequence[str] = ()) -> str:
+    """Selects every series of the metrics: one selector, because the question travels in a url.
+
+    Args:
+        meter_queries: Those of each metric; at least one.
+        patterns: Regular expressions of more metrics.
+    """
+    known = dict.fromkeys(one.meter.metric for one in meter_queries)
+    selector = meter_queries[0].selector
+    return f'{{__name__=~"{"|".join((*known, *patterns))}"{", " if selector else ""}{selector}}}'
