@@ -55,6 +55,7 @@ class PrometheusEnergy(Server, PlacedSource):
     feeds: ClassVar[Feed] = Feed.ENERGY
     title: ClassVar[str] = "Energy measured by exporters, collected from Prometheus"
     engine_kind: ClassVar[str] = "prometheus"
+    parser_version: ClassVar[str] = "2"
 
     kind: Literal["prometheus_energy"]
     scrape_interval_s: int | None = Field(
@@ -132,7 +133,7 @@ class PrometheusEnergy(Server, PlacedSource):
             queries = [MeterQueries(meter, self.selector) for meter in self.meters]
             findings = list(examine(api, queries, step.now, patterns=[DIES], found=self._present))
             yield from findings
-            if findings[-1].ok or len(findings) > 1:
+            if findings[0].ok:
                 yield from disagreeing_now(api, self._present(names_there(api, queries, [DIES])), step)
                 yield from unread.energy(api, self.selector, self.meters, self.profiles, self.ignore, step.now)
 

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
-from energy_assets.sources.prometheus.meters import CustomMetric, Meter, built_in, die_meter
+from energy_assets.sources.prometheus.meters import ONE_INTERFACE, CustomMetric, Meter, built_in, die_meter
 
 ProfileName = Literal["all-smi", "ceems", "kepler", "scaphandre", "triton"]
 
@@ -147,7 +147,12 @@ def _all_smi() -> tuple[Meter, ...]:
 def _ceems(wrap: Decimal | None) -> tuple[Meter, ...]:
     """CEEMS reads the same RAPL zones as node_exporter, and names them alike."""
     host: dict[str, Any] = {"node_labels": ("hostname", "node", "nodename", "instance")}
-    rapl: dict[str, Any] = {**host, "device_labels": ("index",), "wrap_joules": wrap}
+    rapl: dict[str, Any] = {
+        **host,
+        "device_labels": ("index",),
+        "wrap_joules": wrap,
+        "matchers": (ONE_INTERFACE,),
+    }
     return (
         _counter("ceems_rapl_package_joules_total", "J", device_kind="cpu", device_prefix="package-", **rapl),
         _counter("ceems_rapl_dram_joules_total", "J", device_kind="dram", device_prefix="dram-", **rapl),

@@ -60,6 +60,7 @@ class PrometheusInference(Server, Source):
     feeds: ClassVar[Feed] = Feed.ACTIVITY
     title: ClassVar[str] = "Requests and tokens of inference servers, collected from Prometheus"
     engine_kind: ClassVar[str] = "prometheus"
+    parser_version: ClassVar[str] = "2"
 
     kind: Literal["prometheus_inference"]
     scrape_interval_s: int | None = Field(
@@ -117,7 +118,7 @@ class PrometheusInference(Server, Source):
         with Api(self, step.log, attempts=1) as api:
             findings = list(examine(api, [MeterQueries(one, self.selector) for one in self.counted], step.now))
             yield from findings
-            if findings[-1].ok or len(findings) > 1:
+            if findings[0].ok:
                 yield from unread.counts(api, self.selector, self._read, self.ignore, step.now)
 
     @property
