@@ -173,9 +173,7 @@ def test_warnings_of_the_server_are_logged(stub: Stub, step: StepContext, caplog
     assert "store x is down" in caplog.text
 
 
-def test_a_prometheus_without_our_metrics_is_asked_for_names_alone(
-    stub: Stub, step: StepContext
-) -> None:
+def test_a_prometheus_without_our_metrics_is_asked_for_names_alone(stub: Stub, step: StepContext) -> None:
     stub.names = b'{"status":"success","data":["up"]}'
     site = source(stub.url)
     parsed, failures = parse(site, collect(site, DAY, step).editions, step)
