@@ -38,8 +38,8 @@ _ENERGY = {"energy", "microjoules", "millijoules", "joules", "joule", "kwh", "wh
 _POWER = {"power", "watts", "watt", "milliwatts", "microwatts", "kilowatts", "mw", "kw"}
 _NO_AMOUNT = re.compile(
     r"""amperes | battery | bucket | budget | budgeted | bytes | cap | capacity | capping | celsius | cost | count |
-    created | current | cycle | cycles | emissions | enabled | error | errors | factor | factors | failed |
-    failures | health | hertz | info | limit | management | max | maximum | mgmt | min | minimum | mode | number |
+    created | cycle | cycles | emissions | enabled | error | errors | factor | factors | failed |
+    failures | health | hertz | limit | management | max | maximum | mgmt | min | minimum | mode | number |
     peak | percent | presence | price | range | rated | rating | ratio | redundancy | saving | seconds | setpoint
     | state | status | supplies | target | temperature | threshold | throttle | violation | violations | voltage |
     volts
@@ -47,7 +47,7 @@ _NO_AMOUNT = re.compile(
     re.VERBOSE,
 )
 _OF_A_USER = re.compile(
-    r"""app | cgroup | compute | container | job | namespace | pod | process | processes | self | task | vm
+    r"""app | cgroup | container | job | namespace | pod | process | processes | self | task | vm
     """,
     re.VERBOSE,
 )
@@ -55,6 +55,8 @@ _OF_A_USER = re.compile(
 _REPEATED = re.compile(
     r"""node_rapl_(core|uncore|psys)[0-9_a-z]*_joules_total   # part of package; psys holds package and dram
     | DCGM_FI_DEV_POWER_USAGE_INSTANT                         # the power that DCGM_FI_DEV_POWER_USAGE is the mean of
+    | node_power_supply_.*                                    # a battery
+    | .*_info
     | nvidia_smi_(power_draw_average|module_power_draw.*)_watts
     | accelerator_power_usage_watts | habanalabs_energy       # habanalabs_power_mW again
     | kepler_node_(core|uncore|other|other_host_components)_joules_total
@@ -135,13 +137,17 @@ def energy(names: Iterable[str], read: Sequence[Meter], ignored: Collection[str]
     there = set(names)
     known = {meter.metric for meter in read}
     metered = {meter.device_kind for meter in read if meter.metric in there and not meter.stands_in}
-    offered = {meter.metric: (name, meter.device_kind) for name, meters in profiles(None).items() for meter in meters}
+    offered: dict[str, tuple[str, set[str]]] = {}
+    for profile, meters in profiles(None).items():
+        for meter in meters:
+            offered.setdefault(meter.metric, (profile, set()))[1].add(meter.device_kind)
     found = []
     for name in sorted(there - known - set(ignored)):
         parts = set(words(name))
         if name in offered:
-            if offered[name][1] not in metered:
-                found.append(Lookalike(name, offered[name][0]))
+            profile, kinds = offered[name]
+            if not kinds & metered:
+                found.append(Lookalike(name, profile))
         elif _is_an_amount(parts) and not (_REPEATED.fullmatch(name) or die_meter(name, None)):
             found.append(Lookalike(name))
     return [one for one in found if one.metric not in _gauges_beside_counters(found)]
