@@ -106,9 +106,9 @@ WORDS: Mapping[str, Words] = {
     ),
     "devices_whose_series_disagree": Words(
         "{n} devices have several series that disagree, so that their hours have no energy",
-        remedy="Say what the label named means, in the line of the metric under `metrics` of this source: `adds` if its"
-        " values are parts of one device, `repeats` if they say the same, `device_labels` if each is a device of its"
-        " own; or choose one value with `match`. docs/sources/prometheus.md has an example",
+        remedy="Say what the label means in a line for the metric under `metrics` of this source (adds, repeats, or"
+        " device_labels if each is a device of its own), or choose one value with `match`; docs/sources/prometheus.md"
+        " has an example",
     ),
     "hosts_with_equal_dies": Words(
         "{n} hosts show the same counter for several dies of a package, and each die counts",
@@ -117,8 +117,8 @@ WORDS: Mapping[str, Words] = {
         " (collector hwmon, or cpu with --collector.cpu.info)",
     ),
     "models_with_equal_requests": Words(
-        "{n} models of Triton count as many requests in every hour as another model of their server: they may be steps of"
-        " one ensemble, whose requests then count once for each step",
+        "{n} models of Triton count as many requests in every hour as another model of their server: they may be steps"
+        " of one ensemble, whose requests then count once for each step",
         remedy="Leave the steps out with this source's selector, for example selector: 'model!~\"preprocessing|"
         "postprocessing\"'",
     ),

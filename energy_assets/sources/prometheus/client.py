@@ -31,6 +31,8 @@ TRAILING_DAYS = 2
 samples out of order are set to hours, too: a day collected soon after midnight is asked for once more a night later."""
 
 NAMES_PATH = "api/v1/label/__name__/values"
+ALL_NAMES = "all_names"
+"""The role of the question which metrics there are at all, asked where none is known."""
 
 REMEDIES = {
     0: "Check that Prometheus runs and that url of this source in site.yaml is right.",
@@ -161,16 +163,18 @@ class NamesQuery:
         selects: Series selectors, any of which may match.
         start: Unix seconds.
         end: Unix seconds.
+        role: What the answer is used for.
     """
 
     selects: tuple[str, ...]
     start: int
     end: int
+    role: str = "names"
 
     @property
     def request(self) -> dict[str, Any]:
         """What the receipt keeps."""
-        return {"role": "names", "path": NAMES_PATH, **self.parameters}
+        return {"role": self.role, "path": NAMES_PATH, **self.parameters}
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ the answers of that day alone. All meters are asked together: a day takes two or
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,9 +19,9 @@ from typing import NamedTuple
 from energy_assets.landing import Fetched, Landed
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
-from energy_assets.sources.prometheus.client import Api, Query
+from energy_assets.sources.prometheus.client import ALL_NAMES, Api, NamesQuery, Query
 from energy_assets.sources.prometheus.matchers import one_of
-from energy_assets.sources.prometheus.queries import DAY, HOUR, TAIL_S, MeterQueries, Window, names
+from energy_assets.sources.prometheus.queries import DAY, HOUR, TAIL_S, MeterQueries, Window, all_names, names
 
 Asked = Generator[Fetched, None, list[Answer]]
 QueriesByMeter = Mapping[str, MeterQueries]
@@ -45,16 +46,27 @@ class Session:
         self.step = step
 
     def names(
-        self, meter_queries: Sequence[MeterQueries], window: Window, more: Sequence[str] = ()
+        self, meter_queries: Sequence[MeterQueries], window: Window, patterns: Sequence[str] = ()
     ) -> Generator[Fetched, None, frozenset[str]]:
         """Yields the list of metrics to be landed; returns the names of the metrics that are there.
 
         Args:
             meter_queries: Those of each metric.
             window: The day.
-            more: Selectors of more metrics whose names are wanted.
+            patterns: Regular expressions of more metrics whose names are wanted.
         """
-        query = names(meter_queries, window, more)
+        return (yield from self._named(names(meter_queries, window, patterns)))
+
+    def all_names(self, selector: str, window: Window) -> Iterator[Fetched]:
+        """Yields the list of all metrics to be landed, for a day on which none is known.
+
+        Args:
+            selector: Matchers of the site.
+            window: The day.
+        """
+        yield from self._named(all_names(selector, window))
+
+    def _named(self, query: NamesQuery) -> Generator[Fetched, None, frozenset[str]]:
         known, response = self._api.names(query)
         yield Fetched(response.content, query.request, (self._day,), response.status_code, "application/json")
         return known
@@ -94,7 +106,22 @@ def landed_answers(objects: Sequence[Landed], step: StepContext) -> list[Answer]
     return [
         Answer(landed.sha256, landed.request["role"], landed.request["meter"], step.spool(landed, ".json"))
         for landed in objects
-        if landed.request["role"] != "names"
+        if landed.request["role"] not in ("names", ALL_NAMES)
+    ]
+
+
+def landed_names(objects: Sequence[Landed], step: StepContext) -> list[str]:
+    """All metrics of a day on which none was known.
+
+    Args:
+        objects: What was landed for the day.
+        step: Whose landing zone is read.
+    """
+    return [
+        name
+        for landed in objects
+        if landed.request["role"] == ALL_NAMES
+        for name in json.loads(step.read(landed))["data"]
     ]
 
 

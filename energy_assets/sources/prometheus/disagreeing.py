@@ -67,16 +67,26 @@ def find(scratch: Scratch, meters: Sequence[Meter], *, mirrored_dies: bool | Non
         mirrored_dies: True where the dies of every package are known to show one counter, False where they are known
             not to; None goes by the vendor that node_exporter shows.
     """
-    _members(scratch, meters)
-    selects = [_counters_apart(scratch), *_gauges_apart(scratch)]
-    scratch.make("contested", " UNION ".join(f"({select})" for select in selects))
+    lines = contested(scratch, meters)
     equal = _mirrored(scratch, mirrored_dies)
-    lines = _lines(scratch)
     notes = {NOTE: len(lines), EQUAL_DIES: len(equal)}
     return Found(
         {name: number for name, number in notes.items() if number},
         {name: found[:EXAMPLES] for name, found in ((NOTE, lines), (EQUAL_DIES, equal)) if found},
     )
+
+
+def contested(scratch: Scratch, meters: Sequence[Meter]) -> list[str]:
+    """Make `contested`; returns a line for each device whose series disagree, with the labels that differ.
+
+    Args:
+        scratch: Holds `named`, `keys` and `points`.
+        meters: All that were asked for.
+    """
+    _members(scratch, meters)
+    selects = [_counters_apart(scratch), *_gauges_apart(scratch)]
+    scratch.make("contested", " UNION ".join(f"({select})" for select in selects))
+    return _lines(scratch)
 
 
 def _members(scratch: Scratch, meters: Sequence[Meter]) -> None:
@@ -217,7 +227,9 @@ def line(meter: str, node: str, device: str, labels: Mapping[str, Sequence[str]]
     """
     shown = [f"{label} ({', '.join(named[:3])}{', …' if len(named) > 3 else ''})" for label, named in labels.items()]
     which = f", {device}" if device != node else ""
-    return f"{meter} of {node}{which}: its series differ in {' and '.join(shown)}"
+    listed = ", ".join(labels)
+    meaning = f"adds: [{listed}] if these are parts of it, repeats: [{listed}] if they say the same"
+    return f"{meter} of {node}{which}: its series differ in {' and '.join(shown)}; {meaning}"
 
 
 def _mirrored(scratch: Scratch, known: bool | None) -> list[str]:

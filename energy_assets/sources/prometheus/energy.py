@@ -21,6 +21,7 @@ from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import Finding, Parsed, PlacedSource, SeenNode, StepContext, Unit
 from energy_assets.sources.power import GapPolicy
+from energy_assets.sources.prometheus import lookalikes, unread
 from energy_assets.sources.prometheus.answers import Answer, Scratch
 from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, Server
 from energy_assets.sources.prometheus.collecting import (
@@ -30,6 +31,7 @@ from energy_assets.sources.prometheus.collecting import (
     copies,
     gauge_readings,
     landed_answers,
+    landed_names,
     last_hours,
     last_known,
     pace,
@@ -37,10 +39,11 @@ from energy_assets.sources.prometheus.collecting import (
 )
 from energy_assets.sources.prometheus.counters import find_suspicious
 from energy_assets.sources.prometheus.devices import name_devices, observe
-from energy_assets.sources.prometheus.doctor import examine, hosts
-from energy_assets.sources.prometheus.exporters import ProfileName, asked, dies_select
-from energy_assets.sources.prometheus.matchers import LabelName
-from energy_assets.sources.prometheus.meters import CustomMetric, Meter, die_meter
+from energy_assets.sources.prometheus.doctor import disagreeing_now, examine, hosts, names_there
+from energy_assets.sources.prometheus.exporters import ProfileName, asked
+from energy_assets.sources.prometheus.lookalikes import NO_METRIC
+from energy_assets.sources.prometheus.matchers import LabelName, MetricName
+from energy_assets.sources.prometheus.meters import DIES, CustomMetric, Meter, die_meter
 from energy_assets.sources.prometheus.queries import MeterQueries, Window, vendors
 from energy_assets.sources.prometheus.readings import EMPTY, assemble
 from energy_assets.sources.prometheus.sharing import find_uses
@@ -52,6 +55,7 @@ class PrometheusEnergy(Server, PlacedSource):
     feeds: ClassVar[Feed] = Feed.ENERGY
     title: ClassVar[str] = "Energy measured by exporters, collected from Prometheus"
     engine_kind: ClassVar[str] = "prometheus"
+    parser_version: ClassVar[str] = "2"
 
     kind: Literal["prometheus_energy"]
     scrape_interval_s: int | None = Field(
@@ -69,6 +73,7 @@ class PrometheusEnergy(Server, PlacedSource):
     )
     profiles: tuple[ProfileName, ...] = Field((), description="more exporters whose metrics are read, by their names")
     metrics: tuple[CustomMetric, ...] = Field((), description="more metrics of energy or power, with their labels")
+    ignore: tuple[MetricName, ...] = Field((), description="metrics that look like energy or power and shall not count")
     keep_labels: tuple[LabelName, ...] = Field((), description="more labels of the samples that attribution needs")
 
     @field_validator("metrics")
@@ -105,7 +110,9 @@ class PrometheusEnergy(Server, PlacedSource):
         scratch = Scratch(step.con)
         answers = landed_answers(objects, step)
         if not answers:
-            return Parsed(step.con.table(scratch.make("energy", EMPTY)))
+            alike = lookalikes.energy(landed_names(objects, step), self.meters, self.ignore)
+            empty = step.con.table(scratch.make("energy", EMPTY))
+            return Parsed(empty, {NO_METRIC: 1}, {NO_METRIC: lookalikes.names_of(alike)})
         meters = self._meters(answer.meter for answer in answers)
         table, notes, examples = assemble(
             scratch,
@@ -123,23 +130,32 @@ class PrometheusEnergy(Server, PlacedSource):
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Reachable, allowed, which known metrics exist, and how fresh they are."""
         with Api(self, step.log, attempts=1) as api:
-            yield from examine(api, [MeterQueries(meter, self.selector) for meter in self.meters], step.now)
+            queries = [MeterQueries(meter, self.selector) for meter in self.meters]
+            findings = list(examine(api, queries, step.now, patterns=[DIES], found=self._present))
+            yield from findings
+            if findings[0].ok:
+                yield from disagreeing_now(api, self._present(names_there(api, queries, [DIES])), step)
+                yield from unread.energy(api, self.selector, self.meters, self.profiles, self.ignore, step.now)
 
     def observe(self, step: StepContext) -> Iterable[SeenNode]:
         """The hosts that report now."""
         with Api(self, step.log, attempts=1) as api:
-            return list(hosts(api, [MeterQueries(meter, self.selector) for meter in self.meters], step.now))
+            queries = [MeterQueries(meter, self.selector) for meter in self.meters]
+            there = names_there(api, queries, [DIES])
+            return list(hosts(api, self._present(there), step.now))
 
     def _fetch(self, day: date, step: StepContext) -> Iterator[Fetched]:
         window = Window.of(day, step.now)
         with Api(self, step.log) as api:
             session = Session(api, day, step)
             everyone = [MeterQueries(meter, self.selector) for meter in self.meters]
-            names = yield from session.names(everyone, window, [dies_select(self.selector)])
+            names = yield from session.names(everyone, window, [DIES])
             present = self._present(names)
             queries = [query for one in present for query in one.hours(window)]
             if any(die_meter(name, None) or name == "node_rapl_joules_total" for name in names):
                 queries.append(vendors(self.selector, window))
+            if not queries:
+                yield from session.all_names(self.selector, window)
             answers = yield from session.ask(queries)
             if answers:
                 yield from self._look_closer(session, {one.meter.name: one for one in present}, window, answers)

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
-from energy_assets.sources.prometheus.meters import DIES_SELECT, CustomMetric, Meter, built_in, die_meter
+from energy_assets.sources.prometheus.meters import ONE_INTERFACE, CustomMetric, Meter, built_in, die_meter
 
 ProfileName = Literal["all-smi", "ceems", "kepler", "scaphandre", "triton"]
 
@@ -68,7 +68,12 @@ BUILT_IN: tuple[Meter, ...] = (
 def _kepler() -> tuple[Meter, ...]:
     """Before 0.10 a metric per zone, with a label for dynamic and idle; from 0.10 a label per zone."""
     host: dict[str, Any] = {"node_labels": _KEPLER_HOST, "stands_in": "kepler"}
-    old = {"matchers": ('mode!=""',), "adds": ("mode",), "device_labels": ("package",), "node_labels": _KEPLER_HOST}
+    old: dict[str, Any] = {
+        "matchers": ('mode!=""',),
+        "adds": ("mode",),
+        "device_labels": ("package",),
+        "node_labels": _KEPLER_HOST,
+    }
     new = [
         _counter(
             "kepler_node_cpu_joules_total",
@@ -142,7 +147,12 @@ def _all_smi() -> tuple[Meter, ...]:
 def _ceems(wrap: Decimal | None) -> tuple[Meter, ...]:
     """CEEMS reads the same RAPL zones as node_exporter, and names them alike."""
     host: dict[str, Any] = {"node_labels": ("hostname", "node", "nodename", "instance")}
-    rapl: dict[str, Any] = {**host, "device_labels": ("index",), "wrap_joules": wrap}
+    rapl: dict[str, Any] = {
+        **host,
+        "device_labels": ("index",),
+        "wrap_joules": wrap,
+        "matchers": (ONE_INTERFACE,),
+    }
     return (
         _counter("ceems_rapl_package_joules_total", "J", device_kind="cpu", device_prefix="package-", **rapl),
         _counter("ceems_rapl_dram_joules_total", "J", device_kind="dram", device_prefix="dram-", **rapl),
@@ -191,12 +201,3 @@ def asked(
     ours = {one.metric for one in own}
     every = (*(meter for meter in known if meter.metric not in ours), *(one.meter() for one in own))
     return tuple(sorted(every, key=lambda meter: not meter.counter))
-
-
-def dies_select(selector: str) -> str:
-    """Selects the metrics of dies, whose names tell which die of which package they are.
-
-    Args:
-        selector: Matchers of the site.
-    """
-    return f'{{__name__=~"{DIES_SELECT}"{", " if selector else ""}{selector}}}'

@@ -17,11 +17,13 @@ from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import Finding, Parsed, Source, StepContext, Strict, Unit
+from energy_assets.sources.prometheus import lookalikes, unread
 from energy_assets.sources.prometheus.answers import Scratch
 from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, Server
 from energy_assets.sources.prometheus.collecting import (
     Session,
     landed_answers,
+    landed_names,
     last_hours,
     last_known,
     pace,
@@ -30,6 +32,7 @@ from energy_assets.sources.prometheus.collecting import (
 from energy_assets.sources.prometheus.counters import find_suspicious
 from energy_assets.sources.prometheus.devices import observe
 from energy_assets.sources.prometheus.doctor import examine
+from energy_assets.sources.prometheus.lookalikes import NO_METRIC
 from energy_assets.sources.prometheus.matchers import LabelName, MetricName
 from energy_assets.sources.prometheus.queries import MeterQueries, Window
 from energy_assets.sources.prometheus.serving import (
@@ -57,6 +60,7 @@ class PrometheusInference(Server, Source):
     feeds: ClassVar[Feed] = Feed.ACTIVITY
     title: ClassVar[str] = "Requests and tokens of inference servers, collected from Prometheus"
     engine_kind: ClassVar[str] = "prometheus"
+    parser_version: ClassVar[str] = "2"
 
     kind: Literal["prometheus_inference"]
     scrape_interval_s: int | None = Field(
@@ -69,12 +73,16 @@ class PrometheusInference(Server, Source):
         default_factory=dict, description="model by deployment, instance or job, for servers that do not name it (TGI)"
     )
     metrics: tuple[CustomCounter, ...] = Field((), description="more counters, and what they count")
+    ignore: tuple[MetricName, ...] = Field(
+        (), description="metrics that look like requests or tokens and shall not count"
+    )
     keep_labels: tuple[LabelName, ...] = Field((), description="more labels of the samples that attribution needs")
 
     @property
     def counted(self) -> tuple[CountedMetric, ...]:
         """Every counter asked for."""
-        return (*BUILT_IN, *(CountedMetric(custom.metric, custom.counts) for custom in self.metrics))
+        own = {custom.metric: CountedMetric(custom.metric, custom.counts) for custom in self.metrics}
+        return (*(one for one in BUILT_IN if one.metric not in own), *own.values())
 
     @property
     def trailing_days(self) -> int:
@@ -90,7 +98,9 @@ class PrometheusInference(Server, Source):
         scratch = Scratch(step.con)
         answers = landed_answers(objects, step)
         if not answers:
-            return Parsed(step.con.table(scratch.make("activity", EMPTY)))
+            alike = lookalikes.counts(landed_names(objects, step), self._read, self.ignore)
+            empty = step.con.table(scratch.make("activity", EMPTY))
+            return Parsed(empty, {NO_METRIC: 1}, {NO_METRIC: lookalikes.names_of(alike)})
         table, notes = assemble(
             scratch,
             answers,
@@ -106,7 +116,14 @@ class PrometheusInference(Server, Source):
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Reachable, allowed, which known metrics exist, and how fresh they are."""
         with Api(self, step.log, attempts=1) as api:
-            yield from examine(api, [MeterQueries(one, self.selector) for one in self.counted], step.now)
+            findings = list(examine(api, [MeterQueries(one, self.selector) for one in self.counted], step.now))
+            yield from findings
+            if findings[0].ok:
+                yield from unread.counts(api, self.selector, self._read, self.ignore, step.now)
+
+    @property
+    def _read(self) -> dict[str, str]:
+        return {one.metric: one.counts for one in self.counted}
 
     @property
     def _deployment_labels(self) -> tuple[str, ...]:
@@ -121,6 +138,7 @@ class PrometheusInference(Server, Source):
             known = yield from session.names(everyone, window)
             present = [one for one in everyone if one.meter.metric in known]
             if not present:
+                yield from session.all_names(self.selector, window)
                 return
             together = MeterQueries(CountedMetrics(tuple(one.meter.metric for one in present)), self.selector)
             queries = [*together.boundaries(window), *(q for one in present for q in one.details(window))]

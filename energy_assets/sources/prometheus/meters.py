@@ -230,12 +230,12 @@ _DCGM_DEVICE = ("UUID", "uuid", "gpu")
 HOST_LABELS = ("node", "nodename", "instance")
 """What names the host of node_exporter and ipmi_exporter, the best first."""
 _ACTIVE = "DCGM_FI_PROF_GR_ENGINE_ACTIVE"
-_ONE_INTERFACE = 'path!~".*mmio.*"'
+ONE_INTERFACE = 'path!~".*mmio.*"'
 """The same RAPL registers are shown a second time through memory-mapped I/O; counting both doubles the energy."""
 
 
 _DIE = re.compile(r"^node_rapl_(package|dram)_([0-9]+)_die_([0-9]+)_joules_total$")
-DIES_SELECT = "node_rapl_(package|dram)_[0-9]+_die_[0-9]+_joules_total"
+DIES = "node_rapl_(package|dram)_[0-9]+_die_[0-9]+_joules_total"
 """Zones of packages with several dies (`package-0-die-0`): Linux names them so, node_exporter makes metrics of them."""
 
 VENDOR = "vendor"
@@ -262,7 +262,7 @@ def die_meter(name: str, rapl_wrap_joules: Decimal | None) -> Meter | None:
 
 def _rapl(name: str, metric: str, kind: str, wrap: Decimal | None, **more: Any) -> Meter:
     own = {"matchers": (), **more}
-    own["matchers"] = (*own["matchers"], _ONE_INTERFACE)
+    own["matchers"] = (*own["matchers"], ONE_INTERFACE)
     return Meter(name, metric, True, "J", kind, HOST_LABELS, wrap_joules=wrap, **own)
 
 

@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 
 from energy_assets.landing import Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.prometheus.client import NamesQuery, Query
+from energy_assets.sources.prometheus.client import ALL_NAMES, NamesQuery, Query
 from energy_assets.sources.prometheus.meters import HOST_LABELS, USER_LABELS, VENDOR, Metric
 
 HOUR = 3600
@@ -168,6 +168,8 @@ class MeterQueries:
             window: The day.
             matcher: A PromQL matcher of devices.
         """
+        if not self.meter.counter:
+            return [self.samples("raw", window.end, matcher, window.end - window.start)]
         every = self.select(None, matcher)
         asked = {"copy": f"{every} < {self.meter.sentinel}", "copied": f"timestamp({every})"}
         return [
@@ -206,6 +208,16 @@ class MeterQueries:
         return Query(role, self.meter.name, f"{self.select(None, matcher)}[{length_s * 1000 - 1}ms]", end, end)
 
 
+def all_names(selector: str, window: Window) -> NamesQuery:
+    """Which metrics there are at all on the day.
+
+    Args:
+        selector: Matchers of the site.
+        window: The day.
+    """
+    return NamesQuery((f"{{{selector}}}",) if selector else (), window.start, window.end, ALL_NAMES)
+
+
 def vendors(selector: str, window: Window) -> Query:
     """Hosts with CPUs of AMD (and of Hygon, which are alike), as node_exporter shows them.
 
@@ -219,13 +231,24 @@ def vendors(selector: str, window: Window) -> Query:
     return Query(VENDOR, VENDOR, " or ".join(parts), window.start, window.end, HOUR)
 
 
-def names(meter_queries: Sequence[MeterQueries], window: Window, more: Sequence[str] = ()) -> NamesQuery:
+def names(meter_queries: Sequence[MeterQueries], window: Window, patterns: Sequence[str] = ()) -> NamesQuery:
     """Which of the metrics may have samples that matter to the day? The index tells, no sample is read.
 
     Args:
         meter_queries: Those of each metric.
         window: The day.
-        more: Selectors of more metrics.
+        patterns: Regular expressions of more metrics.
     """
-    selects = tuple(dict.fromkeys((*(one.select() for one in meter_queries), *more)))
-    return NamesQuery(selects, window.start - DAY, window.end)
+    return NamesQuery((any_name(meter_queries, patterns),), window.start - DAY, window.end)
+
+
+def any_name(meter_queries: Sequence[MeterQueries], patterns: Sequence[str] = ()) -> str:
+    """Selects every series of the metrics: one selector, because the question travels in a url.
+
+    Args:
+        meter_queries: Those of each metric; at least one.
+        patterns: Regular expressions of more metrics.
+    """
+    known = dict.fromkeys(one.meter.metric for one in meter_queries)
+    selector = meter_queries[0].selector
+    return f'{{__name__=~"{"|".join((*known, *patterns))}"{", " if selector else ""}{selector}}}'

@@ -7,7 +7,7 @@ What belongs here: joining counters, gauges and users into rows; pure in the ans
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from energy_assets.sources.power import GapPolicy
 from energy_assets.sources.prometheus import counters, disagreeing, gauges, sharing
@@ -37,7 +37,7 @@ def assemble(
     max_gap_s: int = 300,
     gap_policy: GapPolicy = "none",
     mirrored_dies: bool | None = None,
-) -> tuple[str, dict[str, int], dict[str, Sequence[str]]]:
+) -> tuple[str, dict[str, int], Mapping[str, Sequence[str]]]:
     """Make the rows of one day.
 
     Args:
