@@ -19,8 +19,8 @@ from pydantic import Field, field_validator, model_validator
 from energy_assets.secrets import SecretRef, reveal
 from energy_assets.sources.base import Strict
 from energy_assets.sources.errors import MalformedError, PermanentError
-from energy_assets.sources.prometheus.partial import WHOLE, refuse_partial
 from energy_assets.sources.http import client, send
+from energy_assets.sources.prometheus.partial import WHOLE, refuse_partial
 
 TIMEOUT_S = 150.0
 """Above Prometheus' own default of two minutes, so that the server, not the line, says when it gives up."""

@@ -84,7 +84,7 @@ class PrometheusEnergy(Server, PlacedSource):
         answers = landed_answers(objects, step)
         if not answers:
             return Parsed(step.con.table(scratch.make("energy", EMPTY)))
-        table, notes = assemble(
+        table, notes, examples = assemble(
             scratch,
             answers,
             Window.asked(days.first, objects),
@@ -94,7 +94,7 @@ class PrometheusEnergy(Server, PlacedSource):
             max_gap_s=self.max_gap_s,
             gap_policy=self.gap_policy,
         )
-        return Parsed(step.con.table(table), notes)
+        return Parsed(step.con.table(table), notes, examples)
 
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Reachable, allowed, which known metrics exist, and how fresh they are."""

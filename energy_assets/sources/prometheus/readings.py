@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from energy_assets.sources.power import GapPolicy
-from energy_assets.sources.prometheus import counters, gauges, sharing
+from energy_assets.sources.prometheus import counters, gauges, identity, sharing
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
 from energy_assets.sources.prometheus.counters import HOUR_MS
 from energy_assets.sources.prometheus.devices import name_devices, observe
@@ -19,7 +19,8 @@ from energy_assets.sources.prometheus.queries import Window
 
 EMPTY = """
     SELECT NULL::DATE AS day, NULL::TIMESTAMP AS hour, NULL::VARCHAR AS node_id, NULL::VARCHAR AS device_id,
-        NULL::VARCHAR AS device_kind, NULL::VARCHAR AS device_model, NULL::VARCHAR AS share_id,
+        NULL::VARCHAR AS device_kind, NULL::VARCHAR AS device_model, NULL::VARCHAR AS device_uuid,
+        NULL::VARCHAR AS share_id,
         NULL::DECIMAL(18, 9) AS energy_kwh, NULL::DECIMAL(18, 9) AS usage_hours, NULL::VARCHAR AS method,
         NULL::SMALLINT AS quality_tier, NULL::DECIMAL(9, 6) AS coverage, NULL::VARCHAR AS workload_id,
         NULL::BOOLEAN AS idle, NULL::MAP(VARCHAR, VARCHAR) AS labels, NULL::VARCHAR AS raw_sha256
@@ -36,7 +37,7 @@ def assemble(
     interval_s: int | None = None,
     max_gap_s: int = 300,
     gap_policy: GapPolicy = "none",
-) -> tuple[str, dict[str, int]]:
+) -> tuple[str, dict[str, int], dict[str, Sequence[str]]]:
     """Make the rows of one day.
 
     Args:
@@ -50,7 +51,7 @@ def assemble(
         gap_policy: For gauges.
 
     Returns:
-        The name of the table of rows, and counts of what was left out or corrected.
+        The name of the table of rows; counts of what was left out or corrected; and the first few things of some.
 
     Raises:
         MalformedError: an answer is not what the format promises.
@@ -69,8 +70,10 @@ def assemble(
         _hours(scratch, window)
         table = scratch.make("energy", _rows(scratch))
         notes.update(_counts(scratch, window))
+        counted, examples = identity.told(scratch)
+        notes.update(counted)
         scratch.clear("energy")
-    return table, {name: number for name, number in notes.items() if number}
+    return table, {name: number for name, number in notes.items() if number}, examples
 
 
 def _hours(scratch: Scratch, window: Window) -> None:
@@ -139,7 +142,7 @@ def _rows(scratch: Scratch) -> str:
         SELECT
             make_timestamp((t - {HOUR_MS}) * 1000)::DATE AS day,
             make_timestamp((t - {HOUR_MS}) * 1000) AS hour,
-            node_id, device_id, device_kind, device_model,
+            node_id, device_id, device_kind, device_model, device_uuid,
             CASE WHEN idle THEN 'idle' WHEN users = 1 OR user_id = '' THEN 'all' ELSE user_id END AS share_id,
             {_decimal("n")} AS energy_kwh,
             {_decimal("usage_n")} AS usage_hours,
@@ -147,7 +150,7 @@ def _rows(scratch: Scratch) -> str:
             CASE WHEN users > 1 OR bridged THEN 3 ELSE 2 END::SMALLINT AS quality_tier,
             (ppm::DECIMAL(9, 0) * 0.000001::DECIMAL(7, 6))::DECIMAL(9, 6) AS coverage,
             workload_id, idle, labels, sha256 AS raw_sha256
-        FROM ({sharing.divide(scratch)})
+        FROM ({identity.where(scratch, sharing.divide(scratch))})
         ORDER BY node_id, device_id, hour, share_id"""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -36,6 +36,7 @@ class Day:
         self.step = step
         self.answers: list[Answer] = []
         self.notes: dict[str, int] = {}
+        self.examples: dict[str, Sequence[str]] = {}
 
     def answer(self, role: str, meter: Meter, result: Iterable[tuple[dict[str, str], Samples]]) -> None:
         series = [{"metric": labels, "values": [[t, str(value)] for t, value in samples]} for labels, samples in result]
@@ -63,7 +64,7 @@ class Day:
         """The rows of the second hour, by share."""
         meters = sorted(METERS.values(), key=lambda meter: not meter.counter)
         scratch = Scratch(self.step.con)
-        table, self.notes = assemble(scratch, self.answers, WINDOW, meters, interval_s=STEP)
+        table, self.notes, self.examples = assemble(scratch, self.answers, WINDOW, meters, interval_s=STEP)
         rows = self.step.con.table(table).to_pyarrow().to_pylist()
         return sorted((row for row in rows if row["hour"].hour == 1), key=lambda row: row["share_id"])
 
