@@ -2,11 +2,11 @@
 
 What belongs here: the statement, from raw and staged rows alone. What does not: how overlaps are resolved.
 
-The statement, per place and hour. A thing (a GPU with a UUID wherever it is; any other device on its host) is told
-of by contributors: a source under one of the names it gives the host. Its energy lies between the smallest and the
-largest amount that one of them observed, and where only one did, it is that amount exactly. A machine's energy is
-its largest account of itself: of its instance, its node meter, or the sum of its devices; an estimate of a
-container says nothing where something inside was measured.
+The statement, per place and hour. A thing (a GPU with a UUID wherever it is, in any place; any other device on its
+host) is told of by contributors: a source under one of the names it gives the host. Its energy lies between the
+smallest and the largest amount that one of them observed, and where only one did, it is that amount exactly. A
+machine's energy is its largest account of itself: of its instance, its node meter, or the sum of its devices; an
+estimate of a container says nothing where something inside was measured.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ _DEVICES = ("cpu", "dram", "gpu", "rest_of_node")
 _MACHINE_KINDS = ("instance", "node", *_DEVICES)
 _GUESSED = ("estimated_utilization", "estimated_capacity", "spend_proxy")
 _UUID = "(?i)^.*[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12}.*$"
+_NO_UUID = "(?i)^.*(00000000-0000-0000-0000-000000000000|ffffffff-ffff-ffff-ffff-ffffffffffff).*$"
 _COLUMNS = ["day", "hour", "provider", "region", "node_id", "device_id", "device_kind", "method", "energy_kwh"]
+_NONE = ibis.null("string")
 
 
 def energy_not_conserved(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
@@ -41,8 +43,9 @@ def energy_not_conserved(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> 
         gap_kwh: how much too much, or, below zero, how much was lost. No rows where all is well.
     """
     readings = readings_of(upstream)
-    things = _things(readings)
-    found = spelled_alike(staged.select(*_COLUMNS))
+    uuids = _uuids(readings)
+    things = _things(readings, uuids)
+    found = _thing(spelled_alike(staged.select(*_COLUMNS)), uuids)
     return _apart(_devices_expected(things), _devices_found(found)).union(
         _apart(_machines_expected(things), _machines_found(found))
     )
@@ -60,8 +63,9 @@ def readings_of(upstream: Mapping[str, ir.Table]) -> ir.Table:
     for name, rows in upstream.items():
         if name in (PLACES, NODE_NAMES):
             continue
-        own = {key: rows[key] if key in rows.columns else ibis.null("string") for key in ("provider", "region")}
-        parts.append(rows.mutate(table=ibis.literal(name), **own).select("table", *_COLUMNS))
+        optional = ("provider", "region", "device_uuid")
+        own = {key: rows[key] if key in rows.columns else ibis.null("string") for key in optional}
+        parts.append(rows.mutate(table=ibis.literal(name), **own).select("table", *_COLUMNS, "device_uuid"))
     rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
     stands = places.select(table="table", place_provider="provider", place_region="region")
     rows = rows.left_join(stands, "table")
@@ -69,12 +73,13 @@ def readings_of(upstream: Mapping[str, ir.Table]) -> ir.Table:
     here = rows.provider.isnull() | (rows.provider.strip().lower() == rows.place_provider.strip().lower())
     region = ibis.ifelse(here, ibis.coalesce(rows.region, rows.place_region), rows.region)
     provider = ibis.coalesce(rows.provider, rows.place_provider)
-    rows = spelled_alike(rows.mutate(provider=provider, region=region).select("table", *_COLUMNS))
+    rows = spelled_alike(rows.mutate(provider=provider, region=region).select("table", *_COLUMNS, "device_uuid"))
     keys = [rows[key].identical_to(names[key]) for key in ("day", "provider", "region")]
     named = rows.left_join(names, [*keys, rows.node_id == names.raw_node_id])
     node = ibis.coalesce(names.node_id, rows.node_id)
     device = ibis.ifelse(rows.device_id == rows.node_id, node, rows.device_id)
-    plain = [rows[key] for key in ("table", "day", "hour", "provider", "region", "device_kind", "method", "energy_kwh")]
+    kept = ("table", "day", "hour", "provider", "region", "device_kind", "device_uuid", "method", "energy_kwh")
+    plain = [rows[key] for key in kept]
     return named.select(*plain, name=rows.node_id, node_id=node, device_id=device)
 
 
@@ -92,23 +97,39 @@ def spelled_alike(rows: ir.Table) -> ir.Table:
     return both.mutate(provider=both.key_provider, region=both.key_region).select(*rows.columns)
 
 
-def _thing(rows: ir.Table) -> ir.Table:
-    """Add `thing`: what the energy is of, whatever its host is called."""
-    universal = (rows.device_kind == "gpu") & rows.device_id.re_search(_UUID)
-    on_host = rows.node_id.concat("/", rows.device_id)
-    return rows.mutate(thing=ibis.ifelse(universal, rows.device_id.upper(), on_host))
+def _uuids(readings: ir.Table) -> ir.Table:
+    """Every day's UUIDs of GPUs, in capitals: what a source says is one, and what has the form of one."""
+    formed = readings.device_id.re_search(_UUID) & ~readings.device_id.re_search(_NO_UUID)
+    gpus = readings.filter(readings.device_kind == "gpu")
+    one = ibis.coalesce(gpus.device_uuid, ibis.ifelse(formed, gpus.device_id, _NONE)).upper()
+    gpus = gpus.select("day", uuid=one)
+    return gpus.filter(gpus.uuid.notnull()).distinct()
 
 
-def _things(readings: ir.Table) -> ir.Table:
+def _thing(rows: ir.Table, uuids: ir.Table) -> ir.Table:
+    """Add `thing`, what the energy is of, and `at_provider` and `at_region`: NULL for what is the same anywhere."""
+    named = rows.mutate(capitals=ibis.ifelse(rows.device_kind == "gpu", rows.device_id.upper(), _NONE))
+    both = named.left_join(uuids, [named.day == uuids.day, named.capitals == uuids.uuid])
+    rows = both.select(*(named[name] for name in rows.columns), uuids.uuid)
+    anywhere = rows.uuid.notnull()
+    return rows.mutate(
+        thing=ibis.ifelse(anywhere, rows.uuid, rows.node_id.concat("/", rows.device_id)),
+        at_provider=ibis.ifelse(anywhere, _NONE, rows.provider),
+        at_region=ibis.ifelse(anywhere, _NONE, rows.region),
+    )
+
+
+def _things(readings: ir.Table, uuids: ir.Table) -> ir.Table:
     """The smallest and largest amount read of each thing's hour on each host, and on how many hosts it was seen."""
-    rows = _thing(readings)
-    keys = ["day", "hour", "provider", "region", "device_kind", "thing"]
-    by = rows.group_by([*keys, "node_id", "table", "name"]).aggregate(
+    rows = _thing(readings, uuids)
+    thing = ["day", "hour", "at_provider", "at_region", "device_kind", "thing"]
+    keys = [*thing, "provider", "region", "node_id"]
+    by = rows.group_by([*keys, "table", "name"]).aggregate(
         kwh=rows.energy_kwh.sum().cast(KWH), guessed=rows.method.isin(_GUESSED).all()
     )
     by = by.filter(by.kwh.notnull())
-    hosts = by.group_by([*keys, "node_id"]).aggregate(lo=by.kwh.min(), hi=by.kwh.max(), guessed=by.guessed.all())
-    return hosts.mutate(hosts=hosts.node_id.count().over(ibis.window(group_by=keys)))
+    hosts = by.group_by(keys).aggregate(lo=by.kwh.min(), hi=by.kwh.max(), guessed=by.guessed.all())
+    return hosts.mutate(hosts=hosts.node_id.count().over(ibis.window(group_by=thing)))
 
 
 _KEYS = ["day", "hour", "provider", "region", "node_id", "what"]
@@ -116,15 +137,17 @@ _KEYS = ["day", "hour", "provider", "region", "node_id", "what"]
 
 def _devices_expected(things: ir.Table) -> ir.Table:
     devices = things.filter(~things.device_kind.isin(["node", "instance", "rest_of_node"]))
-    devices = devices.mutate(what=devices.thing)
+    devices = devices.mutate(what=devices.thing, provider=devices.at_provider, region=devices.at_region)
     keys = ["day", "hour", "provider", "region", "what"]
     bounds = devices.group_by(keys).aggregate(lo=devices.lo.min(), hi=devices.hi.max())
     return bounds.mutate(node_id=ibis.null("string"))
 
 
 def _devices_found(found: ir.Table) -> ir.Table:
-    devices = _thing(found.filter(~found.device_kind.isin(["node", "instance", "rest_of_node"])))
-    return devices.mutate(node_id=ibis.null("string"), what=devices.thing)
+    devices = found.filter(~found.device_kind.isin(["node", "instance", "rest_of_node"]))
+    return devices.mutate(
+        node_id=ibis.null("string"), what=devices.thing, provider=devices.at_provider, region=devices.at_region
+    )
 
 
 def _machines_expected(things: ir.Table) -> ir.Table:

@@ -31,6 +31,9 @@ class EnergyReadings(DataFrameModel):
     device_id: t.TEXT = Field(description="device on the host (UUID, RAPL zone), or the host itself")
     device_kind: t.TEXT = Field(isin=DEVICE_KINDS, description="what was metered")
     device_model: t.TEXT = Field(nullable=True, description="as the device names itself")
+    device_uuid: t.TEXT = Field(
+        nullable=True, description="device_id in small letters where it is a UUID: the same device on whatever host"
+    )
     share_id: t.TEXT = Field(description="which user of a shared device this row is; 'idle' for nobody, 'all' unshared")
     energy_kwh: t.MEASURED = Field(nullable=True, ge=0, description="IT energy; NULL where it was not observed")
     usage_hours: t.MEASURED = Field(nullable=True, ge=0, le=1, description="hours the device was seen in this hour")

@@ -18,6 +18,7 @@ from energy_assets.site import Site
 from energy_assets.tables import ACTIVITY, COST, ENERGY, Table, raw_table
 from energy_assets.unified.activity import activity
 from energy_assets.unified.cost import bills_held, cost, cross_check, deciding_days, outdated, owners
+from energy_assets.unified.devices import told_uuids
 from energy_assets.unified.energy import energy
 from energy_assets.unified.nodes import node_names
 
@@ -39,7 +40,8 @@ def _energy_asset(site: Site) -> dg.AssetsDefinition:
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
         readings = _readings(site, read, days)
         names = read.note("node_names", read.keep(node_names(readings, site.nodes)))
-        return energy(readings, site.attribution.rules, uncertainty_pct(), names)
+        uuids = read.keep(told_uuids(readings))
+        return energy(readings, site.attribution.rules, uncertainty_pct(), names, uuids)
 
     return table_asset(site, ENERGY, upstream, about, make, _energy_summary)
 

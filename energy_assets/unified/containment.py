@@ -43,9 +43,8 @@ SUM_KWH = "decimal(38, 9)"
 VARIANCE = "decimal(38, 16)"
 LARGEST_PCT = 999.999
 MACHINE = ["provider", "region", "node_id", "hour"]
-_THING = ["provider", "region", "thing_node", "device_kind", "thing_id"]
-_CONTRIBUTOR = ["source_rank", "raw_node_id", "node_id"]
-_UUID = "%________-____-____-____-____________%"
+_THING = ["thing_provider", "thing_region", "thing_node", "device_kind", "thing_id"]
+_CONTRIBUTOR = ["source_rank", "raw_node_id", "node_id", "at_provider", "at_region"]
 
 
 def resolve_overlaps(rows: ir.Table) -> ir.Table:
@@ -68,17 +67,15 @@ def deduplicate_devices(rows: ir.Table) -> ir.Table:
 
     One that observed the hour, then what was measured before what was estimated, then the best quality tier, then the
     first in the site file, then the first name.
-    All users of a shared device come from the same contributor. A GPU with a UUID is the same GPU under whatever
-    host name; any other device is known by its name on its host.
+    All users of a shared device come from the same contributor. A GPU with a UUID is the same GPU under whatever host
+    name and in whatever place, and counts where the chosen contributor says it is; any other device is known by its
+    name on its host.
 
     Args:
-        rows: With `source_rank` (int32, 0 is preferred), `raw_node_id` and the columns of `EnergyReadings`.
+        rows: With `source_rank` (int32, 0 is preferred), `raw_node_id` and the columns of `EnergyReadings`;
+            `device_uuid` where the id of a GPU is one (`unified.devices.with_uuids`).
     """
-    uuid = (rows.device_kind == DeviceKind.GPU.value) & rows.device_id.like(_UUID)
-    keyed = rows.mutate(
-        thing_node=ibis.ifelse(uuid, "", rows.node_id),
-        thing_id=ibis.ifelse(uuid, rows.device_id.lower(), rows.device_id),
-    )
+    keyed = _with_things(rows)
     by_day = keyed.group_by([*_THING, "day"]).aggregate(
         **{f"first_{name}": keyed[name].min() for name in _CONTRIBUTOR},
         **{f"last_{name}": keyed[name].max() for name in _CONTRIBUTOR},
@@ -94,6 +91,19 @@ def deduplicate_devices(rows: ir.Table) -> ir.Table:
     both = keyed.left_join(best, same(keyed, best, [*_THING, "hour"]))
     chosen = ibis.and_(*(keyed[name] == best[f"best_{name}"] for name in _CONTRIBUTOR))
     return both.filter(best.best_source_rank.isnull() | chosen).select(*(keyed[name] for name in rows.columns))
+
+
+def _with_things(rows: ir.Table) -> ir.Table:
+    """Add what the energy is of (`thing_…`), and where the contributor says it is (`at_…`, '' for unknown)."""
+    anywhere = rows.device_uuid.notnull()
+    return rows.mutate(
+        thing_provider=ibis.ifelse(anywhere, "", rows.provider),
+        thing_region=ibis.ifelse(anywhere, "", rows.region),
+        thing_node=ibis.ifelse(anywhere, "", rows.node_id),
+        thing_id=ibis.coalesce(rows.device_uuid, rows.device_id),
+        at_provider=rows.provider.fill_null(""),
+        at_region=rows.region.fill_null(""),
+    )
 
 
 def drop_replaced_estimates(rows: ir.Table) -> ir.Table:

@@ -1,7 +1,7 @@
 """Unified energy: readings of every contributor as one table, each kWh once, each with place and owner.
 
-What belongs here: the order of the steps, and intervals by method. What does not: names of hosts (`nodes`),
-overlaps (`containment`), owners (`attribution`).
+What belongs here: the order of the steps, and intervals by method. What does not: names of hosts (`nodes`)
+and devices (`devices`), overlaps (`containment`), owners (`attribution`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import ibis.expr.types as ir
 from energy_assets.contracts import types as t
 from energy_assets.unified.attribution import RuleLike, attribute
 from energy_assets.unified.containment import resolve_overlaps
+from energy_assets.unified.devices import told_uuids, with_uuids
 from energy_assets.unified.nodes import rename_nodes
 
 
@@ -24,6 +25,7 @@ def energy(
     rules: Sequence[RuleLike],
     uncertainty: Mapping[tuple[str, str], Decimal],
     names: ir.Table,
+    uuids: ir.Table | None = None,
 ) -> ir.Table:
     """Readings of all contributors to rows of the contract `Energy`.
 
@@ -33,12 +35,15 @@ def energy(
         rules: Attribution rules.
         uncertainty: 95 % interval in per cent by (method, device kind); a kind of '' stands for any.
         names: From `node_names`, for the same days.
+        uuids: From `told_uuids`, for the same days; worked out from the readings unless given.
 
     Returns:
         The columns of `Energy`; `node_id` is the host's one name.
     """
-    rows = with_uncertainty(rename_nodes(readings, names), uncertainty)
-    return attribute(resolve_overlaps(rows), rules).drop("labels", "idle", "source_rank", "raw_node_id")
+    known = with_uuids(readings, told_uuids(readings) if uuids is None else uuids)
+    rows = with_uncertainty(rename_nodes(known, names), uncertainty)
+    ruled = attribute(resolve_overlaps(rows), rules)
+    return ruled.drop("labels", "idle", "source_rank", "raw_node_id", "device_uuid")
 
 
 def with_uncertainty(rows: ir.Table, uncertainty: Mapping[tuple[str, str], Decimal]) -> ir.Table:

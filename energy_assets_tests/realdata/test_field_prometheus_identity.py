@@ -52,7 +52,7 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def run(folder: Path, sources: str) -> tuple[Site, Outcome]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "site.yaml").write_text(
-        f"organisation: {{name: Field, currency: EUR}}\nstart: 2025-10-20\nstorage: {{root: ./var}}\nsources:\n{sources}"
+        "organisation: {name: Field, currency: EUR}\nstart: 2025-10-20\nstorage: {root: ./var}\nsources:\n" + sources
     )
     site = load_site(folder / "site.yaml")
     outcome = run_days(site, DAY, lambda step: None)

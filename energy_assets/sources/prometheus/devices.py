@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from energy_assets.sources.prometheus.answers import Scratch, quoted
 from energy_assets.sources.prometheus.counters import FINE
+from energy_assets.sources.prometheus.identity import is_uuid, names_no_pod, unite
 from energy_assets.sources.prometheus.meters import COUNTER_UNITS, NANO, Meter, Metric
 
 _LONG = """CASE WHEN contains(v, 'e') THEN (v::DECIMAL(28, 9) * 1000000000::DECIMAL(10, 0))::HUGEINT
@@ -42,8 +43,13 @@ def first_label(labels: str, metric: str = "metric") -> str:
     return f"list_filter(list_transform({labels}, lambda l: {metric}[l]), lambda v: v IS NOT NULL AND v <> '')[1]"
 
 
-def _label_of(labels: str) -> str:
-    return f"list_filter({labels}, lambda l: s.metric[l] IS NOT NULL AND s.metric[l] <> '')[1]"
+def _label_of(labels: str, first: str) -> str:
+    """SQL: the first label with a value that is also `first`, a condition on the name `l`; else with a value."""
+    filled = "s.metric[l] IS NOT NULL AND s.metric[l] <> ''"
+    return (
+        f"coalesce(list_filter({labels}, lambda l: {filled} AND {first})[1],"
+        f" list_filter({labels}, lambda l: {filled})[1])"
+    )
 
 
 def name_devices(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
@@ -65,7 +71,8 @@ def name_devices(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
         + ") AS m(meter, rank, counter, device_kind, node_labels, device_labels, model_labels, prefix, adds,"
         " stands_in, sentinel, num, den, wrap_n, limit_n)",
     )
-    host, device = _label_of("m.node_labels"), _label_of("m.device_labels")
+    host = _label_of("m.node_labels", names_no_pod("l", "s.metric[l]", "s.metric['pod']"))
+    device = _label_of("m.device_labels", f"(lower(l) NOT LIKE '%uuid%' OR {is_uuid('l', 's.metric[l]')})")
     part = "array_to_string(list_transform(adds, lambda l: coalesce(metric[l], '')), '|')"
     scratch.make(
         "named",
@@ -78,15 +85,18 @@ def name_devices(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
         )
         SELECT
             series_no, sha256, role, meter, metric, device_model, sentinel, num, den,
-            regexp_replace(metric[host_label], ':[0-9]+$', '') AS node_id,
+            regexp_replace(metric[host_label], ':[0-9]+$', '') AS host, host AS node_id,
             CASE WHEN len(device_labels) > 0 THEN prefix || metric[device_label] WHEN prefix <> '' THEN prefix
                  WHEN device_kind IN ('node', 'instance', 'service') THEN node_id ELSE device_kind END
                 || CASE WHEN len(adds) > 0 THEN '{PART}' || {part} ELSE '' END AS device_id,
+            CASE WHEN device_kind = 'gpu' AND {is_uuid("device_label", "metric[device_label]")}
+                 THEN lower(metric[device_label]) END AS device_uuid,
             CASE WHEN device_label IS NULL OR regexp_full_match(metric[device_label], '[0-9]*') THEN host_label
                  ELSE device_label END AS match_label,
             metric[match_label] AS match_value
         FROM labelled""",
     )
+    unite(scratch)
     scratch.make(
         "keys",
         f"""
@@ -96,7 +106,7 @@ def name_devices(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
                 row_number() OVER (ORDER BY rank, meter, node_id, device_id)::INTEGER AS key_no, *,
                 split_part(device_id, '{PART}', 1) AS whole
             FROM (
-                SELECT meter, node_id, device_id, max(device_model) AS device_model
+                SELECT meter, node_id, device_id, max(device_model) AS device_model, max(device_uuid) AS device_uuid
                 FROM {scratch["named"]} WHERE node_id IS NOT NULL AND device_id IS NOT NULL
                 GROUP BY meter, node_id, device_id
             )

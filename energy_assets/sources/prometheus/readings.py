@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from energy_assets.sources.power import GapPolicy
-from energy_assets.sources.prometheus import counters, disagreeing, gauges, sharing
+from energy_assets.sources.prometheus import counters, disagreeing, gauges, identity, sharing
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
 from energy_assets.sources.prometheus.counters import HOUR_MS
 from energy_assets.sources.prometheus.devices import name_devices, observe
@@ -19,7 +19,8 @@ from energy_assets.sources.prometheus.queries import Window
 
 EMPTY = """
     SELECT NULL::DATE AS day, NULL::TIMESTAMP AS hour, NULL::VARCHAR AS node_id, NULL::VARCHAR AS device_id,
-        NULL::VARCHAR AS device_kind, NULL::VARCHAR AS device_model, NULL::VARCHAR AS share_id,
+        NULL::VARCHAR AS device_kind, NULL::VARCHAR AS device_model, NULL::VARCHAR AS device_uuid,
+        NULL::VARCHAR AS share_id,
         NULL::DECIMAL(18, 9) AS energy_kwh, NULL::DECIMAL(18, 9) AS usage_hours, NULL::VARCHAR AS method,
         NULL::SMALLINT AS quality_tier, NULL::DECIMAL(9, 6) AS coverage, NULL::VARCHAR AS workload_id,
         NULL::BOOLEAN AS idle, NULL::MAP(VARCHAR, VARCHAR) AS labels, NULL::VARCHAR AS raw_sha256
@@ -52,7 +53,7 @@ def assemble(
         mirrored_dies: See `disagreeing.find`.
 
     Returns:
-        The name of the table of rows, counts of what was left out or corrected, and examples of it.
+        The name of the table of rows; counts of what was left out or corrected; and the first few things of some.
 
     Raises:
         MalformedError: an answer is not what the format promises.
@@ -73,8 +74,10 @@ def assemble(
         _hours(scratch, window)
         table = scratch.make("energy", _rows(scratch))
         notes.update(_counts(scratch, window))
+        counted, examples = identity.told(scratch)
+        notes.update(counted)
         scratch.clear("energy")
-    return table, {name: number for name, number in notes.items() if number}, found.examples
+    return table, {name: number for name, number in notes.items() if number}, {**examples, **found.examples}
 
 
 def _hours(scratch: Scratch, window: Window) -> None:
@@ -129,7 +132,8 @@ def _hours(scratch: Scratch, window: Window) -> None:
         measured AS (
             SELECT
                 first_no AS key_no, t, meter, rank, counter, device_kind, stands_in, node_id, whole AS device_id,
-                max(device_model) AS device_model, CASE WHEN count(n) = count(*) THEN sum(n)::HUGEINT END AS n,
+                max(device_model) AS device_model, max(device_uuid) AS device_uuid,
+                CASE WHEN count(n) = count(*) THEN sum(n)::HUGEINT END AS n,
                 min(ppm) AS ppm, min(usage_n) AS usage_n, bool_or(bridged) AS bridged, min(sha256) AS sha256
             FROM parts GROUP BY ALL
         ),
@@ -163,7 +167,7 @@ def _rows(scratch: Scratch) -> str:
         SELECT
             make_timestamp((t - {HOUR_MS}) * 1000)::DATE AS day,
             make_timestamp((t - {HOUR_MS}) * 1000) AS hour,
-            node_id, device_id, device_kind, device_model,
+            node_id, device_id, device_kind, device_model, device_uuid,
             CASE WHEN idle THEN 'idle' WHEN users = 1 OR user_id = '' THEN 'all' ELSE user_id END AS share_id,
             {_decimal("n")} AS energy_kwh,
             {_decimal("usage_n")} AS usage_hours,
@@ -171,7 +175,7 @@ def _rows(scratch: Scratch) -> str:
             CASE WHEN users > 1 OR bridged THEN 3 ELSE 2 END::SMALLINT AS quality_tier,
             (ppm::DECIMAL(9, 0) * 0.000001::DECIMAL(7, 6))::DECIMAL(9, 6) AS coverage,
             workload_id, idle, labels, sha256 AS raw_sha256
-        FROM ({sharing.divide(scratch)})
+        FROM ({identity.where(scratch, sharing.divide(scratch))})
         ORDER BY node_id, device_id, hour, share_id"""
 
 

@@ -147,7 +147,7 @@ def name_series(scratch: Scratch, metrics: Sequence[Metric]) -> dict[str, int]:
         )
         SELECT
             series_no, sha256, role, meter, metric, sentinel, num, den,
-            concat_ws('|', {target}) AS node_id, entries::VARCHAR AS device_id,
+            concat_ws('|', {target}) AS node_id, NULL AS host, entries::VARCHAR AS device_id,
             CASE WHEN coalesce(metric['instance'], '') <> '' THEN 'instance' ELSE 'job' END AS match_label,
             coalesce(metric[match_label], '') AS match_value,
             list_filter(entries, lambda e: e.key NOT IN ({_texts(CHILD_LABELS)}))::VARCHAR AS family

@@ -42,9 +42,12 @@ def find_uses(scratch: Scratch, keep_labels: Sequence[str]) -> None:
     scratch.make(
         "slots",
         f"""
-        SELECT key_no, t, role, slot, user_id, max(slices) AS slices, max(job) AS job, max(d) AS amount
-        FROM {scratch["users"]} JOIN {scratch["points"]} USING (series_no)
-        GROUP BY key_no, t, role, slot, user_id""",
+        SELECT key_no, t, role, slot, user_id, max(slices) AS slices, max(job) AS job, sum(amount) AS amount
+        FROM (
+            SELECT key_no, t, role, slot, user_id, host, max(slices) AS slices, max(job) AS job, max(d) AS amount
+            FROM {scratch["users"]} JOIN {scratch["points"]} USING (series_no)
+            GROUP BY key_no, t, role, slot, user_id, host
+        ) GROUP BY key_no, t, role, slot, user_id""",
     )
     scratch.make(
         "uses",
@@ -103,7 +106,7 @@ def _users(scratch: Scratch, keep_labels: Sequence[str]) -> str:
     return f"""
         WITH jobs AS (
             SELECT
-                series_no, key_no, role, meter, node_id, metric, coalesce(metric['job'], '') AS job,
+                series_no, key_no, role, meter, node_id, host, metric, coalesce(metric['job'], '') AS job,
                 coalesce(bool_or(metric['exported_pod'] <> '') OVER (PARTITION BY meter, metric['job']), false)
                     AS exported,
                 coalesce(metric['pod'] LIKE '%dcgm-exporter%', false) AS scraped_itself
@@ -115,7 +118,7 @@ def _users(scratch: Scratch, keep_labels: Sequence[str]) -> str:
             FROM jobs
         )
         SELECT
-            series_no, key_no, role, job, any_pod AS pod, hpc_job,
+            series_no, key_no, role, host, job, any_pod AS pod, hpc_job,
             CASE WHEN any_pod IS NOT NULL THEN any_namespace END AS namespace,
             CASE WHEN any_pod IS NOT NULL THEN any_container END AS container,
             concat_ws('/', namespace, pod, container, hpc_job) AS user_id,

@@ -88,7 +88,7 @@ def test_a_server_that_is_down_is_worth_another_try(step: StepContext, monkeypat
     error = failure(source(f"http://127.0.0.1:{free_port()}"), step)
     assert isinstance(error, TransientError)
     assert "connection refused" in str(error)
-    assert "url is right" in str(error)
+    assert "correct url of this source" in str(error)
 
 
 def test_one_503_is_repeated(stub: Stub, step: StepContext) -> None:
