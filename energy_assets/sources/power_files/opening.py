@@ -42,6 +42,9 @@ _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT"
 _OFFSET = r"\d:\d\d(:\d\d([.,]\d+)?)?\s*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$"
 """The end of a time that states its own offset from UTC."""
 
+_APART = re.compile(r":\d\d(\.\d+)?\s+[+-]\d\d")
+"""A time whose offset stands apart from it, which DuckDB takes for the name of a zone."""
+
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 _DATES = {"day first": "%d{0}%m{0}%Y", "month first": "%m{0}%d{0}%Y"}
 _A_TIME = re.compile(r"\s*\d{4}[-/.]\d\d?[-/.]\d\d?[ T]\d")
@@ -200,7 +203,9 @@ class Opened:
                 "Set `time_unit` in site.yaml: s, ms, us or ns since 1970.",
             )
         order = self._order(column, clock)
-        aware = f"epoch_us({cast}({name} AS TIMESTAMPTZ))"
+        apart = any(map(_APART.search, self.sample(column)))
+        text = f"regexp_replace({name}, '\\s+([+-][0-9:]+\\s*)$', '\\1')" if apart else name
+        aware = f"epoch_us({cast}({text} AS TIMESTAMPTZ))"
         if order == "year first":
             naive = f"epoch_us({cast}({name} AS TIMESTAMP))"
             return (naive, aware) if clock.timezone else (None, aware)

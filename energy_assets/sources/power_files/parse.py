@@ -189,6 +189,10 @@ class Readings:
     def of(cls, file: Opened, wanted: ReadingColumns) -> Readings:
         """Find the columns in a file.
 
+        Args:
+            file: As it was opened.
+            wanted: As site.yaml says it.
+
         Raises:
             MalformedError: a column is not there, or its numbers are of no certain unit.
         """
