@@ -153,6 +153,21 @@ class SeenBill:
 
 
 @dataclass(frozen=True)
+class SeenZone:
+    """A grid zone that a source has intensities of, for `energy-assets doctor`.
+
+    Attributes:
+        zone: As rows of the source write it.
+        first: First day it knows something of.
+        last: Last day.
+    """
+
+    zone: str
+    first: date
+    last: date
+
+
+@dataclass(frozen=True)
 class StepContext:
     """What a source may use while it works.
 
@@ -257,10 +272,11 @@ class Source(Strict, ABC):
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Try the source live, without landing anything: reachable, allowed, and does it have data?"""
 
-    def observe(self, step: StepContext) -> Iterable[SeenNode | SeenBill]:
-        """Which hosts or bills the source knows of, asked cheaply; nothing unless a kind of source says so.
+    def observe(self, step: StepContext) -> Iterable[SeenNode | SeenBill | SeenZone]:
+        """Which hosts, bills or grid zones the source knows of, asked cheaply; nothing unless a kind says so.
 
-        The doctor compares what all sources see: hosts under two names, bills that come twice.
+        The doctor compares what all sources see: hosts under two names, bills that come twice, places in zones that
+        no source has.
 
         Args:
             step: What the source may use; nothing is landed.

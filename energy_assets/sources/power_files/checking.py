@@ -14,7 +14,7 @@ from energy_assets.periods import DayRange
 from energy_assets.sources.base import Finding
 from energy_assets.sources.errors import SourceError
 from energy_assets.sources.notes import words
-from energy_assets.sources.power_files.opening import Opened
+from energy_assets.sources.opening import Opened
 from energy_assets.sources.power_files.parse import Readings, last_readings, nodes_of_runs
 from energy_assets.sources.power_files.tables import Found, Given, Rules, Tables, find_energy
 

@@ -20,9 +20,7 @@ import duckdb
 
 from energy_assets.sources import csv_text, local_time
 from energy_assets.sources.errors import MalformedError
-from energy_assets.sources.power_files import nvidia_smi
-from energy_assets.sources.power_files.names import Kind, Name, joined, quoted, text_sql
-from energy_assets.sources.power_files.opening import (
+from energy_assets.sources.opening import (
     END_US,
     FIRST_US,
     REMEDY,
@@ -31,8 +29,12 @@ from energy_assets.sources.power_files.opening import (
     Table,
     header_unit,
     is_number,
+    quoted,
+    text_sql,
     unreadable,
 )
+from energy_assets.sources.power_files import nvidia_smi
+from energy_assets.sources.power_files.names import Kind, Name, joined
 
 PowerUnit = Literal["mW", "W", "kW", "MW"]
 Format = Literal["nvidia_smi"]

@@ -36,11 +36,7 @@ from energy_assets.sources.errors import DeniedError, MalformedError, SourceErro
 from energy_assets.sources.files import SourceFile, list_files
 from energy_assets.sources.local_time import TimeZone
 from energy_assets.sources.memory import Known, Memory
-from energy_assets.sources.power import GapPolicy
-from energy_assets.sources.power_files.checking import said_of_file, said_of_windows, said_together
-from energy_assets.sources.power_files.kinds import Device, kind_of
-from energy_assets.sources.power_files.names import KindIn, NameIn
-from energy_assets.sources.power_files.opening import (
+from energy_assets.sources.opening import (
     Clock,
     DateOrder,
     Opened,
@@ -49,6 +45,10 @@ from energy_assets.sources.power_files.opening import (
     plain_path,
     suffix_of,
 )
+from energy_assets.sources.power import GapPolicy
+from energy_assets.sources.power_files.checking import said_of_file, said_of_windows, said_together
+from energy_assets.sources.power_files.kinds import Device, kind_of
+from energy_assets.sources.power_files.names import KindIn, NameIn
 from energy_assets.sources.power_files.parse import (
     Format,
     PowerUnit,

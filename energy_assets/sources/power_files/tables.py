@@ -18,10 +18,10 @@ import ibis
 
 from energy_assets.periods import DayRange
 from energy_assets.sources import local_time
+from energy_assets.sources.opening import Opened
 from energy_assets.sources.power import GapPolicy, HourlyEnergy, Lone, hourly_energy
 from energy_assets.sources.power_files.kinds import create_kinds
 from energy_assets.sources.power_files.names import Name
-from energy_assets.sources.power_files.opening import Opened
 from energy_assets.sources.power_files.parse import (
     Readings,
     WindowColumns,

@@ -16,8 +16,8 @@ from typing import Any
 
 from energy_assets.sources import local_time
 from energy_assets.sources.errors import MalformedError
+from energy_assets.sources.opening import quoted
 from energy_assets.sources.power import Disagreement
-from energy_assets.sources.power_files.names import quoted
 from energy_assets.sources.power_files.parse import Readings
 
 STRAY = 100
