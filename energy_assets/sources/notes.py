@@ -47,6 +47,9 @@ WORDS: Mapping[str, Words] = {
     "estimates_outdone_dropped": Words(
         "{n} estimated points were left out, for the same file has a measured value of the same instant", hole=False
     ),
+    "factors_of_earlier_years": Words(
+        "on {n} days of zones the grid factor is of an earlier year, the latest that is stated", hole=False
+    ),
     "files_named_after_another_zone": Words(
         "{n} files of grid intensities are named after a zone of which they have no row",
         remedy="Take them out of `path`, or give them the name of their zone.",

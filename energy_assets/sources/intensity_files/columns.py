@@ -132,7 +132,7 @@ class Mapping:
                 f"{table.name}: {_listed('the column', missing)} {'is' if len(missing) == 1 else 'are'} missing from "
                 f"this export of Electricity Maps; it has {_shown(table.names)}",
                 f"Export it again as hourly CSV from the Electricity Maps portal.{hint} If it is another publisher's, "
-                "name its columns in this source: time, zone_column, direct and lifecycle (one of both is enough), unit.",
+                "name its columns in this source: time, zone_column, direct and lifecycle (one is enough), unit.",
             )
         return found
 
