@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from energy_assets.site import SITE_VARIABLE, Site, SiteError, load_site
 
 INTERRUPTED = 130
 DAY = click.DateTime(["%Y-%m-%d"])
+CSV = click.Path(path_type=Path, dir_okay=False, exists=True)
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -48,6 +49,29 @@ class PeriodType(click.ParamType[Period]):
             self.fail(str(error), param, ctx)
 
 
+class DecimalType(click.ParamType[Decimal]):
+    """A number above 0, exactly as it is written."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Read it or fail with how to write it.
+
+        Args:
+            value: As typed, or a number already.
+            param: The option it belongs to.
+            ctx: Of click, for the message.
+        """
+        try:
+            number = Decimal(str(value))
+        except InvalidOperation:
+            number = Decimal(0)
+        if not (number.is_finite() and number > 0):
+            self.fail(f"'{value}' is no number above 0; write it with a point, for example 363.5", param, ctx)
+        return number
+
+
+DECIMAL = DecimalType()
 site_option = click.option(
     "--site",
     "site_path",
@@ -67,12 +91,47 @@ def main() -> None:
 
 @main.command()
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default=Path("site.yaml"))
-def init(path: Path) -> None:
-    """Write a commented example site file to PATH (default site.yaml)."""
+@click.option("--from-csv", type=CSV, help="A file of power readings: write a site file that reads it.")
+@click.option("--zone", help="With --from-csv: grid zone of the machine, for example DE or US-CAL-CISO.")
+@click.option("--timezone", help="IANA name of the clock of times without an offset; default this machine's.")
+@click.option("--node", help="Name of the machine, where no column has it; default this machine's.")
+@click.option("--pue", type=DECIMAL, default=Decimal(1), help="Power usage effectiveness of the building; default 1.")
+@click.option("--bill", type=CSV, help="A bill in FOCUS columns.")
+@click.option("--grid-factor", type=DECIMAL, help="Direct gCO2e per kWh of a year, as a publisher states it.")
+@click.option("--grid-lifecycle", type=DECIMAL, help="The same over the life cycle.")
+@click.option("--grid-source", help="Who states the factor: publisher, document, year.")
+@click.option("--grid-year", type=click.IntRange(1990, 2100), help="The year it is of; default that of the readings.")
+@click.option("--set", "keys", multiple=True, metavar="KEY=VALUE", help="A key of the source, for example time=Zeit.")
+def init(path: Path, from_csv: Path | None, zone: str | None, keys: tuple[str, ...], **wishes: Any) -> None:
+    """Write a site file to PATH (default site.yaml): a commented example, or one for your own file of readings."""
     if path.exists():
         _stop(f"{path} exists already; remove it or name another path.")
+    if from_csv is not None:
+        _init_from(path, from_csv, zone, keys, wishes)
+        return
     path.write_text(files("energy_assets").joinpath("site_example.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     out.print(f"Wrote {path}. Edit it, then: energy-assets doctor --site {path}", soft_wrap=True)
+
+
+def _init_from(path: Path, csv: Path, zone: str | None, keys: Sequence[str], wishes: dict[str, Any]) -> None:
+    from energy_assets.own_machine import Unrecognised, Wishes, draft
+
+    if not zone:
+        _stop("--zone is missing: the grid zone the machine stands in, for example --zone DE.")
+    pairs = dict(key.partition("=")[::2] for key in keys)
+    try:
+        made = draft(csv, path, Wishes(zone=str(zone), keys=pairs, **wishes), datetime.now(UTC))
+    except Unrecognised as error:
+        _stop(str(error))
+    path.write_text(made.text, encoding="utf-8")
+    out.print(f"Recognised in {csv}:", *(f"  {escape(line)}" for line in made.said), sep="\n", soft_wrap=True)
+    for line in made.missing:
+        out.print(f"[yellow]Missing:[/] {escape(line)}.", soft_wrap=True)
+    out.print(f"Wrote {path}. If all of this is right:", soft_wrap=True)
+    if made.last:
+        out.print(f"  energy-assets run --site {path} --from {made.first} --to {made.last}", soft_wrap=True)
+    else:
+        out.print(f"  energy-assets run, once {made.first} is over: days count when they are complete.", soft_wrap=True)
 
 
 @main.command()

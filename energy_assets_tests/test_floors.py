@@ -32,7 +32,7 @@ FLOORS = (
     ("operations",),
     ("resources",),
     ("definitions",),
-    ("components", "running", "query", "doctor"),
+    ("components", "running", "query", "own_machine", "grid_coverage", "doctor"),
     ("sandbox",),
     ("ui", "cli"),
 )

@@ -128,6 +128,8 @@ class SeenNode:
         provider: Where it is; None where the source's `place` block says so.
         account_id: As `provider`.
         region: As `provider`.
+        first: First day it was seen on, where the source knows.
+        last: Last day.
     """
 
     node_id: str
@@ -135,6 +137,8 @@ class SeenNode:
     provider: str | None = None
     account_id: str | None = None
     region: str | None = None
+    first: date | None = None
+    last: date | None = None
 
 
 @dataclass(frozen=True)

@@ -158,3 +158,19 @@ def test_g5_measured_goes_before_estimated_and_that_before_the_name_of_the_file(
     assert ask(site_of(folder), "select distinct factor_id, factor_tier from grid_intensity")[1] == [
         ("electricity_maps/csv/DE/DE_2025_hourly_v2_revised", 1)
     ]
+
+
+def test_g4_a_place_in_a_zone_that_no_source_has_is_told_with_the_nearest(case: Callable[..., Path]) -> None:
+    folder = case("g4")
+    (finding,) = findings(folder)["intensities"]
+    assert not finding.ok
+    assert "zone AUS-NSW: no source of grid intensity has it" in finding.what
+    assert "grid has AU-NSW" in finding.what
+    assert finding.remedy.startswith("Did you mean AU-NSW? ")
+    run(folder)
+    assert grams(folder) is None
+
+    change(folder, ("zone: AUS-NSW", "zone: AU-NSW"))
+    assert "intensities" not in findings(folder)
+    assert run(folder).success
+    assert grams(folder) == 24 * Decimal(650)

@@ -34,6 +34,7 @@ from energy_assets.sources.opening import (
     unreadable,
 )
 from energy_assets.sources.power_files import nvidia_smi
+from energy_assets.sources.power_files.kinds import Device
 from energy_assets.sources.power_files.names import Kind, Name, joined
 
 PowerUnit = Literal["mW", "W", "kW", "MW"]
@@ -405,24 +406,21 @@ def nodes_of_runs(readings: Readings) -> str:
     return f"SELECT DISTINCT {columns.node.sql('node', path)} AS node_id, {run} AS run FROM {readings.file.relation}"
 
 
-def last_readings(con: Any, readings: Readings) -> list[tuple[str, str, str | None, str | None, datetime]]:
-    """Each device of a file with the instant of its last reading, UTC without a zone.
+def seen_devices(con: Any, readings: Readings) -> list[tuple[Device, datetime, datetime]]:
+    """Each device of a file with the instants of its first and last reading, UTC without a zone.
 
     Args:
         con: An Ibis DuckDB connection.
         readings: A readable file.
 
-    Returns:
-        Node, device, kind and model as the file tells them, and the instant.
-
     Raises:
         MalformedError: a time is missing or cannot be right.
     """
     with _timed(con, readings) as (table, _):
-        found: list[tuple[str, str, str | None, str | None, datetime]] = con.raw_sql(f"""
-            SELECT node_id, device_id, min(kind), min(model), make_timestamp(max(t)) FROM {table}
-            GROUP BY ALL HAVING node_id IS NOT NULL AND device_id IS NOT NULL ORDER BY ALL""").fetchall()
-    return found
+        rows = con.raw_sql(f"""
+            SELECT node_id, device_id, min(kind), min(model), make_timestamp(min(t)), make_timestamp(max(t))
+            FROM {table} GROUP BY ALL HAVING node_id IS NOT NULL AND device_id IS NOT NULL ORDER BY ALL""").fetchall()
+    return [(Device(*row[:4]), *row[4:]) for row in rows]
 
 
 def create_windows(con: Any, table: str, file: Opened, wanted: WindowColumns) -> None:
