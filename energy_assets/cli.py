@@ -6,7 +6,6 @@ What a command needs is imported when it runs: `--help` must not wait for an eng
 from __future__ import annotations
 
 import csv
-import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from energy_assets import __version__
+from energy_assets.arguments import CSV, DECIMAL, DayType, PeriodType, last_day
 from energy_assets.commands import SITE_VARIABLE, command, program, short
 from energy_assets.periods import DayRange, Month, Period
 
@@ -33,49 +33,6 @@ ORDER = ("demo", "init", "doctor", "run", "report", "trace", "sql", "ui")
 EXIT_CODES = """\
 Exit codes: 0 whole; 1 something failed; 2 wrong use or site file; 3 done, with holes: something that should have been
 counted is missing or may be wrong, and is named; 130 interrupted."""
-
-
-class PeriodType(click.ParamType[Period]):
-    """A month, a quarter or a year."""
-
-    name = "period"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Period:
-        """Read it or fail with how to write it.
-
-        Args:
-            value: As typed, or a period already.
-            param: The option it belongs to.
-            ctx: Of click, for the message.
-        """
-        try:
-            return value if isinstance(value, Period) else Period.parse(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class DayType(click.ParamType[date]):
-    """A day, as YYYY-MM-DD."""
-
-    name = "YYYY-MM-DD"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """Read it or fail with how to write it.
-
-        Args:
-            value: As typed, or a day already.
-            param: The option it belongs to.
-            ctx: Of click, for the message.
-        """
-        if isinstance(value, date):
-            return value
-        text = str(value).strip()
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-            try:
-                return date.fromisoformat(text)
-            except ValueError:
-                self.fail(f"'{text}' is no day of the calendar.", param, ctx)
-        self.fail(f"write the day '{text}' as YYYY-MM-DD, for example {_last_day()}.", param, ctx)
 
 
 class Road(click.Group):
@@ -96,7 +53,7 @@ class Road(click.Group):
             ctx: Of click.
             formatter: Takes the text.
         """
-        last = _last_day()
+        last = last_day()
         steps = [
             (command("init", "site.yaml"), "then edit it"),
             (command("doctor", site=Path("site.yaml")), "what works, what to do"),
@@ -175,16 +132,56 @@ main.add_command(_Later("ui", short_help="Serve the Dagster UI of a site."))
 
 @main.command(short_help="Write a commented example site file.")
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default=Path("site.yaml"))
-def init(path: Path) -> None:
-    """Write a commented example site file to PATH (default site.yaml)."""
+@click.option("--from-csv", type=CSV, help="A file of power readings: write a site file that reads it.")
+@click.option("--zone", help="With --from-csv: grid zone of the machine, for example DE or US-CAL-CISO.")
+@click.option("--timezone", help="IANA name of the clock of times without an offset; default this machine's.")
+@click.option("--node", help="Name of the machine, where no column has it; default this machine's.")
+@click.option("--pue", type=DECIMAL, default=Decimal(1), help="Power usage effectiveness of the building; default 1.")
+@click.option("--bill", type=CSV, help="A bill in FOCUS columns.")
+@click.option("--grid-factor", type=DECIMAL, help="Direct gCO2e per kWh of a year, as a publisher states it.")
+@click.option("--grid-lifecycle", type=DECIMAL, help="The same over the life cycle.")
+@click.option("--grid-source", help="Who states the factor: publisher, document, year.")
+@click.option("--grid-year", type=click.IntRange(1990, 2100), help="The year it is of; default that of the readings.")
+@click.option("--set", "keys", multiple=True, metavar="KEY=VALUE", help="A key of the source, for example time=Zeit.")
+def init(path: Path, from_csv: Path | None, zone: str | None, keys: tuple[str, ...], **wishes: Any) -> None:
+    """Write a site file to PATH (default site.yaml): a commented example, or one for your own file of readings."""
     from energy_assets.screen import out, stop
 
     if path.exists():
         stop(f"{path} exists already; remove it or name another path.")
     if not path.parent.exists():
         stop(f"{path}: the folder {path.parent} does not exist; make it first, or name another path.")
+    if from_csv is not None:
+        _init_from(path, from_csv, zone, keys, wishes)
+        return
     path.write_text(files("energy_assets").joinpath("site_example.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     out.print(f"Wrote {path}. Edit it, then:\n  {command('doctor', site=path)}", soft_wrap=True)
+
+
+def _init_from(path: Path, csv: Path, zone: str | None, keys: Sequence[str], wishes: dict[str, Any]) -> None:
+    from rich.markup import escape
+
+    from energy_assets.own_machine import Unrecognised, Wishes, draft
+    from energy_assets.screen import out, stop
+
+    if not zone:
+        stop("--zone is missing: the grid zone the machine stands in, for example --zone DE.")
+    pairs = dict(key.partition("=")[::2] for key in keys)
+    try:
+        made = draft(csv, path, Wishes(zone=str(zone), keys=pairs, **wishes), datetime.now(UTC))
+    except Unrecognised as error:
+        stop(str(error))
+    path.write_text(made.text, encoding="utf-8")
+    out.print(f"Recognised in {csv}:", *(f"  {escape(line)}" for line in made.said), sep="\n", soft_wrap=True)
+    for line in made.missing:
+        out.print(f"[yellow]Missing:[/] {escape(line)}.", soft_wrap=True)
+    out.print(f"Wrote {path}. If all of this is right:", soft_wrap=True)
+    if made.last:
+        again = command("run", site=path, options={"from": made.first, "to": made.last, "report": True})
+        out.print(f"  {again}", soft_wrap=True)
+    else:
+        again = command("run", site=path, options={"from": made.first, "report": True})
+        out.print(f"  {again}   # once this day is over: days count when they are complete", soft_wrap=True)
 
 
 @main.command(short_help="Try every source: what works, what to do.")
@@ -294,7 +291,7 @@ def trace(site_path: Path, report_path: Path, figure: str) -> None:
         out.print(trace_stored(site, report_path, figure))
     except TraceError as error:
         there = report_path.exists()
-        made = command("report", site=site_path, options={"period": str(Month.of(_last_day()))})
+        made = command("report", site=site_path, options={"period": str(Month.of(last_day()))})
         stop(str(error) if there else f"{error}\nTo make one:\n  {made}")
 
 
@@ -368,7 +365,7 @@ def demo(folder: Path, days: int) -> None:
     from energy_assets.sandbox.site import write_site
     from energy_assets.screen import out
 
-    last = _last_day()
+    last = last_day()
     span = DayRange(last - timedelta(days=days - 1), last)
     folder.mkdir(parents=True, exist_ok=True)
     out.print(f"Synthetic company, {span}. Everything it makes lies under {folder}.", soft_wrap=True)
@@ -465,15 +462,10 @@ def _resumable(again: str) -> Iterator[None]:
         sys.exit(INTERRUPTED)
 
 
-def _last_day() -> date:
-    """The last complete day, UTC."""
-    return datetime.now(UTC).date() - timedelta(days=1)
-
-
 def _check_days(site: Site, path: Path, days: DayRange) -> None:
     from energy_assets.screen import stop
 
-    yesterday = _last_day()
+    yesterday = last_day()
     if days.first < site.start:
         stop(
             f"{path}: the site starts on {site.start}; days before it have no partition. Move `start` back to "

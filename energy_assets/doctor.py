@@ -38,10 +38,11 @@ from energy_assets.factors.places import (
     respelled,
     site_zones,
 )
+from energy_assets.grid_coverage import grid
 from energy_assets.lake import Lake
 from energy_assets.secrets import SecretError
 from energy_assets.site import STATED_OF_A_PLACE, Site, SitePlace
-from energy_assets.sources.base import Finding, Place, SeenBill, SeenNode, Source, StepContext
+from energy_assets.sources.base import Finding, Place, SeenBill, SeenNode, SeenZone, Source, StepContext
 from energy_assets.sources.errors import SourceError
 from energy_assets.tables import COST
 from energy_assets.trial import Trials
@@ -104,6 +105,7 @@ def examine(site: Site) -> Iterator[Chapter]:
         )
         nodes: dict[str, list[SeenNode]] = {}
         bills: dict[str, list[SeenBill]] = {}
+        zones: dict[str, list[SeenZone]] = {}
         trials = Trials(site, step)
         # Intensities last: they are tried for the days and zones in which the others have energy.
         for source in sorted(site.sources, key=lambda one: one.feeds == Feed.GRID_INTENSITY):
@@ -113,11 +115,13 @@ def examine(site: Site) -> Iterator[Chapter]:
                 findings += [finding for finding in trials.of(source) if finding.what not in said]
             nodes[source.name] = [one for one in seen if isinstance(one, SeenNode)]
             bills[source.name] = [one for one in seen if isinstance(one, SeenBill)]
+            zones[source.name] = [one for one in seen if isinstance(one, SeenZone)]
             yield Chapter(source.name, source.kind, findings)
         rows = _placed(site, nodes, step.now.date())
         yield from _chapter("hosts", "one host may have several names", hosts(con, site, rows))
         yield from _chapter("places", "where machines stand", places(con, site, rows))
-        yield from _chapter("zones", "every machine's grid zone has an intensity", trials.unserved())
+        gaps = list(grid(site, step.zones, nodes, zones)) or trials.unserved()
+        yield from _chapter("intensities", "every machine's grid zone has one", gaps)
         counted = [*same_bills(con, site.feeding(Feed.COST), bills), *alike_bills(con, site)]
         yield from _chapter("bills", "each counts once", counted)
 
@@ -351,10 +355,10 @@ def _chapter(name: str, about: str, findings: Iterable[Finding]) -> Iterator[Cha
         yield Chapter(name, about, kept)
 
 
-def _look(source: Source, step: StepContext) -> tuple[list[Finding], list[SeenNode | SeenBill]]:
+def _look(source: Source, step: StepContext) -> tuple[list[Finding], list[SeenNode | SeenBill | SeenZone]]:
     """What a source finds about itself, and what it sees; where it raises, that is the last finding."""
     found: list[Finding] = []
-    seen: list[SeenNode | SeenBill] = []
+    seen: list[SeenNode | SeenBill | SeenZone] = []
     try:
         for finding in source.check(step):
             found.append(finding)

@@ -38,6 +38,8 @@ FLOORS = (
         "running",
         "query",
         "doctor",
+        "own_machine",
+        "grid_coverage",
         "repairing",
         "holes",
         "remarks",
@@ -47,6 +49,7 @@ FLOORS = (
         "trial",
     ),
     ("sandbox",),
+    ("arguments",),
     ("ui", "ui_guard", "cli"),
     ("__main__",),
 )

@@ -20,14 +20,17 @@ from energy_assets.tables import GRID_INTENSITY, raw_table
 
 def factor_assets(site: Site) -> list[dg.AssetsDefinition]:
     """The grid intensity asset; none for a site without an intensity source."""
-    raw = {source.name: raw_table(source) for source in site.feeding("grid_intensity")}
+    sources = site.feeding("grid_intensity")
+    raw = {source.name: raw_table(source) for source in sources}
+    stated = [source.name for source in sources if source.kind == "grid_factors"]
     if not raw:
         return []
 
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
         # Zones that rows alone tell are no input of the intensities, only of what is missing.
         zones = {*site_zones(site), *zones_in_rows(site, lambda table: read.lake.read(read.con, table, days))}
-        return grid_intensity({name: read(table, days) for name, table in raw.items()}, needed(days, sorted(zones)))
+        rows = {name: read(table, days) for name, table in raw.items()}
+        return grid_intensity(rows, needed(days, sorted(zones)), stated)
 
     about = (
         "Carbon intensity by zone and hour: the hour, else the month's mean of the hour of day, else the zone's "

@@ -1,14 +1,15 @@
 """Grid intensity with its fallback ladder: every zone and hour, with the best value that is known.
 
 Rungs, recorded in `factor_tier`: 1 the hour, measured; 2 the hour, estimated by the publisher; 3 the same hour
-of day, monthly mean of the zone; 4 the zone's year; none: NULL. Never the world, never the caller's own place.
+of day, monthly mean of the zone; 4 the zone's month or year as a publisher states it, or the mean of its year; none:
+NULL. Never the world, never the caller's own place.
 A row that has both bases, direct and life-cycle, goes before one that has a single basis, so that location-based
 and upstream emissions of an hour come from the same factor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import ibis
 import ibis.expr.types as ir
@@ -16,20 +17,26 @@ import ibis.expr.types as ir
 from energy_assets.contracts import types as t
 
 
-def grid_intensity(rows: Mapping[str, ir.Table], needed: ir.Table) -> ir.Table:
+def grid_intensity(rows: Mapping[str, ir.Table], needed: ir.Table, stated: Collection[str] = ()) -> ir.Table:
     """Pick the best rung for each zone and hour; rows of the contract `GridIntensity`.
 
     Args:
         rows: Rows of the contract `IntensityRows` by source name, the preferred source first.
         needed: The `day`, `hour` and `zone` that must have a row, known or not.
+        stated: Sources whose values of a month are one number for all its hours.
     """
-    ranked = [ladder(table, source, rank) for rank, (source, table) in enumerate(rows.items())]
+    ranked = [ladder(table, source, rank, source in stated) for rank, (source, table) in enumerate(rows.items())]
     candidates = ibis.union(*ranked) if len(ranked) > 1 else ranked[0]
     best = (
         candidates.mutate(
             place=ibis.row_number().over(
                 group_by=[candidates.hour, candidates.zone],
-                order_by=[candidates.one_basis, candidates.factor_tier, candidates["rank"]],
+                order_by=[
+                    candidates.one_basis,
+                    candidates.factor_tier,
+                    candidates.resolution == "year",
+                    candidates["rank"],
+                ],
             )
         )
         .filter(lambda c: c.place == 0)
@@ -50,18 +57,19 @@ def grid_intensity(rows: Mapping[str, ir.Table], needed: ir.Table) -> ir.Table:
     return best.union(absent.select(best.columns))
 
 
-def ladder(rows: ir.Table, source: str, rank: int) -> ir.Table:
+def ladder(rows: ir.Table, source: str, rank: int, stated: bool = False) -> ir.Table:
     """The rung of every row of one source; rows without any intensity are no rung.
 
     Args:
         rows: Of the contract `IntensityRows`, in gCO2e per kWh.
         source: The source's name.
         rank: Its place in the site file, 0 preferred.
+        stated: Its values of a month are one number for all hours, not means by the hour of day.
     """
     tier = ibis.cases(
         ((rows.resolution == "hour") & ~rows.is_estimated, 1),
         (rows.resolution == "hour", 2),
-        (rows.resolution == "month", 3),
+        ((rows.resolution == "month") & ~ibis.literal(stated), 3),
         else_=4,
     )
     known = rows.mutate(

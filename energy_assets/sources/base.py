@@ -153,6 +153,8 @@ class SeenNode:
         provider: Where it is; None where the source's `place` block says so.
         account_id: As `provider`.
         region: As `provider`.
+        first: First day it was seen on, where the source knows.
+        last: Last day.
     """
 
     node_id: str
@@ -160,6 +162,8 @@ class SeenNode:
     provider: str | None = None
     account_id: str | None = None
     region: str | None = None
+    first: date | None = None
+    last: date | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,21 @@ class SeenBill:
     provider: str
     billing_account_id: str | None
     billing_period: date
+
+
+@dataclass(frozen=True)
+class SeenZone:
+    """A grid zone that a source has intensities of, for `energy-assets doctor`.
+
+    Attributes:
+        zone: As rows of the source write it.
+        first: First day it knows something of.
+        last: Last day.
+    """
+
+    zone: str
+    first: date
+    last: date
 
 
 @dataclass(frozen=True)
@@ -282,10 +301,11 @@ class Source(Strict, ABC):
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Try the source live, without landing anything: reachable, allowed, and does it have data?"""
 
-    def observe(self, step: StepContext) -> Iterable[SeenNode | SeenBill]:
-        """Which hosts or bills the source knows of, asked cheaply; nothing unless a kind of source says so.
+    def observe(self, step: StepContext) -> Iterable[SeenNode | SeenBill | SeenZone]:
+        """Which hosts, bills or grid zones the source knows of, asked cheaply; nothing unless a kind says so.
 
-        The doctor compares what all sources see: hosts under two names, bills that come twice.
+        The doctor compares what all sources see: hosts under two names, bills that come twice, places in zones that
+        no source has.
 
         Args:
             step: What the source may use; nothing is landed.

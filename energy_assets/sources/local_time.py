@@ -9,11 +9,13 @@ What does not: reading a time from a cell (`csv_text`, the parsers). All arithme
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -42,6 +44,24 @@ def _known_zone(name: str) -> str:
 
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 """The name of a time zone in the IANA database."""
+
+
+def this_machine() -> str:
+    """The time zone of the machine this runs on; UTC where it does not say.
+
+    What is looked at: `TZ`, then /etc/timezone, then the link /etc/localtime.
+    """
+    link = Path("/etc/localtime")
+    named = Path("/etc/timezone")
+    guesses = [
+        os.environ.get("TZ", "").lstrip(":"),
+        named.read_text().strip() if named.is_file() else "",
+        str(link.resolve()).rpartition("zoneinfo/")[2] if link.exists() else "",
+    ]
+    for name in filter(None, guesses):
+        with suppress(ValueError):
+            return _known_zone(name).replace("Etc/UTC", "UTC")
+    return "UTC"
 
 
 @dataclass(frozen=True)

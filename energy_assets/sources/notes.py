@@ -143,6 +143,16 @@ WORDS: Mapping[str, Words] = {
         "at {n} instants a device has several different readings; the highest was kept", hole=False
     ),
     "cut_lines_dropped": Words("{n} lines were cut while they were written, and were left out", hole=False),
+    "estimates_outdone_dropped": Words(
+        "{n} estimated points were left out, for the same file has a measured value of the same instant", hole=False
+    ),
+    "factors_of_earlier_years": Words(
+        "on {n} days of zones the grid factor is of an earlier year, the latest that is stated", hole=False
+    ),
+    "files_named_after_another_zone": Words(
+        "{n} files of grid intensities are named after a zone of which they have no row",
+        remedy="Take them out of `path`, or give them the name of their zone.",
+    ),
     "local_times_open": Words(
         "{n} times lie in the hour that clocks show twice, and the file does not tell which of both it is; they were "
         "taken as the first",

@@ -53,7 +53,8 @@ class Disagreement:
         first: The first of them, UTC without a zone.
         low_w: The lowest reading there.
         high_w: The highest reading there.
-        origins: Two of the origins there; equal where all are of one.
+        origin: One of the origins there.
+        other_origin: Another one; the same where there is one only.
     """
 
     node_id: str
@@ -64,7 +65,8 @@ class Disagreement:
     first: datetime
     low_w: float
     high_w: float
-    origins: tuple[str | None, str | None]
+    origin: str | None
+    other_origin: str | None
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def hourly_energy(
     return HourlyEnergy(
         con.table(names.result),
         {name: number for name, number in notes.items() if number},
-        tuple(Disagreement(*row[:-2], origins=row[-2:]) for row in differing),
+        tuple(Disagreement(*row) for row in differing),
         tuple(lone),
     )
 

@@ -10,6 +10,7 @@ KINDS: dict[str, str] = {
     "aws_focus_export": "energy_assets.sources.aws.focus_export:AwsFocusExport",
     "electricity_maps": "energy_assets.sources.electricity_maps.source:ElectricityMaps",
     "focus_files": "energy_assets.sources.focus.source:FocusFiles",
+    "grid_factors": "energy_assets.sources.grid_factors.source:GridFactors",
     "intensity_files": "energy_assets.sources.intensity_files.source:IntensityFiles",
     "power_files": "energy_assets.sources.power_files.source:PowerFiles",
     "prometheus_energy": "energy_assets.sources.prometheus.energy:PrometheusEnergy",

@@ -81,6 +81,36 @@ def test_a_row_of_both_bases_goes_before_a_better_rung_of_one() -> None:
     assert best(a=[valued(GUESS, 2, direct_gco2e_per_kwh=None)], b=[one_basis])["source"] == "b", "then the rung"
 
 
+STATED = {"resolution": "month", "is_estimated": True}
+"""A month as a publisher states it: one number for all its hours."""
+
+RUNGS = {"measured": HOUR, "estimated": GUESS, "clock": MONTH, "month": STATED, "year": YEAR}
+
+
+@pytest.mark.parametrize("better", range(4))
+@pytest.mark.parametrize("worse", range(1, 5))
+@pytest.mark.parametrize("first", ["better", "worse"])
+def test_each_rung_goes_before_every_lower_one_wherever_the_sources_stand(better: int, worse: int, first: str) -> None:
+    if better >= worse:
+        return
+    names = list(RUNGS)
+    given = {names[n]: [valued(RUNGS[names[n]], 10 * (5 - n))] for n in (better, worse)}
+    order = (names[better], names[worse]) if first == "better" else (names[worse], names[better])
+    rows = {name: table(IntensityRows, given[name]) for name in order}
+    made = grid_intensity(rows, needed([DAY], ["DE"]), stated=["month"])
+    (found,) = rows_of(CON, made.filter(made.hour == at(0)))
+    assert found["source"] == names[better]
+    assert found["direct_gco2e_per_kwh"] == 10 * (5 - better), "the values fall, so the highest of both is no rule"
+    assert found["factor_tier"] == [1, 2, 3, 4, 4][better]
+
+
+def test_a_stated_month_of_one_source_does_not_lower_means_by_the_hour_of_another() -> None:
+    rows = {"factors": table(IntensityRows, [valued(STATED, 9)]), "grid": table(IntensityRows, [valued(MONTH, 3)])}
+    made = grid_intensity(rows, needed([DAY], ["DE"]), stated=["factors"])
+    (found,) = rows_of(CON, made.filter(made.hour == at(0)))
+    assert (found["source"], found["factor_tier"], found["resolution"]) == ("grid", 3, "month")
+
+
 def test_every_hour_of_every_zone_has_exactly_one_row() -> None:
     rows = [valued(HOUR, 5, hour=at(hour), zone="DE") for hour in range(0, 24, 2)]
     made = conform(grid_intensity({"grid": table(IntensityRows, rows)}, needed([DAY], ["DE", "FR"])), GridIntensity)

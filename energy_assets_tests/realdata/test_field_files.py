@@ -5,6 +5,7 @@ The inputs lie beside the checkout (`data/field/files`); their README says what 
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -122,3 +123,54 @@ def test_f3_totals_of_codecarbon_are_told_what_to_do_with(case: Callable[..., Pa
     assert "format: nvidia_smi" in finding.remedy
     assert not outcome.success
     assert finding.what in "".join(outcome.failures.values())
+
+
+def grams(folder: Path) -> Decimal | None:
+    (((found,),),) = [ask(site_of(folder), "select sum(location_g) from emissions")[1]]
+    return None if found is None else Decimal(found)
+
+
+@pytest.mark.parametrize("name", ["g1", "g2"])
+def test_g1_g2_an_export_that_a_spreadsheet_saved_again_is_read(case: Callable[..., Path], name: str) -> None:
+    """24 kWh; the direct intensity goes up by 10 g an hour from 300.5 g and begins anew each midnight."""
+    folder = case(name)
+    assert [finding.ok for finding in findings(folder)["grid"]] == [True]
+    assert run(folder).success
+    rows = ask(site_of(folder), "select hour, direct_gco2e_per_kwh, is_estimated from grid_intensity order by hour")[1]
+    assert [row[1] for row in rows] == independent(folder)
+    assert not any(row[2] for row in rows)
+    assert grams(folder) == sum(independent(folder))
+
+
+def independent(folder: Path) -> list[Decimal]:
+    """The 24 direct intensities of 20 October, by Python's own CSV reader."""
+    path = folder / "grid" / "DE_2025.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.reader(file, delimiter=";" if folder.name == "g1" else ","))
+    begins = "20.10.2025 " if folder.name == "g1" else "10/20/2025 "
+    return [Decimal(line[4].replace(",", ".")) for line in lines if line[0].startswith(begins)]
+
+
+def test_g5_measured_goes_before_estimated_and_that_before_the_name_of_the_file(case: Callable[..., Path]) -> None:
+    folder = case("g5")
+    assert run(folder).success
+    assert grams(folder) == Decimal(9600)
+    assert ask(site_of(folder), "select distinct factor_id, factor_tier from grid_intensity")[1] == [
+        ("electricity_maps/csv/DE/DE_2025_hourly_v2_revised", 1)
+    ]
+
+
+def test_g4_a_place_in_a_zone_that_no_source_has_is_told_with_the_nearest(case: Callable[..., Path]) -> None:
+    folder = case("g4")
+    (finding,) = findings(folder)["intensities"]
+    assert not finding.ok
+    assert "zone AUS-NSW: no source of grid intensity has it" in finding.what
+    assert "grid has AU-NSW" in finding.what
+    assert finding.remedy.startswith("Did you mean AU-NSW? ")
+    run(folder)
+    assert grams(folder) is None
+
+    change(folder, ("zone: AUS-NSW", "zone: AU-NSW"))
+    assert "intensities" not in findings(folder)
+    assert run(folder).success
+    assert grams(folder) == 24 * Decimal(650)

@@ -103,6 +103,7 @@ def test_energy_of_every_run_equals_an_independent_trapezoid(
         "negative_readings_dropped": 7,
         "zero_readings_dropped": 1,
         "duplicate_readings_dropped": 26,
+        "disagreeing_readings_dropped": 2,
     }
     assert set(by_run) == {*expected, None}
     assert len(expected) == 140

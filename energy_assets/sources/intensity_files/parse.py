@@ -1,15 +1,18 @@
-"""Electricity Maps CSV exports to hours, pure: one file in, one table out, both header generations.
+"""Files of grid intensity to hours, pure: one file in, one table out.
 
-What belongs here: columns, missing values, units. What does not: where files lie, and stand-ins.
+What belongs here: cells, missing values, units. What does not: which columns hold what (`columns`), where files lie,
+and stand-ins.
 """
+
+# ruff: noqa: S608 - table names are made here, column names and values are quoted
 
 from __future__ import annotations
 
-import gzip
+import hashlib
 import re
-import zlib
 from collections.abc import Sequence
-from decimal import Decimal
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,86 +22,159 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
 from energy_assets.periods import DayRange
+from energy_assets.sources import csv_text, local_time
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.intensity import HOURS, MAX_GCO2E_PER_KWH, exact_mean
+from energy_assets.sources.intensity_files.columns import Mapping
+from energy_assets.sources.opening import Opened, open_file, quoted, text_sql
 
-CHUNK = 1 << 20
-COLUMNS = {
-    "datetime": r"datetime \(utc\)",
-    "zone": r"zone id",
-    "direct": r"carbon intensity gco2eq/kwh \(direct\)",
-    "lifecycle": r"carbon intensity gco2eq/kwh \((lca|life cycle)\)",
-    "estimated": r"data estimated",
-    "carbon_free": r"(low carbon percentage|carbon-free energy percentage).*",
-}
-"""Our name, and the header in lower case; exports until 2024 say LCA and Low Carbon, later ones Life cycle, CFE."""
+_HOUR_US = 3_600_000_000
+_UNREADABLE = 10
+"""One line in so many may be unreadable (footers, notes); where more are, the file is not what it is taken for."""
 
-_SPELLING = {
-    "datetime": "Datetime (UTC)",
-    "zone": "Zone id",
-    "direct": "Carbon intensity gCO₂eq/kWh (direct)",
-    "lifecycle": "Carbon intensity gCO₂eq/kWh (Life cycle)",
-    "estimated": "Data estimated",
-}
-_REMEDY = "Export it again as hourly CSV from the Electricity Maps portal, or take it out of `path` in site.yaml."
+_REMEDY = "Export it again, or take it out of `path` in site.yaml."
+_NAMED_ZONE = re.compile(r"(?:^|[/_])([A-Z]{2}(?:-[A-Z0-9]{2,5}){0,2})(?=[_.])")
+_serial = count(1)
 
 
-def read_points(con: Any, path: Path, sha256: str, name: str, zone: str | None = None) -> ir.Table:
-    """The points of one export, read once per connection and kept there as a temporary table.
+@dataclass(frozen=True)
+class Points:
+    """The points of one file.
+
+    Attributes:
+        table: `hour`, `zone`, `lifecycle`, `direct`, `carbon_free_share`, `is_estimated`, and what is wrong with the
+            line: `bad_line` (no readable time or zone), `bad_value` (text that is no number, or no possible value; it
+            is NULL), `unflagged` (a value that does not say whether it was estimated: taken as estimated),
+            `outdone` (an estimate, and the file has a measured value of the same instant), `clock` (see `local_time`).
+        name: Of the file.
+        sha256: Of its bytes.
+        publisher: Who says so, for the name of the factor.
+    """
+
+    table: ir.Table
+    name: str
+    sha256: str
+    publisher: str = "electricity_maps"
+
+
+def read_points(con: Any, path: Path, sha256: str, name: str, folder: Path, mapping: Mapping) -> Points:
+    """The points of one file, read once per connection and kept there as a temporary table.
 
     Args:
         con: An Ibis backend (DuckDB).
-        path: The file, plain or gzip.
+        path: The file: CSV, plain or gzip, or Parquet.
         sha256: Of its bytes.
         name: How errors call it.
-        zone: The zone of files that have no `Zone id`.
-
-    Returns:
-        `hour`, `zone`, `lifecycle`, `direct`, `carbon_free_share`, `is_estimated`, and what is wrong with the
-        line: `bad_line` (no readable time or zone), `bad_value` (text that is no number, or no possible
-        value; it is NULL), `unflagged` (a value that does not say whether it was estimated: taken as
-        estimated).
+        folder: A temporary folder.
+        mapping: Which columns hold what.
 
     Raises:
-        MalformedError: a truncated or foreign file, a missing column, a coarser export than hourly.
+        MalformedError: a truncated or foreign file, missing columns, unreadable times, points more than an hour apart.
     """
-    table = f"intensity_points_{sha256[:24]}_{zone or ''}"
-    if table not in con.list_tables():
-        packed, header = _open(path, name)
-        found = _find_columns(header, name, zone)
-        how = {
-            "header": True,
-            "auto_detect": False,
-            "columns": dict.fromkeys(header, "VARCHAR"),
-            "delim": ",",
-            "quote": '"',
-            "compression": "gzip" if packed else "none",
-        }
+    basis = hashlib.sha256(repr(mapping).encode()).hexdigest()[:8]
+    kept = f"intensity_points_{sha256[:24]}_{basis}"
+    if kept not in con.list_tables():
+        table = f"intensity_lines_{next(_serial)}"
         try:
-            raw = con.read_csv(str(path), **how)
-            con.create_table(table, obj=_points(raw, found, zone), temp=True)
+            opened = open_file(con, path, name, folder, any_suffix=True)
+            found = mapping.of(opened.table)
+            with local_time.in_order(con):
+                con.raw_sql(f"CREATE TEMP TABLE {table} AS {_selected(opened, found, mapping)}")
+            if mapping.clock.timezone:
+                local_time.placed(con, table, mapping.clock.timezone, _HOUR_US)
+            _require_times(con, table, opened, found["time"])
+            narrowest = _narrowest_gap_hours(con, table)
+            if narrowest > 1:
+                raise MalformedError(
+                    f"{name}: its points are {narrowest} hours apart, not one",
+                    "Export it again by the hour; a value of a year or a month goes into a source of grid_factors.",
+                )
+            con.create_table(kept, obj=_typed(con.table(table)), temp=True)
         except duckdb.Error as error:
-            con.drop_table(table, force=True)
-            said = " ".join(str(error).split())[:200]
+            said = " ".join(str(error).replace(str(path), name).split())[:200]
             raise MalformedError(f"{name}: cannot be read as CSV ({said})", _REMEDY) from error
-        narrowest = _narrowest_gap_hours(con.table(table))
-        if narrowest > 1:
-            con.drop_table(table)
-            raise MalformedError(f"{name}: its points are {narrowest} hours apart, not one", _REMEDY)
-    points: ir.Table = con.table(table)
-    return points
+        finally:
+            con.raw_sql(f"DROP TABLE IF EXISTS {table}")
+    return Points(con.table(kept), name, sha256, mapping.publisher)
 
 
-def hours_of(
-    files: Sequence[tuple[ir.Table, str, str]], days: DayRange, zones: Sequence[str] | None = None
-) -> ir.Table:
+def _selected(file: Opened, found: dict[str, str], mapping: Mapping) -> str:
+    """SQL for the lines of a file in their order, with numbers in grams per kWh and times in microseconds."""
+    local, fixed = file.times(found["time"], mapping.clock, lenient=True)
+    numbers = {ours: found[ours] for ours in ("direct", "lifecycle", "carbon_free") if ours in found}
+    texts = [column for column in numbers.values() if file.types[column] == "VARCHAR"]
+    comma = (mapping.decimal or (file.decimal(*texts) if texts else ".")) == ","
+    factor = mapping.factor(found, file.name)
+
+    def number(ours: str, times: str) -> str:
+        if ours not in numbers:
+            return "NULL::DECIMAL(38, 14)"
+        cell = f"trim(CAST({quoted(numbers[ours])} AS VARCHAR))"
+        cell = f"replace({cell}, ',', '.')" if comma else cell
+        return f"TRY_CAST({cell} AS DECIMAL(18, 6))::DECIMAL(26, 6) * {times}::DECIMAL(12, 8)"
+
+    def filled(ours: str) -> str:
+        if ours not in numbers:
+            return "FALSE"
+        cell = f"trim(CAST({quoted(numbers[ours])} AS VARCHAR))"
+        return f"lower(coalesce({cell}, '')) NOT IN ('', 'nan', 'null', 'n/e', '-')"
+
+    if "zone" in found:
+        zone = f"nullif(upper(trim(CAST({quoted(found['zone'])} AS VARCHAR))), '')"
+    else:
+        zone = text_sql(mapping.constant_zone)
+    flag = f"lower(trim(CAST({quoted(found['estimated'])} AS VARCHAR)))" if "estimated" in found else "''"
+    return f"""
+        SELECT
+            row_number() OVER () AS seq, {zone} AS node_id, '' AS device_id, {local} AS local_us, {fixed} AS t,
+            NULL::VARCHAR AS clock,
+            {number("lifecycle", factor)} AS lifecycle, {filled("lifecycle")} AS lifecycle_filled,
+            {number("direct", factor)} AS direct, {filled("direct")} AS direct_filled,
+            {number("carbon_free", "0.01")} AS carbon_free, {filled("carbon_free")} AS carbon_free_filled,
+            coalesce({flag}, '') AS flag, CAST({quoted(found["time"])} AS VARCHAR) AS written
+        FROM {file.relation}"""
+
+
+def _typed(raw: ir.Table) -> ir.Table:
+    """Columns of the lake of the lines of a file."""
+    raw = raw.mutate(at=(raw.clock == local_time.NEVER).fill_null(False).ifelse(ibis.null("int64"), raw.t))
+    lifecycle, bad_lifecycle = _possible(raw.lifecycle, raw.lifecycle_filled, MAX_GCO2E_PER_KWH)
+    direct, bad_direct = _possible(raw.direct, raw.direct_filled, MAX_GCO2E_PER_KWH)
+    share, bad_share = _possible(raw.carbon_free, raw.carbon_free_filled, 1)
+    estimated = ~raw.flag.isin(["false", "0", "no", "measured"])
+    instant = ibis.window(group_by=[raw.node_id, raw.at])
+    known = lifecycle.notnull() | direct.notnull()
+    hour = (raw.at // _HOUR_US * 3600).cast("int64").as_timestamp("s").cast(t.HOUR)
+    return raw.select(
+        hour=hour,
+        zone=raw.node_id,
+        lifecycle=lifecycle.cast(t.FACTOR),
+        direct=direct.cast(t.FACTOR),
+        carbon_free_share=share.cast(t.SHARE),
+        is_estimated=estimated,
+        bad_line=raw.at.isnull() | raw.node_id.isnull(),
+        bad_value=bad_lifecycle | bad_direct | bad_share,
+        unflagged=~raw.flag.isin(["true", "false", "0", "1", "yes", "no", "measured", "estimated"]),
+        outdone=estimated & (known & ~estimated).any().over(instant).fill_null(False),
+        clock=raw.clock,
+    )
+
+
+def _possible(value: ir.DecimalValue, filled: ir.BooleanValue, most: int) -> tuple[ir.DecimalValue, ir.BooleanValue]:
+    """The value, NULL where it is not from 0 to `most`; and whether that is the file's fault."""
+    good = value.between(0, most).fill_null(False)
+    return good.ifelse(value, ibis.null(value.type())), filled & ~good
+
+
+def hours_of(files: Sequence[Points], days: DayRange, zones: Sequence[str] | None = None) -> ir.Table:
     """One row per zone and hour that has an intensity, in the calendar years of `days`.
 
-    Points within an hour are averaged. Of two files that know the same hour the one that knows both
-    intensities wins, then the lexicographically last name: exports carry their date in the name.
+    Points within an hour are averaged; of several of one instant measured ones go before estimated ones. Of two files
+    that know the same hour the one that knows both intensities wins, then the one that measured, then the
+    lexicographically last name: exports carry their date in the name.
 
     Args:
-        files: Points, name and sha256 of each file; not empty.
+        files: The points of each file; not empty.
         days: Decide the years.
         zones: Only these; None for all.
 
@@ -107,8 +183,9 @@ def hours_of(
         of the hour) and `unflagged`.
     """
     parts = []
-    for points, name, sha256 in files:
-        known = points.filter(~points.bad_line, points.lifecycle.notnull() | points.direct.notnull())
+    for file in files:
+        points = file.table
+        known = points.filter(~points.bad_line, ~points.outdone, points.lifecycle.notnull() | points.direct.notnull())
         known = known.filter(known.hour.year().between(days.first.year, days.last.year))
         known = known.filter(known.zone.isin(list(zones))) if zones else known
         per_hour = known.group_by("hour", "zone").aggregate(
@@ -119,101 +196,61 @@ def hours_of(
             repeated=known.count() - 1,
             unflagged=known.unflagged.any(),
         )
-        parts.append(per_hour.mutate(name=ibis.literal(name), raw_sha256=ibis.literal(sha256)))
+        parts.append(
+            per_hour.mutate(
+                name=ibis.literal(file.name),
+                raw_sha256=ibis.literal(file.sha256),
+                factor_id=_factor_id(per_hour.zone, file),
+            )
+        )
     rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
     whole = rows.lifecycle_gco2e_per_kwh.notnull() & rows.direct_gco2e_per_kwh.notnull()
     hour = ibis.window(group_by=["zone", "hour"])
-    first = ibis.window(group_by=["zone", "hour"], order_by=[whole.desc(), rows.name.desc()])
+    order = [whole.desc(), rows.is_estimated.asc(), rows.name.desc()]
+    first = ibis.window(group_by=["zone", "hour"], order_by=order)
     ranked = rows.mutate(rank=ibis.row_number().over(first), superseded=rows.count().over(hour) - 1)
     best = ranked.filter(ranked["rank"] == 0)
-    best = best.mutate(factor_id=_factor_id(best.zone, best.name))
     return best.select(*HOURS.names, "superseded", "repeated", "unflagged").cast(dict(HOURS.items()))
 
 
-def _open(path: Path, name: str) -> tuple[bool, list[str]]:
-    """Whether the file is compressed, and the names in its first line.
+def other_zone(name: str, zones: Sequence[str]) -> str | None:
+    """A grid zone that a file's name speaks of and no row does; a part of a zone of the rows is the same one.
 
-    Reads compressed files to their end: a CSV reader may take half a file for a whole one.
+    Args:
+        name: The path or url, as in `DE_2025.csv`.
+        zones: Those of its rows.
     """
-    try:
-        with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if packed else path.open("rb") as content:
-            first = content.readline(1 << 16)
-            while packed and content.read(CHUNK):
-                pass
-        line = first.decode("utf-8-sig")
-    except EOFError as error:
-        raise MalformedError(f"{name}: the gzip file is truncated", "Copy or download it again.") from error
-    except (OSError, zlib.error, UnicodeDecodeError) as error:
-        raise MalformedError(f"{name}: cannot be read ({error})", "Copy or download it again.") from error
-    return packed, [part.strip().strip('"') for part in line.rstrip("\r\n").split(",")]
+    found = _NAMED_ZONE.search(name.rsplit("/", 1)[-1])
+    if not found or not zones:
+        return None
+    named = found[1]
+    alike = any(zone == named or zone.startswith(f"{named}-") or named.startswith(f"{zone}-") for zone in zones)
+    return None if alike else named
 
 
-def _find_columns(header: list[str], name: str, zone: str | None) -> dict[str, str]:
-    """The file's own names for ours."""
-    plain = {" ".join(column.lower().replace("₂", "2").split()): column for column in header}
-    found = {
-        ours: theirs
-        for ours, pattern in COLUMNS.items()
-        for spelled, theirs in plain.items()
-        if re.fullmatch(pattern, spelled)
-    }
-    for ours, spelling in _SPELLING.items():
-        if ours not in found and not (ours == "zone" and zone):
-            hint = " If the file is about one zone, name it as `zone` of this source." if ours == "zone" else ""
-            raise MalformedError(
-                f"{name}: the column '{spelling}' is missing; found {', '.join(header)}"[:500], _REMEDY + hint
-            )
-    return found
+def _require_times(con: Any, table: str, file: Opened, column: str) -> None:
+    total, bad, example = con.raw_sql(
+        f"SELECT count(*), count(*) FILTER (t IS NULL), min(written) FILTER (t IS NULL) FROM {table}"
+    ).fetchone()
+    if bad and bad * _UNREADABLE > total:
+        said = csv_text.said_of_time(example or "")
+        raise MalformedError(
+            f"{file.name}: column '{column}' has {bad} times of {total} that cannot be read, for example '{example}'"
+            + (f": {said}" if said else ""),
+            "Write times as 2025-10-20 13:00 in UTC, or name their `timezone` or `date_order` in this source.",
+        )
 
 
-def _points(raw: ir.Table, found: dict[str, str], zone: str | None) -> ir.Table:
-    """Typed columns of the text in a file."""
-    texts = {ours: raw[theirs].strip() for ours, theirs in found.items()}
-    hour = _utc_hour(texts["datetime"])
-    lifecycle, bad_lifecycle = _number(texts["lifecycle"], MAX_GCO2E_PER_KWH)
-    direct, bad_direct = _number(texts["direct"], MAX_GCO2E_PER_KWH)
-    percent, bad_percent = _number(texts.get("carbon_free", ibis.literal("")), 100)
-    hundredth = ibis.literal(Decimal("0.01"), "decimal(38, 6)")
-    where = texts["zone"].upper().nullif("") if "zone" in texts else ibis.literal(zone)
-    flag = texts["estimated"].lower().fill_null("")
-    return raw.select(
-        hour=hour.cast(t.HOUR),
-        zone=where,
-        lifecycle=lifecycle.cast(t.FACTOR),
-        direct=direct.cast(t.FACTOR),
-        carbon_free_share=(percent.cast("decimal(38, 6)") * hundredth).cast(t.SHARE),
-        is_estimated=flag != "false",
-        bad_line=hour.isnull() | where.isnull(),
-        bad_value=bad_lifecycle | bad_direct | bad_percent,
-        unflagged=~flag.isin(["true", "false"]),
-    )
+def _factor_id(zone: ir.StringColumn, file: Points) -> ir.StringColumn:
+    stem = re.sub(r"\.(csv|csv\.gz|parquet)$", "", file.name.rsplit("/", 1)[-1])
+    return ibis.literal(f"{file.publisher}/csv/") + zone + ibis.literal(f"/{stem}")
 
 
-def _utc_hour(text: ir.StringColumn) -> ir.TimestampColumn:
-    """The UTC hour of a time stamp; NULL where it is none, or states another offset."""
-    stamp = r"^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(:\d\d(\.\d+)?)?) ?(Z|UTC|\+00:?00)?$"
-    plain = text.re_replace(stamp, r"\1 \2")
-    return text.re_search(stamp).ifelse(plain, ibis.null("string")).try_cast("timestamp").truncate("h")
-
-
-def _number(text: ir.StringValue, most: int) -> tuple[ir.DecimalValue, ir.BooleanValue]:
-    """The number in a text, NULL where there is none from 0 to `most`; and whether that is the text's fault."""
-    filled = ~text.fill_null("").lower().isin(["", "nan", "null"])
-    value = text.try_cast("decimal(18, 6)")
-    good = value.between(0, most).fill_null(False)
-    return good.ifelse(value, ibis.null("decimal(18, 6)")), filled & ~good
-
-
-def _factor_id(zone: ir.StringColumn, name: ir.StringColumn) -> ir.StringColumn:
-    stem = name.re_replace(r"^.*/", "").re_replace(r"\.csv(\.gz)?$", "")
-    return ibis.literal("electricity_maps/csv/") + zone + "/" + stem
-
-
-def _narrowest_gap_hours(points: ir.Table) -> int:
+def _narrowest_gap_hours(con: Any, table: str) -> int:
     """The fewest hours between two points; daily, monthly and yearly exports look like hourly ones but for this."""
-    hours = points.filter(~points.bad_line).select("zone", "hour").distinct()
-    before = hours.hour.lag().over(group_by="zone", order_by="hour")
-    gap = hours.select(seconds=hours.hour.epoch_seconds() - before.epoch_seconds()).seconds.min()
-    return (gap.to_pyarrow().as_py() or 3600) // 3600
+    (gap,) = con.raw_sql(f"""
+        SELECT min(h - before) FROM (
+            SELECT h, lag(h) OVER (PARTITION BY node_id ORDER BY h) AS before
+            FROM (SELECT DISTINCT node_id, t // {_HOUR_US} AS h FROM {table} WHERE t IS NOT NULL)
+        )""").fetchone()
+    return int(gap or 1)

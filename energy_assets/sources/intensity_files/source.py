@@ -1,31 +1,36 @@
 """The source `intensity_files`: which files a day needs, and their rows.
 
-What belongs here: the site.yaml block and the choice of files. What does not: the CSV format (`parse`), and
-the stand-ins (`energy_assets.sources.intensity`).
+What belongs here: the site.yaml block and the choice of files. What does not: columns and cells (`columns`, `parse`),
+and the stand-ins (`energy_assets.sources.intensity`).
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Mapping as AnyMapping
+from contextlib import suppress
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import ibis
 import ibis.expr.types as ir
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Held, Landed
 from energy_assets.periods import DayRange
-from energy_assets.sources.base import Finding, GridZone, Incomplete, Parsed, Source, StepContext, Unit
+from energy_assets.sources.base import Finding, GridZone, Incomplete, Parsed, SeenZone, Source, StepContext, Unit
 from energy_assets.sources.errors import DeniedError, MalformedError, SourceError
 from energy_assets.sources.files import SourceFile, list_files
 from energy_assets.sources.intensity import HOURS, ROWS, month_means, rows_with_stand_ins, year_means
-from energy_assets.sources.intensity_files.parse import hours_of, read_points
+from energy_assets.sources.intensity_files.columns import IntensityUnit, Mapping
+from energy_assets.sources.intensity_files.parse import Points, hours_of, other_zone, read_points
+from energy_assets.sources.local_time import NEVER, UNRESOLVED, TimeZone
 from energy_assets.sources.memory import Known, Memory, sha256_of
+from energy_assets.sources.opening import Clock, DateOrder
 from energy_assets.sources.unreadable import days_concerned
 
 ALL_HOURS = (1 << 24) - 1
@@ -33,11 +38,11 @@ ALL_HOURS = (1 << 24) - 1
 
 
 class IntensityFiles(Source):
-    """Hourly CSV exports of Electricity Maps, in a folder or a bucket."""
+    """Hourly intensities in CSV or Parquet files, in a folder or a bucket: Electricity Maps' exports, or any other."""
 
     feeds: ClassVar[Feed] = Feed.GRID_INTENSITY
-    parser_version: ClassVar[str] = "1"
-    title: ClassVar[str] = "Electricity Maps CSV exports"
+    parser_version: ClassVar[str] = "2"
+    title: ClassVar[str] = "Files of grid intensities"
     engine_kind: ClassVar[str] = "csv"
 
     kind: Literal["intensity_files"]
@@ -45,7 +50,24 @@ class IntensityFiles(Source):
     zones: list[GridZone] | None = Field(
         None, min_length=1, description="only these grid zones; default every zone found"
     )
-    zone: GridZone | None = Field(None, description="the zone of files that have no column 'Zone id'")
+    zone: GridZone | None = Field(None, description="the zone of files that have no column for it")
+    time: str | None = Field(None, description="column of the hour, of files that are no export of Electricity Maps")
+    timezone: TimeZone | None = Field(
+        None, description="IANA name, for example Europe/Berlin, of times that state no offset; default UTC"
+    )
+    date_order: DateOrder | None = Field(
+        None, description="day first or month first, where dates such as 3/4/2026 leave it open"
+    )
+    zone_column: str | None = Field(None, description="column of the grid zone")
+    direct: str | None = Field(None, description="column of the combustion (direct) intensity")
+    lifecycle: str | None = Field(None, description="column of the life-cycle intensity")
+    carbon_free: str | None = Field(None, description="column of the carbon-free percentage")
+    estimated: str | None = Field(None, description="column that is true where the publisher estimated")
+    unit: IntensityUnit | None = Field(None, description="of the intensities, where their columns do not say it")
+    decimal: Literal[".", ","] | None = Field(None, description="the decimal mark, where a file does not prove it")
+    publisher: str | None = Field(
+        None, pattern="^[^/]+$", description="who says so, for the names of factors; default the source's name"
+    )
     endpoint_url: str | None = Field(None, description="another S3 endpoint, for example a test server")
     repull_days: int = Field(45, ge=0, le=800, description="days whose exports may still be added or replaced")
 
@@ -54,15 +76,43 @@ class IntensityFiles(Source):
         """`repull_days`: by default a monthly export that is put there within two weeks after its month."""
         return self.repull_days
 
+    @model_validator(mode="after")
+    def _names_enough(self) -> Self:
+        if self._mapping.named:
+            if not (self.direct or self.lifecycle):
+                raise ValueError("names columns, but neither `direct` nor `lifecycle`: name at least one of them")
+            if not (self.zone or self.zone_column):
+                raise ValueError("names columns, but no zone: name `zone_column`, or `zone` where all rows are of one")
+        elif self.unit:
+            raise ValueError("`unit` is of the columns `direct` and `lifecycle`: name them")
+        return self
+
+    @property
+    def _mapping(self) -> Mapping:
+        named = any((self.time, self.zone_column, self.direct, self.lifecycle, self.carbon_free, self.estimated))
+        return Mapping(
+            time=self.time or ("time" if named else None),
+            zone=self.zone_column,
+            direct=self.direct,
+            lifecycle=self.lifecycle,
+            carbon_free=self.carbon_free,
+            estimated=self.estimated,
+            unit=self.unit,
+            clock=Clock(None, self.timezone, self.date_order),
+            decimal=self.decimal,
+            constant_zone=self.zone,
+            publisher=self.publisher or (self.name if named else "electricity_maps"),
+        )
+
     def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per file.
 
         A day gets the files that speak of it; where one of its hours is missing, also every file that speaks
         of that zone in that year; and every file that cannot be read and may concern it (`days_concerned`).
         """
-        memory = Memory(self, {"zone": self.zone}, step)
+        memory = Memory(self, {"mapping": repr(self._mapping)}, step)
         files = {file.name: file for file in self._files(step)}
-        known, broken = _looked_into(files.values(), partial(_held_hours, step.con, self.zone), memory)
+        known, broken = _looked_into(files.values(), partial(self._held_hours, step), memory)
         memory.forget_gone(files.values(), [self.path])
         memory.save()
         needed = self._needed({name: found.facts for name, found in known.items()}, days)
@@ -78,13 +128,14 @@ class IntensityFiles(Source):
 
     def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """Rows of `days`; hours that two files hold, and lines that cannot be read, are counted in the notes."""
-        files = [(self._read(landed, step), str(landed.request["path"]), landed.sha256) for landed in objects]
+        files = [self._read(landed, step) for landed in objects]
         if not files:
             return Parsed(_temporary(ibis.memtable([], schema=ROWS), step))
         all_hours = _temporary(hours_of(files, days, self.zones), step)
         hours = all_hours.select(*HOURS.names)
         rows = _temporary(rows_with_stand_ins(hours, month_means(hours), year_means(hours), days), step)
-        return Parsed(rows, _notes(all_hours, [points for points, _, _ in files], days))
+        notes, examples = _notes(all_hours, files, days, self.zones)
+        return Parsed(rows, notes, examples)
 
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Each file: readable, which zones and days, how many hours without an intensity."""
@@ -96,11 +147,23 @@ class IntensityFiles(Source):
         for file in files:
             try:
                 path = file.fetch(step.folder)
-                points = read_points(step.con, path, sha256_of(path), file.name, self.zone)
+                points = read_points(step.con, path, sha256_of(path), file.name, step.folder, self._mapping)
             except SourceError as error:
                 yield Finding(False, error.message, error.remedy)
                 continue
-            yield from _look(points, file.name, self.zones)
+            yield from _look(points, self._mapping, self.zones)
+
+    def observe(self, step: StepContext) -> Iterable[SeenZone]:
+        """The zones of all files, and their first and last day. Files that cannot be read are for `check` to tell."""
+        spans: dict[str, tuple[date, date]] = {}
+        for file in self._files(step):
+            with suppress(MalformedError):
+                path = file.fetch(step.folder)
+                points = read_points(step.con, path, sha256_of(path), file.name, step.folder, self._mapping)
+                for row in _spans(points, self.zones):
+                    first, last = spans.get(row["zone"], (row["first"], row["last"]))
+                    spans[row["zone"]] = min(first, row["first"]), max(last, row["last"])
+        return [SeenZone(zone, first, last) for zone, (first, last) in sorted(spans.items())]
 
     def _files(self, step: StepContext) -> list[SourceFile]:
         options = {"endpoint": self.endpoint_url} if self.endpoint_url else None
@@ -111,11 +174,15 @@ class IntensityFiles(Source):
         media_type = "application/gzip" if file.name.endswith(".gz") else "text/csv"
         return Unit(days, file.name, lambda: [Fetched(body(), request, days, media_type=media_type)])
 
-    def _read(self, landed: Landed, step: StepContext) -> ir.Table:
-        request = landed.request
-        return read_points(step.con, step.spool(landed), landed.sha256, str(request["path"]), request.get("zone"))
+    def _read(self, landed: Landed, step: StepContext) -> Points:
+        name = str(landed.request["path"])
+        path = step.spool(landed, ".parquet" if name.lower().endswith(".parquet") else "")
+        return read_points(step.con, path, landed.sha256, name, step.folder, self._mapping)
 
-    def _concerned(self, name: str, known: Mapping[str, Known], days: DayRange, memory: Memory) -> tuple[date, ...]:
+    def _held_hours(self, step: StepContext, name: str, path: Path, sha256: str) -> dict[str, Any]:
+        return _held_hours(read_points(step.con, path, sha256, name, step.folder, self._mapping).table)
+
+    def _concerned(self, name: str, known: AnyMapping[str, Known], days: DayRange, memory: Memory) -> tuple[date, ...]:
         """The days an unreadable file may concern, those among them that take the mean of its zone and year."""
         readable = {other: _days_of(found.facts) for other, found in known.items()}
         last = memory.last(name)
@@ -125,7 +192,7 @@ class IntensityFiles(Source):
         spoken = days_concerned(name, days, (_days_of(last[0]), last[1]), readable)
         return tuple(sorted(spoken | self._needed({**facts, name: last[0]}, days)[name]))
 
-    def _needed(self, files: Mapping[str, Any], days: DayRange) -> dict[str, set[date]]:
+    def _needed(self, files: AnyMapping[str, Any], days: DayRange) -> dict[str, set[date]]:
         """The days each file is needed for.
 
         Args:
@@ -147,7 +214,7 @@ class IntensityFiles(Source):
                 needed[name].update(short)
         return needed
 
-    def _zones_in(self, facts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    def _zones_in(self, facts: AnyMapping[str, Any]) -> Iterator[tuple[str, Any]]:
         return ((zone, held) for zone, held in facts.items() if not self.zones or zone in self.zones)
 
 
@@ -171,9 +238,8 @@ def _incomplete(days: tuple[date, ...], error: SourceError) -> list[Incomplete]:
     return [Incomplete(frozenset(days), error)]
 
 
-def _held_hours(con: Any, zone: str | None, name: str, path: Path, sha256: str) -> dict[str, Any]:
+def _held_hours(points: ir.Table) -> dict[str, Any]:
     """Of each zone: `days`, the hours with both intensities as bits (bit 0 is 00:00), and `years` with any value."""
-    points = read_points(con, path, sha256, name, zone)
     good = points.filter(~points.bad_line)
     whole = good.lifecycle.notnull() & good.direct.notnull()
     bit = ibis.literal(1, "int64") << good.hour.hour().cast("int64")
@@ -189,50 +255,91 @@ def _held_hours(con: Any, zone: str | None, name: str, path: Path, sha256: str) 
     return {found: {**held, "years": sorted(held["years"])} for found, held in facts.items()}
 
 
-def _days_of(facts: Mapping[str, Any]) -> set[date]:
+def _days_of(facts: AnyMapping[str, Any]) -> set[date]:
     return {date.fromisoformat(day) for held in facts.values() for day in held["days"]}
 
 
-def _notes(hours: ir.Table, files: Sequence[ir.Table], days: DayRange) -> dict[str, int]:
+def _notes(
+    hours: ir.Table, files: Sequence[Points], days: DayRange, zones: Sequence[str] | None
+) -> tuple[dict[str, int], dict[str, Sequence[str]]]:
     """What was left out or taken for granted in `days`; lines without a time are counted wherever they are."""
     here = hours.filter(_within(hours, days))
-    counts = [
-        here.aggregate(
-            superseded_hours_dropped=here.superseded.sum(),
-            repeated_points_averaged=here.repeated.sum(),
-            unflagged_hours_taken_as_estimated=here.unflagged.sum(),
-        )
-    ]
-    for points in files:
-        within = _within(points, days)
-        counts.append(
-            points.aggregate(
-                lines_without_time_or_zone_dropped=points.bad_line.sum(),
-                impossible_values_dropped=(points.bad_value & within).sum(),
+    notes: Counter[str] = Counter(
+        _counted(
+            here.aggregate(
+                superseded_hours_dropped=here.superseded.sum(),
+                repeated_points_averaged=here.repeated.sum(),
+                unflagged_hours_taken_as_estimated=here.unflagged.sum(),
             )
         )
-    notes: Counter[str] = Counter()
-    for count in counts:
-        notes.update({key: value or 0 for key, value in count.to_pyarrow().to_pylist()[0].items()})
-    return {key: value for key, value in notes.items() if value}
+    )
+    examples: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        points = file.table
+        within = _within(points, days)
+        found = _counted(
+            points.aggregate(
+                lines_without_time_or_zone_dropped=(points.bad_line & (points.clock != NEVER).fill_null(True)).sum(),
+                impossible_values_dropped=(points.bad_value & within).sum(),
+                estimates_outdone_dropped=(points.outdone & within).sum(),
+                local_times_open=((points.clock == UNRESOLVED) & within).sum(),
+                local_times_never_shown=(points.clock == NEVER).sum(),
+            )
+        )
+        speaks_of = sorted(row["zone"] for row in _spans(file, zones))
+        if named := other_zone(file.name, speaks_of):
+            found["files_named_after_another_zone"] = 1
+            examples["files_named_after_another_zone"].append(f"{file.name}: rows of {', '.join(speaks_of[:5])}")
+            examples["files_named_after_another_zone"][-1] += f", none of {named}"
+        notes.update(found)
+    return {key: value for key, value in notes.items() if value}, dict(examples)
 
 
-def _look(points: ir.Table, name: str, zones: Sequence[str] | None) -> Iterator[Finding]:
-    """What one readable file holds."""
+def _counted(counts: ir.Table) -> dict[str, int]:
+    return {key: value or 0 for key, value in counts.to_pyarrow().to_pylist()[0].items()}
+
+
+def _spans(file: Points, zones: Sequence[str] | None) -> list[dict[str, Any]]:
+    """Zone by zone: first and last day, hours, hours without any intensity, estimated ones."""
+    points = file.table
     good = points.filter(~points.bad_line, points.zone.isin(zones) if zones else True)
     summary = good.group_by("zone").aggregate(
         first=good.hour.min().date(),
         last=good.hour.max().date(),
+        begins=good.hour.min(),
         hours=good.count(),
         unknown=(good.lifecycle.isnull() & good.direct.isnull()).sum(),
+        with_direct=good.direct.count(),
+        with_lifecycle=good.lifecycle.count(),
     )
-    found = summary.order_by("zone").to_pyarrow().to_pylist()
+    return list(summary.order_by("zone").to_pyarrow().to_pylist())
+
+
+def _look(file: Points, mapping: Mapping, zones: Sequence[str] | None) -> Iterator[Finding]:
+    """What one readable file holds."""
+    found = _spans(file, zones)
+    name = file.name
     if not found:
         wanted = f" of {', '.join(zones)}" if zones else ""
         yield Finding(False, f"{name}: no hour{wanted}", "Correct `zones` or `path` of this source in site.yaml.")
     for row in found:
         gaps = f", {row['unknown']} without intensity" if row["unknown"] else ""
-        yield Finding(True, f"{name}: {row['zone']}, {row['first']} to {row['last']}, {row['hours']} hours{gaps}")
+        basis = "" if row["with_direct"] else ", life-cycle alone"
+        basis = basis if row["with_lifecycle"] else ", direct alone"
+        clock = ""
+        if mapping.clock.timezone:
+            clock = (
+                f"; times are taken as {mapping.clock.timezone}, the first hour is {row['begins']:%Y-%m-%d %H:%M} UTC"
+            )
+        what = f"{name}: {row['zone']}, {row['first']} to {row['last']}, {row['hours']} hours{gaps}{basis}{clock}"
+        yield Finding(True, what)
+    if named := other_zone(name, [row["zone"] for row in found]):
+        yield Finding(
+            False,
+            f"{name}: is named after {named} and has rows of {', '.join(row['zone'] for row in found[:5])}; the rows "
+            "count",
+            f"Take it out of `path` if it should be of {named}; else give it the name of its zone.",
+        )
 
 
 def _within(table: ir.Table, days: DayRange) -> ir.BooleanColumn:

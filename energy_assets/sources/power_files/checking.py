@@ -14,8 +14,8 @@ from energy_assets.periods import DayRange
 from energy_assets.sources.base import Finding
 from energy_assets.sources.errors import SourceError
 from energy_assets.sources.notes import words
-from energy_assets.sources.power_files.opening import Opened
-from energy_assets.sources.power_files.parse import Readings, last_readings, nodes_of_runs
+from energy_assets.sources.opening import Opened
+from energy_assets.sources.power_files.parse import Readings, nodes_of_runs, seen_devices
 from energy_assets.sources.power_files.tables import Found, Given, Rules, Tables, find_energy
 
 _SHOWN = 4
@@ -71,9 +71,8 @@ def said_together(con: Any, files: Sequence[Readings], rules: Rules) -> Iterator
     """
     last = {}
     for one in files:
-        seen = last_readings(con, one)
-        if seen:
-            last[one.file.name] = max(at for *_, at in seen)
+        if seen := seen_devices(con, one):
+            last[one.file.name] = max(ended for *_, ended in seen)
     if not last:
         return
     day = max(last.values()).date()

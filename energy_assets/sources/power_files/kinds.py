@@ -14,7 +14,7 @@ from typing import Any
 
 from energy_assets.contracts.vocabulary import DeviceKind
 from energy_assets.sources.errors import MalformedError
-from energy_assets.sources.power_files.names import text_sql
+from energy_assets.sources.opening import text_sql
 
 _GPU = re.compile(
     r"(GPU|MIG)-[0-9a-f]{4,}.*"  # UUIDs as NVIDIA's driver writes them

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from energy_assets.contracts import vocabulary
 from energy_assets.sources.base import Strict
 from energy_assets.sources.errors import MalformedError
+from energy_assets.sources.opening import quoted, text_sql
 
 JOINT = "/"
 """Between the values of a name that several columns make up."""
@@ -112,15 +113,3 @@ def joined(columns: Sequence[str]) -> str:
     """SQL for a name made of columns; NULL where one of them is missing or empty."""
     parts = [f"nullif(trim(CAST({quoted(column)} AS VARCHAR)), '')" for column in columns]
     return f" || '{JOINT}' || ".join(parts) or "NULL"
-
-
-def quoted(column: str) -> str:
-    """A column's name in SQL."""
-    doubled = column.replace('"', '""')
-    return f'"{doubled}"'
-
-
-def text_sql(value: object) -> str:
-    """A text in SQL."""
-    doubled = str(value).replace("'", "''")
-    return f"'{doubled}'"

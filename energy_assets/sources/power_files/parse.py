@@ -20,9 +20,7 @@ import duckdb
 
 from energy_assets.sources import csv_text, local_time
 from energy_assets.sources.errors import MalformedError
-from energy_assets.sources.power_files import nvidia_smi
-from energy_assets.sources.power_files.names import Kind, Name, joined, quoted, text_sql
-from energy_assets.sources.power_files.opening import (
+from energy_assets.sources.opening import (
     END_US,
     FIRST_US,
     REMEDY,
@@ -31,8 +29,13 @@ from energy_assets.sources.power_files.opening import (
     Table,
     header_unit,
     is_number,
+    quoted,
+    text_sql,
     unreadable,
 )
+from energy_assets.sources.power_files import nvidia_smi
+from energy_assets.sources.power_files.kinds import Device
+from energy_assets.sources.power_files.names import Kind, Name, joined
 
 PowerUnit = Literal["mW", "W", "kW", "MW"]
 Format = Literal["nvidia_smi"]
@@ -188,6 +191,10 @@ class Readings:
     @classmethod
     def of(cls, file: Opened, wanted: ReadingColumns) -> Readings:
         """Find the columns in a file.
+
+        Args:
+            file: As it was opened.
+            wanted: As site.yaml says it.
 
         Raises:
             MalformedError: a column is not there, or its numbers are of no certain unit.
@@ -399,24 +406,21 @@ def nodes_of_runs(readings: Readings) -> str:
     return f"SELECT DISTINCT {columns.node.sql('node', path)} AS node_id, {run} AS run FROM {readings.file.relation}"
 
 
-def last_readings(con: Any, readings: Readings) -> list[tuple[str, str, str | None, str | None, datetime]]:
-    """Each device of a file with the instant of its last reading, UTC without a zone.
+def seen_devices(con: Any, readings: Readings) -> list[tuple[Device, datetime, datetime]]:
+    """Each device of a file with the instants of its first and last reading, UTC without a zone.
 
     Args:
         con: An Ibis DuckDB connection.
         readings: A readable file.
 
-    Returns:
-        Node, device, kind and model as the file tells them, and the instant.
-
     Raises:
         MalformedError: a time is missing or cannot be right.
     """
     with _timed(con, readings) as (table, _):
-        found: list[tuple[str, str, str | None, str | None, datetime]] = con.raw_sql(f"""
-            SELECT node_id, device_id, min(kind), min(model), make_timestamp(max(t)) FROM {table}
-            GROUP BY ALL HAVING node_id IS NOT NULL AND device_id IS NOT NULL ORDER BY ALL""").fetchall()
-    return found
+        rows = con.raw_sql(f"""
+            SELECT node_id, device_id, min(kind), min(model), make_timestamp(min(t)), make_timestamp(max(t))
+            FROM {table} GROUP BY ALL HAVING node_id IS NOT NULL AND device_id IS NOT NULL ORDER BY ALL""").fetchall()
+    return [(Device(*row[:4]), *row[4:]) for row in rows]
 
 
 def create_windows(con: Any, table: str, file: Opened, wanted: WindowColumns) -> None:

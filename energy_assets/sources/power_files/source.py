@@ -36,11 +36,7 @@ from energy_assets.sources.errors import DeniedError, MalformedError, SourceErro
 from energy_assets.sources.files import SourceFile, list_files
 from energy_assets.sources.local_time import TimeZone
 from energy_assets.sources.memory import Known, Memory
-from energy_assets.sources.power import GapPolicy
-from energy_assets.sources.power_files.checking import said_of_file, said_of_windows, said_together
-from energy_assets.sources.power_files.kinds import Device, kind_of
-from energy_assets.sources.power_files.names import KindIn, NameIn
-from energy_assets.sources.power_files.opening import (
+from energy_assets.sources.opening import (
     Clock,
     DateOrder,
     Opened,
@@ -49,6 +45,10 @@ from energy_assets.sources.power_files.opening import (
     plain_path,
     suffix_of,
 )
+from energy_assets.sources.power import GapPolicy
+from energy_assets.sources.power_files.checking import said_of_file, said_of_windows, said_together
+from energy_assets.sources.power_files.kinds import kind_of
+from energy_assets.sources.power_files.names import KindIn, NameIn
 from energy_assets.sources.power_files.parse import (
     Format,
     PowerUnit,
@@ -56,7 +56,7 @@ from energy_assets.sources.power_files.parse import (
     Readings,
     WindowColumns,
     days_of,
-    last_readings,
+    seen_devices,
 )
 from energy_assets.sources.power_files.tables import Found, Given, Rules, find_energy
 from energy_assets.sources.unreadable import days_concerned
@@ -135,7 +135,7 @@ class PowerFiles(PlacedSource):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.confirmed and (self._stated or "node") != "node":
+        if self.confirmed and (self.stated or "node") != "node":
             raise ValueError("`confirmed` is for meters of whole nodes; remove it or set device_kind: node")
         if self.format == "nvidia_smi" and self.timezone is None and self.time_unit is None:
             raise ValueError(
@@ -163,11 +163,11 @@ class PowerFiles(PlacedSource):
     def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """Energy per hour, device and run; readings that were left out are counted in the notes."""
         given = [
-            Given(landed.sha256, Readings.of(opened, self._columns))
+            Given(landed.sha256, Readings.of(opened, self.columns))
             for landed, opened in self._spooled("readings", objects, step)
         ]
         windows = [opened for _, opened in self._spooled("windows", objects, step)]
-        found = find_energy(step.con, given, windows, self._rules, days)
+        found = find_energy(step.con, given, windows, self.rules, days)
         return Parsed(self._rows(found), found.notes, found.examples)
 
     def check(self, step: StepContext) -> Iterable[Finding]:
@@ -181,19 +181,19 @@ class PowerFiles(PlacedSource):
         for file in files:
             try:
                 readings = self._readings(file, step)
-                yield said_of_file(step.con, readings, self._rules)
+                yield said_of_file(step.con, readings, self.rules)
                 good.append(readings)
             except SourceError as error:
                 yield Finding(False, error.message, error.remedy)
         if len(good) > 1:
-            yield from said_together(step.con, good, self._rules)
-        if self._rules.windows:
+            yield from said_together(step.con, good, self.rules)
+        if self.rules.windows:
             yield from said_of_windows(
                 step.con,
                 [file.name for file in window_files],
                 lambda: [self._opened(file, step) for file in window_files],
                 good,
-                self._rules,
+                self.rules,
             )
 
     def observe(self, step: StepContext) -> Iterable[SeenNode]:
@@ -203,23 +203,24 @@ class PowerFiles(PlacedSource):
         """
         files = self._reading_files(step)
         newest = max(file.last_modified for file in files)
-        last: dict[tuple[str, str], datetime] = {}
+        spans: dict[tuple[str, str], tuple[datetime, datetime]] = {}
         for file in files:
             if newest - file.last_modified <= LATELY:
                 with suppress(MalformedError):
-                    for name, device, kind, model, at in last_readings(step.con, self._readings(file, step)):
-                        what = kind_of(
-                            Device(name, device, kind, model),
-                            self._rules.stated,
-                            named=self._rules.named,
-                            gpus=self._rules.gpus,
-                        )
-                        last[name, what] = max(at, last.get((name, what), at))
-        until = max(last.values(), default=None)
-        return [SeenNode(*seen) for seen, at in sorted(last.items()) if until and until - at <= LATELY]
+                    for device, begun, ended in seen_devices(step.con, self._readings(file, step)):
+                        what = kind_of(device, self.stated, named=self.rules.named, gpus=self.rules.gpus)
+                        first, last = spans.get((device.node_id, what), (begun, ended))
+                        spans[device.node_id, what] = min(first, begun), max(last, ended)
+        until = max((last for _, last in spans.values()), default=None)
+        return [
+            SeenNode(name, what, first=first.date(), last=last.date())
+            for (name, what), (first, last) in sorted(spans.items())
+            if until and until - last <= LATELY
+        ]
 
     @property
-    def _stated(self) -> str | None:
+    def stated(self) -> str | None:
+        """What all devices are, as site.yaml says it; None where it does not."""
         return self.device_kind.constant if self.device_kind else None
 
     @property
@@ -227,7 +228,8 @@ class PowerFiles(PlacedSource):
         return Clock(self.time_unit, self.timezone, self.date_order)
 
     @property
-    def _columns(self) -> ReadingColumns:
+    def columns(self) -> ReadingColumns:
+        """Which columns hold what."""
         return ReadingColumns(
             time=self.time,
             clock=self._clock,
@@ -243,7 +245,8 @@ class PowerFiles(PlacedSource):
         )
 
     @property
-    def _rules(self) -> Rules:
+    def rules(self) -> Rules:
+        """How readings become energy."""
         windows = None
         if self.windows:
             clock = Clock(self.windows.time_unit, self.timezone, self.date_order)
@@ -254,7 +257,7 @@ class PowerFiles(PlacedSource):
             max_bridge_s=self.max_bridge_s,
             windows=windows,
             runs_named=self.run is not None,
-            stated=self._stated,
+            stated=self.stated,
             kinds_told=self.device_kind is not None and self.device_kind.constant is None,
             device=self.device,
             gpus=self.format == "nvidia_smi",
@@ -274,7 +277,7 @@ class PowerFiles(PlacedSource):
         """What the facts of a file depend on beside its bytes."""
         keys = ("format", "time", "time_unit", "timezone", "date_order", "node", "device", "power_w", "power_unit",
                 "decimal", "run", "device_kind")  # fmt: skip
-        return {**self.model_dump(mode="json", include=set(keys)), "reach_s": self._rules.reach.total_seconds()}
+        return {**self.model_dump(mode="json", include=set(keys)), "reach_s": self.rules.reach.total_seconds()}
 
     def _fetch_windows(self, file: SourceFile, days: tuple[date, ...], memory: Memory) -> list[Fetched]:
         known = memory.know(file, lambda path, sha256: None)
@@ -305,7 +308,7 @@ class PowerFiles(PlacedSource):
         return readable
 
     def _days_held(self, file: SourceFile, step: StepContext, path: Path, sha256: str) -> list[str]:
-        held = days_of(step.con, self._readings(file, step), self._rules.reach)
+        held = days_of(step.con, self._readings(file, step), self.rules.reach)
         return [day.isoformat() for day in sorted(held)]
 
     def _opened(self, file: SourceFile, step: StepContext) -> Opened:
@@ -315,7 +318,7 @@ class PowerFiles(PlacedSource):
     def _readings(self, file: SourceFile, step: StepContext) -> Readings:
         path = plain_path(file.fetch(step.folder), file.name, step.folder)
         opened = open_file(step.con, path, file.name, step.folder, padded=self.format is not None)
-        return Readings.of(opened, self._columns)
+        return Readings.of(opened, self.columns)
 
     def _unreadable(
         self,

@@ -18,10 +18,10 @@ import ibis
 
 from energy_assets.periods import DayRange
 from energy_assets.sources import local_time
+from energy_assets.sources.opening import Opened
 from energy_assets.sources.power import GapPolicy, HourlyEnergy, Lone, hourly_energy
 from energy_assets.sources.power_files.kinds import create_kinds
 from energy_assets.sources.power_files.names import Name
-from energy_assets.sources.power_files.opening import Opened
 from energy_assets.sources.power_files.parse import (
     Readings,
     WindowColumns,
@@ -233,7 +233,14 @@ class Tables:
         notes: dict[str, int],
         examples: dict[str, Sequence[str]],
     ) -> None:
-        """Times that clocks never showed are dropped; those whose pass of a repeated hour is open are told."""
+        """Times that clocks never showed are dropped; those whose pass of a repeated hour is open are told.
+
+        Args:
+            days: Only these are counted; None for all.
+            given: The files, for their names.
+            notes: Gets the counts.
+            examples: Gets where they are.
+        """
         names = {one.origin: one.readings.file.name for one in given}
         for clock, note in ((local_time.NEVER, "local_times_never_shown"), (local_time.UNRESOLVED, "local_times_open")):
             rows = self._con.raw_sql(
@@ -246,7 +253,13 @@ class Tables:
         self._con.raw_sql(f"DELETE FROM {self.readings} WHERE clock = '{local_time.NEVER}'")
 
     def add_windows(self, files: Sequence[Opened], columns: WindowColumns, days: DayRange | None) -> dict[str, int]:
-        """Windows that have an end after their start; the others are dropped, and counted if they start in `days`."""
+        """Windows that have an end after their start; the others are dropped, and counted if they start in `days`.
+
+        Args:
+            files: Files of windows.
+            columns: Which of their columns hold what.
+            days: Only these are counted; None for all.
+        """
         self._con.raw_sql(
             f'CREATE TEMP TABLE {self._windows} (node_id VARCHAR, run VARCHAR, "start" TIMESTAMP, "end" TIMESTAMP)'
         )
@@ -261,7 +274,12 @@ class Tables:
         return {"windows_without_end_dropped": number} if number else {}
 
     def windows_by_node(self, *, by_node: bool, seen: Sequence[str] | None) -> ibis.Table:
-        """Each window on the nodes it is for: those it names, or those whose readings name its run, or all."""
+        """Each window on the nodes it is for: those it names, or those whose readings name its run, or all.
+
+        Args:
+            by_node: Whether windows name nodes.
+            seen: SQL for the runs that readings name on each node; None where they name none.
+        """
         if by_node:
             return self._con.table(self._windows)
         if seen:

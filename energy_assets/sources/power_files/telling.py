@@ -16,8 +16,8 @@ from typing import Any
 
 from energy_assets.sources import local_time
 from energy_assets.sources.errors import MalformedError
+from energy_assets.sources.opening import quoted
 from energy_assets.sources.power import Disagreement
-from energy_assets.sources.power_files.names import quoted
 from energy_assets.sources.power_files.parse import Readings
 
 STRAY = 100
@@ -84,13 +84,15 @@ def telling_column(con: Any, readings: Readings) -> Told | None:
     for number, name in enumerate(others):
         told, sets, example = row[1 + 3 * number : 4 + 3 * number]
         values = tuple((example or "").split(", "))
-        numeric = all(_is_measure(value) for value in values)
+        numeric = all(map(_is_number, values))
+        if numeric and any("." in value for value in values):
+            continue  # a measure, not a name
         if total and told >= 0.99 * total and sets <= max(1, total // SETS) and not (numeric and total == 1):
             found.append((sets, numeric, number, Told(name, values, told)))
     return min(found)[-1] if found else None
 
 
-def _is_measure(value: str) -> bool:
+def _is_number(value: str) -> bool:
     try:
         float(value)
     except ValueError:
@@ -101,7 +103,7 @@ def _is_measure(value: str) -> bool:
 def set_back(con: Any, readings: Readings) -> int:
     """How many devices' times go back by about an hour once, in a file whose times are taken as UTC.
 
-    So does a local clock at the end of summer time.
+    So does a local clock at the end of summer time; a copy of the lines before goes back to the first of them.
 
     Args:
         con: An Ibis connection to DuckDB.
@@ -116,11 +118,13 @@ def set_back(con: Any, readings: Readings) -> int:
     try:
         sql = f"""
             SELECT count(*) FROM (
-                SELECT count(*) FILTER (back > 0) AS times, max(back) AS most FROM (
-                    SELECT node_id, device_id, lag(t) OVER (PARTITION BY node_id, device_id ORDER BY seq) - t AS back
+                SELECT
+                    count(*) FILTER (back > 0) AS times, max(back) AS most, arg_max(t, back) > min(t) AS inside
+                FROM (
+                    SELECT node_id, device_id, t, lag(t) OVER (PARTITION BY node_id, device_id ORDER BY seq) - t AS back
                     FROM {table}
                 ) GROUP BY node_id, device_id
-            ) WHERE times = 1 AND most BETWEEN {_HALF_HOUR_US} AND {2 * _HALF_HOUR_US}"""
+            ) WHERE times = 1 AND inside AND most BETWEEN {_HALF_HOUR_US} AND {2 * _HALF_HOUR_US}"""
         return int(con.raw_sql(sql).fetchone()[0])
     finally:
         con.raw_sql(f"DROP TABLE {table}")
@@ -162,7 +166,7 @@ def require_agreement(found: Sequence[Disagreement], names: dict[str, str]) -> t
     """
     for one in found:
         if one.differing * STRAY > one.instants:
-            files = [names.get(origin or "", "") for origin in one.origins]
+            files = [names.get(origin or "", "") for origin in (one.origin, one.other_origin)]
             raise _by_file(one, files) if one.across == one.differing and files[0] != files[1] else _untold(one, files)
     return sum(one.differing for one in found), [_said(one) for one in found]
 
@@ -174,8 +178,8 @@ def _said(one: Disagreement) -> str:
 
 def _by_file(one: Disagreement, files: Sequence[str]) -> MalformedError:
     return MalformedError(
-        f"{files[0]} and {files[1]}: give different readings of one device at {one.differing} of its {one.instants} "
-        f"instants, first {_said(one)}",
+        f"{' and '.join(sorted(files))}: give different readings of one device at {one.differing} of its "
+        f"{one.instants} instants, first {_said(one)}",
         "If each file is of a device of its own, add to this source in site.yaml:\n"
         "  device: {from_path: '([^/]+)[.]csv'}   # the part of the path that names it\n"
         "If they are two logs of one device, take one of them out of `path`.",

@@ -213,8 +213,8 @@ def test_zones_filter_and_the_zone_of_files_without_one(step: StepContext, tmp_p
         ),
         (lambda b: b.replace(b"Zone id", b"Where"), "name it as `zone` of this source"),
         (lambda b: b.replace(b"DE,", b"DE,9,9,9,9,"), "bad.csv: cannot be read as CSV"),
-        (lambda b: b"\xff\xfe" + b, "bad.csv: cannot be read"),
-        (lambda b: b"", "the column 'Datetime (UTC)' is missing"),
+        (lambda b: b.replace(b"Germany", b"\xd6sterreich"), "bad.csv: is not in UTF-8: line 2 holds the byte 0xD6"),
+        (lambda b: b"", "bad.csv: is empty"),
         (
             lambda b: b.replace(b"09 01:", b"10 00:")[: b.index(b"09 02:") - 8],
             "its points are 24 hours apart",

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from energy_assets.doctor import _look as look
 from energy_assets.periods import DayRange
 from energy_assets.raw.collecting import collect, parse
 from energy_assets.sources.base import StepContext
-from energy_assets.doctor import _look as look
 from energy_assets.sources.errors import PermanentError, TransientError
 from energy_assets.sources.prometheus.client import NAMES_PATH
 from energy_assets.sources.prometheus.inference import PrometheusInference

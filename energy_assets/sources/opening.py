@@ -1,7 +1,7 @@
-"""Opening a file: CSV (plain or gzip) or Parquet, its columns, its times and numbers as SQL.
+"""Opening a file of readings or factors: CSV (plain or gzip) or Parquet, its columns, its times and numbers as SQL.
 
-What belongs here: how DuckDB reads a file, and how its cells are written. What does not: what columns mean (`parse`),
-and what can be told from the first bytes of a text file (`energy_assets.sources.csv_text`).
+What belongs here: how DuckDB reads a file, and how its cells are written. What does not: what columns mean (each
+source's own parser), and what can be told from the first bytes of a text file (`csv_text`).
 """
 
 # ruff: noqa: S608 - column names and values are quoted
@@ -23,7 +23,6 @@ import duckdb
 
 from energy_assets.sources import csv_text, local_time
 from energy_assets.sources.errors import MalformedError
-from energy_assets.sources.power_files.names import quoted, text_sql
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
 DateOrder = Literal["day first", "month first"]
@@ -41,6 +40,9 @@ _BROKEN_TO_US = {"s": "1e6", "ms": "1e3", "us": "1", "ns": "1e-3"}
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 _OFFSET = r"\d:\d\d(:\d\d([.,]\d+)?)?\s*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$"
 """The end of a time that states its own offset from UTC."""
+
+_APART = re.compile(r":\d\d(\.\d+)?\s+[+-]\d\d")
+"""A time whose offset stands apart from it, which DuckDB takes for the name of a zone."""
 
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 _DATES = {"day first": "%d{0}%m{0}%Y", "month first": "%m{0}%d{0}%Y"}
@@ -137,23 +139,22 @@ class Opened:
         """Its columns."""
         return Table(self.name, tuple(self.types))
 
-    def times(self, column: str, clock: Clock) -> tuple[str, str]:
+    def times(self, column: str, clock: Clock, *, lenient: bool = False) -> tuple[str, str]:
         """SQL for a time in epoch microseconds: by the clock of the time zone, and in UTC; one of both is NULL.
-
-        Times that are missing, unreadable or outside 2000 to 2100 raise.
 
         Args:
             column: The file's column of times.
             clock: How they are written.
+            lenient: NULL where a time is missing, unreadable or outside 2000 to 2100, which else raise.
         """
-        local, fixed = self._times(column, clock, lenient=False)
+        local, fixed = self._times(column, clock, lenient=lenient)
         if local is None:
-            return "NULL::BIGINT", _plausible(fixed)
+            return "NULL::BIGINT", _plausible(fixed, lenient)
         text = self.types[column] == "VARCHAR"
         stated = f"regexp_matches({quoted(column)}, {text_sql(_OFFSET)}, 'i')" if text else "FALSE"
         return (
-            f"CASE WHEN NOT coalesce({stated}, FALSE) THEN {_plausible(local)} END",
-            f"CASE WHEN {stated} THEN {_plausible(fixed)} END",
+            f"CASE WHEN NOT coalesce({stated}, FALSE) THEN {_plausible(local, lenient)} END",
+            f"CASE WHEN {stated} THEN {_plausible(fixed, lenient)} END",
         )
 
     def instant(self, column: str, clock: Clock, *, lenient: bool = False) -> str:
@@ -200,7 +201,9 @@ class Opened:
                 "Set `time_unit` in site.yaml: s, ms, us or ns since 1970.",
             )
         order = self._order(column, clock)
-        aware = f"epoch_us({cast}({name} AS TIMESTAMPTZ))"
+        apart = any(map(_APART.search, self.sample(column)))
+        text = f"regexp_replace({name}, '\\s+([+-][0-9:]+\\s*)$', '\\1')" if apart else name
+        aware = f"epoch_us({cast}({text} AS TIMESTAMPTZ))"
         if order == "year first":
             naive = f"epoch_us({cast}({name} AS TIMESTAMP))"
             return (naive, aware) if clock.timezone else (None, aware)
@@ -238,25 +241,32 @@ class Opened:
             )
         return self._orders[column]
 
-    def decimal(self, column: str) -> str:
-        """The decimal mark of a column of text: a point or a comma.
+    def decimal(self, *columns: str) -> str:
+        """The decimal mark of columns of text, which one hand wrote: a point or a comma.
+
+        Args:
+            columns: The file's columns of numbers.
 
         Raises:
             MalformedError: it cannot be told.
         """
         if self.shape is None:
             return "."
-        sample, separator = self.sample(column), self.shape.separator
+        sample, separator = [cell for column in columns for cell in self.sample(column)], self.shape.separator
         if not any("," in cell for cell in sample) and separator in ",|":
             return "."
-        number = f"regexp_extract({quoted(column)}, '[-+0-9.,]+')"
-        mark = csv_text.decimal_mark(self._distinct(number) if any(map(_marked, sample)) else sample, separator)
+        marked = any(map(_marked, sample))
+        numbers = [f"regexp_extract({quoted(column)}, '[-+0-9.,]+')" for column in columns]
+        cells = [cell for number in numbers for cell in self._distinct(number)] if marked else sample
+        mark = csv_text.decimal_mark(cells, separator)
         if mark in ".,":
             return mark
         example = next((cell for cell in sample if _marked(cell)), "")
         what = "points and commas" if mark == "both" else f"'{example.strip()}', whose mark may stand for thousands"
+        named = " and ".join(f"'{column}'" for column in columns)
         raise MalformedError(
-            f"{self.name}: column '{column}' has numbers with {what}",
+            f"{self.name}: column{'s' * (len(columns) > 1)} {named} ha{'ve' if len(columns) > 1 else 's'} numbers with "
+            f"{what}",
             'Say which mark is the decimal one in site.yaml (decimal: "," or decimal: "."), or export the file again.',
         )
 
@@ -279,11 +289,14 @@ def _marked(cell: str) -> bool:
     return "," in cell or "." in cell
 
 
-def _plausible(time: str) -> str:
-    return f"CASE WHEN {time} BETWEEN {FIRST_US} AND {END_US - 1} THEN {time} ELSE error('no time') END"
+def _plausible(time: str, lenient: bool = False) -> str:
+    other = "NULL" if lenient else "error('no time')"
+    return f"CASE WHEN {time} BETWEEN {FIRST_US} AND {END_US - 1} THEN {time} ELSE {other} END"
 
 
-def open_file(con: Any, path: Path, name: str, folder: Path, *, padded: bool = False) -> Opened:
+def open_file(
+    con: Any, path: Path, name: str, folder: Path, *, padded: bool = False, any_suffix: bool = False
+) -> Opened:
     """Check that a file is whole, and find its columns.
 
     Args:
@@ -292,12 +305,13 @@ def open_file(con: Any, path: Path, name: str, folder: Path, *, padded: bool = F
         name: What messages call it.
         folder: A temporary folder, for text that must be written anew.
         padded: Read lines that are too short.
+        any_suffix: Take whatever does not end in .parquet for CSV.
 
     Raises:
         MalformedError: an unknown format, a truncated file, what is no table.
     """
     con.raw_sql("SET TimeZone = 'UTC'")  # only then does DuckDB read a time without an offset as UTC
-    if suffix_of(name) != ".parquet":
+    if (any_suffix and not name.lower().endswith(".parquet")) or suffix_of(name) != ".parquet":
         return _open_csv(con, path, name, folder, padded)
     relation = f"read_parquet({text_sql(path)})"
     try:
@@ -412,3 +426,15 @@ def header_unit(column: str) -> str | None:
     found = re.search(r"[\[(]\s*([mkM]?W|[mkMK]?w|KW|[Ww]atts?)\s*[\])]", column)
     found = found or re.search(r"[_ .](mW|kW|MW|KW|kw|mw|[Ww]atts?|W|w)$", column)
     return found[1] if found else None
+
+
+def quoted(column: str) -> str:
+    """A column's name in SQL."""
+    doubled = column.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def text_sql(value: object) -> str:
+    """A text in SQL."""
+    doubled = str(value).replace("'", "''")
+    return f"'{doubled}'"

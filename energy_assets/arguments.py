@@ -1,0 +1,90 @@
+"""What stands behind options of the command line: periods, days and numbers, read or refused with how to write them.
+
+What belongs here: the types of click. What does not: which command has which option (`cli.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import click
+
+from energy_assets.periods import Period
+
+
+def last_day() -> date:
+    """The last complete day, UTC."""
+    return datetime.now(UTC).date() - timedelta(days=1)
+
+
+class PeriodType(click.ParamType[Period]):
+    """A month, a quarter or a year."""
+
+    name = "period"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Period:
+        """Read it or fail with how to write it.
+
+        Args:
+            value: As typed, or a period already.
+            param: The option it belongs to.
+            ctx: Of click, for the message.
+        """
+        try:
+            return value if isinstance(value, Period) else Period.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class DayType(click.ParamType[date]):
+    """A day, as YYYY-MM-DD."""
+
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Read it or fail with how to write it.
+
+        Args:
+            value: As typed, or a day already.
+            param: The option it belongs to.
+            ctx: Of click, for the message.
+        """
+        if isinstance(value, date):
+            return value
+        text = str(value).strip()
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            try:
+                return date.fromisoformat(text)
+            except ValueError:
+                self.fail(f"'{text}' is no day of the calendar.", param, ctx)
+        self.fail(f"write the day '{text}' as YYYY-MM-DD, for example {last_day()}.", param, ctx)
+
+
+class DecimalType(click.ParamType[Decimal]):
+    """A number above 0, exactly as it is written."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Read it or fail with how to write it.
+
+        Args:
+            value: As typed, or a number already.
+            param: The option it belongs to.
+            ctx: Of click, for the message.
+        """
+        try:
+            number = Decimal(str(value))
+        except InvalidOperation:
+            number = Decimal(0)
+        if not (number.is_finite() and number > 0):
+            self.fail(f"'{value}' is no number above 0; write it with a point, for example 363.5", param, ctx)
+        return number
+
+
+CSV = click.Path(path_type=Path, dir_okay=False, exists=True)
+DECIMAL = DecimalType()

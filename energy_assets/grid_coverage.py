@@ -1,0 +1,106 @@
+"""What the doctor says of places and grid intensities together: zones that no source has, days that no source reaches.
+
+What belongs here: comparing what sources were seen to hold. What does not: looking into sources (`Source.observe`), and
+where machines stand (`factors.places`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+
+from energy_assets.contracts.vocabulary import Feed
+from energy_assets.site import Site
+from energy_assets.sources.base import Finding, SeenNode, SeenZone
+
+SHOWN = 8
+ASKED = ("electricity_maps",)
+"""Kinds that are asked for whatever zones the site has, so that what they hold is not known before."""
+
+
+def grid(
+    site: Site,
+    zones: Sequence[str],
+    nodes: Mapping[str, Sequence[SeenNode]],
+    seen: Mapping[str, Sequence[SeenZone]],
+) -> Iterator[Finding]:
+    """Zones of places that no source of intensities has, and readings on days outside what is known of their zone.
+
+    Args:
+        site: The site file.
+        zones: Every grid zone that machines stand in.
+        nodes: Hosts seen, by source name.
+        seen: Zones of intensities seen, by source name.
+    """
+    sources = site.feeding(Feed.GRID_INTENSITY)
+    if not zones:
+        return
+    if not sources:
+        yield Finding(
+            True,
+            "no source of grid intensity: emissions will not be measured (kind grid_factors takes the value of a year "
+            "that a publisher states)",
+        )
+        return
+    if any(source.kind in ASKED for source in sources):
+        return
+    spans = _spans(seen)
+    for zone in zones:
+        if zone not in spans:
+            yield _absent(zone, seen)
+    for name, days in _days(site, nodes).items():
+        zone, first, last = days
+        if zone in spans:
+            yield from _outside(name, zone, (first, last), spans[zone])
+
+
+def _absent(zone: str, seen: Mapping[str, Sequence[SeenZone]]) -> Finding:
+    held = {name: sorted({one.zone for one in found}) for name, found in seen.items() if found}
+    known = sorted({one for found in held.values() for one in found})
+    said = "; ".join(f"{name} has {_listed(found)}" for name, found in held.items()) or "none has any"
+    near = difflib.get_close_matches(zone, known, 3, 0.5)
+    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    return Finding(
+        False,
+        f"zone {zone}: no source of grid intensity has it, so what is used there has no emissions ({said})",
+        f"{hint}Correct the `zone` of the place, or add a source that has {zone}.",
+    )
+
+
+def _outside(name: str, zone: str, days: tuple[date, date], known: tuple[date, date]) -> Iterator[Finding]:
+    if days[1] < known[0] or known[1] < days[0]:
+        yield Finding(
+            False,
+            f"{name} has readings from {days[0]} to {days[1]}, and intensities of {zone} are known from {known[0]} to "
+            f"{known[1]} alone",
+            f"Add the intensities of {zone} for these days to `path` of a source, or a grid_factors value.",
+        )
+    elif days[0] < known[0] or known[1] < days[1]:
+        yield Finding(
+            True,
+            f"{name} has readings from {days[0]} to {days[1]}; intensities of {zone} reach from {known[0]} to "
+            f"{known[1]}, and days outside take the mean of their year where there is one",
+        )
+
+
+def _spans(seen: Mapping[str, Sequence[SeenZone]]) -> dict[str, tuple[date, date]]:
+    spans: dict[str, tuple[date, date]] = {}
+    for one in (one for found in seen.values() for one in found):
+        first, last = spans.get(one.zone, (one.first, one.last))
+        spans[one.zone] = min(first, one.first), max(last, one.last)
+    return spans
+
+
+def _days(site: Site, nodes: Mapping[str, Sequence[SeenNode]]) -> dict[str, tuple[str, date, date]]:
+    """Of each source in one zone: the zone, and the first and last day of what was seen."""
+    found = {}
+    for name, place in site.source_places.items():
+        days = [day for one in nodes.get(name, ()) for day in (one.first, one.last) if day]
+        if place.zone and days:
+            found[name] = place.zone, min(days), max(days)
+    return found
+
+
+def _listed(zones: Sequence[str]) -> str:
+    return ", ".join(zones[:SHOWN]) + (f" and {len(zones) - SHOWN} more" if len(zones) > SHOWN else "")

@@ -1,0 +1,354 @@
+"""A site file for one's own machine, from a file of power readings: what can be recognised is, the rest is asked for.
+
+What belongs here: recognising columns, units, clock and format of a file, and writing the site file. What does not:
+reading the file for figures, which the source `power_files` does by the keys that are written here, and printing.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import platform
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import ibis
+from pydantic import ValidationError
+
+from energy_assets.sources import csv_text
+from energy_assets.sources.errors import SourceError
+from energy_assets.sources.focus.source import FocusFiles
+from energy_assets.sources.local_time import this_machine
+from energy_assets.sources.opening import Opened, header_unit, open_file, plain_path
+from energy_assets.sources.power_files import nvidia_smi
+from energy_assets.sources.power_files.checking import said_of_file
+from energy_assets.sources.power_files.parse import Readings
+from energy_assets.sources.power_files.source import PowerFiles
+from energy_assets.sources.power_files.tables import Given, find_energy
+
+_NAMES = {
+    "time": ("time", "timestamp", "datetime", "date_time", "date", "ts", "time_ms", "time_s", "epoch", "zeit", "datum"),
+    "node": ("node", "host", "hostname", "machine", "server", "node_id", "instance", "system", "rechner"),
+    "device": ("uuid", "gpu_uuid", "device", "device_id", "gpu", "gpu_id", "gpu_index", "psu", "powersupply", "socket"),
+    "run": ("run", "run_id", "job", "job_id", "jobid", "workload"),
+}
+"""What columns are called, in lower case without blanks; the first that a file has is taken."""
+
+_POWER = re.compile(r"power|watt|leistung|draw|^w$|_w$", re.IGNORECASE)
+_NO_POWER = re.compile(r"limit|factor|supply|state|cap\b|max|min\b", re.IGNORECASE)
+_MAGNITUDES = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (1e8, "s"))
+"""From which number on an epoch time of this century is in a unit."""
+
+_OFFSET = re.compile(r":\d\d(\.\d+)?\s*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$", re.IGNORECASE)
+_LONGEST_GAP_S = 300
+
+
+class Unrecognised(Exception):
+    """Something a site file needs and the file does not tell; the message says how to say it."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a person says beside the file.
+
+    Attributes:
+        zone: Grid zone of the machine.
+        timezone: Of times that state no offset; None for that of this machine.
+        node: Name of the machine, where no column names it; None for this machine's.
+        pue: Of the building.
+        bill: A FOCUS bill.
+        grid_factor: Direct grid factor of a year in gCO2e per kWh.
+        grid_lifecycle: The life-cycle one.
+        grid_source: Who states them.
+        grid_year: Of which year they are; None for that of the readings.
+        keys: Keys of the source as the person sets them.
+    """
+
+    zone: str
+    timezone: str | None = None
+    node: str | None = None
+    pue: Decimal = Decimal(1)
+    bill: Path | None = None
+    grid_factor: Decimal | None = None
+    grid_lifecycle: Decimal | None = None
+    grid_source: str | None = None
+    grid_year: int | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A site file that works, before it is written.
+
+    Attributes:
+        text: Of the file.
+        said: What was recognised, and from what, line by line.
+        missing: What the file does not have yet, and how to add it.
+        first: First day with readings, UTC.
+        last: Last complete day with readings; None where none is over.
+    """
+
+    text: str
+    said: Sequence[str]
+    missing: Sequence[str]
+    first: date
+    last: date | None
+
+
+def draft(csv: Path, site: Path, wishes: Wishes, now: datetime) -> Draft:
+    """A site file for a file of readings.
+
+    Args:
+        csv: CSV or Parquet.
+        site: Where the site file will lie; paths in it start there.
+        wishes: What a person says.
+        now: The current instant, UTC.
+
+    Raises:
+        Unrecognised: something is not told; says how to say it.
+    """
+    _check_wishes(wishes)
+    con = ibis.duckdb.connect()
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            opened = _opened(con, csv, folder, padded=False)
+            keys, said = _recognised(opened, wishes)
+            source = _validated(csv, site, keys, wishes)
+            columns = source.columns
+            padded = "format" in keys
+            readings = Readings.of(_opened(con, csv, folder, padded=padded), columns)
+            gap = _gap_s(con, readings, source)
+            if gap is not None:
+                keys["max_gap_s"] = gap
+                said.append(f"readings come every {gap / 1.5:.0f} s or so, so max_gap_s is {gap}")
+                source = _validated(csv, site, keys, wishes)
+            found = find_energy(con, [Given("", readings)], [], source.rules, None)
+            checked = said_of_file(con, readings, source.rules)
+    except SourceError as error:
+        raise Unrecognised(f"{error.message}.\n{_as_option(error.remedy)}") from error
+    finally:
+        con.disconnect()
+    _, first, last, _ = found.summary
+    if first is None or last is None or not checked.ok:
+        raise Unrecognised(f"{checked.what}.\n{_as_option(checked.remedy)}")
+    said.append(checked.what)
+    first_day, yesterday = first.date(), now.date() - timedelta(days=1)
+    last_day = min((last - timedelta(microseconds=1)).date(), yesterday)
+    text, missing = _text(site, csv, keys, wishes, first_day, said)
+    return Draft(text, said, missing, first_day, last_day if last_day >= first_day else None)
+
+
+def _check_wishes(wishes: Wishes) -> None:
+    has_value = wishes.grid_factor is not None or wishes.grid_lifecycle is not None
+    if has_value and not wishes.grid_source:
+        raise Unrecognised('who states the grid factor? Say it: --grid-source "publisher, document, year"')
+    if wishes.grid_source and not has_value:
+        raise Unrecognised("--grid-source names who states a factor; say the factor too: --grid-factor 380")
+
+
+def _opened(con: Any, csv: Path, folder: Path, *, padded: bool) -> Opened:
+    return open_file(con, plain_path(csv.resolve(), csv.name, folder), csv.name, folder, padded=padded)
+
+
+def _recognised(file: Opened, wishes: Wishes) -> tuple[dict[str, Any], list[str]]:
+    """Keys of the source, and where they come from."""
+    names, keys, said = file.table.names, dict[str, Any](), list[str]()
+    set_by_hand = dict(wishes.keys)
+    if set_by_hand.get("format") == "nvidia_smi" or (nvidia_smi.is_log(names) and "power_w" not in set_by_hand):
+        keys["format"] = "nvidia_smi"
+        said.append(f"a log of nvidia-smi, by its columns timestamp and {nvidia_smi.power_column(names)}")
+        time = nvidia_smi.TIME
+    else:
+        time = set_by_hand.get("time") or _named(names, "time") or ""
+        if not time:
+            raise Unrecognised(_which("holds the time", "time", names))
+        keys["time"] = time
+        power = set_by_hand.get("power_w") or _power(names)
+        keys["power_w"] = power
+        said.append(f"power is column '{power}' (first value {_first(file, power)!r})")
+        unit = header_unit(power)
+        if unit in ("kW", "KW", "MW", "mW") and "power_unit" not in set_by_hand:
+            keys["power_unit"] = {"KW": "kW"}.get(unit, unit)
+            said.append(f"its unit is {keys['power_unit']}, as its name says")
+        for key in ("device", "run"):
+            column = set_by_hand.get(key) or _named(names, key)
+            if column:
+                keys[key] = column
+                said.append(f"{key} is column '{column}' (first value {_first(file, column)!r})")
+    node = set_by_hand.get("node") or ("" if "format" in keys else _named(names, "node"))
+    if node:
+        keys["node"] = node
+        said.append(f"node is column '{node}' (first value {_first(file, node)!r})")
+    else:
+        keys["node"] = {"constant": wishes.node or platform.node().split(".")[0] or "my-machine"}
+        whose = "as you say" if wishes.node else "this machine's name; --node names another"
+        said.append(f"node is {keys['node']['constant']} ({whose})")
+    _clock(file, file.table.column(time, "time"), keys, said, wishes)
+    return {**keys, **{key: value for key, value in set_by_hand.items() if key not in ("time", "power_w")}}, said
+
+
+def _clock(file: Opened, column: str, keys: dict[str, Any], said: list[str], wishes: Wishes) -> None:
+    cell = _first(file, column)
+    kind = file.types[column]
+    if kind == "TIMESTAMP WITH TIME ZONE" or _OFFSET.search(cell):
+        said.append(f"times are column '{column}' and state their offset (first value {cell!r})")
+        if "format" not in keys:
+            return
+    number = _number(cell)
+    if number is not None and not kind.startswith(("TIMESTAMP", "DATE")):
+        unit = next((unit for least, unit in _MAGNITUDES if number >= least), None)
+        if unit is None:
+            raise Unrecognised(
+                f"the times in column '{column}' ({cell!r}) are no epoch times of this century.\n"
+                "Name the column of times: --set time=COLUMN"
+            )
+        keys["time_unit"] = unit
+        said.append(f"times are column '{column}' in {unit} since 1970 (first value {cell!r})")
+        return
+    zone = wishes.timezone or this_machine()
+    keys["timezone"] = zone
+    whose = "as you say" if wishes.timezone else "this machine's zone; --timezone names another"
+    said.append(f"times are column '{column}' by the clock of {zone} ({whose}; first value {cell!r})")
+
+
+def _validated(csv: Path, site: Path, keys: Mapping[str, Any], wishes: Wishes) -> PowerFiles:
+    block = {"name": "power", "kind": "power_files", "path": _from(csv, site), "place": _place(wishes), **keys}
+    try:
+        return PowerFiles.model_validate(block)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        said = str(fault["msg"]).removeprefix("Value error, ")
+        raise Unrecognised(f"{'.'.join(map(str, fault['loc'])) or 'the source'}: {said}") from error
+
+
+def _gap_s(con: Any, readings: Readings, source: PowerFiles) -> int | None:
+    """What `max_gap_s` must be where readings come less often than it is by default; None where it is enough."""
+    found = find_energy(con, [Given("", readings)], [], source.rules, None)
+    if not found.energy.lone or "max_gap_s" in source.model_fields_set:
+        return None
+    nearest = [one.nearest_s for one in found.energy.lone if one.nearest_s is not None]
+    if not nearest or max(nearest) <= _LONGEST_GAP_S or max(nearest) * 1.5 > 86400:
+        return None
+    return int(max(nearest) * 1.5)
+
+
+def _named(names: Sequence[str], key: str) -> str | None:
+    plain = {re.sub(r"\s+", "", name.lower()): name for name in reversed(names)}
+    return next((plain[word] for word in _NAMES[key] if word in plain), None)
+
+
+def _power(names: Sequence[str]) -> str:
+    found = [name for name in names if _POWER.search(name) and not _NO_POWER.search(name)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise Unrecognised(_which("holds the power", "power_w", names))
+    listed = ", ".join(f"'{name}'" for name in found)
+    raise Unrecognised(f"several columns may hold the power: {listed}.\nName one: --set power_w='{found[0]}'")
+
+
+def _which(what: str, key: str, names: Sequence[str]) -> str:
+    return (
+        f"no column is recognised that {what}; the file has {', '.join(repr(name) for name in names[:20])}.\n"
+        f"Name it: --set {key}=COLUMN"
+    )
+
+
+def _first(file: Opened, column: str) -> str:
+    return next(iter(file.sample(file.table.column(column, "columns"))), "").strip()
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _as_option(remedy: str) -> str:
+    """A remedy for site.yaml as one for the command line, where it names a key."""
+    keys = re.findall(r"(?:^|[\s`])(device|device_kind|timezone|power_unit|date_order|decimal|time_unit): ", remedy)
+    hint = f"\nHere: --set {keys[0]}=…" if keys else ""
+    return remedy + hint
+
+
+def _from(path: Path, site: Path) -> str:
+    """A path as the site file writes it; names with wildcards stay names."""
+    return glob.escape(Path(os.path.relpath(path.resolve(), site.resolve().parent)).as_posix())
+
+
+def _place(wishes: Wishes) -> dict[str, Any]:
+    return {"provider": "onprem", "region": "own", "zone": wishes.zone.strip().upper(), "pue": str(wishes.pue)}
+
+
+def _text(
+    site: Path, csv: Path, keys: Mapping[str, Any], wishes: Wishes, first: date, said: list[str]
+) -> tuple[str, list[str]]:
+    missing: list[str] = []
+    currency = "EUR"
+    blocks = [
+        _block({"name": "power", "kind": "power_files", "path": _from(csv, site), **keys, "place": _place(wishes)})
+    ]
+    said.append(
+        f"the machine stands in grid zone {_place(wishes)['zone']}, PUE {wishes.pue} (--pue names your building's)"
+    )
+    if wishes.grid_source:
+        year = wishes.grid_year or first.year
+        blocks.append(_block({"name": "factors", "kind": "grid_factors", "factors": [_factor(wishes, year)]}))
+        whose = "as you say" if wishes.grid_year else "the year of the readings; --grid-year names its own"
+        said.append(f"the grid factor is of {year} ({whose}), from {wishes.grid_source}: tier 4, a value of a year")
+    else:
+        missing.append(
+            "a grid factor: without one there are no emissions. Add a yearly one when you make this file "
+            '(--grid-factor 380 --grid-source "publisher, document"), or a source of kind electricity_maps or '
+            "intensity_files by hand"
+        )
+    if wishes.bill is not None:
+        currency = _currency(wishes.bill) or currency
+        bill = {"name": "bills", "kind": "focus_files", "path": _from(wishes.bill, site)}
+        FocusFiles.model_validate(bill)
+        blocks.append(_block(bill))
+        said.append(f"the bill is {wishes.bill}, in {currency}")
+    else:
+        missing.append("a bill (--bill bill.csv, in FOCUS columns): without one there are no costs")
+    head = (
+        "# One machine of one's own, recognised from a file of its power. Every key can be changed:\n"
+        "# docs/sources/power_files.md explains them, and `energy-assets doctor` tries them.\n\n"
+        f"organisation: {{name: My organisation, currency: {currency}}}\n"
+        f"start: {first}\n"
+        "storage: {root: ./var}\n"
+        "sources:\n"
+    )
+    return head + "".join(blocks), missing
+
+
+def _factor(wishes: Wishes, year: int) -> dict[str, Any]:
+    values = {"direct_gco2e_per_kwh": wishes.grid_factor, "lifecycle_gco2e_per_kwh": wishes.grid_lifecycle}
+    stated = {name: float(value) for name, value in values.items() if value is not None}
+    return {"zone": _place(wishes)["zone"], "year": year, **stated, "source": wishes.grid_source}
+
+
+def _currency(bill: Path) -> str | None:
+    try:
+        shape = csv_text.sniff(csv_text.head_of(bill, bill.name)[0])
+    except (SourceError, OSError):
+        return None
+    if "BillingCurrency" not in shape.header:
+        return None
+    number = shape.header.index("BillingCurrency")
+    cells = [row[number].strip() for row in shape.rows if number < len(row)]
+    return next((cell for cell in cells if re.fullmatch("[A-Z]{3}", cell)), None)
+
+
+def _block(keys: Mapping[str, Any]) -> str:
+    """One source, a key a line; values as JSON, which YAML reads."""
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items()]
+    return "  - " + "\n    ".join(lines) + "\n"

@@ -1,0 +1,191 @@
+"""A site file from one's own file of readings: what is recognised is printed, what is not is asked for."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from energy_assets.cli import main
+from energy_assets.doctor import examine
+from energy_assets.own_machine import Draft, Unrecognised, Wishes, draft
+from energy_assets.periods import DayRange
+from energy_assets.query import ask
+from energy_assets.running import run_days
+from energy_assets.site import load_site
+from energy_assets.sources.local_time import this_machine
+from energy_assets_tests.small_site import _charges, write_csv
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+START = datetime(2026, 11, 20)
+SMI = "timestamp, index, uuid, name, power.draw [W], utilization.gpu [%]\n"
+
+
+def smi(hours: int = 48) -> str:
+    """A log of two boards of 300 W, a reading every five minutes of local time."""
+    return SMI + "".join(
+        f"{START + timedelta(minutes=5 * m):%Y/%m/%d %H:%M:%S}.000, {n}, GPU-{n}a1b2c3d-0000,"
+        " NVIDIA H100, 300.00 W, 9%\n"
+        for m in range(12 * hours + 1)
+        for n in (0, 1)
+    )
+
+
+def made(folder: Path, text: str, name: str = "power.csv", **wishes: Any) -> Draft:
+    (folder / name).write_text(text)
+    found = draft(folder / name, folder / "site.yaml", Wishes(**{"zone": "DE", **wishes}), NOW)
+    (folder / "site.yaml").write_text(found.text)
+    return found
+
+
+def source(folder: Path) -> Any:
+    return load_site(folder / "site.yaml").sources[0]
+
+
+def test_a_log_of_nvidia_smi_a_bill_and_a_yearly_factor_make_grams_and_costs(tmp_path: Path) -> None:
+    """The whole road: init, doctor, run, without an edit by hand."""
+    (tmp_path / "smi.csv").write_text(smi())
+    lines = [{**line, "ChargePeriodStart": "2026-11-20 03:00:00", "ChargePeriodEnd": "2026-11-20 04:00:00",
+              "BillingPeriodStart": "2026-11-01 00:00:00"} for line in _charges(date(2026, 11, 20))]  # fmt: skip
+    write_csv(tmp_path / "bill.csv", list(lines[0]), (line.values() for line in lines))
+    site = tmp_path / "site.yaml"
+    command = ["init", str(site), "--from-csv", str(tmp_path / "smi.csv"), "--zone", "de", "--timezone", "UTC",
+               "--node", "box-1", "--bill", str(tmp_path / "bill.csv"), "--grid-factor", "363.5",
+               "--grid-lifecycle", "427", "--grid-source", "UBA: CC 13/2025"]  # fmt: skip
+    result = CliRunner().invoke(main, command)
+
+    assert result.exit_code == 0, result.output
+    for word in ("a log of nvidia-smi", "node is box-1", "by the clock of UTC (as you say", "grid zone DE", "PUE 1",
+                 "the grid factor is of 2026", "bill.csv, in EUR"):  # fmt: skip
+        assert word in result.output
+    assert f"run --site {site} --from 2026-11-20 --to 2026-11-21" in result.output
+    assert "Missing" not in result.output
+
+    loaded = load_site(site)
+    assert all(finding.ok for chapter in examine(loaded) for finding in chapter.findings)
+    outcome = run_days(loaded, DayRange(date(2026, 11, 20), date(2026, 11, 21)), lambda step: None)
+    assert outcome.success, outcome.failures
+    query = "select sum(energy_kwh), sum(location_g), sum(upstream_g), max(factor_tier) from emissions"
+    ((kwh, location, upstream, tier),) = ask(loaded, query)[1]
+    assert (kwh, tier) == (Decimal("28.8"), 4)
+    assert (location, upstream) == (kwh * Decimal("363.5"), kwh * Decimal("63.5"))
+    assert ask(loaded, "select sum(billed_cost), billing_currency from cost group by all")[1][0][1] == "EUR"
+
+    again = CliRunner().invoke(main, command)
+    assert (again.exit_code, "exists already" in again.output) == (2, True)
+
+
+def test_what_is_missing_is_said_and_the_rest_works(tmp_path: Path) -> None:
+    found = made(tmp_path, smi(), timezone="Europe/Berlin")
+    assert [line.split(":")[0].split(" (")[0] for line in found.missing] == ["a grid factor", "a bill"]
+    assert (found.first, found.last) == (date(2026, 11, 19), date(2026, 11, 21)), "days are UTC"
+    assert source(tmp_path).timezone == "Europe/Berlin"
+
+
+def test_the_clock_and_the_name_of_this_machine_are_taken_and_said(tmp_path: Path) -> None:
+    found = made(tmp_path, smi())
+    assert source(tmp_path).timezone == this_machine()
+    assert any("this machine's zone; --timezone names another" in line for line in found.said)
+    assert any("this machine's name; --node names another" in line for line in found.said)
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "keys"),
+    [
+        ("Time,Host,Power (kW)", "{t:%Y-%m-%dT%H:%M:%SZ},n1,0.6",
+         {"time": "Time", "power_unit": "kW", "timezone": None}),
+        ("epoch,watts", "{e},600", {"time": "epoch", "time_unit": "s", "power_w": "watts"}),
+        ("time_ms,power", "{e}000,600", {"time_unit": "ms"}),
+        ("ts,power", "{e}000000,600", {"time_unit": "us"}),
+        ("ts,power", "{e}000000000,600", {"time_unit": "ns"}),
+        ("Datum;Rechner;Leistung [W]", "{t:%d.%m.%Y %H:%M};n1;600,0", {"time": "Datum", "timezone": this_machine()}),
+        ("timestamp,power_w,power_limit", "{t:%Y-%m-%d %H:%M:%S},600,700", {"power_w": "power_w"}),
+    ],
+)  # fmt: skip
+def test_columns_units_and_clocks_are_recognised(tmp_path: Path, header: str, cells: str, keys: dict[str, Any]) -> None:
+    lines = []
+    for minute in range(0, 121, 5):
+        at = START.replace(tzinfo=UTC) + timedelta(minutes=minute)
+        lines.append(cells.format(t=at, e=int(at.timestamp())))
+    made(tmp_path, "\n".join([header, *lines]) + "\n")
+    found = source(tmp_path)
+    assert {key: getattr(found, key) for key in keys} == keys
+    site = load_site(tmp_path / "site.yaml")
+    assert all(finding.ok for finding in next(iter(examine(site))).findings)
+
+
+def test_readings_that_come_seldom_raise_the_longest_gap(tmp_path: Path) -> None:
+    text = "time,power_w\n" + "".join(f"{START + timedelta(minutes=15 * n)},600\n" for n in range(50))
+    found = made(tmp_path, text)
+    assert source(tmp_path).max_gap_s == 1350
+    assert any("max_gap_s is 1350" in line for line in found.said)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("when,power_w\n2026-11-20 00:00:00,600\n", "--set time=COLUMN"),
+        ("time,what\n2026-11-20 00:00:00,600\n", "--set power_w=COLUMN"),
+        ("time,power in,power out\n2026-11-20 00:00:00,600,1\n", "--set power_w='power in'"),
+        ("time,power_w\n17,600\n", "no epoch times"),
+        ("time,gpu,power_w\n2026-11-20T00:00:00Z,0,600\n2026-11-20T00:05:00Z,0,600\n", "--set device_kind"),
+        (
+            "time,feed,power_w\n" + "".join(f"2026-11-20T00:0{m}:00Z,{f},{w}\n" for m in range(5) for f, w in
+                                            (("A", 310), ("B", 290))),
+            "--set device",
+        ),
+        ("time,power_w\n2026-11-20T00:00:00Z,600\n", "a single reading"),
+        ("duration,emissions_rate,energy_consumed,timestamp,gpu_power\n1,1,1,2026-11-20T00:00:00,1\n", "CodeCarbon"),
+        ("", "is empty"),
+    ],
+)  # fmt: skip
+def test_what_is_not_told_is_asked_for(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(Unrecognised) as caught:
+        made(tmp_path, text)
+    assert message in str(caught.value)
+    assert not (tmp_path / "site.yaml").exists()
+
+
+def test_what_is_asked_for_can_be_said(tmp_path: Path) -> None:
+    text = "when,feed,power_w\n" + "".join(
+        f"2026-11-20T00:0{m}:00Z,{f},{w}\n" for m in range(5) for f, w in (("A", 310), ("B", 290))
+    )
+    made(tmp_path, text, keys={"time": "when", "device": "feed", "device_kind": "node"})
+    found = source(tmp_path)
+    assert (found.time, found.device.columns, found.stated) == ("when", ("feed",), "node")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--grid-factor", "380"], "--grid-source"),
+        (["--grid-source", "UBA"], "--grid-factor 380"),
+        (["--grid-factor", "0", "--grid-source", "UBA"], "no number above 0"),
+        (["--pue", "1,2"], "write it with a point"),
+        (["--set", "colour=red"], "colour"),
+        (["--timezone", "Berlin"], "did you mean Europe/Berlin"),
+    ],
+)
+def test_a_wrong_option_is_refused_and_nothing_is_written(tmp_path: Path, options: list[str], message: str) -> None:
+    (tmp_path / "smi.csv").write_text(smi(1))
+    site = tmp_path / "site.yaml"
+    command = ["init", str(site), "--from-csv", str(tmp_path / "smi.csv"), "--zone", "DE", *options]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert not site.exists()
+
+
+def test_a_zone_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "smi.csv").write_text(smi(1))
+    result = CliRunner().invoke(main, ["init", str(tmp_path / "site.yaml"), "--from-csv", str(tmp_path / "smi.csv")])
+    assert (result.exit_code, "--zone" in result.output) == (2, True)
+
+
+def test_a_name_with_wildcards_is_a_name(tmp_path: Path) -> None:
+    made(tmp_path, smi(1), name="log[1].csv")
+    assert next(iter(examine(load_site(tmp_path / "site.yaml")))).findings[0].ok
