@@ -26,7 +26,12 @@ class Words:
     remedy: str = ""
 
 
-WORDS: Mapping[str, Words] = {}
+WORDS: Mapping[str, Words] = {
+    "files_outside_manifest_dropped": Words(
+        "{n} files of bills are not counted, because the manifest beside them does not list them", hole=False,
+        remedy="Remove them: an earlier, longer delivery left them behind",
+    ),
+}  # fmt: skip
 """By the name of the note. A name that is not here is told by its own words, as a hole."""
 
 
