@@ -81,34 +81,36 @@ def look_alike(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     """Days of two sources, or of two files of one, that are alike in all but the provider or the billing account.
 
     Alike are the number of lines and the sum of their amounts, each rounded to cents as spreadsheets do, in one
-    currency; days without an amount are not compared. Three or more alike are told as one, by the first and the
-    last of their names.
+    currency; or, where one has hours and the other days, the total to the cent. Days without an amount are not
+    compared. Three or more alike are told as one, by the first and the last of their names.
 
     Args:
         staged: Rows of the contract `Cost`.
         upstream: Not looked at.
 
     Returns:
-        day, the two bills, their currency, rows, and amount.
+        day, the two bills, their currency, rows (of the one with fewer), and amount.
     """
-    counts = staged.group_by(*OF_FILE).aggregate(n=staged.count())
+    files = staged.group_by(*OF_FILE).aggregate(n=staged.count(), total=staged.billed_cost.sum())
+    compared = [(bills.mutate(cents=bills.total.round(2)), within) for bills, within in _compared(files)]
     # Rounding takes ten times as long as counting, and days with no two bills of as many lines need none of it.
-    days = [_alike(bills, "n", *within).select("day") for bills, within in _compared(counts)]
+    days = [_alike(bills, "n", *within).select("day") for bills, within in compared]
     suspected = staged.semi_join(days[0].union(days[1], distinct=True), "day")
-    sums = suspected.group_by(*OF_FILE).aggregate(n=suspected.count(), amount=suspected.billed_cost.round(2).sum())
-    by_source, by_file = (
-        _alike(bills.filter(bills.amount != 0), "n", "amount", *within).select(
-            "day", "one", "other", "billing_currency", rows="n", billed_cost="amount"
-        )
-        for bills, within in _compared(sums)
-    )
-    return by_source.union(by_file)
+    rounded = suspected.group_by(*OF_FILE).aggregate(n=suspected.count(), total=suspected.billed_cost.round(2).sum())
+    looks = [_alike(bills.filter(bills.total != 0), "n", "total", *within) for bills, within in _compared(rounded)]
+    found = [look.select("day", "one", "other", "billing_currency", rows="n", billed_cost="total") for look in looks]
+    for bills, within in compared:
+        cut_otherwise = _alike(bills.filter(bills.cents != 0), "cents", *within)
+        cut_otherwise = cut_otherwise.filter(cut_otherwise.fewest < cut_otherwise.most)
+        told = {"rows": "fewest", "billed_cost": cut_otherwise.cents.cast(found[0].billed_cost.type())}
+        found.append(cut_otherwise.select("day", "one", "other", "billing_currency", **told))
+    return ibis.union(*found)
 
 
 def _compared(files: ir.Table) -> Iterator[tuple[ir.Table, tuple[str, ...]]]:
     """The bills of each source, and of each file beside others of its source; with what must be equal of two.
 
-    Lines `n` are summed, and amounts where there are any.
+    Lines `n` and amounts `total` are summed.
     """
     account = account_keys(files)
     bill = files.provider + ibis.ifelse(account == "", " without an account", " account " + account)
@@ -116,16 +118,16 @@ def _compared(files: ir.Table) -> Iterator[tuple[ir.Table, tuple[str, ...]]]:
     for place, within in (("source", ()), ("file", ("source",))):
         placed = named.mutate(place=named[place])
         bills = placed.group_by("day", "source", "place", "bill", "billing_currency")
-        sums = {name: placed[name].sum() for name in ("n", "amount") if name in placed.columns}
-        yield bills.aggregate(**sums), within
+        yield bills.aggregate(n=placed.n.sum(), total=placed.total.sum()), within
 
 
 def _alike(bills: ir.Table, *equal: str) -> ir.Table:
     """Days of two places that call a bill differently and are equal in currency and the columns `equal`."""
     name = bills.place + ": " + bills.bill
     same = bills.group_by("day", "billing_currency", *equal).aggregate(
-        places=bills.place.nunique(), bills=bills.bill.nunique(), one=name.min(), other=name.max()
-    )
+        places=bills.place.nunique(), bills=bills.bill.nunique(), one=name.min(), other=name.max(),
+        **({} if "n" in equal else {"fewest": bills.n.min(), "most": bills.n.max()}),
+    )  # fmt: skip
     return same.filter((same.places > 1) & (same.bills > 1))
 
 
@@ -170,8 +172,8 @@ BILLS_ARE_WHOLE = Proof(
 )
 BILLS_LOOK_ALIKE = Proof(
     "bills_look_alike",
-    "No day of two sources, or of two files of one, has as many lines and the same total under another provider or "
-    "billing account: that looks like one bill under two names, which counts twice.",
+    "No day of two sources, or of two files of one, has the same total under another provider or billing account, in "
+    "as many lines or in hours beside days: that looks like one bill under two names, which counts twice.",
     look_alike,
     blocking=False,
     remedy="This looks like one bill under two names, and both count. If it is one, remove the source that repeats "

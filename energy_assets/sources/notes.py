@@ -162,6 +162,10 @@ WORDS: Mapping[str, Words] = {
         "{n} times lie in the hour that clocks leave out in spring, and were left out",
         remedy="The clock does not follow the `timezone` of the source: name the one it follows, for example UTC.",
     ),
+    "files_outside_manifest_dropped": Words(
+        "{n} files of bills are not counted, because the manifest beside them does not list them", hole=False,
+        remedy="Remove them: an earlier, longer delivery left them behind",
+    ),
 }
 """By the name of the note. A name that is not here is told by its own words, as a hole."""
 

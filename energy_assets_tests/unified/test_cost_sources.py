@@ -78,6 +78,14 @@ def test_another_provider_account_or_period_is_another_bill(other: Line) -> None
         ({"billing_account_id": "012345678901"}, {"billing_account_id": "12345678901"}),
         ({"billing_account_id": "012345678901"}, {"billing_account_id": "0123-4567-8901"}),
         ({"billing_account_id": "123456789012"}, {"billing_account_id": "1.23457E+11"}),
+        (
+            {"provider": "azure", "billing_account_id": "0A1B2C3D-0000-4000-8000-00000000000F"},
+            {"provider": "azure", "billing_account_id": "0a1b2c3d-0000-4000-8000-00000000000f"},
+        ),
+        (
+            {"provider": "算力云", "billing_account_id": "Кредит-1"},
+            {"provider": "算力云", "billing_account_id": "кредит-1"},
+        ),
         ({"billing_account_id": None}, {"billing_account_id": None}),
         ({"billing_account_id": None}, {"billing_account_id": " "}),
     ],
@@ -138,6 +146,16 @@ def test_two_sources_with_one_bill_under_two_names_look_alike_to_the_cent() -> N
         ("one: aws account 000000000001", "two: amazone account 1", 2, 20)
     ]
     assert len(alike(ONE, {**TWO, "billing_account_id": "2"})) == 1
+
+
+def test_hours_beside_days_of_one_bill_look_alike_by_their_total() -> None:
+    hours = [{**ONE, "billed_cost": Decimal("0.004")}] * 24
+    days = {**TWO, "billing_account_id": "2", "billed_cost": Decimal("0.096")}
+    assert alike(*hours, days) == [
+        ("one: aws account 000000000001", "two: aws account 000000000002", 1, Decimal("0.10"))
+    ]
+    assert alike(*hours, {**days, "billed_cost": Decimal("0.106")}) == []
+    assert alike(*hours, {**days, "billing_account_id": "1"}) == []
 
 
 def test_a_bill_in_two_part_files_of_another_source_is_compared_as_a_whole() -> None:

@@ -24,7 +24,7 @@ from energy_assets.periods import DayRange
 from energy_assets.sources.base import Finding, Incomplete, Parsed, SeenBill, Source, StepContext, Unit
 from energy_assets.sources.errors import DeniedError, MalformedError, PermanentError, SourceError
 from energy_assets.sources.files import SourceFile, list_files
-from energy_assets.sources.focus.bill import open_bill
+from energy_assets.sources.focus.bill import open_bill, sha256_of
 from energy_assets.sources.focus.columns import layout_of
 from energy_assets.sources.focus.deliveries import (
     DATA_SUFFIXES,
@@ -121,12 +121,14 @@ class FocusFiles(Source):
         return replace(parsed, rows=rows, notes=notes, examples={**parsed.examples, **examples})
 
     def check(self, step: StepContext) -> Iterable[Finding]:
-        """List the files, choose among deliveries, and read the newest file's header."""
+        """Choose among deliveries, look into every file, compare them, and read the newest in full, as a run does."""
         try:
-            chosen, refused = self._chosen(Memory(self, self._basis, step), step)
-            for error in refused.values():
-                raise error
+            memory = Memory(self, self._basis, step)
+            chosen, refused = self._chosen(memory, step)
+            yield from (Finding(False, error.message, error.remedy) for error in refused.values())
             files = [file for delivery in chosen for file in delivery.files]
+            if not files:
+                return
             newest = max(files, key=lambda file: file.last_modified)
             count = f"{len(files)} file{'s' * (len(files) > 1)}"
             yield Finding(True, f"{self.path}: {count}, newest {newest.name} ({newest.last_modified:%Y-%m-%d})")
@@ -136,10 +138,30 @@ class FocusFiles(Source):
                 yield Finding(True, f"a file that the manifest beside it does not list is passed over: {text}")
             for text in self._others(self._list(self._pattern(step), step)):
                 yield Finding(True, f"a file that is neither CSV nor Parquet is passed over: {text}", UNPACK)
-            bill = open_bill(step.con.con, newest.fetch(step.folder), newest.name)
-            yield Finding(True, f"{newest.name}: {layout_of(bill, self.layout)} layout, {len(bill.columns)} columns")
+            today = step.now.date()
+            bills, unreadable = self._look(chosen, DayRange(today, today), memory, step)
+            yield from (Finding(False, error.message, error.remedy) for _, _, error in unreadable)
+            if self.same_lines == "refuse":
+                for double in self._compare(bills, memory, step):
+                    yield Finding(False, double.error.message, double.error.remedy)
+            memory.save()
+            if newest not in [file for _, file, _ in unreadable]:
+                yield self._read_in_full(newest, step)
         except SourceError as error:
             yield Finding(False, error.message, error.remedy)
+
+    def _read_in_full(self, file: SourceFile, step: StepContext) -> Finding:
+        """What the header of a file shows, after every amount in it was read.
+
+        Raises:
+            MalformedError: see `parse.rewrite`.
+        """
+        path = file.fetch(step.folder)
+        typed = typed_file(step.folder, sha256_of(path), self.layout)
+        if not typed.exists():
+            rewrite(step.con.con, path, file.name, self.layout, typed)
+        bill = open_bill(step.con.con, path, file.name)
+        return Finding(True, f"{file.name}: {layout_of(bill, self.layout)} layout, {len(bill.columns)} columns")
 
     def observe(self, step: StepContext) -> Iterable[SeenBill]:
         """The bills in files that were looked into before."""

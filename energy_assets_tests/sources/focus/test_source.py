@@ -175,6 +175,17 @@ def test_doctor_says_what_it_found_or_what_to_do(step: StepContext, tmp_path: Pa
     assert [finding.ok for finding in source("bills/b.csv").check(step)] == [True, False]
 
 
+def test_doctor_finds_before_a_run_what_the_run_would_refuse(step: StepContext, tmp_path: Path) -> None:
+    write(tmp_path / "bills" / "a.csv", month(1, 3))
+    write(tmp_path / "bills" / "b.csv", month(1, 3, RegionId="EU"))
+    assert [f.what for f in source().check(step) if not f.ok] == [
+        "bills/a.csv and bills/b.csv hold the same charges: 3 of 3 lines of aws account 111111111111 in the billing "
+        "period 2026-10-01 are in both: adding them up would count them twice"
+    ]
+    write(tmp_path / "only" / "c.csv", month(1, 3, BilledCost="much"))
+    assert ["BilledCost" in f.what for f in source("only").check(step) if not f.ok] == [True]
+
+
 def test_no_bill_leaves_the_error_with_every_day(step: StepContext) -> None:
     failures = collect(source("nowhere/*.csv"), OCTOBER, step).failures
     assert len(failures) == 31
