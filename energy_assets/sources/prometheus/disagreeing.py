@@ -34,13 +34,17 @@ EXAMPLES = 5
 
 _SAME_SCRAPE_S = 5
 """An exporter reads its devices within seconds."""
-_TWO_SCRAPES_S = 120
+_TWO_SCRAPES_S = 60
 """Exporters hold a reading back for half a minute (dcgm-exporter) to a minute."""
+_PEAK = 5
+"""So much above the highest half hour a device may run for a minute."""
 _INSTANTS = 2
 """Fewer may be a series and its continuation within the lookback of five minutes."""
 _SHARE = 0.25
 _GAUGE_SAME = 0.001
 _GAUGE_MEANS = 0.1
+_ERRORS = 4
+"""Standard errors between the means of two scrapes of one gauge: a load that comes and goes is seen by chance."""
 _BIN_MS = 300_000
 _BINS = 6
 
@@ -153,7 +157,7 @@ def _counters_apart(scratch: Scratch) -> str:
         SELECT key_no
         FROM (
             SELECT key_no, least(apart, coalesce(abs(wrap - apart), apart)) > 1e-9 * highest + coalesce(pace, 0)
-                * CASE WHEN seconds < 0.001 THEN {_SAME_SCRAPE_S} ELSE {_TWO_SCRAPES_S} + seconds END AS bad
+                * CASE WHEN seconds < 0.001 THEN {_SAME_SCRAPE_S} ELSE {_PEAK} * ({_TWO_SCRAPES_S} + seconds) END AS bad
             FROM spreads LEFT JOIN paces USING (key_no)
         )
         GROUP BY key_no
@@ -183,9 +187,12 @@ def _gauges_apart(scratch: Scratch) -> list[str]:
             SELECT * FROM bins QUALIFY count(*) OVER (PARTITION BY key_no, bin) > 1
         ),
         means AS (
-            SELECT key_no, member, avg(v) AS v FROM common GROUP BY key_no, member HAVING count(*) >= {_BINS}
+            SELECT key_no, member, avg(v) AS v, var_samp(v) / count(*) AS error
+            FROM common GROUP BY key_no, member HAVING count(*) >= {_BINS}
         )
-        SELECT key_no FROM means GROUP BY key_no HAVING max(v) - min(v) > {_GAUGE_MEANS} * max(v)""",
+        SELECT key_no FROM means GROUP BY key_no
+        HAVING max(v) - min(v) > {_GAUGE_MEANS} * max(v)
+           AND max(v) - min(v) > {_ERRORS} * sqrt(arg_max(error, v) + arg_min(error, v))""",
     ]
 
 

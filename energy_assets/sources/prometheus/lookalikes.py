@@ -99,6 +99,10 @@ _NO_COUNT = re.compile(
 )
 
 
+_BARE = {"prompt_tokens_total", "generation_tokens_total"}
+"""Of NVIDIA's NIM, whose metrics have no prefix: its requests are request_success_total or request_finish_total."""
+
+
 @dataclass(frozen=True)
 class Lookalike:
     """A metric that is not read.
@@ -181,6 +185,7 @@ def counts(names: Iterable[str], read: Mapping[str, str], ignored: Collection[st
         if f"{name}_total" in there or _any(parts, _NO_COUNT) or not _is_a_sum(parts):
             continue
         speaks = _family(name) in speakers or _any([_family(name)], _ENGINES)
+        speaks = speaks or (parts[0] == "request" and bool(there & _BARE))
         asks = {"tokens", "token"} & set(parts) or (speaks and {"request", "requests"} & set(parts))
         if asks and (_family(name), counted_as(name)) not in counted:
             found.append(Lookalike(name))

@@ -60,8 +60,8 @@ def counters(
     [
         pytest.param(5, 0, False, id="of one scrape, on the limit"),
         pytest.param(5.1, 0, True, id="of one scrape, beyond it"),
-        pytest.param(150, 30, False, id="of two scrapes, on the limit"),
-        pytest.param(150.1, 30, True, id="of two scrapes, beyond it"),
+        pytest.param(450, 30, False, id="of two scrapes, on the limit"),
+        pytest.param(450.1, 30, True, id="of two scrapes, beyond it"),
     ],
 )
 def test_counters_may_differ_by_what_is_used_between_readings(
@@ -114,6 +114,21 @@ def test_gauges_agree_within_a_thousandth_at_one_instant(step: StepContext, othe
 )
 def test_gauges_of_two_scrapes_agree_on_average(step: StepContext, other: float, minutes: int, differ: bool) -> None:
     assert bool(gauges(step, 1000.0, other, minutes=minutes, shift_s=29)) is differ
+
+
+@pytest.mark.parametrize(("hours", "differ"), [(1, False), (24, True)])
+def test_a_load_that_comes_and_goes_is_seen_by_chance(step: StepContext, hours: int, differ: bool) -> None:
+    """Full load every other five minutes, of which one of the scrapes sees much less."""
+    instants = range(0, hours * 3600, 60)
+
+    def load(t: int, full: float) -> float:
+        return full if t // 300 % 2 else 50.0
+
+    answers: list[tuple[str, Mapping[str, str], Samples]] = [
+        ("raw", {"host": "h", "psu": "1"}, [(t, load(t, 700.0)) for t in instants]),
+        ("raw", {"host": "h", "psu": "2"}, [(t + 29, load(t, 420.0)) for t in instants]),
+    ]
+    assert bool(found(step, GAUGE, *answers)) is differ
 
 
 def test_gauges_that_follow_each_other_are_a_continuation(step: StepContext) -> None:

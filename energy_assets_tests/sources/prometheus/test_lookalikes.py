@@ -110,6 +110,9 @@ def test_what_is_counted_already_is_not_listed_under_another_name() -> None:
     read = ("vllm:prompt_tokens_total", "vllm:request_success_total")
     assert counts(*read, "vllm:request_prompt_tokens_sum", "vllm:generation_tokens") == []
     assert counts("ray_vllm_generation_tokens", "ray_vllm_generation_tokens_total") == []
+    assert counts("request_success_total") == []
+    nim = ("generation_tokens_total", "prompt_tokens_total", "request_success_total")
+    assert counts(*nim) == list(nim)
     assert counts("acme_requests_total") == []
     assert counts("acme_requests_total", "acme_output_tokens_total") == [
         "acme_output_tokens_total",
