@@ -199,7 +199,7 @@ def test_a_unit_of_the_least_a_device_draws_is_the_limit(
     monkeypatch.setattr("energy_assets.sources.prometheus.standstill.LEAST_W", watts)
     meter = kwh_counter("kWh")
     day = LongDay(step, meter)
-    day.counted(lambda t: 7, meter, since=START)
+    day.counted(lambda t: 7, meter, since=START + HOUR)
     assert {one for one, *_ in day.hours().values()} == {kwh}
 
 
