@@ -91,7 +91,7 @@ class PrometheusInference(Server, Source):
         answers = landed_answers(objects, step)
         if not answers:
             return Parsed(step.con.table(scratch.make("activity", EMPTY)))
-        table, notes = assemble(
+        table, notes, examples = assemble(
             scratch,
             answers,
             Window.asked(days.first, objects),
@@ -101,7 +101,7 @@ class PrometheusInference(Server, Source):
             keep_labels=self.keep_labels,
             interval_s=self.scrape_interval_s,
         )
-        return Parsed(step.con.table(table), notes)
+        return Parsed(step.con.table(table), notes, examples)
 
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Reachable, allowed, which known metrics exist, and how fresh they are."""
