@@ -68,6 +68,11 @@ class PrometheusInference(Server, Source):
     models: dict[str, str] = Field(
         default_factory=dict, description="model by deployment, instance or job, for servers that do not name it (TGI)"
     )
+    prefill: tuple[str, ...] | None = Field(
+        None,
+        description="deployments that only prefill for others, whose requests others count (* stands for any text);"
+        " default: told by their names and counts",
+    )
     metrics: tuple[CustomCounter, ...] = Field((), description="more counters, and what they count")
     keep_labels: tuple[LabelName, ...] = Field((), description="more labels of the samples that attribution needs")
 
@@ -100,6 +105,7 @@ class PrometheusInference(Server, Source):
             models=self.models,
             keep_labels=self.keep_labels,
             interval_s=self.scrape_interval_s,
+            prefill=self.prefill,
         )
         return Parsed(step.con.table(table), notes, examples)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
-from energy_assets.sources.prometheus import copies, counters, sharing
+from energy_assets.sources.prometheus import copies, counters, disaggregated, sharing
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load, quoted
 from energy_assets.sources.prometheus.client import Query
 from energy_assets.sources.prometheus.counters import HOUR_MS, HOUR_OF
@@ -155,6 +155,7 @@ def assemble(
     models: Mapping[str, str],
     keep_labels: Sequence[str] = (),
     interval_s: int | None = None,
+    prefill: Sequence[str] | None = None,
 ) -> tuple[str, dict[str, int], dict[str, Sequence[str]]]:
     """Make the rows of one day.
 
@@ -167,6 +168,7 @@ def assemble(
         models: Model by deployment, instance or job, for servers that do not name theirs.
         keep_labels: More labels the rows carry.
         interval_s: The scrape interval, where the site names it.
+        prefill: Deployments that only prefill, where the site names them.
 
     Returns:
         The name of the table of rows; counts of what was left out or corrected; and the first few things of some.
@@ -183,11 +185,12 @@ def assemble(
         counters.add_up(scratch, _starts(scratch))
         sharing.measure_time(scratch, interval_s)
         _served(scratch, window, counted, deployment_labels, models)
+        begun, servers = disaggregated.leave_out(scratch, prefill)
         table = scratch.make("activity", _rows(scratch, deployment_labels, keep_labels))
         united, examples = copies.told(scratch)
-        notes = {**_counts(scratch, window), **united}
+        notes = {**_counts(scratch, window), **united, **begun}
         scratch.clear("activity")
-    return table, {name: number for name, number in notes.items() if number}, examples
+    return table, {name: number for name, number in notes.items() if number}, {**examples, **servers}
 
 
 def _starts(scratch: Scratch) -> str:
