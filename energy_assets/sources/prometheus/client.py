@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -30,6 +31,7 @@ TRAILING_DAYS = 2
 samples out of order are set to hours, too: a day collected soon after midnight is asked for once more a night later."""
 
 NAMES_PATH = "api/v1/label/__name__/values"
+_MATCHER = re.compile(r"""[A-Za-z_:][\w:]*\s*(?:=~|!~|!=|=)\s*(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)""")
 
 REMEDIES = {
     0: "Check that Prometheus runs and that url is right (energy-assets doctor shows more).",
@@ -81,6 +83,25 @@ class Server(Strict):
         if self.token and self.basic_auth:
             raise ValueError("token and basic_auth exclude each other; keep one")
         return self
+
+    def repeats(self, other: Any) -> str:
+        """See `Source.repeats`: the same Prometheus, let in the same way, with the same selector."""
+        if type(other) is not type(self) or self._data != other._data:
+            return ""
+        return (
+            f"source '{other.name}' reads the same Prometheus with the same selector, so that everything would come"
+            " twice; remove one of the two, or give each a selector of its own"
+        )
+
+    @property
+    def _data(self) -> tuple[Any, ...]:
+        """What decides which series the server answers with. Headers and credentials may name a tenant."""
+        url = httpx.URL(self.url)
+        port = {"http": 80, "https": 443}.get(url.scheme) if url.port is None else url.port
+        where = (url.scheme, url.host.rstrip("."), port, url.path.rstrip("/"), url.query)
+        matchers = tuple(sorted(re.sub(r"\s", "", one) for one in _MATCHER.findall(self.selector)))
+        headers = tuple(sorted((name.lower(), value) for name, value in self.headers.items()))
+        return (*where, matchers, headers, self.token, self.basic_auth)
 
     def authorization(self) -> dict[str, str]:
         """The headers of a request, secrets included; never to be stored."""

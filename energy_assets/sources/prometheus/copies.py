@@ -105,7 +105,7 @@ def _groups(scratch: Scratch) -> str:
     by_address = rf"regexp_matches({host}, '^\[?[0-9a-f.:]+\]?$')"
     return f"""
         WITH by_name AS (
-            SELECT a.*, CASE WHEN x.name_key IS NULL AND coalesce(nullif(metric['pod'], ''), nullif({instance}, ''), '') <> ''
+            SELECT a.*, CASE WHEN x.name_key IS NULL AND (metric['pod'] <> '' OR {instance} <> '')
                 THEN min(device_id) OVER (PARTITION BY meter, name_key) ELSE device_id END AS first
             FROM {scratch["alike"]} AS a LEFT JOIN {scratch["disagreeing"]} AS x USING (meter, name_key)
         ),
