@@ -349,6 +349,7 @@ def _sources(blocks: Any, faults: list[tuple[tuple[int | str, ...], str]]) -> li
         if source is not None and source.name in {other.name for other in loaded}:
             faults.append(((*loc, "name"), f"'{source.name}' is the name of another source; names must be unique"))
         elif source is not None:
+            faults += [((*loc, "url"), why) for other in loaded if (why := source.repeats(other))]
             loaded.append(source)
     return loaded
 

@@ -22,6 +22,7 @@ from energy_assets.contracts.bills import (
 from energy_assets.contracts.conservation import energy_not_conserved
 from energy_assets.contracts.meters import HOST_NAMES_ARE_UNAMBIGUOUS, METERS_COVER_DEVICES, METERS_HOLD_DEVICES
 from energy_assets.contracts.proof import Proof
+from energy_assets.contracts.serving import SERVERS_COUNT_ONCE
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.contracts.zones import ZONES_HAVE_INTENSITIES
 from energy_assets.sources.base import Source
@@ -115,7 +116,7 @@ COST = Table(
     identity=("provider", "billing_account_id", "billing_period"),
     proofs=(BILLS_COUNT_ONCE, BILLS_CROSS_CHECK, BILLS_NAME_ACCOUNTS, BILLS_ARE_WHOLE, BILLS_LOOK_ALIKE),
 )
-ACTIVITY = Table("activity", tables.Activity, ("unified", "activity"), feed=Feed.ACTIVITY)
+ACTIVITY = Table("activity", tables.Activity, ("unified", "activity"), feed=Feed.ACTIVITY, proofs=(SERVERS_COUNT_ONCE,))
 GRID_INTENSITY = Table(
     "grid_intensity",
     tables.GridIntensity,

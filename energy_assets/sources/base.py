@@ -301,6 +301,14 @@ class Source(Strict, ABC):
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Try the source live, without landing anything: reachable, allowed, and does it have data?"""
 
+    def repeats(self, other: Source) -> str:
+        """Why another source of the site file brings the same data as this one; empty where it does not.
+
+        Args:
+            other: A source before this one in the site file.
+        """
+        return ""
+
     def observe(self, step: StepContext) -> Iterable[SeenNode | SeenBill | SeenZone]:
         """Which hosts, bills or grid zones the source knows of, asked cheaply; nothing unless a kind says so.
 

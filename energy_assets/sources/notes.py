@@ -163,7 +163,8 @@ WORDS: Mapping[str, Words] = {
         remedy="The clock does not follow the `timezone` of the source: name the one it follows, for example UTC.",
     ),
     "files_outside_manifest_dropped": Words(
-        "{n} files of bills are not counted, because the manifest beside them does not list them", hole=False,
+        "{n} files of bills are not counted, because the manifest beside them does not list them",
+        hole=False,
         remedy="Remove them: an earlier, longer delivery left them behind",
     ),
 }

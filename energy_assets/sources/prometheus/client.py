@@ -33,6 +33,7 @@ samples out of order are set to hours, too: a day collected soon after midnight 
 NAMES_PATH = "api/v1/label/__name__/values"
 ALL_NAMES = "all_names"
 """The role of the question which metrics there are at all, asked where none is known."""
+_MATCHER = re.compile(r"""[A-Za-z_:][\w:]*\s*(?:=~|!~|!=|=)\s*(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)""")
 
 REMEDIES = {
     0: "Check that Prometheus runs and that url of this source in site.yaml is right.",
@@ -92,6 +93,25 @@ class Server(Strict):
         if self.token and self.basic_auth:
             raise ValueError("token and basic_auth exclude each other; keep one")
         return self
+
+    def repeats(self, other: Any) -> str:
+        """See `Source.repeats`: the same Prometheus, let in the same way, with the same selector."""
+        if type(other) is not type(self) or self._data != other._data:
+            return ""
+        return (
+            f"source '{other.name}' reads the same Prometheus with the same selector, so that everything would come"
+            " twice; remove one of the two, or give each a selector of its own"
+        )
+
+    @property
+    def _data(self) -> tuple[Any, ...]:
+        """What decides which series the server answers with. Headers and credentials may name a tenant."""
+        url = httpx.URL(self.url)
+        port = {"http": 80, "https": 443}.get(url.scheme) if url.port is None else url.port
+        where = (url.scheme, url.host.rstrip("."), port, url.path.rstrip("/"), url.query)
+        matchers = tuple(sorted(re.sub(r"\s", "", one) for one in _MATCHER.findall(self.selector)))
+        headers = tuple(sorted((name.lower(), value) for name, value in self.headers.items()))
+        return (*where, matchers, headers, self.token, self.basic_auth)
 
     def authorization(self) -> dict[str, str]:
         """The headers of a request, secrets included; never to be stored."""

@@ -69,7 +69,7 @@ def name_devices(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
         "SELECT * FROM (VALUES "
         + ", ".join(_meter_row(rank, meter) for rank, meter in enumerate(meters))
         + ") AS m(meter, rank, counter, device_kind, node_labels, device_labels, model_labels, prefix, adds,"
-        " stands_in, sentinel, num, den, wrap_n, limit_n)",
+        " stands_in, sentinel, num, den, wrap_n, limit_n, unit_num, unit_den)",
     )
     host = _label_of("m.node_labels", names_no_pod("l", "s.metric[l]", "s.metric['pod']"))
     device = _label_of("m.device_labels", f"(lower(l) NOT LIKE '%uuid%' OR {is_uuid('l', 's.metric[l]')})")
@@ -79,7 +79,7 @@ def name_devices(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
         f"""
         WITH labelled AS (
             SELECT
-                s.*, m.* EXCLUDE (meter), {host} AS host_label, {device} AS device_label,
+                s.*, m.* EXCLUDE (meter, unit_num, unit_den), {host} AS host_label, {device} AS device_label,
                 {first_label("m.model_labels", "s.metric")} AS device_model
             FROM {scratch["series"]} AS s JOIN {scratch["meters"]} AS m USING (meter)
         )
@@ -110,8 +110,10 @@ def name_devices(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
                 FROM {scratch["named"]} WHERE node_id IS NOT NULL AND device_id IS NOT NULL
                 GROUP BY meter, node_id, device_id
             )
-            JOIN (SELECT meter, rank, counter, device_kind, stands_in, wrap_n, limit_n FROM {scratch["meters"]})
-                USING (meter)
+            JOIN (
+                SELECT meter, rank, counter, device_kind, stands_in, wrap_n, limit_n, unit_num, unit_den
+                FROM {scratch["meters"]}
+            ) USING (meter)
         )""",
     )
     hosts, devices = scratch.rows(
@@ -173,6 +175,9 @@ def _meter_row(rank: int, meter: Meter) -> str:
         scale(meter),
         f"{wrap}::HUGEINT",
         f"{limit}::HUGEINT",
+        f"{meter.per_unit.numerator}::HUGEINT, {meter.per_unit.denominator}::HUGEINT"
+        if meter.per_unit
+        else "NULL::HUGEINT, NULL::HUGEINT",
     )
     return f"({', '.join(parts)})"
 

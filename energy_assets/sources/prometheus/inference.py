@@ -72,6 +72,11 @@ class PrometheusInference(Server, Source):
     models: dict[str, str] = Field(
         default_factory=dict, description="model by deployment, instance or job, for servers that do not name it (TGI)"
     )
+    prefill: tuple[str, ...] | None = Field(
+        None,
+        description="deployments that only prefill for others, whose requests others count (* stands for any text);"
+        " default: told by their names and counts",
+    )
     metrics: tuple[CustomCounter, ...] = Field((), description="more counters, and what they count")
     ignore: tuple[MetricName, ...] = Field(
         (), description="metrics that look like requests or tokens and shall not count"
@@ -101,7 +106,7 @@ class PrometheusInference(Server, Source):
             alike = lookalikes.counts(landed_names(objects, step), self._read, self.ignore)
             empty = step.con.table(scratch.make("activity", EMPTY))
             return Parsed(empty, {NO_METRIC: 1}, {NO_METRIC: lookalikes.names_of(alike)})
-        table, notes = assemble(
+        table, notes, examples = assemble(
             scratch,
             answers,
             Window.asked(days.first, objects),
@@ -110,8 +115,9 @@ class PrometheusInference(Server, Source):
             models=self.models,
             keep_labels=self.keep_labels,
             interval_s=self.scrape_interval_s,
+            prefill=self.prefill,
         )
-        return Parsed(step.con.table(table), notes)
+        return Parsed(step.con.table(table), notes, examples)
 
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Reachable, allowed, which known metrics exist, and how fresh they are."""

@@ -178,10 +178,10 @@ class MeterQueries:
         ]
 
     def gauge_hours(self, window: Window) -> Query:
-        """Which devices have readings of power in hours without a counter."""
+        """Which devices have readings of power in hours without a counter, or with one that stands still."""
         promql = self._by_device("max", f"count_over_time({self.select()}[{WINDOW}])")
         if self.meter.counterpart:
-            better = f"min_over_time({self.select(self.meter.counterpart)}[{WINDOW}]) < 1e15"
+            better = f"changes({self.select(self.meter.counterpart)}[{WINDOW}]) > 0"
             promql = f"{promql} unless {self._by_device('max', better)}"
         return self._hourly("gauge_hours", promql, window)
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from energy_assets.sources.power import GapPolicy
-from energy_assets.sources.prometheus import counters, disagreeing, gauges, identity, sharing
+from energy_assets.sources.prometheus import counters, disagreeing, gauges, identity, sharing, standstill
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
 from energy_assets.sources.prometheus.counters import HOUR_MS
 from energy_assets.sources.prometheus.devices import name_devices, observe
@@ -71,13 +71,16 @@ def assemble(
         sampled = {answer.meter for answer in answers if answer.role == "raw"}
         gauge_meters = [meter for meter in meters if not meter.counter and meter.name in sampled]
         notes.update(gauges.integrate(scratch, gauge_meters, window, max_gap_s=max_gap_s, gap_policy=gap_policy))
+        standstill.find_standstills(scratch, window.start * 1000)
         _hours(scratch, window)
         table = scratch.make("energy", _rows(scratch))
         notes.update(_counts(scratch, window))
         counted, examples = identity.told(scratch)
-        notes.update(counted)
+        stood, devices = standstill.told(scratch, window.start * 1000 + HOUR_MS, window.end * 1000)
+        notes.update({**counted, **stood})
         scratch.clear("energy")
-    return table, {name: number for name, number in notes.items() if number}, {**examples, **found.examples}
+    told = {**examples, **devices, **found.examples}
+    return table, {name: number for name, number in notes.items() if number}, told
 
 
 def _hours(scratch: Scratch, window: Window) -> None:
@@ -85,7 +88,8 @@ def _hours(scratch: Scratch, window: Window) -> None:
 
     A counter that was seen is known for the rest of the day: its empty hours are rows without energy. A gauge is
     used for a device only where no counter delivers, or before its first sample, because a counter delivers the
-    energy of a gap when it returns. Parts of a device add up; while one of them is unknown, so is the device.
+    energy of a gap when it returns. In hours in which a counter stood still its gauge speaks (`standstill`). Parts of a
+    device add up; while one of them is unknown, so is the device.
     """
     first, last = window.start * 1000 + HOUR_MS, window.end * 1000
     scratch.make(
@@ -112,12 +116,13 @@ def _hours(scratch: Scratch, window: Window) -> None:
         origins AS (SELECT key_no, min(sha256) AS origin FROM {scratch["powered"]} GROUP BY key_no),
         parts AS (
             SELECT
-                key_no, t, k.* EXCLUDE (key_no, wrap_n, limit_n),
+                key_no, t, k.* EXCLUDE (key_no, wrap_n, limit_n, unit_num, unit_den),
+                CASE WHEN s.ppm > 0 AND d.key_no IS NULL THEN s.ppm END AS counted_ppm,
                 CASE WHEN x.key_no IS NULL THEN
-                    CASE WHEN k.counter THEN CASE WHEN s.ppm > 0 THEN a.n END ELSE p.n END END AS n,
+                    CASE WHEN k.counter THEN CASE WHEN counted_ppm > 0 THEN a.n END ELSE p.n END END AS n,
                 CASE WHEN x.key_no IS NULL THEN
-                    coalesce(CASE WHEN k.counter THEN s.ppm ELSE p.ppm END, 0) ELSE 0 END AS ppm,
-                coalesce(CASE WHEN k.counter THEN s.ppm::HUGEINT * 1000 ELSE p.usage_n END, 0) AS usage_n,
+                    coalesce(CASE WHEN k.counter THEN counted_ppm ELSE p.ppm END, 0) ELSE 0 END AS ppm,
+                coalesce(CASE WHEN k.counter THEN counted_ppm::HUGEINT * 1000 ELSE p.usage_n END, 0) AS usage_n,
                 coalesce(p.bridged, false) AS bridged,
                 CASE WHEN k.counter THEN b.boundary ELSE coalesce(p.sha256, o.origin) END AS sha256
             FROM {scratch["grid"]} JOIN {scratch["keys"]} AS k USING (key_no)
@@ -126,6 +131,7 @@ def _hours(scratch: Scratch, window: Window) -> None:
             LEFT JOIN {scratch["seen"]} AS s USING (key_no, t)
             LEFT JOIN {scratch["powered"]} AS p USING (key_no, t)
             LEFT JOIN {scratch["contested"]} AS x USING (key_no)
+            LEFT JOIN {scratch["stopped"]} AS d USING (key_no, t)
             LEFT JOIN origins AS o USING (key_no)
             LEFT JOIN objects AS b USING (meter)
         ),
@@ -155,14 +161,17 @@ def _hours(scratch: Scratch, window: Window) -> None:
             FROM rivals
             WHERE (better.live AND NOT worse.live) OR (better.live = worse.live AND outranked)
             GROUP BY worse.key_no
+        ),
+        chosen AS (
+            SELECT m.* FROM measured AS m LEFT JOIN beaten USING (key_no)
+            WHERE t BETWEEN {first} AND {last} AND (beaten.key_no IS NULL OR t < until)
         )
-        SELECT m.* FROM measured AS m LEFT JOIN beaten USING (key_no)
-        WHERE t BETWEEN {first} AND {last} AND (beaten.key_no IS NULL OR t < until)""",
+        {standstill.replaced(scratch, "chosen", "measured")}""",
     )
 
 
 def _rows(scratch: Scratch) -> str:
-    """The contract's columns; an estimate of the split or of a gap lowers the tier."""
+    """The contract's columns; an estimate of a split or of a gap, and a gauge in a counter's place, lower the tier."""
     return f"""
         SELECT
             make_timestamp((t - {HOUR_MS}) * 1000)::DATE AS day,
@@ -172,7 +181,7 @@ def _rows(scratch: Scratch) -> str:
             {_decimal("n")} AS energy_kwh,
             {_decimal("usage_n")} AS usage_hours,
             CASE WHEN counter THEN 'measured_counter' ELSE 'measured_power' END AS method,
-            CASE WHEN users > 1 OR bridged THEN 3 ELSE 2 END::SMALLINT AS quality_tier,
+            CASE WHEN users > 1 OR bridged OR instead THEN 3 ELSE 2 END::SMALLINT AS quality_tier,
             (ppm::DECIMAL(9, 0) * 0.000001::DECIMAL(7, 6))::DECIMAL(9, 6) AS coverage,
             workload_id, idle, labels, sha256 AS raw_sha256
         FROM ({identity.where(scratch, sharing.divide(scratch))})

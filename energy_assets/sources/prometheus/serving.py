@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
-from energy_assets.sources.prometheus import counters, sharing
+from energy_assets.sources.prometheus import copies, counters, disaggregated, sharing
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load, quoted
 from energy_assets.sources.prometheus.client import Query
 from energy_assets.sources.prometheus.counters import HOUR_MS, HOUR_OF
@@ -146,13 +146,14 @@ def name_series(scratch: Scratch, metrics: Sequence[Metric]) -> dict[str, int]:
             FROM {scratch["series"]}
         )
         SELECT
-            series_no, sha256, role, meter, metric, sentinel, num, den,
+            series_no, sha256, role, meter, metric, entries, sentinel, num, den,
             concat_ws('|', {target}) AS node_id, NULL AS host, entries::VARCHAR AS device_id,
             CASE WHEN coalesce(metric['instance'], '') <> '' THEN 'instance' ELSE 'job' END AS match_label,
             coalesce(metric[match_label], '') AS match_value,
             list_filter(entries, lambda e: e.key NOT IN ({_texts(CHILD_LABELS)}))::VARCHAR AS family
         FROM listed JOIN {described} USING (meter)""",
     )
+    copies.unite(scratch)
     scratch.make(
         "keys",
         f"""
@@ -160,7 +161,8 @@ def name_series(scratch: Scratch, metrics: Sequence[Metric]) -> dict[str, int]:
             row_number() OVER (ORDER BY rank, device_id)::INTEGER AS key_no, *, true AS counter,
             NULL::HUGEINT AS wrap_n, NULL::HUGEINT AS limit_n
         FROM (
-            SELECT meter, rank, node_id, device_id, any_value(family) AS family, any_value(metric) AS specimen
+            SELECT meter, rank, node_id, device_id, min(family) AS family,
+                arg_min(metric, entries::VARCHAR) AS specimen
             FROM {scratch["named"]} JOIN {described} USING (meter)
             GROUP BY meter, rank, node_id, device_id
         )""",
@@ -178,7 +180,8 @@ def assemble(
     models: Mapping[str, str],
     keep_labels: Sequence[str] = (),
     interval_s: int | None = None,
-) -> tuple[str, dict[str, int]]:
+    prefill: Sequence[str] | None = None,
+) -> tuple[str, dict[str, int], dict[str, Sequence[str]]]:
     """Make the rows of one day.
 
     Args:
@@ -190,9 +193,10 @@ def assemble(
         models: Model by deployment, instance or job, for servers that do not name theirs.
         keep_labels: More labels the rows carry.
         interval_s: The scrape interval, where the site names it.
+        prefill: Deployments that only prefill, where the site names them.
 
     Returns:
-        The name of the table of rows, and counts of what was left out or corrected.
+        The name of the table of rows; counts of what was left out or corrected; and the first few things of some.
 
     Raises:
         MalformedError: an answer is not what the format promises.
@@ -206,11 +210,12 @@ def assemble(
         counters.add_up(scratch, _starts(scratch))
         sharing.measure_time(scratch, interval_s)
         _served(scratch, window, counted, deployment_labels, models)
+        begun, servers = disaggregated.leave_out(scratch, prefill)
         table = scratch.make("activity", _rows(scratch, deployment_labels, keep_labels))
-        notes = _counts(scratch, window)
-        notes[STEPS] = _steps_of_one(scratch)
+        united, examples = copies.told(scratch)
+        notes = {**_counts(scratch, window), **united, **begun, STEPS: _steps_of_one(scratch)}
         scratch.clear("activity")
-    return table, {name: number for name, number in notes.items() if number}
+    return table, {name: number for name, number in notes.items() if number}, {**examples, **servers}
 
 
 def _starts(scratch: Scratch) -> str:

@@ -1,0 +1,260 @@
+"""One server under several jobs, replicas and names; two servers under equal load; prefill and decode."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from energy_assets.sources.base import StepContext
+from energy_assets.sources.prometheus.answers import Answer, Scratch
+from energy_assets.sources.prometheus.queries import Window
+from energy_assets.sources.prometheus.serving import BUILT_IN, assemble
+from energy_assets_tests.sources.prometheus.data_centre import DAY_ONE, HOUR, START, STEP
+
+HOURS = 4
+WINDOW = Window(DAY_ONE, START, START + HOURS * HOUR)
+REQUESTS, PROMPT, TOKENS = (one.name for one in BUILT_IN[:3])
+POD = {"namespace": "llm", "pod": "chat-0", "instance": "10.1.2.3:8000", "model_name": "m", "engine": "0"}
+Value = Callable[[int], float]
+
+
+def per_second(rate: float, base: float = 100) -> Value:
+    return lambda t: base + (t - START + 2 * HOUR) * rate
+
+
+class Serving:
+    """Answers about inference servers whose counters are known sample by sample."""
+
+    def __init__(self, step: StepContext) -> None:
+        self.step = step
+        self.answers: list[Answer] = []
+        self.notes: dict[str, int] = {}
+        self.examples: dict[str, Sequence[str]] = {}
+
+    def counter(self, labels: dict[str, str], value: Value, metric: str = REQUESTS, offset: int = 30) -> None:
+        """One series, scraped every minute, `offset` seconds after it."""
+        samples = [(t, value(t)) for t in range(START - 2 * HOUR + offset, WINDOW.end, STEP)]
+        ends = range(START - HOUR, WINDOW.end + 1, HOUR)
+        hours = {end: [v for t, v in samples if end - HOUR < t <= end] for end in ends}
+        self._answer("boundary", metric, labels, [(t, vs[-1]) for t, vs in hours.items()])
+        self._answer("minimum", metric, labels, [(t, min(vs)) for t, vs in hours.items()])
+        self._answer("usage", metric, labels, [(t, len(vs)) for t, vs in hours.items()])
+
+    def _answer(self, role: str, metric: str, labels: dict[str, str], values: list[tuple[int, float]]) -> None:
+        series = {"metric": {"__name__": metric, **labels}, "values": [[t, str(v)] for t, v in values]}
+        path = self.step.folder / f"{len(self.answers)}.json"
+        path.write_text(json.dumps({"status": "success", "data": {"resultType": "matrix", "result": [series]}}))
+        self.answers.append(Answer(f"sha-{len(self.answers)}", role, metric, path))
+
+    def rows(self, **more: Any) -> list[dict[str, Any]]:
+        scratch = Scratch(self.step.con)
+        labels = ("pod", "instance", "job")
+        table, self.notes, self.examples = assemble(
+            scratch, self.answers, WINDOW, BUILT_IN, deployment_labels=labels, models={}, interval_s=STEP, **more
+        )
+        rows: list[dict[str, Any]] = self.step.con.table(table).to_pyarrow().to_pylist()
+        return rows
+
+    def requests(self, **more: Any) -> list[int]:
+        """All requests, hour by hour."""
+        sums = [0] * HOURS
+        for row in self.rows(**more):
+            sums[row["hour"].hour] += row["requests"] or 0
+        return sums
+
+
+@pytest.fixture
+def serving(step: StepContext) -> Serving:
+    return Serving(step)
+
+
+ONCE, TWICE = [3600] * HOURS, [7200] * HOURS
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(
+            {"job": "serviceMonitor/llm/chat", "service": "chat"}, {"job": "podMonitor/llm/chat"}, id="two jobs"
+        ),
+        pytest.param({"job": "a"}, {"job": "b", "container": "vllm", "endpoint": "http"}, id="labels of a scrape"),
+        pytest.param({"prometheus_replica": "p-0"}, {"prometheus_replica": "p-1"}, id="replicas"),
+        pytest.param({"job": "a", "pod": ""}, {"job": "b", "pod": ""}, id="no pod"),
+        pytest.param({"job": "a", "instance": ""}, {"job": "b", "instance": ""}, id="no instance"),
+    ],
+)
+@pytest.mark.parametrize("offset", [30, 31, 59])
+def test_a_server_of_one_name_counts_once(
+    serving: Serving, one: dict[str, str], other: dict[str, str], offset: int
+) -> None:
+    """Whenever its jobs scrape it: what they see differs by what came in between."""
+    serving.counter({**POD, **one}, per_second(1))
+    serving.counter({**POD, **other}, per_second(1), offset=offset)
+    (hour, *_) = rows = serving.rows()
+    assert len(rows) == HOURS
+    assert [abs(row["requests"] - 3600) <= offset - 30 for row in rows] == [True] * HOURS
+    assert hour["coverage"] == Decimal(1)
+    assert serving.notes["counters_scraped_several_times"] == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param({"pod": "chat-0"}, {"pod": "chat-1"}, id="pods"),
+        pytest.param({"pod": "chat-0", "instance": ""}, {"pod": "chat-1", "instance": ""}, id="pods without instance"),
+        pytest.param({"namespace": "a"}, {"namespace": "b"}, id="namespaces"),
+        pytest.param({"engine": "0"}, {"engine": "1"}, id="engines"),
+        pytest.param({"finished_reason": "stop"}, {"finished_reason": "length"}, id="reasons"),
+        pytest.param({"cluster": "a"}, {"cluster": "b"}, id="a label that no scrape is known to add"),
+        pytest.param(
+            {"pod": "", "instance": "10.0.0.1:8000"}, {"pod": "", "instance": "10.0.0.2:8000"}, id="addresses"
+        ),
+        pytest.param({"pod": "", "instance": "a:8000"}, {"pod": "", "instance": "a:8001"}, id="ports"),
+        pytest.param({"pod": "", "instance": "a:8000"}, {"pod": "", "instance": "b:8000"}, id="hosts"),
+    ],
+)
+def test_two_servers_of_equal_load_count_twice(serving: Serving, one: dict[str, str], other: dict[str, str]) -> None:
+    serving.counter({**POD, "job": "x", **one}, per_second(1))
+    serving.counter({**POD, "job": "y", **other}, per_second(1))
+    assert serving.requests() == TWICE
+    assert "counters_scraped_several_times" not in serving.notes
+
+
+def test_two_servers_of_one_address_that_disagree_count_twice_and_are_told(serving: Serving) -> None:
+    serving.counter({**POD, "job": "x"}, per_second(1, base=100))
+    serving.counter({**POD, "job": "y"}, per_second(1, base=5_000))
+    assert serving.requests() == TWICE
+    assert serving.notes["counters_of_one_address_that_disagree"] == 1
+    assert serving.examples["counters_of_one_address_that_disagree"] == [f"chat-0: {REQUESTS} of x, y"]
+
+
+@pytest.mark.parametrize(("behind", "times"), [(3600, 1), (3661, 2)])
+def test_a_copy_may_be_an_hour_behind_and_no_more(serving: Serving, behind: int, times: int) -> None:
+    serving.counter({**POD, "job": "x"}, per_second(1, base=10_000))
+    serving.counter({**POD, "job": "y"}, per_second(1, base=10_000 - behind))
+    serving.rows()
+    assert serving.notes.get("counters_of_one_address_that_disagree", 0) == times - 1
+
+
+def test_a_restart_that_all_jobs_saw_does_not_part_them(serving: Serving) -> None:
+    fell = START + 2 * HOUR
+
+    def value(t: int) -> float:
+        return (t - fell) if t >= fell else 50_000 + (t - START)
+
+    for job in "xy":
+        serving.counter({**POD, "job": job}, value)
+    assert serving.requests()[0] == 3600
+    assert serving.notes["counters_scraped_several_times"] == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param({"instance": "10.1.2.3:8000"}, {"instance": "10.1.2.3:9001"}, id="two ports of one pod"),
+        pytest.param(
+            {"pod": "", "namespace": "", "instance": "10.1.2.3:8000"},
+            {"pod": "", "namespace": "", "instance": "chat.llm:8000"},
+            id="by address and by name",
+        ),
+        pytest.param(
+            {"pod": "", "namespace": "", "instance": ""}, {"pod": "", "namespace": "", "instance": ""}, id="no name"
+        ),
+        pytest.param({}, {"pod": "", "namespace": "", "instance": ""}, id="one of them without a name"),
+    ],
+)
+def test_equal_values_in_every_hour_are_one_server_where_no_name_says_otherwise(
+    serving: Serving, one: dict[str, str], other: dict[str, str]
+) -> None:
+    serving.counter({**POD, **one, "job": "x"}, per_second(1))
+    serving.counter({**POD, **other, "job": "y"}, per_second(1))
+    assert serving.requests() == ONCE
+
+
+def test_nearly_equal_values_are_two_where_no_name_unites_them(serving: Serving) -> None:
+    nameless = {"pod": "", "namespace": "", "instance": ""}
+    serving.counter({**POD, **nameless, "job": "x"}, per_second(1))
+    serving.counter({**POD, **nameless, "job": "y"}, lambda t: per_second(1)(t) + (t > START + 3 * HOUR))
+    assert sum(serving.requests()) == 2 * 3600 * HOURS + 1
+
+
+@pytest.mark.parametrize(("moves", "sums"), [(1, 2), (2, 2)])
+def test_values_must_change_in_two_hours(serving: Serving, moves: int, sums: int) -> None:
+    """Two counters that each saw one request in the same hour are no evidence; in two hours they are."""
+    nameless = {"pod": "", "namespace": "", "instance": ""}
+    for job in "xy":
+        serving.counter(
+            {**POD, **nameless, "job": job}, lambda t: 7 + (t > START + HOUR) + (t > START + 2 * HOUR) * (moves - 1)
+        )
+    assert sum(serving.requests()) == sums
+
+
+# Prefill and decode ---------------------------------------------------------------------------------------------------
+
+
+def pair(serving: Serving, prefill: float = 1, decode: float = 1, *, name: str = "prefill-0", **more: Any) -> None:
+    """A prefill and a decode pod, with their requests a second."""
+    first = {**POD, "pod": name, "instance": "10.3.0.1:8000"}
+    second = {**POD, "pod": more.get("other", "decode-0"), "instance": "10.3.0.2:8000"}
+    serving.counter({**first, "finished_reason": more.get("reason", "length")}, per_second(prefill))
+    serving.counter({**second, "finished_reason": "stop"}, per_second(decode))
+    serving.counter(first, per_second(100 * prefill), PROMPT)
+    serving.counter(second, per_second(100 * decode), PROMPT)
+    if "tokens" in more:
+        serving.counter(first, per_second(more["tokens"]), TOKENS)
+
+
+def test_a_request_of_prefill_and_decode_is_one_and_so_is_its_prompt(serving: Serving) -> None:
+    pair(serving, tokens=1)
+    rows = serving.rows()
+    assert {(row["deployment"], row["requests"], row["prompt_tokens"]) for row in rows} == {("decode-0", 3600, 360_000)}
+    assert serving.notes["prefill_requests_left_out"] == 3600 * HOURS
+    assert serving.examples["prefill_requests_left_out"] == [f"prefill-0: {3600 * HOURS} requests of m"]
+    assert "prefill_suspected" not in serving.notes
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({"reason": "stop"}, id="it answers requests to their end"),
+        pytest.param({"tokens": 1.01}, id="it generates more than a token each"),
+        pytest.param({"prefill": 1.0201}, id="it has more requests than decode"),
+        pytest.param({"other": "chat-0"}, id="nobody decodes by name"),
+    ],
+)
+def test_what_only_looks_like_prefill_counts_and_is_told(serving: Serving, more: dict[str, Any]) -> None:
+    pair(serving, **more)
+    assert {row["deployment"] for row in serving.rows()} == {"prefill-0", more.get("other", "decode-0")}
+    assert serving.notes["prefill_suspected"] == 1
+    assert "prefill_requests_left_out" not in serving.notes
+
+
+def test_two_per_cent_more_may_be_under_way(serving: Serving) -> None:
+    pair(serving, prefill=1.02)
+    assert serving.requests() == ONCE
+
+
+def test_a_server_that_only_begins_is_suspected_whatever_its_name(serving: Serving) -> None:
+    pair(serving, name="p-0", other="d-0", tokens=1)
+    assert serving.requests() == TWICE
+    assert serving.notes["prefill_suspected"] == 1
+    assert serving.requests(prefill=("p-*",)) == ONCE
+    assert "prefill_suspected" not in serving.notes
+
+
+def test_the_site_file_has_the_last_word(serving: Serving) -> None:
+    pair(serving)
+    assert serving.requests(prefill=()) == TWICE
+    assert not {"prefill_suspected", "prefill_requests_left_out"} & set(serving.notes)
+
+
+def test_a_decode_pod_of_another_model_or_namespace_answers_nothing(serving: Serving) -> None:
+    serving.counter({**POD, "pod": "prefill-0", "finished_reason": "length"}, per_second(1))
+    other = {**POD, "pod": "decode-0", "instance": "b:1", "finished_reason": "stop"}
+    serving.counter({**other, "model_name": "n"}, per_second(1))
+    serving.counter({**other, "namespace": "other"}, per_second(1))
+    assert serving.requests() == [3 * 3600] * HOURS

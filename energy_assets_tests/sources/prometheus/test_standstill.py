@@ -1,0 +1,217 @@
+"""Counters that are scraped and do not count: the gauge speaks, or nobody knows; small standstills stay 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from energy_assets.sources.base import StepContext
+from energy_assets.sources.prometheus.answers import Answer, Scratch
+from energy_assets.sources.prometheus.meters import CustomMetric, Meter
+from energy_assets.sources.prometheus.queries import DAY as DAY_S
+from energy_assets.sources.prometheus.queries import MeterQueries, Window
+from energy_assets.sources.prometheus.readings import assemble
+from energy_assets_tests.sources.prometheus.data_centre import DAY_ONE, HOUR, START, STEP
+from energy_assets_tests.sources.prometheus.test_readings import COUNTER, GAUGE, GPU, Day, Samples
+
+HOURS = 8
+WHOLE = Window(DAY_ONE, START, START + HOURS * HOUR)
+TIMES = range(START - 2 * HOUR + 30, START + HOURS * HOUR, STEP)
+WATTS = 250
+Told = dict[int, tuple[Any, str, int, Any]]
+
+
+class LongDay(Day):
+    """Eight hours, with other meters than the built-in ones where a test has some."""
+
+    def __init__(self, step: StepContext, *meters: Meter) -> None:
+        super().__init__(step)
+        self.meters = meters or (COUNTER, GAUGE)
+
+    def counted(self, value: Callable[[int], float], meter: Meter = COUNTER, since: int = START - HOUR) -> None:
+        labels, samples = GPU, [(t, value(t)) for t in TIMES]
+        ends = range(since, WHOLE.end + 1, HOUR)
+        by_hour = {end: [v for t, v in samples if end - HOUR < t <= end] for end in ends}
+        self.answer("boundary", meter, [(labels, [(t, vs[-1]) for t, vs in by_hour.items()])])
+        self.answer("minimum", meter, [(labels, [(t, min(vs)) for t, vs in by_hour.items()])])
+        self.answer("usage", meter, [(labels, [(t, len(vs)) for t, vs in by_hour.items()])])
+
+    def gauged(self, watts: Callable[[int], float | None] = lambda t: WATTS) -> None:
+        labels = GPU
+        seen: Samples = [(t, w) for t in TIMES if (w := watts(t)) is not None]
+        self.answer("raw", GAUGE, [(labels, seen)])
+        ends = range(START - HOUR, WHOLE.end + 1, HOUR)
+        counts = [(end, len([t for t, _ in seen if end - HOUR < t <= end])) for end in ends]
+        self.answer("usage", GAUGE, [(labels, [(t, n) for t, n in counts if n])])
+
+    def hours(self) -> Told:
+        """Energy, method, tier and coverage by hour of the day."""
+        scratch = Scratch(self.step.con)
+        table, self.notes, self.examples = assemble(scratch, self.answers, WHOLE, self.meters, interval_s=STEP)
+        rows = self.step.con.table(table).to_pyarrow().to_pylist()
+        assert len({row["hour"] for row in rows}) == len(rows), "a device's hour is one row"
+        return {r["hour"].hour: (r["energy_kwh"], r["method"], r["quality_tier"], r["coverage"]) for r in rows}
+
+
+@pytest.fixture
+def day(step: StepContext) -> LongDay:
+    return LongDay(step)
+
+
+def running(t: int) -> float:
+    """250 W as the counter tells it, in mJ."""
+    return 5e9 + (t - START + DAY_S) * WATTS * 1000
+
+
+def hung(*hours: int, base: Callable[[int], float] = running) -> Callable[[int], float]:
+    """A counter that shows in these hours what it showed half an hour into the first, and then all it missed."""
+    first = START + hours[0] * HOUR + HOUR // 2
+    last = START + (hours[-1] + 1) * HOUR - HOUR // 2 + HOUR
+    return lambda t: base(first) if first <= t < last else base(t)
+
+
+QUARTER = Decimal("0.25")
+
+
+@pytest.mark.parametrize("value", [0, 5e9])
+def test_a_counter_that_never_moves_gives_way_to_the_gauge_all_day(day: LongDay, value: float) -> None:
+    day.counted(lambda t: value)
+    day.gauged()
+    assert set(list(day.hours().values())[:-1]) == {(QUARTER, "measured_power", 3, Decimal(1))}
+    assert day.notes["counter_hours_standing_still_replaced"] == HOURS
+    assert day.examples["counter_hours_standing_still_replaced"] == ([f"GPU-1 on a: {COUNTER.name}, {HOURS} h"])
+
+
+def test_a_counter_that_never_moves_and_no_gauge_is_unknown_not_zero(day: LongDay) -> None:
+    day.counted(lambda t: 0)
+    assert set(day.hours().values()) == {(None, "measured_counter", 2, Decimal(0))}
+    assert day.notes["counter_hours_standing_still"] == HOURS
+
+
+def test_a_gauge_that_shows_nothing_either_leaves_the_energy_unknown(day: LongDay) -> None:
+    day.counted(lambda t: 0)
+    day.gauged(lambda t: 0)
+    assert {kwh for kwh, *_ in day.hours().values()} == {None}
+
+
+def test_hours_of_a_hung_counter_are_the_gauges_and_nothing_comes_twice(day: LongDay) -> None:
+    """It stops half way through hour 2 and returns, half way through hour 5, with all that it missed."""
+    day.counted(hung(2, 3, 4))
+    day.gauged()
+    told = day.hours()
+    assert [told[hour][1] for hour in range(7)] == ["measured_counter"] * 2 + ["measured_power"] * 4 + [
+        "measured_counter"
+    ]
+    assert {told[hour][0] for hour in range(7)} == {QUARTER}
+    assert {told[hour][2] for hour in range(2, 6)} == {3}
+    assert {told[hour][2] for hour in (0, 1, 6)} == {2}
+
+
+def test_what_a_hung_counter_missed_comes_with_its_return_where_no_gauge_saw_it(day: LongDay) -> None:
+    """Hour 5 has no gauge: the counter's return holds the hours before, which are unknown."""
+    day.counted(hung(2, 3, 4))
+    day.gauged(lambda t: WATTS if t < START + 5 * HOUR else None)
+    told = day.hours()
+    assert [told[hour][0] for hour in (3, 4)] == [None, None]
+    assert sum(kwh or 0 for hour, (kwh, *_) in told.items() if hour < 7) == pytest.approx(
+        7 * QUARTER, abs=Decimal("0.02")
+    )
+
+
+def test_a_hung_counter_without_a_gauge_is_unknown_while_it_hangs(day: LongDay) -> None:
+    day.counted(hung(2, 3, 4))
+    told = day.hours()
+    assert [told[hour][0] for hour in (3, 4)] == [None, None]
+    assert [told[hour][3] for hour in (2, 3, 4, 5)] == [1, 0, 0, 1]
+    assert sum(kwh or 0 for kwh, *_ in told.values()) == pytest.approx(8 * QUARTER, abs=Decimal("0.005"))
+
+
+def test_a_counter_that_dies_leaves_the_rest_of_the_day_to_the_gauge(day: LongDay) -> None:
+    day.counted(lambda t: running(min(t, START + 3 * HOUR + HOUR // 3)))
+    day.gauged()
+    told = day.hours()
+    assert {told[hour][0] for hour in range(7)} == {QUARTER}
+    assert [told[hour][1] for hour in range(7)] == ["measured_counter"] * 3 + ["measured_power"] * 4
+
+
+def test_a_standstill_that_began_yesterday_leaves_its_return_to_the_gauge(day: LongDay) -> None:
+    """The counter returns in the day's first hour with what it missed on the day before."""
+    day.counted(lambda t: 5e9 if t < START + HOUR // 2 else running(t))
+    day.gauged()
+    told = day.hours()
+    assert told[0][:3] == (QUARTER, "measured_power", 3)
+    assert told[1][:3] == (QUARTER, "measured_counter", 2)
+
+
+def kwh_counter(unit: str, kind: str = "gpu") -> Meter:
+    return CustomMetric(
+        metric="energy_total",
+        type="counter",
+        unit=unit,
+        device_kind=kind,
+        node_labels=("Hostname",),
+        device_labels=("UUID",),
+    ).meter()
+
+
+@pytest.mark.parametrize(("watts", "method"), [(500, "measured_power"), (499.9, "measured_counter")])
+def test_a_coarse_counter_may_stand_still_for_less_than_its_unit(step: StepContext, watts: float, method: str) -> None:
+    """It stands still for two hours and moves before and after: 1 kWh by the gauge is its unit, less is not."""
+    meter = kwh_counter("kWh")
+    day = LongDay(step, meter, GAUGE)
+    still = (START + 2 * HOUR - 600, START + 4 * HOUR)
+    day.counted(lambda t: 100 + (t - START) // 600 - (min(max(t, still[0]), still[1]) - still[0]) // 600, meter)
+    day.gauged(lambda t: watts)
+    told = day.hours()
+    assert {told[hour][1] for hour in (2, 3)} == {method}
+    if method == "measured_counter":
+        assert {told[hour][0] for hour in (2, 3)} == {0}
+
+
+@pytest.mark.parametrize(
+    ("unit", "kind", "known"),
+    [
+        ("mJ", "gpu", False),
+        ("Wh", "cpu", False),
+        ("kWh", "gpu", True),
+        ("mJ", "service", True),
+        ("J", "storage", True),
+    ],
+)
+def test_without_a_gauge_a_device_that_must_draw_power_is_unknown(
+    step: StepContext, unit: str, kind: str, known: bool
+) -> None:
+    """1 W for eight hours is 8 Wh: it would have moved a counter in Wh, and none in kWh. A service may rest."""
+    meter = kwh_counter(unit, kind)
+    day = LongDay(step, meter)
+    day.counted(lambda t: 7, meter)
+    assert {kwh for kwh, *_ in day.hours().values()} == ({Decimal(0)} if known else {None})
+
+
+@pytest.mark.parametrize(("watts", "kwh"), [(124, Decimal(0)), (125, None)])
+def test_a_unit_of_the_least_a_device_draws_is_the_limit(
+    step: StepContext, monkeypatch: pytest.MonkeyPatch, watts: int, kwh: Decimal | None
+) -> None:
+    """Eight hours at 125 W are 1 kWh, the unit of the counter; at one watt less they are not."""
+    monkeypatch.setattr("energy_assets.sources.prometheus.standstill.LEAST_W", watts)
+    meter = kwh_counter("kWh")
+    day = LongDay(step, meter)
+    day.counted(lambda t: 7, meter, since=START + HOUR)
+    assert {one for one, *_ in day.hours().values()} == {kwh}
+
+
+def test_the_gauge_is_asked_for_where_the_counter_does_not_change() -> None:
+    promql = MeterQueries(GAUGE).gauge_hours(WHOLE).promql
+    assert f"changes({COUNTER.metric}[3599999ms]) > 0" in promql
+    assert "unless" in promql
+
+
+def test_answers_of_the_time_before_the_gauge_was_asked_for_can_still_be_read(day: LongDay) -> None:
+    """The counter's answers alone, as they were landed: unknown instead of 0, and no error."""
+    day.counted(lambda t: 0)
+    assert all(answer.meter == COUNTER.name for answer in day.answers)
+    assert {kwh for kwh, *_ in day.hours().values()} == {None}
+    assert isinstance(day.answers[0], Answer)
