@@ -117,7 +117,12 @@ def fault(store: ObjectStore, prefix: str, delta: DeltaTable, files: Iterable[Da
 
 
 def newest_version(store: ObjectStore, prefix: str) -> int | None:
-    """The newest version that was marked, None where none was."""
+    """The newest version that was marked, None where none was.
+
+    Args:
+        store: The store the table lies in.
+        prefix: Where it lies in the store.
+    """
     try:
         return int(bytes(obstore.get(store, f"{prefix}/{NEWEST}").bytes()))
     except (FileNotFoundError, ValueError):

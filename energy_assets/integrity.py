@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,26 +72,45 @@ def faults(files: Iterable[Recorded]) -> dict[str, str]:
     Args:
         files: Any number of them; those that this process has not hashed yet are read whole.
     """
-    wanted = list(files)
-    with ThreadPoolExecutor(WORKERS) as pool:
-        found = pool.map(_fault, wanted) if len(wanted) > 1 else map(_fault, wanted)
-        return {file.path: said for file, said in zip(wanted, found, strict=True) if said}
+    found: dict[str, str] = {}
+    unread: list[Recorded] = []
+    for file in files:
+        said, known = _looked_at(file)
+        if said:
+            found[file.path] = said
+        elif not known:
+            unread.append(file)
+    with ThreadPoolExecutor(WORKERS) if len(unread) > 1 else nullcontext() as pool:
+        read = pool.map(_read, unread) if pool else map(_read, unread)
+        found.update({file.path: said for file, said in zip(unread, read, strict=True) if said})
+    return found
 
 
-def _fault(file: Recorded) -> str:
+def _looked_at(file: Recorded) -> tuple[str, bool]:
+    """What is wrong with a file without reading it, and whether it need not be read."""
     try:
         identity = _identity(file.path)
-        if identity[1] != file.size:
-            return f"it has {identity[1]:,} bytes instead of {file.size:,}"
-        if file.sha256 and identity not in _known:
-            if sha256_of(file.path) != file.sha256:
-                return "its bytes are not those that were written"
-            _known.add(identity)
-    except FileNotFoundError:
-        return GONE
     except OSError as error:
-        return f"it cannot be read: {error.strerror}"
+        return _unreadable(error), True
+    if identity[1] != file.size:
+        return f"it has {identity[1]:,} bytes instead of {file.size:,}", True
+    return "", file.sha256 is None or identity in _known
+
+
+def _read(file: Recorded) -> str:
+    """What is wrong with the bytes of a file."""
+    try:
+        identity = _identity(file.path)
+        if sha256_of(file.path) != file.sha256:
+            return "its bytes are not those that were written"
+    except OSError as error:
+        return _unreadable(error)
+    _known.add(identity)
     return ""
+
+
+def _unreadable(error: OSError) -> str:
+    return GONE if isinstance(error, FileNotFoundError) else f"it cannot be read: {error.strerror}"
 
 
 def _identity(path: str) -> tuple[str, int, int, int]:

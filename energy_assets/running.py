@@ -37,7 +37,7 @@ from energy_assets.periods import DayRange, Month, Period, contiguous
 from energy_assets.remarks import Noted
 from energy_assets.secrets import masked
 from energy_assets.site import Site
-from energy_assets.staging import sweep_dead
+from energy_assets.staging import owned_name, owner_is_dead, sweep_dead
 
 INSTANCE = """\
 telemetry: {{enabled: false}}
@@ -50,6 +50,8 @@ event_log_storage:
 """
 OURS = INSTANCE.partition("{runs}")[0].format()
 """How a file begins that was written here."""
+PROCESS = "energy_assets/process"
+"""Tag of a run: whose process it is in, so that the next start knows whether it lives."""
 # Dagster's console log would tear the progress bar; the event log keeps every line.
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -131,6 +133,7 @@ def instance(site: Site) -> Iterator[dg.DagsterInstance]:
         opened = dg.DagsterInstance.from_config(str(home))
     with opened:
         _sweep_leftovers(site)
+        _end_dead_runs(opened)
         yield opened
 
 
@@ -140,6 +143,14 @@ def _sweep_leftovers(site: Site) -> None:
     sweep_dead(Path(disk.root) / "scratch" if disk.is_local else Path(tempfile.gettempdir()) / "energy-assets-scratch")
     if disk.is_local:
         sweep(Path(disk.root) / "reports")
+
+
+def _end_dead_runs(dagster: dg.DagsterInstance) -> None:
+    """Say of runs that were killed that they failed; nobody was left to say it, and Dagster shows them as running."""
+    unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+    for run in dagster.get_runs(dg.RunsFilter(statuses=unfinished)):
+        if owner_is_dead(run.tags.get(PROCESS, "")):
+            dagster.report_run_failed(run, "The process of this run was killed. What it had published is whole.")
 
 
 def daily_assets(site: Site) -> list[str]:
@@ -286,7 +297,7 @@ def _execute(
         result = definition.execute_in_process(
             instance=dagster,
             run_id=run_id,
-            tags=tags,
+            tags={**tags, PROCESS: owned_name()},
             raise_on_error=False,
             run_config=QUIET,
             asset_selection=assets,

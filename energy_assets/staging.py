@@ -109,13 +109,18 @@ def sweep_dead(parent: Path) -> None:
     """
     for left in parent.iterdir() if parent.exists() else ():
         try:
-            if _owner_is_dead(left.name) or time.time() - left.stat().st_mtime > STALE_S:
+            if owner_is_dead(left.name) or time.time() - left.stat().st_mtime > STALE_S:
                 shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
         except OSError:
             continue  # another run swept it, or it belongs to somebody else
 
 
-def _owner_is_dead(name: str) -> bool:
+def owner_is_dead(name: str) -> bool:
+    """Whether the process that made a name is gone; false where that cannot be told: of another machine, or no name.
+
+    Args:
+        name: Begins as `owned_name` gives it.
+    """
     parts = name.rsplit(".", 2)
     if len(parts) < 3 or parts[0] != socket.gethostname() or not parts[1].isdigit():
         return False

@@ -13,12 +13,13 @@ import sys
 import time
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from filelock import FileLock
 
 from energy_assets.disclosures.shelf import replacing, sweep
 from energy_assets.integrity import DamagedError
-from energy_assets.running import instance
+from energy_assets.running import PROCESS, instance
 from energy_assets.sentences import sentence
 from energy_assets.site import load_site
 from energy_assets.staging import owned_name, sweep_dead
@@ -74,6 +75,17 @@ def test_the_next_start_sweeps(tmp_path: Path) -> None:
     with instance(site):
         assert not scratch.exists()
         assert not report.exists()
+
+
+def test_a_run_whose_process_was_killed_is_said_to_have_failed(tmp_path: Path) -> None:
+    site = load_site(write_site(tmp_path))
+    with instance(site) as dagster:
+        names = {"dead": f"{socket.gethostname()}.{dead_pid()}.abc", "alive": owned_name(), "elsewhere": "other.1.abc"}
+        for job, owner in names.items():
+            dagster.add_run(dg.DagsterRun(job, run_id=job, status=dg.DagsterRunStatus.STARTED, tags={PROCESS: owner}))
+    with instance(site) as dagster:
+        found = {run.run_id: run.status.value for run in dagster.get_runs()}
+    assert found == {"dead": "FAILURE", "alive": "STARTED", "elsewhere": "STARTED"}
 
 
 def caused(outer: Exception, inner: Exception) -> Exception:

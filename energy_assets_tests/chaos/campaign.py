@@ -70,7 +70,7 @@ class Campaign:
         began = time.monotonic()
         os.environ[TOKEN] = "sandbox"
         with ElectricityMapsServer() as grid, FaultyLine(grid.url) as line:
-            quiet = make(self._folder / "quiet", grid.url)
+            quiet = make(self._folder / "quiet", line.url)
             took = time.monotonic()
             self._whole(quiet, report)
             self._took = (time.monotonic() - took) / 2
