@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,9 +19,9 @@ from typing import Any
 from uuid import uuid4
 
 import dagster as dg
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from energy_assets.dagster_internals import DagsterExecutionInterruptedError
+from energy_assets.dagster_internals import DagsterExecutionInterruptedError, opened
 from energy_assets.definitions import build_defs
 from energy_assets.materialize import ALSO_MADE, FAILED_PARTITIONS, NOTES, PARTITION_ROWS
 from energy_assets.operations.checks import arrival, arrival_keys
@@ -44,6 +45,9 @@ event_log_storage:
   class: EventLog
   config: {{base_dir: {runs}}}
 """
+HOST_TAG = "energy_assets/host"
+"""Run tag of a command's runs: the machine whose process executes them."""
+LIVE = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 OURS = INSTANCE.partition("{runs}")[0].format()
 """How a file begins that was written here."""
 # Dagster's console log would tear the progress bar; the event log keeps every line.
@@ -124,9 +128,9 @@ def instance(site: Site) -> Iterator[dg.DagsterInstance]:
         if found != wanted and (not found or moved):
             # Dagster wants a whole path, which is another one once the folder was moved. What somebody added stays.
             settings.write_text(wanted, encoding="utf-8")
-        opened = dg.DagsterInstance.from_config(str(home))
-    with opened:
-        yield opened
+        dagster = opened(str(home))
+    with dagster:
+        yield dagster
 
 
 def daily_assets(site: Site) -> list[str]:
@@ -155,6 +159,7 @@ def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
     """
     outcome = Outcome()
     with instance(site) as dagster:
+        end_dead_runs(dagster)
         _execute(site, dagster, "daily", range_tags(days), listen, outcome)
         _go_on_with_good_days(site, dagster, days, listen, outcome)
         also = _follow_what_was_made_again(site, dagster, listen, outcome)
@@ -240,6 +245,7 @@ def run_report(site: Site, period: Period, listen: Listener) -> Outcome:
     outcome = Outcome()
     first = {RANGE_START: period.first.isoformat(), RANGE_END: period.first.isoformat()}
     with instance(site) as dagster:
+        end_dead_runs(dagster)
         if period.grain == "month":
             _execute(site, dagster, "monthly", first, listen, outcome)
             return outcome
@@ -270,20 +276,67 @@ def _execute(
 
     dagster.add_event_listener(run_id, follow)
     try:
-        result = definition.execute_in_process(
-            instance=dagster,
-            run_id=run_id,
-            tags=tags,
-            raise_on_error=False,
-            run_config=QUIET,
-            asset_selection=assets,
-        )
-    except DagsterExecutionInterruptedError as error:
+        with held(dagster, run_id):
+            result = definition.execute_in_process(
+                instance=dagster,
+                run_id=run_id,
+                tags={**tags, HOST_TAG: socket.gethostname()},
+                raise_on_error=False,
+                run_config=QUIET,
+                asset_selection=assets,
+            )
+    except (DagsterExecutionInterruptedError, KeyboardInterrupt) as error:
+        _cancel(dagster, run_id)
         raise KeyboardInterrupt from error
     if outcome.interrupted:
         # Dagster takes Ctrl-C within a step for a failure of the step.
+        _cancel(dagster, run_id)
         raise KeyboardInterrupt
     outcome.success = outcome.success and result.success
+
+
+def _cancel(dagster: dg.DagsterInstance, run_id: str) -> None:
+    """Have an interrupted run shown as what it is."""
+    run = dagster.get_run_by_id(run_id)
+    if run and run.status != dg.DagsterRunStatus.CANCELED:
+        dagster.report_run_canceled(run, "Somebody pressed Ctrl-C. What was published is whole and stays.")
+
+
+@contextmanager
+def held(dagster: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+    """Hold a run while this process executes it: the system lets go of the lock however the process ends.
+
+    Args:
+        dagster: Keeps the run.
+        run_id: Of the run.
+    """
+    path = _lock_of(dagster, run_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path):
+        yield
+    path.unlink(missing_ok=True)
+
+
+def end_dead_runs(dagster: dg.DagsterInstance) -> None:
+    """Mark runs of commands as failed whose process was killed on this machine: else they stay started for ever.
+
+    Args:
+        dagster: Keeps the runs.
+    """
+    mine = dg.RunsFilter(statuses=LIVE, tags={HOST_TAG: socket.gethostname()})
+    for run in dagster.get_runs(mine):
+        path = _lock_of(dagster, run.run_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(path, timeout=0):
+                dagster.report_run_failed(run, "The process of this run was killed. What was published is whole.")
+        except Timeout:
+            continue
+        path.unlink(missing_ok=True)
+
+
+def _lock_of(dagster: dg.DagsterInstance, run_id: str) -> Path:
+    return Path(dagster.root_directory) / "held" / run_id
 
 
 def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
