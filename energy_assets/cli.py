@@ -124,10 +124,11 @@ class Road(click.Group):
             again = f"{program()} {shlex.join(sys.argv[1:])}"
             click.echo(f"\nInterrupted. What was published is whole and stays. Go on with:\n  {again}", err=True)
             sys.exit(INTERRUPTED)
-        except OSError as error:
-            from energy_assets.screen import of_disk, stop
+        except Exception as error:
+            from energy_assets.disk import trouble
+            from energy_assets.screen import stop
 
-            said = of_disk(error)
+            said = trouble(error)
             if said is None:
                 raise
             stop(said, FAILED)
@@ -304,6 +305,9 @@ def sql(site_path: Path, query: str) -> None:
     """Run QUERY on the lake's tables: a table on a terminal, CSV in a pipe."""
     from energy_assets.query import QueryError, ask
     from energy_assets.screen import stop
+
+    if not query.strip():
+        stop("QUERY is empty; for example: select day, sum(energy_kwh) from energy group by 1 order by 1")
 
     try:
         columns, rows = ask(_site(site_path), query)

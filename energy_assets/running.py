@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from energy_assets.dagster_internals import DagsterExecutionInterruptedError, opened
 from energy_assets.definitions import build_defs
+from energy_assets.disk import trouble_of
 from energy_assets.materialize import ALSO_MADE, FAILED_PARTITIONS, NOTES, PARTITION_ROWS
 from energy_assets.operations.checks import arrival, arrival_keys
 from energy_assets.operations.schedules import (
@@ -418,10 +419,12 @@ def _reason(event: dg.DagsterEvent) -> str:
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
-    error = data.error
-    while error and error.cause:
-        error = error.cause
-    return error.message.strip() if error else "failed without a message"
+    errors = [data.error] if data.error else []
+    while errors and errors[-1].cause:
+        errors.append(errors[-1].cause)
+    if said := trouble_of(error.message for error in reversed(errors)):
+        return said
+    return errors[-1].message.strip() if errors else "failed without a message"
 
 
 def _name(step_key: str) -> str:

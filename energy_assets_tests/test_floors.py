@@ -12,7 +12,7 @@ import energy_assets
 
 ROOT = Path(energy_assets.__file__).parent
 FLOORS = (
-    ("periods", "secrets", "commands", "dagster_internals", "__init__"),
+    ("periods", "secrets", "commands", "disk", "dagster_internals", "__init__"),
     ("landing",),
     ("storage",),
     ("contracts",),
