@@ -82,10 +82,10 @@ class Road(click.Group):
             click.echo(f"\nInterrupted. What was published is whole and stays. Go on with:\n  {again}", err=True)
             sys.exit(INTERRUPTED)
         except Exception as error:
+            from energy_assets.disk import trouble
             from energy_assets.screen import stop
-            from energy_assets.sentences import sentence
 
-            said = sentence(error)
+            said = trouble(error)
             if said is None:
                 raise
             stop(said, FAILED)
@@ -337,6 +337,9 @@ def sql(site_path: Path, query: str) -> None:
     """Run QUERY on the lake's tables: a table on a terminal, CSV in a pipe."""
     from energy_assets.query import QueryError, ask
     from energy_assets.screen import stop
+
+    if not query.strip():
+        stop("QUERY is empty; for example: select day, sum(energy_kwh) from energy group by 1 order by 1")
 
     try:
         columns, rows = ask(_site(site_path), query)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,11 +20,12 @@ from typing import Any
 from uuid import uuid4
 
 import dagster as dg
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from energy_assets.dagster_internals import DagsterExecutionInterruptedError
+from energy_assets.dagster_internals import DagsterExecutionInterruptedError, opened
 from energy_assets.definitions import build_defs
 from energy_assets.disclosures.shelf import sweep
+from energy_assets.disk import trouble_of
 from energy_assets.materialize import ALSO_MADE, FAILED_PARTITIONS, NOTES, PARTITION_ROWS
 from energy_assets.operations.checks import arrival, arrival_keys
 from energy_assets.operations.schedules import (
@@ -37,7 +39,7 @@ from energy_assets.periods import DayRange, Month, Period, contiguous
 from energy_assets.remarks import Noted
 from energy_assets.secrets import masked
 from energy_assets.site import Site
-from energy_assets.staging import owned_name, owner_is_dead, sweep_dead
+from energy_assets.staging import sweep_dead
 
 INSTANCE = """\
 telemetry: {{enabled: false}}
@@ -48,10 +50,11 @@ event_log_storage:
   class: EventLog
   config: {{base_dir: {runs}}}
 """
+HOST_TAG = "energy_assets/host"
+"""Run tag of a command's runs: the machine whose process executes them."""
+LIVE = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 OURS = INSTANCE.partition("{runs}")[0].format()
 """How a file begins that was written here."""
-PROCESS = "energy_assets/process"
-"""Tag of a run: whose process it is in, so that the next start knows whether it lives."""
 # Dagster's console log would tear the progress bar; the event log keeps every line.
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -130,11 +133,11 @@ def instance(site: Site) -> Iterator[dg.DagsterInstance]:
         if found != wanted and (not found or moved):
             # Dagster wants a whole path, which is another one once the folder was moved. What somebody added stays.
             settings.write_text(wanted, encoding="utf-8")
-        opened = dg.DagsterInstance.from_config(str(home))
-    with opened:
+        dagster = opened(str(home))
+    with dagster:
         _sweep_leftovers(site)
-        _end_dead_runs(opened)
-        yield opened
+        end_dead_runs(dagster)
+        yield dagster
 
 
 def _sweep_leftovers(site: Site) -> None:
@@ -143,14 +146,6 @@ def _sweep_leftovers(site: Site) -> None:
     sweep_dead(Path(disk.root) / "scratch" if disk.is_local else Path(tempfile.gettempdir()) / "energy-assets-scratch")
     if disk.is_local:
         sweep(Path(disk.root) / "reports")
-
-
-def _end_dead_runs(dagster: dg.DagsterInstance) -> None:
-    """Say of runs that were killed that they failed; nobody was left to say it, and Dagster shows them as running."""
-    unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
-    for run in dagster.get_runs(dg.RunsFilter(statuses=unfinished)):
-        if owner_is_dead(run.tags.get(PROCESS, "")):
-            dagster.report_run_failed(run, "The process of this run was killed. What it had published is whole.")
 
 
 def daily_assets(site: Site) -> list[str]:
@@ -294,20 +289,67 @@ def _execute(
 
     dagster.add_event_listener(run_id, follow)
     try:
-        result = definition.execute_in_process(
-            instance=dagster,
-            run_id=run_id,
-            tags={**tags, PROCESS: owned_name()},
-            raise_on_error=False,
-            run_config=QUIET,
-            asset_selection=assets,
-        )
-    except DagsterExecutionInterruptedError as error:
+        with held(dagster, run_id):
+            result = definition.execute_in_process(
+                instance=dagster,
+                run_id=run_id,
+                tags={**tags, HOST_TAG: socket.gethostname()},
+                raise_on_error=False,
+                run_config=QUIET,
+                asset_selection=assets,
+            )
+    except (DagsterExecutionInterruptedError, KeyboardInterrupt) as error:
+        _cancel(dagster, run_id)
         raise KeyboardInterrupt from error
     if outcome.interrupted:
         # Dagster takes Ctrl-C within a step for a failure of the step.
+        _cancel(dagster, run_id)
         raise KeyboardInterrupt
     outcome.success = outcome.success and result.success
+
+
+def _cancel(dagster: dg.DagsterInstance, run_id: str) -> None:
+    """Have an interrupted run shown as what it is."""
+    run = dagster.get_run_by_id(run_id)
+    if run and run.status != dg.DagsterRunStatus.CANCELED:
+        dagster.report_run_canceled(run, "Somebody pressed Ctrl-C. What was published is whole and stays.")
+
+
+@contextmanager
+def held(dagster: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+    """Hold a run while this process executes it: the system lets go of the lock however the process ends.
+
+    Args:
+        dagster: Keeps the run.
+        run_id: Of the run.
+    """
+    path = _lock_of(dagster, run_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path):
+        yield
+    path.unlink(missing_ok=True)
+
+
+def end_dead_runs(dagster: dg.DagsterInstance) -> None:
+    """Mark runs of commands as failed whose process was killed on this machine: else they stay started for ever.
+
+    Args:
+        dagster: Keeps the runs.
+    """
+    mine = dg.RunsFilter(statuses=LIVE, tags={HOST_TAG: socket.gethostname()})
+    for run in dagster.get_runs(mine):
+        path = _lock_of(dagster, run.run_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(path, timeout=0):
+                dagster.report_run_failed(run, "The process of this run was killed. What was published is whole.")
+        except Timeout:
+            continue
+        path.unlink(missing_ok=True)
+
+
+def _lock_of(dagster: dg.DagsterInstance, run_id: str) -> Path:
+    return Path(dagster.root_directory) / "held" / run_id
 
 
 def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
@@ -393,10 +435,12 @@ def _said(event: dg.DagsterEvent) -> str:
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
-    error = data.error
-    while error and error.cause:
-        error = error.cause
-    return error.message.strip() if error else "failed without a message"
+    errors = [data.error] if data.error else []
+    while errors and errors[-1].cause:
+        errors.append(errors[-1].cause)
+    if said := trouble_of(error.message for error in reversed(errors)):
+        return said
+    return errors[-1].message.strip() if errors else "failed without a message"
 
 
 def _name(step_key: str) -> str:

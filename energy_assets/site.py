@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from energy_assets.commands import SITE_VARIABLE as SITE_VARIABLE
 from energy_assets.commands import command
@@ -35,7 +43,15 @@ from energy_assets.yaml_limits import too_much
 T = TypeVar("T", bound=BaseModel)
 RESERVED = (vocabulary.WorkloadType.IDLE.value, vocabulary.WorkloadType.UNKNOWN.value)
 """No project and no model may be called so."""
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+def _three_letters(code: str) -> str:
+    if not re.fullmatch(r"[A-Z]{3}", code):
+        raise ValueError("is no ISO 4217 code: three capital letters, for example EUR or USD")
+    return code
+
+
+Currency = Annotated[str, AfterValidator(_three_letters)]
 Named = Annotated[str, StringConstraints(pattern=r"^([^{}]+|\{label:[^{}]+\})$")]
 WorkloadType = Annotated[str, OneOf(vocabulary.WorkloadType, without=RESERVED)]
 
@@ -374,11 +390,19 @@ def _explain(model: type[BaseModel], loc: Sequence[int | str], fault: Any) -> st
     if fault["type"] == "missing" and owner and key in owner.model_fields:
         about = owner.model_fields[key].description
         return "is missing" + (f": {about}" if about else "")
+    if fault["type"] in ("model_type", "model_attributes_type") and (block := _model_at(model, loc)):
+        return f"needs a block of keys: {', '.join(_keys(block))}; for example {_example(key, block, fault['input'])}"
     said = str(fault["msg"]).removeprefix("Value error, ")
     about = owner.model_fields[key].description if owner and key in owner.model_fields else None
     hidden = isinstance(fault["input"], (dict, list)) or "secret" in said or _SECRETIVE.search(key)
     given = "" if hidden else f" (given: {fault['input']!r})"
     return f"{said}{given}" + (f"; it is {about}" if about else "")
+
+
+def _example(key: str, block: type[BaseModel], given: Any) -> str:
+    """A block as it is to be written, with a text that was given in place of it under its first key."""
+    first, text = _keys(block)[0], given if isinstance(given, str) and not _SECRETIVE.search(key) else "…"
+    return f"{key}: {{{first}: {text}}}"
 
 
 def _model_at(model: type[BaseModel], loc: Sequence[int | str]) -> type[BaseModel] | None:

@@ -12,7 +12,7 @@ import energy_assets
 
 ROOT = Path(energy_assets.__file__).parent
 FLOORS = (
-    ("periods", "secrets", "integrity", "commands", "yaml_limits", "dagster_internals", "__init__"),
+    ("periods", "secrets", "integrity", "commands", "disk", "yaml_limits", "dagster_internals", "__init__"),
     ("landing",),
     ("storage",),
     ("contracts",),
@@ -32,7 +32,6 @@ FLOORS = (
     ("operations",),
     ("resources",),
     ("definitions",),
-    ("sentences",),
     (
         "components",
         "running",

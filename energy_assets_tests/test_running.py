@@ -24,7 +24,16 @@ from energy_assets.lake import Lake
 from energy_assets.periods import DayRange
 from energy_assets.query import ask
 from energy_assets.raw.assets import RETRIES
-from energy_assets.running import Outcome, Step, dagster_home, instance, run_days
+from energy_assets.running import (
+    HOST_TAG,
+    Outcome,
+    Step,
+    dagster_home,
+    end_dead_runs,
+    held,
+    instance,
+    run_days,
+)
 from energy_assets.sandbox.electricity_maps import ElectricityMapsServer
 from energy_assets.site import Site, load_site
 from energy_assets.sources import registry
@@ -297,26 +306,60 @@ def start(path: Path, days: DayRange) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "COLUMNS": "200"},
+        start_new_session=True,
     )
+
+
+def wait_for(there: Path, process: subprocess.Popen[str]) -> None:
+    """Wait until a run has made something."""
+    until = time.monotonic() + 120
+    while not there.exists() and time.monotonic() < until:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+def statuses(site: Site) -> set[dg.DagsterRunStatus]:
+    with instance(site) as dagster:
+        return {run.status for run in dagster.get_runs()}
 
 
 def test_ctrl_c_in_the_middle_says_how_to_go_on_and_going_on_works(tmp_path: Path, small_run: SmallRun) -> None:
     path = write_site(tmp_path)
     process = start(path, DAYS)
-    until = time.monotonic() + 120
-    while not (tmp_path / "var/lake/raw_grid/_delta_log").exists() and time.monotonic() < until:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    wait_for(tmp_path / "var/lake/raw_grid/_delta_log", process)
+    os.killpg(process.pid, signal.SIGINT)  # a terminal strikes every process of the command
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130, out + err
     assert "Interrupted. What was published is whole and stays." in err
     assert f"energy-assets run --site {path} --from 2024-05-30 --to 2024-06-01" in err
     assert "Traceback" not in out + err
+    assert statuses(load_site(path)) == {dg.DagsterRunStatus.CANCELED}
 
     outcome, _ = run(load_site(path), DAYS)
     assert outcome.success
     assert contents(load_site(path)) == contents(small_run.site)
+
+
+def test_a_killed_run_is_marked_as_failed_when_the_next_one_starts(tmp_path: Path) -> None:
+    path = write_site(tmp_path)
+    process = start(path, DAYS)
+    wait_for(tmp_path / "var/lake/raw_meters/_delta_log", process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    site = load_site(path)
+    assert statuses(site) == {dg.DagsterRunStatus.STARTED}
+    with instance(site) as dagster:
+        (dead,) = dagster.get_runs()
+        with held(dagster, dead.run_id):
+            end_dead_runs(dagster)
+            assert dagster.get_run_by_id(dead.run_id).status == dg.DagsterRunStatus.STARTED, "its process lives"  # type: ignore[union-attr]
+        stranger = dagster.create_run_for_job(dg.job(name="x")(lambda: None), tags={HOST_TAG: "elsewhere"})
+        end_dead_runs(dagster)
+        assert dagster.get_run_by_id(dead.run_id).status == dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
+        left = dagster.get_run_by_id(stranger.run_id)
+        assert left is not None
+        assert left.status == dg.DagsterRunStatus.NOT_STARTED, "another machine's"
+    assert list((dagster_home(site) / "held").iterdir()) == []
 
 
 def test_two_runs_of_overlapping_ranges_at_once_both_succeed(tmp_path: Path, small_run: SmallRun) -> None:

@@ -332,3 +332,26 @@ def test_values_up_to_the_limit_are_read_and_not_one_more(monkeypatch: pytest.Mo
     monkeypatch.setattr(yaml_limits, "MOST_DEPTH", 3)
     assert yaml_limits.too_much("[[[]]]") == ""
     assert "nested more than 3" in yaml_limits.too_much("[[[[]]]]")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("storage: ./var", "storage: needs a block of keys: root, options; for example storage: {root: ./var}"),
+        ("engine: 4", "engine: needs a block of keys: "),
+    ],
+)
+def test_a_text_in_place_of_a_block_is_answered_with_the_block(tmp_path: Path, line: str, said: str) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(f"organisation: {{name: X}}\nstart: 2024-05-01\n{line}\nsources: []\n")
+    with pytest.raises(SiteError) as caught:
+        load_site(path)
+    assert f"site.yaml:3: {said}" in str(caught.value)
+
+
+@pytest.mark.parametrize("currency", ["Euro", "eur", "EURO", "E1R"])
+def test_a_currency_is_three_capitals(tmp_path: Path, currency: str) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(f"organisation: {{name: X, currency: {currency}}}\nstart: 2024-05-01\nsources: []\n")
+    with pytest.raises(SiteError, match="is no ISO 4217 code: three capital letters, for example EUR or USD"):
+        load_site(path)

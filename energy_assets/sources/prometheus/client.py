@@ -96,10 +96,11 @@ class Server(Strict):
 
     def repeats(self, other: Any) -> str:
         """See `Source.repeats`: the same Prometheus, let in the same way, with the same selector."""
+        name: str = other.name  # before the next line, in which mypy takes it for a server alone
         if type(other) is not type(self) or self._data != other._data:
             return ""
         return (
-            f"source '{other.name}' reads the same Prometheus with the same selector, so that everything would come"
+            f"source '{name}' reads the same Prometheus with the same selector, so that everything would come"
             " twice; remove one of the two, or give each a selector of its own"
         )
 

@@ -14,7 +14,8 @@ which the counter has samples and does not move is no 0:
   So it is, too, in a standstill after which the counter moves and no gauge saw the hour in which it does: what it
   missed may come then.
 
-Smaller standstills are what coarse counters do, and stay 0. A part of a device (`adds`) may well draw nothing for hours.
+Smaller standstills are what coarse counters do, and stay 0. A part of a device (`adds`) may well draw nothing for
+hours.
 """
 
 # ruff: noqa: S608 - the SQL below is made of our own table names; labels and samples never become SQL text
@@ -50,7 +51,8 @@ def find_standstills(scratch: Scratch, start: int) -> None:
         f"""
         SELECT key_no, t, ppm, t - {HOUR_MS} * row_number() OVER (PARTITION BY key_no ORDER BY t) AS run
         FROM {scratch["amounts"]} JOIN {scratch["seen"]} USING (key_no, t) JOIN {scratch["keys"]} USING (key_no)
-        WHERE counter AND device_id = whole AND device_kind IN ({kinds}) AND ppm > 0 AND n = 0 AND restarts + wraps + blips + jumps = 0""",
+        WHERE counter AND device_id = whole AND device_kind IN ({kinds})
+            AND ppm > 0 AND n = 0 AND restarts + wraps + blips + jumps = 0""",
     )
     scratch.make("stopped", _stopped(scratch, start))
 
