@@ -28,8 +28,7 @@ SMI = "timestamp, index, uuid, name, power.draw [W], utilization.gpu [%]\n"
 def smi(hours: int = 48) -> str:
     """A log of two boards of 300 W, a reading every five minutes of local time."""
     return SMI + "".join(
-        f"{START + timedelta(minutes=5 * m):%Y/%m/%d %H:%M:%S}.000, {n}, GPU-{n}a1b2c3d-0000,"
-        " NVIDIA H100, 300.00 W, 9%\n"
+        f"{START + timedelta(minutes=5 * m):%Y/%m/%d %H:%M:%S}.000, {n}, GPU-{n}a1b2c3d-0000, H100, 300.00 W, 9 %\n"
         for m in range(12 * hours + 1)
         for n in (0, 1)
     )

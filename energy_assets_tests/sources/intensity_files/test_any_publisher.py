@@ -1,0 +1,238 @@
+"""Intensities of any publisher, by naming columns and unit; and exports that a spreadsheet saved again."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from pydantic import ValidationError
+
+from energy_assets.periods import DayRange
+from energy_assets.sources.base import StepContext
+from energy_assets.sources.errors import MalformedError
+from energy_assets.sources.intensity_files.columns import unit_of
+from energy_assets.sources.intensity_files.parse import other_zone
+from energy_assets_tests.conftest import rows_of
+from energy_assets_tests.sources.intensity_files.test_source import DAY, ONE, export, of
+
+MINE = {"time": "at", "zone_column": "area", "direct": "co2", "lifecycle": "lca", "unit": "gCO2e/kWh"}
+
+
+def own(
+    folder: Path, name: str = "own.csv", header: str = "at,area,co2,lca", cells: str = "{t},DE,300.5,350.25"
+) -> Path:
+    """A file of one day with a line an hour."""
+    start = datetime(DAY.year, DAY.month, DAY.day)
+    lines = [cells.format(t=start + timedelta(hours=hour), n=hour) for hour in range(24)]
+    path = folder / name
+    path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def values(step: StepContext, path: str = "own.csv", **keys: Any) -> set[tuple[Any, Any]]:
+    rows, _ = rows_of(of(path, **keys), ONE, step)
+    return {(row["direct_gco2e_per_kwh"], row["lifecycle_gco2e_per_kwh"]) for row in rows.to_pylist()}
+
+
+def test_columns_of_any_publisher_are_read_by_name(step: StepContext, tmp_path: Path) -> None:
+    own(tmp_path)
+    rows, notes = rows_of(of("own.csv", **MINE), ONE, step)
+    first = rows.sort_by("hour").to_pylist()[0]
+    assert rows.num_rows == 24
+    assert (first["zone"], first["hour"]) == ("DE", datetime(2024, 5, 9))
+    assert (first["direct_gco2e_per_kwh"], first["lifecycle_gco2e_per_kwh"]) == (Decimal("300.5"), Decimal("350.25"))
+    assert (first["factor_id"], first["is_estimated"]) == ("grid/csv/DE/own", True)
+    assert notes == {"unflagged_hours_taken_as_estimated": 24}
+    named = rows_of(of("own.csv", **MINE, publisher="SMARD"), ONE, step)[0].to_pylist()
+    assert named[0]["factor_id"] == "SMARD/csv/DE/own"
+
+
+@pytest.mark.parametrize(
+    ("unit", "cell", "grams"),
+    [
+        ("gCO2e/kWh", "300.5", "300.5"),
+        ("kgCO2e/kWh", "0.3005", "300.5"),
+        ("kg/MWh", "300.5", "300.5"),
+        ("t/MWh", "0.3005", "300.5"),
+        ("lb/MWh", "1000", "453.592"),
+        ("lb/MWh", "881.85", "400.000"),
+    ],
+)
+def test_units_are_converted_exactly(step: StepContext, tmp_path: Path, unit: str, cell: str, grams: str) -> None:
+    own(tmp_path, cells="{t},DE," + f"{cell},{cell}")
+    assert values(step, **{**MINE, "unit": unit}) == {(Decimal(grams), Decimal(grams))}
+
+
+@pytest.mark.parametrize(
+    ("header", "unit"),
+    [
+        ("CO2 intensity (gCO2eq/kWh)", "gCO2e/kWh"),
+        ("Carbon intensity gCO₂eq/kWh (direct)", "gCO2e/kWh"),
+        ("intensity [kg CO2e / kWh]", "kgCO2e/kWh"),
+        ("kg/MWh", "kg/MWh"),
+        ("CO2 lbs/MWh", "lb/MWh"),
+        ("t CO2/MWh", "t/MWh"),
+        ("g per kWh", "gCO2e/kWh"),
+        ("co2", None),
+        ("rate", None),
+    ],
+)
+def test_a_header_may_say_the_unit(header: str, unit: str | None) -> None:
+    assert unit_of(header) == unit
+
+
+def test_the_unit_is_never_guessed(step: StepContext, tmp_path: Path) -> None:
+    own(tmp_path)
+    unsaid = {key: value for key, value in MINE.items() if key != "unit"}
+    with pytest.raises(MalformedError, match=r"nothing says the unit of 'co2' and 'lca'.* unit: gCO2e/kWh"):
+        values(step, **unsaid)
+    own(tmp_path, header="at,area,co2 kg/MWh,lca kg/MWh")
+    spoken = {**unsaid, "direct": "co2 kg/MWh", "lifecycle": "lca kg/MWh"}
+    assert values(step, **spoken) == {(Decimal("300.5"), Decimal("350.25"))}
+    with pytest.raises(MalformedError, match=r"speak of kg/MWh, `unit` of this source says lb/MWh"):
+        values(step, **spoken, unit="lb/MWh")
+
+
+def test_one_basis_is_enough_and_the_other_stays_unknown(step: StepContext, tmp_path: Path) -> None:
+    own(tmp_path)
+    direct = {key: value for key, value in MINE.items() if key != "lifecycle"}
+    lifecycle = {key: value for key, value in MINE.items() if key != "direct"}
+    assert values(step, **direct) == {(Decimal("300.5"), None)}
+    assert values(step, **lifecycle) == {(None, Decimal("350.25"))}
+    (finding,) = of("own.csv", **direct).check(step)
+    assert "direct alone" in finding.what
+    (finding,) = of("own.csv", **lifecycle).check(step)
+    assert "life-cycle alone" in finding.what
+
+
+def test_every_missing_column_is_named_at_once(step: StepContext, tmp_path: Path) -> None:
+    own(tmp_path, header="when,where,co2,lca")
+    message = r"has no columns 'at' .`time`. and 'area' .`zone`.; it has 'when', 'where'"
+    with pytest.raises(MalformedError, match=message):
+        values(step, **MINE)
+    export(tmp_path / "x.csv", header="a,b,c,d,e,f,g,h,i,j,k")
+    with pytest.raises(MalformedError) as caught:
+        values(step, "x.csv")
+    for column in ("Datetime (UTC)", "Zone id", "(direct)", "(Life cycle)", "Data estimated"):
+        assert column in caught.value.message
+    assert "time, zone_column, direct and lifecycle" in caught.value.remedy
+
+
+def test_a_constant_zone_a_flag_and_another_clock(step: StepContext, tmp_path: Path) -> None:
+    own(tmp_path, header="at,co2,guess", cells="{t},{n},false")
+    keys = {"time": "at", "zone": "fr", "direct": "co2", "estimated": "guess", "unit": "gCO2e/kWh"}
+    rows, notes = rows_of(of("own.csv", **keys, timezone="Europe/Paris"), ONE, step)
+    found = {row["hour"].hour: row for row in rows.to_pylist() if row["resolution"] == "hour"}
+    assert (notes, found[0]["zone"], found[0]["is_estimated"]) == ({}, "FR", False)
+    assert found[0]["direct_gco2e_per_kwh"] == 2, "02:00 in Paris is midnight in UTC"
+    (finding,) = of("own.csv", **keys, timezone="Europe/Paris").check(step)
+    assert "times are taken as Europe/Paris, the first is 2024-05-08 22:00 UTC" in finding.what
+
+
+def test_local_hours_over_the_end_of_summer_time_are_told_apart_by_their_order(
+    step: StepContext, tmp_path: Path
+) -> None:
+    lines = ["26.10.2025 00:00", "26.10.2025 01:00", "26.10.2025 02:00", "26.10.2025 02:00", "26.10.2025 03:00"]
+    text = "at;co2\n" + "".join(f"{line};{n}\n" for n, line in enumerate(lines))
+    (tmp_path / "own.csv").write_text(text)
+    source = of("own.csv", time="at", zone="DE", direct="co2", unit="gCO2e/kWh", timezone="Europe/Berlin")
+    rows, notes = rows_of(source, DayRange(date(2025, 10, 25), date(2025, 10, 26)), step)
+    found = {row["hour"]: int(row["direct_gco2e_per_kwh"]) for row in rows.to_pylist() if row["resolution"] == "hour"}
+    assert sorted(found.items()) == [(datetime(2025, 10, 25, 22) + timedelta(hours=n), n) for n in range(5)]
+    assert notes == {"unflagged_hours_taken_as_estimated": 5}
+
+
+def test_parquet_with_instants_is_read(step: StepContext, tmp_path: Path) -> None:
+    hours = [datetime(2024, 5, 9, hour) for hour in range(24)]
+    for name, kind in (("naive", pa.timestamp("us")), ("aware", pa.timestamp("ms", "UTC"))):
+        table = pa.table({"at": pa.array(hours, kind), "area": ["DE"] * 24, "co2": [300.5] * 24, "lca": [350.25] * 24})
+        pa.parquet.write_table(table, tmp_path / f"{name}.parquet")
+        assert values(step, f"{name}.parquet", **MINE) == {(Decimal("300.5"), Decimal("350.25"))}
+
+
+def test_a_measured_hour_goes_before_an_estimated_one_whatever_the_file_is_called(
+    step: StepContext, tmp_path: Path
+) -> None:
+    export(tmp_path / "a_revised.csv", point=lambda hour: ("400", "450"))
+    export(tmp_path / "z_preliminary.csv", point=lambda hour: ("300", "350"), flag="true")
+    rows, notes = rows_of(of("*.csv"), ONE, step)
+    assert {(row["direct_gco2e_per_kwh"], row["is_estimated"]) for row in rows.to_pylist()} == {(Decimal(400), False)}
+    assert notes == {"superseded_hours_dropped": 24}
+    export(tmp_path / "z_preliminary.csv", point=lambda hour: ("300", "350"))
+    rows, _ = rows_of(of("*.csv"), ONE, step)
+    assert set(rows["direct_gco2e_per_kwh"].to_pylist()) == {Decimal(300)}, "of equals the last name"
+
+
+def test_a_measured_line_goes_before_an_estimated_one_of_the_same_instant(step: StepContext, tmp_path: Path) -> None:
+    path = export(tmp_path / "x.csv", point=lambda hour: ("400", "450"))
+    other = export(tmp_path / "y.txt", point=lambda hour: ("300", "350"), flag="true")
+    path.write_text(path.read_text() + "\n".join(other.read_text().splitlines()[1:]) + "\n")
+    rows, notes = rows_of(of("x.csv"), ONE, step)
+    assert {(row["direct_gco2e_per_kwh"], row["is_estimated"]) for row in rows.to_pylist()} == {(Decimal(400), False)}
+    assert notes == {"estimates_outdone_dropped": 24}
+
+
+@pytest.mark.parametrize(
+    ("name", "zones", "other"),
+    [
+        ("grid/DE_2025.csv", ["DE"], None),
+        ("grid/DE_2025.csv", ["FR"], "DE"),
+        ("AU-NSW_2025_hourly.csv", ["AU-VIC"], "AU-NSW"),
+        ("DE-LU_2024_hourly.csv.gz", ["DE"], None),
+        ("US-NW-PACW_2021-2024.csv.gz", ["US-NW-PACW"], None),
+        ("zz_DE_2025_preliminary.csv", ["FR", "DE"], None),
+        ("export_2025.csv", ["DE"], None),
+        ("2025-10.csv", ["DE"], None),
+    ],
+)
+def test_a_file_named_after_another_zone_is_told(name: str, zones: list[str], other: str | None) -> None:
+    assert other_zone(name, zones) == other
+
+
+def test_a_file_named_after_another_zone_is_said_by_run_and_doctor(step: StepContext, tmp_path: Path) -> None:
+    export(tmp_path / "FR_2024.csv")
+    _, notes = rows_of(of("*.csv"), ONE, step)
+    assert notes == {"files_named_after_another_zone": 1}
+    *_, finding = of("*.csv").check(step)
+    assert not finding.ok
+    assert "FR_2024.csv: is named after FR and has rows of DE" in finding.what
+
+
+def test_times_that_cannot_be_read_are_no_silence(step: StepContext, tmp_path: Path) -> None:
+    path = export(tmp_path / "x.csv")
+    path.write_text(path.read_text().replace("2024-05-09 ", "9th of May "))
+    message = r"'Datetime .UTC.' has 24 times of 24 that cannot be read, for example '9th"
+    with pytest.raises(MalformedError, match=message):
+        values(step, "x.csv")
+    path.write_text(path.read_text().replace("9th of May ", "5/9/2024 "))
+    with pytest.raises(MalformedError, match="date_order: month first"):
+        values(step, "x.csv")
+    assert values(step, "x.csv", date_order="month first") == {(Decimal("100.5"), Decimal("200.25"))}
+
+
+def test_an_export_of_a_spreadsheet_with_doubtful_numbers_is_refused(step: StepContext, tmp_path: Path) -> None:
+    path = export(tmp_path / "x.csv", point=lambda hour: ("1.100", "1.200"))
+    path.write_text(path.read_text().replace(",", ";").replace(";50.5;", ";55;"))
+    with pytest.raises(MalformedError, match='decimal: ","'):
+        values(step, "x.csv")
+    assert values(step, "x.csv", decimal=".") == {(Decimal("1.1"), Decimal("1.2"))}
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"time": "at", "zone": "DE"}, "name at least one"),
+        ({"direct": "co2"}, "name `zone_column`"),
+        ({"unit": "kg/MWh"}, "name them"),
+        ({"direct": "co2", "zone": "DE", "unit": "g/J"}, "Input should be"),
+        ({"direct": "co2", "zone": "DE", "timezone": "CEST"}, "no time zone"),
+    ],
+)
+def test_a_block_that_names_too_little_is_refused(keys: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        of("x.csv", **keys)
