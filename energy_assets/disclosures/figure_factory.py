@@ -19,8 +19,6 @@ from ibis.util import gen_name
 
 from energy_assets.disclosures import reading
 from energy_assets.disclosures.figures import (
-    NONE,
-    NOT_MEASURED,
     Figure,
     FigureBook,
     Input,
@@ -31,7 +29,8 @@ from energy_assets.disclosures.figures import (
 )
 from energy_assets.disclosures.inputs import ReportInputs
 from energy_assets.disclosures.methods import QUANTITIES, Quantity, printed_unit
-from energy_assets.disclosures.rounding import EXACT, Scale, foot, scale_for
+from energy_assets.disclosures.missing import NONE, NOT_MEASURED, NOT_STATED, Found, Looked, Missing, missing
+from energy_assets.disclosures.rounding import EXACT, Scale, foot, scale_for, ungrouped
 from energy_assets.disclosures.text import visible
 from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import UNKNOWN, Filter, Selection
@@ -43,17 +42,6 @@ QUOTIENT = Decimal("1e-12")
 #: What figures of a step are cut by.
 STEP_GRAINS = ("total", "workload_type")
 KpiKey = tuple[str, str, str, str]
-NO_ROW = "no row of this indicator for the period: nothing was measured that it could be made of"
-NOT_REPORTED = "no source tells who used its devices, or that nobody did"
-
-
-#: Whose machines the rows of a GHG scope are of, and what a cut without such rows lacks.
-WHOSE = {
-    "scope2": "own machines (Scope 2)",
-    "scope3.1": "bought services (Scope 3.1)",
-    "scope3.8": "leased machines (Scope 3.8)",
-}
-NO_SCOPE = {"scope2": "no own machines", "scope3.1": "no bought services", "scope3.8": "no leased machines"}
 
 
 @dataclass(frozen=True)
@@ -144,7 +132,7 @@ class FigureFactory:
         before = [] if inputs.previous is None else reading.rows(over_months(inputs.previous))
         self.previous = _index(before, lambda row: "", currency)
         self._footed: set[str] = set()
-        self._scopes: dict[str | None, Mapping[str, set[str]]] = {}
+        self._found: dict[tuple[str | None, bool], Mapping[tuple[str, str], Mapping[str, Found]]] = {}
         self._basis: dict[tuple[str | None, str | None], Mapping[str, reading.Basis]] = {}
 
     @cached_property
@@ -250,7 +238,7 @@ class FigureFactory:
         coverage: Decimal | None = known["coverage"]
         inputs = _inputs(name, quantity, row, cut, unit)
         basis = basis if quantity.kind in {"energy", "mass"} else None
-        none = self._no_such_scope(quantity, cut) if value is None else None
+        lacks = self._missing(quantity, row, cut) if value is None else None
         return self.book.add(
             Figure(
                 id="",
@@ -265,7 +253,7 @@ class FigureFactory:
                     self.scale(name, unit),
                     uncertainty_pct=uncertainty,
                     coverage=coverage,
-                    missing=NONE if none else NOT_MEASURED,
+                    missing=lacks.word if lacks else NOT_MEASURED,
                 ),
                 method=quantity.method,
                 operation="row" if row is None or row["denominator"] is None else "ratio",
@@ -276,24 +264,26 @@ class FigureFactory:
                 interval=None if value is None or uncertainty is None else _interval(value, uncertainty),
                 coverage=None if coverage is None else plain(coverage),
                 pins=self.pins(inputs, cut.period),
-                reason=None if value is not None else none or _missing(row, quantity),
+                reason=lacks.reason if lacks else None,
                 maps_to=maps_to,
                 evidence=_evidence(name, cut, unit, quantity) if value is not None else None,
             )
         )
 
-    def _no_such_scope(self, quantity: Quantity, cut: Cut) -> str | None:
-        """Why a quantity of one GHG scope does not exist in a cut, where nothing in the cut is of that scope."""
-        wanted = _scope_of(quantity)
-        if wanted is None or cut.period[0] < self.period[0] or (cut.step and not cut.is_total):
-            return None
-        column = "step" if cut.step else None if cut.is_total else cut.grain
-        if column not in self._scopes:
-            self._scopes[column] = reading.scopes_by(self.condensed, column)
-        found = self._scopes[column].get(cut.period[0] if cut.step else cut.raw, set())
-        if not found or wanted in found:
-            return None
-        return f"{NO_SCOPE[wanted]}: what there is, is {' and '.join(WHOSE[scope] for scope in sorted(found))}"
+    def _missing(self, quantity: Quantity, row: Mapping[str, Any] | None, cut: Cut) -> Missing:
+        """Why a quantity has no value in a cut, by what the rows of the cut say."""
+        grain = self.inputs.period.grain
+        if cut.period[0] < self.period[0]:
+            return Missing(NOT_MEASURED, f"the {grain} before has no such row")
+        when, step = ("day" if self.by_day else "month", cut.period[0]) if cut.step else (grain, "")
+        here = self._rows_of(None if cut.is_total else cut.grain, cut.step).get(("" if cut.is_total else cut.raw, step))
+        there = self._rows_of(None, cut.step).get(("", step))
+        return missing(quantity, row, Looked(here or {}, there or {}, when, self.other_currencies))
+
+    def _rows_of(self, grain: str | None, by_step: bool) -> Mapping[tuple[str, str], Mapping[str, Found]]:
+        if (grain, by_step) not in self._found:
+            self._found[grain, by_step] = reading.found_by(self.condensed, grain, by_step=by_step)
+        return self._found[grain, by_step]
 
     def scale(self, name: str, unit: str) -> Scale:
         """How values of a KPI are printed; the same everywhere in the report.
@@ -421,8 +411,9 @@ class FigureFactory:
             refused: Why there is to be no value although it could be computed.
             dimensions: The cut; that of the first parent where None.
         """
-        missing = next((parent for parent in parents if parent.number is None), None)
-        reason = refused or (f"{missing.label}: {missing.reason}" if missing else None)
+        unknown = next((parent for parent in parents if parent.number is None), None)
+        reason = refused or (f"{unknown.label}: {unknown.reason}" if unknown else None)
+        word = unknown.display.text if unknown and not refused else NOT_STATED
         numbers = [parent.number for parent in parents if parent.number is not None]
         value = None if reason else compute(operation, numbers)
         if value is None and not reason:
@@ -430,7 +421,7 @@ class FigureFactory:
         first = parents[0]
         printed = scale or Scale(first.display.unit, first.display.power, first.display.decimals)
         signed = operation in {"difference", "percent_change"} and metric.startswith("change")
-        display = display_of(value, printed, signed=signed, missing="n/a")
+        display = display_of(value, printed, signed=signed, missing=word)
         return self.book.add(
             Figure(
                 id="",
@@ -492,8 +483,8 @@ class FigureFactory:
         return True
 
     def _printed(self, figure: Figure, scale: Scale) -> Decimal:
-        text = self.book[figure.id].display.text.replace(",", "")
-        return scale.rounded(figure.number or Decimal(0)) if text.startswith("<") else Decimal(text)
+        text = self.book[figure.id].display.text
+        return scale.rounded(figure.number or Decimal(0)) if text[0] in "<>" else ungrouped(text)
 
     def pins(self, inputs: Sequence[Input], period: tuple[str, str]) -> dict[str, str]:
         """Per table a hash over the fingerprints of the days of `period`.
@@ -563,13 +554,6 @@ def _inputs(name: str, quantity: Quantity, row: Mapping[str, Any] | None, cut: C
         selection = Selection(cut.table, role, tuple(filters))
         found.append(Input(role, None if exact is None else plain(exact), selection, base, factor))
     return tuple(found)
-
-
-def _missing(row: Mapping[str, Any] | None, quantity: Quantity) -> str:
-    """Why a quantity that may exist has no value."""
-    if row is None:
-        return NO_ROW
-    return NOT_REPORTED if quantity.basis == "reported" else "the divisor is zero"
 
 
 def _evidence(name: str, cut: Cut, unit: str, quantity: Quantity) -> MatchedRatio | None:

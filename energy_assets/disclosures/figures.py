@@ -13,16 +13,12 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
+from energy_assets.disclosures.missing import NOT_MEASURED
 from energy_assets.disclosures.rounding import EXACT, MINUS, Scale, grouped
 from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import Selection
 
-NOT_MEASURED = "not measured"
-#: Printed where it is known that there is nothing to measure.
-NONE = "none"
-
-
-WHOLE = Decimal(100)
+WHOLE, TENTH = Decimal(100), Decimal("0.1")
 
 
 @dataclass(frozen=True)
@@ -271,9 +267,9 @@ def display_of(
         rule=scale.rule,
         power=scale.power,
         decimals=scale.decimals,
-        uncertainty="" if uncertainty_pct is None else f"±{plain(_one(uncertainty_pct))} %",
+        uncertainty="" if uncertainty_pct is None else f"±{_short_per_cent(uncertainty_pct)} %",
         interval=interval,
-        coverage="" if coverage is None else f"{plain(_one(coverage * 100))} %",
+        coverage="" if coverage is None else f"{_part_of_hundred(coverage)} %",
     )
 
 
@@ -289,8 +285,16 @@ def bounds(value: Decimal, uncertainty_pct: Decimal) -> tuple[Decimal, Decimal]:
     return (max(low, Decimal(0)) if value >= 0 else low), value + margin
 
 
-def _one(value: Decimal) -> Decimal:
-    return value.quantize(Decimal("0.1"), context=EXACT)
+def _part_of_hundred(share: Decimal) -> str:
+    """A share in per cent to one decimal; one that is not the whole does not read like it."""
+    rounded = (share * 100).quantize(TENTH, context=EXACT)
+    return f">{WHOLE - TENTH}" if share < 1 and rounded >= WHOLE else _short_per_cent(share * 100)
+
+
+def _short_per_cent(value: Decimal) -> str:
+    """To one decimal; what is not zero does not read like it."""
+    rounded = value.quantize(TENTH, context=EXACT)
+    return f"<{TENTH}" if value > 0 and not rounded else plain(rounded)
 
 
 def _nonzero(rounded: Decimal, exact: Decimal | None, scale: Scale) -> str:

@@ -91,6 +91,15 @@ def grouped(value: Decimal) -> str:
     return f"{value:,f}".replace("-", MINUS)
 
 
+def ungrouped(text: str) -> Decimal:
+    """The inverse of `grouped`; a sign of gain is read too.
+
+    Args:
+        text: A printed number, without its unit.
+    """
+    return Decimal(text.replace(",", "").replace(MINUS, "-"))
+
+
 def foot(exact: Sequence[Decimal], total: Decimal, step: Decimal, keep: Collection[int] = ()) -> list[Decimal] | None:
     """Round `exact` so that the rounded parts add up to the rounded `total` (largest remainder).
 
@@ -114,6 +123,6 @@ def foot(exact: Sequence[Decimal], total: Decimal, step: Decimal, keep: Collecti
         return None
     for n in by_remainder[: abs(missing)]:
         rounded[n] += sign * step
-        if abs(rounded[n] - exact[n]) >= step or rounded[n] < 0:
+        if abs(rounded[n] - exact[n]) >= step or rounded[n] * exact[n] < 0:
             return None
     return rounded

@@ -133,7 +133,7 @@ def test_unknown_is_printed_as_words_never_as_zero() -> None:
     inputs.con.raw_sql("delete from kpis_monthly where kpi = 'wh_per_1m_tokens'")
     found = figure(build(inputs), "wh_per_1m_tokens")
     assert (found.value, found.display.text) == (None, "not measured")
-    assert "no row" in (found.reason or "")
+    assert "no model has both energy" in (found.reason or "")
 
 
 def test_an_idle_share_that_no_source_tells_is_not_measured() -> None:
@@ -202,7 +202,7 @@ def test_months_of_unequal_days_compare_ratios_and_refuse_totals() -> None:
         figure(document, "change_pct_of_facility_kwh"),
         figure(document, "change_pct_of_wh_per_1k_inferences"),
     )
-    assert total.display.text == "n/a"
+    assert total.display.text == "not stated"
     assert "unequal numbers of days" in (total.reason or "")
     now, then = (document.book[parent].number or Decimal(0) for parent in ratio.parents)
     assert ratio.number == ((now - then) / then).quantize(Decimal("1e-12"))

@@ -15,6 +15,7 @@ from energy_assets.disclosures.document import (
     paragraph,
     table,
 )
+from energy_assets.disclosures.missing import LEGEND
 from energy_assets.disclosures.sections.common import Context
 from energy_assets.disclosures.sections.methodology import methods_table
 
@@ -35,10 +36,17 @@ def figures_section(context: Context) -> Section:
         "Each figure has one identifier, the same in this document, in facts.csv and in figures.json. There each "
         "figure also carries its exact value, its rows as a query, its factors and the fingerprints of its inputs."
     )
-    blocks: list[Block] = [intro, evidence(rest), methods_table(context)]
+    blocks: list[Block] = [intro, _words(), evidence(rest), methods_table(context)]
     if dense:
         blocks += [heading("Chart data"), *dense]
     return Section("figures", "Figures and evidence", blocks)
+
+
+def _words() -> Block:
+    """What each word says that stands where a number is missing."""
+    rows: list[list[Runs]] = [[[word], [meaning]] for word, meaning in LEGEND.items()]
+    columns = [Column("Instead of a number", width=1.2), Column("Meaning", width=5)]
+    return table("words", "Words that stand where a number is missing", columns, rows, compact=True)
 
 
 def checking(context: Context) -> Section:

@@ -62,6 +62,11 @@ class Context:
         return name not in contained
 
     @property
+    def metered(self) -> bool:
+        """Whether any source tells of energy, be it observed or not; a site may have bills or requests alone."""
+        return bool(self.factory.gaps["rows"])
+
+    @property
     def partial(self) -> bool:
         """The period is not covered in full."""
         return self.figure("days_with_data").number != self.figure("days_in_period").number

@@ -7,7 +7,18 @@ from typing import Any
 
 from energy_assets.contracts.vocabulary import WorkloadType
 from energy_assets.disclosures import reading
-from energy_assets.disclosures.document import Block, Chart, Column, Runs, Section, charts, heading, number, table
+from energy_assets.disclosures.document import (
+    Block,
+    Chart,
+    Column,
+    Runs,
+    Section,
+    callout,
+    charts,
+    heading,
+    number,
+    table,
+)
 from energy_assets.disclosures.figure_factory import FigureFactory, Member
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.methods import WORKLOADS
@@ -37,6 +48,13 @@ ZONE_COLOURS = ("#0b5d4b", "#d9781f", "#3f6fb0", "#9b3d7a", "#5f7380", "#8a6d1d"
 
 def energy(context: Context) -> Section:
     """Charts over time, by model and project, and the grid; tables by workload, model, project, zone, boundary."""
+    if not context.metered:
+        words = (
+            f"No source tells of energy in this {context.period.grain}, so there is nothing to divide by workload, "
+            "model, project or place, and no emissions follow. Add a source of energy to the site file; what it can still "
+            "deliver of these days is added when they are run again."
+        )
+        return Section("energy", "Energy and emissions", [callout("note", "No energy is known", words)])
     found = breakdown(context)
     blocks: list[Block] = []
     if found.emissions and found.energy_by_step:
@@ -257,7 +275,7 @@ def _optional(factory: FigureFactory, kpi: str, member: Member) -> Runs:
 
 def _zone_table(context: Context) -> list[Block]:
     factory = context.factory
-    members = factory.members("zone", "facility_kwh")
+    members = factory.members("zone", "energy_kwh")
     if not members:
         return []
     names = ["facility_kwh", *(scope.figure for scope in breakdown(context).emissions)]

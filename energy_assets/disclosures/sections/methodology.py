@@ -47,7 +47,8 @@ def methodology(context: Context) -> Section:
         [{"strong": "Unknown is not zero. "}, "What could not be measured or multiplied stays out of the sums, lowers "
          "the coverage and is listed."],
         [{"strong": "Rounding. "}, "Sums are exact decimals; division and rounding come last, once, in the figure. "
-         "A change printed as n/a has its reason in the table of figures, where each figure also names its method."],
+         "Where a word stands instead of a number, its meaning and its reason are in the table of figures, where each "
+         "figure also names its method."],
     ]  # fmt: skip
     return Section("methodology", "Methodology", [bullets(rules), *_factors(context)])
 

@@ -105,9 +105,11 @@ def _compared(context: Context, name: str, comparable: bool) -> list[Runs]:
         f"change_of_{name}", f"{quantity.label}, difference to the previous {noun}", (now, before), "difference",
         scale=scale, refused=refused,
     )  # fmt: skip
+    negative = before.number is not None and before.number < 0
+    no_base = "the value before is not above zero, so a change in per cent says nothing" if negative else None
     change = factory.derived(
         f"change_pct_of_{name}", f"{quantity.label}, change to the previous {noun}", (now, before), "percent_change",
-        scale=PERCENT, unit="share", method="M-CHANGE", refused=refused,
+        scale=PERCENT, unit="share", method="M-CHANGE", refused=refused or no_base,
     )  # fmt: skip
     relative: Runs = ["–"] if quantity.kind == "share" else [number(change)]
     values: list[Runs] = [[number(now, unit=False)], _interval(now), [number(before, unit=False)]]

@@ -31,17 +31,22 @@ from energy_assets.disclosures.sections.charting import labelled, plot, step_nam
 from energy_assets.disclosures.sections.common import Context, largest, steps_words
 from energy_assets.disclosures.text import visible
 from energy_assets.kpis.indicators import RUNG_NAMES, TIER_NAMES
-from energy_assets.kpis.ingredients import Filter, Selection
+from energy_assets.kpis.ingredients import UNKNOWN, Filter, Selection
 from energy_assets.periods import DayRange
 
 WATTS = Scale("W", 0, 0)
 G_PER_KWH = Scale("g CO₂e/kWh", 0, 1)
 COUNT = Scale("", 0, 0)
+#: Zones of a table; the largest ones come first.
+BELOW_ZERO_ZONES = 10
 METHOD_NAMES = {method.value: method.label for method in Method}
 
 
 def quality(context: Context) -> Section:
     """How well the energy and its emissions are known."""
+    if not context.metered:
+        words = f"No source tells of energy in this {context.period.grain}, so there is no quality of it to state."
+        return Section("quality", "Data quality", [paragraph(words)])
     blocks: list[Block] = [
         paragraph(*_in_short(context)),
         _shares(context, "tiers", "IT energy by quality tier", "Tier", "tier{}_share", TIER_NAMES),
@@ -51,6 +56,7 @@ def quality(context: Context) -> Section:
         ),
         *_coverage_chart(context),
         _sources(context),
+        *_below_zero(context),
         heading("Plausibility"),
         *_plausibility(context),
     ]  # fmt: skip
@@ -160,6 +166,41 @@ def _sources(context: Context) -> Block:
     return table("sources", "Sources", columns, rows)
 
 
+def _below_zero(context: Context) -> list[Block]:
+    """Where a publisher's direct intensity is above its life-cycle one: kept, counted, and said."""
+    factory = context.factory
+    found = reading.upstream_below_zero(factory.emissions) if factory.gaps["below_zero_rows"] else []
+    if not found:
+        return []
+    rows: list[list[Runs]] = []
+    scale = factory.scale("scope33_upstream_g", "gCO2e")
+    for row in found[:BELOW_ZERO_ZONES]:
+        unknown = row["zone"] == UNKNOWN
+        zone = Filter("zone", "unknown") if unknown else Filter("zone", "=", row["zone"])
+        where = (Filter("day", "between", factory.period), Filter("upstream_g", "<", "0"), zone)
+        name, cut = visible(row["zone"]), {"zone": row["zone"]}
+        hours = factory.query(
+            "upstream_below_zero_hours", f"Hours with direct above life-cycle intensity · {name}",
+            Decimal(row["hours"]), Selection("emissions", "hour", where, "distinct"), COUNT, "hours", method="M-COUNT", operation="count",
+            dimensions=cut,
+        )  # fmt: skip
+        grams = factory.query(
+            "upstream_below_zero_g", f"Upstream emissions of these hours · {name}", row["upstream_g"],
+            Selection("emissions", "upstream_g", where), scale, "gCO2e", dimensions=cut,
+        )  # fmt: skip
+        rows.append([[name], [number(hours, unit=False)], [number(grams)]])
+    columns = [Column("Grid zone", width=2), Column("Hours", "right", 1), Column("Upstream emissions", "right", 1.6)]
+    words = (
+        "The life cycle contains the combustion, so its intensity cannot be the lower one. In the hours below the "
+        "publisher says that it is. Its figures are kept as published: upstream emissions are negative there, and "
+        "lower the sums that hold them."
+    )
+    return [
+        callout("warning", "Negative upstream emissions", words),
+        table("below-zero", "Hours in which the direct intensity is above the life-cycle one", columns, rows),
+    ]
+
+
 def _plausibility(context: Context) -> list[Block]:
     factory, limits = context.factory, context.profile
     rows: list[list[Runs]] = []
@@ -227,6 +268,8 @@ def gaps(context: Context) -> Section:
              "no attribution rule matched; they are counted, and printed as not attributed"),
     ]  # fmt: skip
     listed = [item for item in items if item]
+    if not context.metered:
+        listed.append(["No source tells of any device-hour, so no energy and no emissions are known."])
     if context.partial:
         listed.insert(
             0,

@@ -22,7 +22,8 @@ from energy_assets.disclosures.document import (
     paragraph,
     table,
 )
-from energy_assets.disclosures.figures import NONE, Figure
+from energy_assets.disclosures.figures import Figure
+from energy_assets.disclosures.missing import NONE
 from energy_assets.disclosures.sections.breakdown import breakdown
 from energy_assets.disclosures.sections.charting import labelled, plot, step_names, step_table, steps_alt, totals
 from energy_assets.disclosures.sections.common import Context

@@ -45,7 +45,7 @@ def summary(context: Context) -> Section:
     findings = _findings(context, found)
     if findings:
         blocks += [heading("What stands out"), bullets(findings)]
-    if found.energy_by_step:
+    if any(figure.number is not None for figure in found.energy_by_step.values()):
         blocks.append(charts(energy_chart(context)))
     return Section("summary", "Executive summary", blocks)
 
@@ -55,7 +55,7 @@ def _used(context: Context) -> list[Run]:
     opening = f"{when[0].upper()}{when[1:]}"
     name = visible(context.factory.inputs.organisation.name)
     if context.figure("energy_kwh").number is None:
-        return [f"No energy of the AI workloads of {name} could be measured {when}."]
+        return [f"No energy of the AI workloads of {name} could be measured {when}.", *_else_known(context)]
     if context.figure("facility_kwh").number is None or context.figure("overhead_kwh").number is None:
         runs: list[Run] = [f"{opening} the AI equipment of {name} used ", number(context.figure("energy_kwh")), "."]
         if context.figure("facility_kwh").number is not None:
@@ -84,6 +84,19 @@ def _used(context: Context) -> list[Run]:
     if not exists(own):
         runs.append(f" Scope 2 is none: {own.reason}.")
     return runs
+
+
+def _else_known(context: Context) -> list[Run]:
+    """What is known of a period without energy: what was served, and what it cost."""
+    requests, cost = context.figure("requests"), context.figure("billed_cost")
+    known = [*([[number(requests), " were answered"]] if requests.number is not None else []),
+             *([[number(cost), " were billed"]] if cost.number is not None else [])]  # fmt: skip
+    if not known:
+        return []
+    runs: list[Run] = [" What is known: "]
+    for position, part in enumerate(known):
+        runs += [*([" and "] if position else []), *part]
+    return [*runs, ". Neither says how much energy was used, so no emissions are stated."]
 
 
 def _incomplete(context: Context) -> Block:
