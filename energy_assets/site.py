@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from energy_assets.commands import command
 from energy_assets.contracts import vocabulary
 from energy_assets.contracts.accounts import account_key
 from energy_assets.contracts.node_names import plain_name
@@ -244,6 +245,7 @@ class Site(Strict):
     factors: Factors = Field(default_factory=Factors)
     targets: list[Target] = Field(default_factory=list)
     folder: Path = Field(Path("."), exclude=True)
+    file: Path = Field(Path("site.yaml"), exclude=True)
 
     @field_validator("places")
     @classmethod
@@ -295,7 +297,8 @@ def load_site(path: Path) -> Site:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise SiteError(f"{path}: cannot be read ({why}). `energy-assets init` writes an example.") from error
+        remedy = f". To write an example: {command('init', path)}" if isinstance(error, FileNotFoundError) else ""
+        raise SiteError(f"{path}: cannot be read ({why}){remedy}") from error
     try:
         content, lines = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, ValueError) as error:  # PyYAML answers a date such as 2024-13-01 with a ValueError
@@ -303,10 +306,12 @@ def load_site(path: Path) -> Site:
     if not isinstance(content, dict):
         raise SiteError(f"{path}: is empty or no mapping; it needs the keys {', '.join(_keys(Site))}")
     faults: list[tuple[tuple[int | str, ...], str]] = [(loc, "is there twice") for loc in _doubled(lines)]
-    if content.pop("folder", None) is not None:
-        faults.append((("folder",), f"unknown key{_nearest('folder', _keys(Site))}"))
+    for ours in ("folder", "file"):
+        if content.pop(ours, None) is not None:
+            faults.append(((ours,), f"unknown key{_nearest(ours, _keys(Site))}"))
     sources = _sources(content.get("sources"), faults)
-    site = _validated(Site, {**content, "sources": sources, "folder": path.resolve().parent}, (), faults)
+    here = {"folder": path.resolve().parent, "file": Path(os.path.abspath(path))}
+    site = _validated(Site, {**content, "sources": sources, **here}, (), faults)
     if faults or site is None:
         raise SiteError("\n".join(f"{path}:{_line(lines, loc)}: {_dotted(loc)}: {text}" for loc, text in faults))
     return site

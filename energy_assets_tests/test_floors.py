@@ -12,7 +12,7 @@ import energy_assets
 
 ROOT = Path(energy_assets.__file__).parent
 FLOORS = (
-    ("periods", "secrets", "dagster_internals", "__init__"),
+    ("periods", "secrets", "commands", "dagster_internals", "__init__"),
     ("landing",),
     ("storage",),
     ("contracts",),
@@ -35,6 +35,7 @@ FLOORS = (
     ("components", "running", "query", "doctor"),
     ("sandbox",),
     ("ui", "cli"),
+    ("__main__",),
 )
 """From the ground up. A folder is one floor; modules of one floor may use each other, without a circle."""
 
