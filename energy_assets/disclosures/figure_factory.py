@@ -17,6 +17,7 @@ from typing import Any
 import ibis.expr.types as ir
 from ibis.util import gen_name
 
+from energy_assets.contracts.vocabulary import GhgScope
 from energy_assets.disclosures import reading
 from energy_assets.disclosures.figures import (
     Figure,
@@ -28,10 +29,11 @@ from energy_assets.disclosures.figures import (
     plain,
 )
 from energy_assets.disclosures.inputs import ReportInputs
-from energy_assets.disclosures.methods import QUANTITIES, Quantity, printed_unit
+from energy_assets.disclosures.methods import QUANTITIES, WORKLOADS, Quantity, printed_unit
 from energy_assets.disclosures.missing import NONE, NOT_MEASURED, NOT_STATED, Found, Looked, Missing, missing
-from energy_assets.disclosures.rounding import EXACT, Scale, foot, scale_for, ungrouped
+from energy_assets.disclosures.rounding import EXACT, MOVED, Scale, foot, scale_for, ungrouped
 from energy_assets.disclosures.text import visible
+from energy_assets.factors.countries import zone_name
 from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import UNKNOWN, Filter, Selection
 from energy_assets.kpis.periods import over_months
@@ -42,6 +44,14 @@ QUOTIENT = Decimal("1e-12")
 #: What figures of a step are cut by.
 STEP_GRAINS = ("total", "workload_type")
 KpiKey = tuple[str, str, str, str]
+#: Dimensions as a label names them, where the column's name is not a word; labels of their members, and of none.
+DIMENSIONS = {"model_id": "model", "workload_type": "workload", "ghg_scope": "scope", "zone": "grid zone"}
+LABELS: Mapping[str, Mapping[str, str]] = {
+    "workload_type": WORKLOADS,
+    "ghg_scope": {scope.value: scope.label for scope in GhgScope},
+}
+NO_NAME = {"model_id": "no model named", "project": "not attributed", "zone": "no zone known",
+           "workload_type": "not attributed"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,7 @@ class Member:
     @property
     def shown(self) -> str:
         """The text as it may be printed."""
-        return visible(self.raw)
+        return member_name(self.grain, self.raw)
 
 
 class FigureFactory:
@@ -294,7 +304,8 @@ class FigureFactory:
         """
         quantity = QUANTITIES[name]
         if quantity.kind == "money":
-            return Scale(unit, 0, 2)
+            scale = scale_for("money", self._size(name))
+            return replace(scale, unit=f"{scale.unit} {unit}".strip())
         sizes = [self._size(source) for source in self.profile.scales.get(quantity.kind, (name,))]
         scale = scale_for(quantity.kind, max(sizes))
         if quantity.kind == "ratio":
@@ -477,7 +488,7 @@ class FigureFactory:
             return False
         for part, value in zip(parts, rounded, strict=True):
             if value != scale.rounded(part.number or Decimal(0)):
-                self.book.redisplay(part.id, value, scale, f"largest remainder, so that the parts add up to {total.id}")
+                self.book.redisplay(part.id, value, scale, f"{MOVED}, so that the parts add up to {total.id}")
             self._footed.add(part.id)
         self._footed.add(total.id)
         return True
@@ -532,7 +543,7 @@ def _label(quantity: Quantity, cut: Cut) -> str:
     """What it is, of which part, in which step."""
     parts = [quantity.label]
     if not cut.is_total:
-        parts.append("not attributed" if cut.raw == UNKNOWN else visible(cut.raw))
+        parts.append(f"by {DIMENSIONS.get(cut.grain, cut.grain)}: {member_name(cut.grain, cut.raw)}")
     if cut.step:
         parts.append(cut.period[0] if cut.table == "kpis_daily" else cut.period[0][:7])
     return " · ".join(parts)
@@ -568,8 +579,10 @@ def _evidence(name: str, cut: Cut, unit: str, quantity: Quantity) -> MatchedRati
 def compute(operation: str, numbers: Sequence[Decimal]) -> Decimal | None:
     """The operation of a derived figure, exactly; None where it divides by zero.
 
-    `difference` a − b …, `sum`, `share` and `ratio` a / b, `percent_change` (a − b) / b, `progress`
-    (base − now) / (base − target) of the figures base, now, target.
+    `difference` a − b …, `sum`, `share` and `ratio` a / b, `percent_change` (a − b) / b,
+    `share_below` (a − b) / a, `progress`
+    (base − now) / (base − target) of the figures base, now, target; `linear_path` base + (target − base) × passed /
+    whole of the figures base, target, years passed, years in all.
 
     Args:
         operation: One of these.
@@ -579,13 +592,30 @@ def compute(operation: str, numbers: Sequence[Decimal]) -> Decimal | None:
         return sum(numbers, Decimal(0))
     if operation == "difference":
         return numbers[0] - sum(numbers[1:], Decimal(0))
+    if operation == "linear_path":
+        base, goal, passed, whole = numbers
+        return (base + EXACT.divide((goal - base) * passed, whole)).quantize(QUOTIENT, context=EXACT) if whole else None
     if operation == "progress":
         base, now, target = numbers
         above, below = base - now, base - target
     else:
-        above = numbers[0] - numbers[1] if operation == "percent_change" else numbers[0]
-        below = numbers[1]
+        above = numbers[0] if operation in {"share", "ratio"} else numbers[0] - numbers[1]
+        below = numbers[0] if operation == "share_below" else numbers[1]
     return EXACT.divide(above, below).quantize(QUOTIENT, context=EXACT) if below else None
+
+
+def member_name(grain: str, raw: str) -> str:
+    """A member of a dimension as a reader knows it: labels of codes, zones with their country.
+
+    Args:
+        grain: The dimension.
+        raw: The member, as tags and contracts spell it.
+    """
+    if raw == UNKNOWN:
+        return NO_NAME.get(grain, "not known")
+    if grain == "zone":
+        return zone_name(visible(raw))
+    return LABELS.get(grain, {}).get(raw, visible(raw))
 
 
 def _index(

@@ -18,6 +18,8 @@ from energy_assets.disclosures.rounding import EXACT, MINUS, Scale, grouped
 from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import Selection
 
+#: Printed behind a number that was rounded away from its own value, so that its table adds up.
+MARK = "\N{DAGGER}"
 WHOLE, TENTH = Decimal(100), Decimal("0.1")
 
 

@@ -46,7 +46,7 @@ def pdf(document: Document, drawn: Mapping[str, str], files: Mapping[str, str]) 
     import typst
 
     folder = reports_folder()
-    end = datetime.fromisoformat(document.period["to"]).replace(tzinfo=UTC)
+    end = datetime.fromisoformat(document.period["dated"]).replace(tzinfo=UTC)
     with tempfile.TemporaryDirectory() as name:
         room = Path(name)
         (room / "document.json").write_text(_content(document, drawn, files), encoding="utf-8")

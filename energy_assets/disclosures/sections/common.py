@@ -120,6 +120,19 @@ def span_words(first: date, last: date) -> str:
     return f"{day_words(first, year=first.year != last.year)} to {day_words(last, year=True)}"
 
 
+def data_words(days: Sequence[date]) -> str:
+    """When data are of, at the beginning of a sentence: `From 19 to 25 November 2026`; gaps are said.
+
+    Args:
+        days: Days with data, in order; at least one.
+    """
+    span = span_words(days[0], days[-1])
+    if len(days) == 1:
+        return f"On {span}"
+    whole = (days[-1] - days[0]).days + 1 == len(days)
+    return f"From {span}" + ("" if whole else ", on the days with data,")
+
+
 def steps_words(steps: Sequence[DayRange]) -> str:
     """The span of a chart: `16 to 22 November 2026`, `January to November 2026`."""
     first, last = steps[0], steps[-1]

@@ -20,7 +20,8 @@ def progress(context: Context) -> Section:
     factory, noun = context.factory, context.period.grain
     if not factory.previous:
         note = (
-            f"The lake holds no earlier {noun}, so no change can be stated. The values below are the first of a series."
+            f"There is no earlier {noun} with data, so no change can be stated. The values below are the first of a "
+            "series."
         )
         return Section("progress", "KPI progress", [paragraph(note), _now_only(context)])
     before_days = max(int(row["days"]) for row in factory.previous.values())
