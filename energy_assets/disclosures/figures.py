@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from energy_assets.disclosures.missing import NOT_MEASURED
-from energy_assets.disclosures.rounding import EXACT, MINUS, Scale, grouped
+from energy_assets.disclosures.rounding import EXACT, MINUS, MOVED, Scale, grouped
 from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import Selection
 
@@ -72,6 +72,16 @@ class Display:
     uncertainty: str = ""
     interval: str = ""
     coverage: str = ""
+
+    @property
+    def moved(self) -> bool:
+        """Whether the last digit was moved so that a table adds up."""
+        return self.rule.startswith(MOVED)
+
+    @property
+    def mark(self) -> str:
+        """What is printed behind the number; facts.csv and the tags hold the number alone."""
+        return MARK if self.moved else ""
 
 
 @dataclass(frozen=True)
@@ -151,6 +161,7 @@ class Figure:
                 "uncertainty": display.uncertainty,
                 "interval": display.interval,
                 "coverage": display.coverage,
+                "mark": display.mark,
             },
             "method": self.method,
             "operation": self.operation,

@@ -71,6 +71,7 @@ class Node:
         facts: Labelled details.
         verdict: `equal` or `differs` where something was computed again.
         children: The next steps down.
+        id: Of the figure it is of; '' for other steps.
     """
 
     kind: str
@@ -78,6 +79,7 @@ class Node:
     facts: tuple[tuple[str, str], ...] = ()
     verdict: str = ""
     children: tuple[Node, ...] = field(default_factory=tuple)
+    id: str = ""
 
     def walk(self) -> Iterator[Node]:
         """This node and all below it."""
@@ -152,6 +154,7 @@ class _Walk:
             tuple(_figure_facts(figure)),
             self._recomputed(figure),
             tuple(children),
+            figure.id,
         )
 
     def _recomputed(self, figure: Figure) -> str:

@@ -12,7 +12,9 @@ from importlib.resources import files
 @cache
 def uncertainty_pct() -> dict[tuple[str, str], Decimal]:
     """95 % interval of one reading in per cent, by (method, device kind); '' stands for any kind."""
-    return {(row["method"], row["device_kind"]): Decimal(row["uncertainty_pct"]) for row in rows_of_data("uncertainty.csv")}
+    return {
+        (row["method"], row["device_kind"]): Decimal(row["uncertainty_pct"]) for row in rows_of_data("uncertainty.csv")
+    }
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,10 @@ def methodology(context: Context) -> Section:
          "allocate it."],
         [{"strong": "Unknown is not zero. "}, "What could not be measured or multiplied stays out of the sums, lowers "
          "the coverage and is listed."],
-        [{"strong": "Rounding. "}, "Sums are exact decimals; division and rounding come last, once, in the figure, half "
-         f"to even. In tables with a total the last digit of some rows, marked {MARK}, is moved by one so that the rows "
-         "add up to the total as printed (largest remainder); the exact value is in facts.csv, and trace prints both. "
+        [{"strong": "Rounding. "}, "Sums are exact decimals; division and rounding come last, once, in the figure, "
+         f"half to even. In tables with a total the last digit of some rows, marked {MARK}, is moved by one so that "
+         "the rows add up to the total as printed (largest remainder); the exact value is in facts.csv, and trace "
+         "prints both. "
          "Where a word stands instead of a number, its meaning and its reason are in the table of figures, where each "
          "figure also names its method."],
     ]  # fmt: skip

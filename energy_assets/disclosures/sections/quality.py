@@ -84,7 +84,11 @@ def _in_short(context: Context) -> list[Run]:
     top = largest(list(tiers.values()))
     for n, figure in tiers.items():
         if top is not None and figure.id == top.id:
-            runs += [f"The largest part of the IT energy is of {TIER_NAMES[n].split(' · ')[0].lower()}: ", number(top), "."]
+            runs += [
+                f"The largest part of the IT energy is of {TIER_NAMES[n].split(' · ')[0].lower()}: ",
+                number(top),
+                ".",
+            ]
     return runs
 
 
@@ -93,7 +97,9 @@ def _shares(context: Context, id_: str, caption: str, first: str, pattern: str, 
     figures = [factory.kpi(pattern.format(n)) for n in names]
     rows: list[list[Runs]] = [[[name], [number(f)]] for name, f in zip(names.values(), figures, strict=True)]
     if id_ == "factor-rungs" and all(figure.number is not None for figure in figures):
-        whole = factory.stated("whole", "The whole of the facility energy", Decimal(1), "share", Scale("%", -2, 1), "M-LIMIT")
+        whole = factory.stated(
+            "whole", "The whole of the facility energy", Decimal(1), "share", Scale("%", -2, 1), "M-LIMIT"
+        )
         none = factory.derived(
             "no_factor_share", "Facility energy on none of these rungs", (whole, *figures), "difference",
             method="M-REST", dimensions={},
@@ -184,7 +190,8 @@ def _below_zero(context: Context) -> list[Block]:
         name, cut = visible(row["zone"]), {"zone": row["zone"]}
         hours = factory.query(
             "upstream_below_zero_hours", f"Hours with direct above life-cycle intensity · {name}",
-            Decimal(row["hours"]), Selection("emissions", "hour", where, "distinct"), COUNT, "hours", method="M-COUNT", operation="count",
+            Decimal(row["hours"]), Selection("emissions", "hour", where, "distinct"), COUNT, "hours",
+            method="M-COUNT", operation="count",
             dimensions=cut,
         )  # fmt: skip
         grams = factory.query(
@@ -224,7 +231,7 @@ def _plausibility(context: Context) -> list[Block]:
         )  # fmt: skip
         checks.append((kind, figure, limits.watts[kind], WATTS, "W", figure.label))
     for name, figure, gate, scale, unit, label in checks:
-        limit = factory.stated(f"limit_{name}", f"Limit: {label.lower()}", gate.high, unit, scale, "M-LIMIT")
+        limit = factory.stated(f"limit_{name}", f"Limit · {label}", gate.high, unit, scale, "M-LIMIT")
         inside = gate.low <= (figure.number or Decimal(0)) <= gate.high
         verdict = "within" if inside else "OUTSIDE"
         values: list[Runs] = [[number(figure, unit=False)], [number(limit, unit=False)]]
@@ -345,8 +352,7 @@ def _omissions(context: Context, found: Mapping[str, Any]) -> list[Block]:
     blocks: list[Block] = []
     if empty:
         rows: list[list[Runs]] = [
-            [[omissions[column]["label"]], ["omitted"], [omissions[column]["reason"]]]
-            for column in empty
+            [[omissions[column]["label"]], ["omitted"], [omissions[column]["reason"]]] for column in empty
         ]
         columns = [
             Column("Quantity", width=2),

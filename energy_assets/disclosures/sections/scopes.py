@@ -60,7 +60,7 @@ def emissions_chart(context: Context) -> Chart:
     return Chart(
         spec="emissions_by_time",
         title=f"Emissions by {noun}",
-        caption=[f"Emissions by {noun} in {unit}, each hour with the intensity of its own zone; {labels}."],
+        caption=[f"In {unit}, each hour with the intensity of its own grid zone; {labels}."],
         alt=alt,
         rows=rows,
         names={
