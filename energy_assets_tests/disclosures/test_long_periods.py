@@ -86,7 +86,7 @@ def test_a_quarter_is_shown_month_by_month(quarter: Document) -> None:
 
 def test_a_quarter_says_what_it_is(quarter: Document) -> None:
     text = words(quarter)
-    assert "In the fourth quarter of 2026 the AI workloads" in text
+    assert "From 1 October to 3 November 2026 the AI workloads" in text
     assert "nothing is extrapolated to the quarter" in text
     assert "were highest in October with" in text
     assert quarter.period == {
