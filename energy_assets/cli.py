@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -132,15 +133,32 @@ def report(site_path: Path, period: Period) -> None:
 
 
 @main.command()
-@site_option
+@click.option(
+    "--site",
+    "site_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The site file; default: the one the report was made of.",
+)
+@click.option("--full", is_flag=True, help="Every step, with its rows, factors, objects and receipts.")
+@click.option("--json", "as_json", is_flag=True, help="Every step, for a program.")
+@click.option("--bytes", "sha256", metavar="SHA256", help="Write the bytes of this raw object instead.")
 @click.argument("report_path", metavar="REPORT", type=click.Path(path_type=Path))
 @click.argument("figure", metavar="FIGURE")
-def trace(site_path: Path, report_path: Path, figure: str) -> None:
+def trace(
+    site_path: Path | None, full: bool, as_json: bool, sha256: str | None, report_path: Path, figure: str
+) -> None:
     """Follow FIGURE (for example F-003) of REPORT to the bytes it came from: rows, factors, raw objects, receipts."""
-    from energy_assets.disclosures.tracing import TraceError, trace_stored
+    from energy_assets.disclosures.following import bytes_of, printed
+    from energy_assets.disclosures.tracing import TraceError, opened
 
     try:
-        out.print(trace_stored(_site(site_path), report_path, figure))
+        stored = opened(report_path)
+        path = site_path or (stored.site if stored.site and stored.site.exists() else None)
+        site = _site(path or Path(os.environ.get(SITE_VARIABLE, "site.yaml")))
+        if sha256:
+            sys.stdout.buffer.write(bytes_of(site, sha256))
+        else:
+            printed(site, report_path, figure, full=full, as_json=as_json, console=out)
     except TraceError as error:
         _stop(str(error))
 
@@ -322,7 +340,7 @@ def _print_report(folder: Path) -> None:
     for figure_id, label, value in headline(folder):
         table.add_row(f"[cyan]{figure_id}[/]", escape(label), f"[bold]{escape(value)}[/]")
     out.print(table)
-    for name in ("report.pdf", "report.xhtml", "facts.csv", "figures.json"):
+    for name in ("report.pdf", "report.xhtml", "trace.xhtml", "facts.csv", "figures.json"):
         out.print(f"  {folder / name}", soft_wrap=True)
 
 

@@ -7,6 +7,7 @@ so that each grain has its own partitions, history and lineage in Dagster. All a
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -182,7 +183,7 @@ def _make(site: Site, inputs: ReportInputs, warehouse: Warehouse, run_id: str) -
     with replacing(folder) as fresh:
         paths = render(document, fresh)
         write_trace_page(document, inputs.tables, warehouse.landing, fresh)
-        _write_build(fresh, warehouse.lake, run_id)
+        _write_build(fresh, warehouse.lake, run_id, site_from(folder, site))
     if not warehouse.storage.is_local:
         upload(warehouse.storage.store(), f"reports/{profile.name}/{period}", folder)
     lines = [f"- **{label}**: {value} ({name})" for name, label, value in headline(folder)]
@@ -234,6 +235,7 @@ def _inputs(site: Site, profile: Profile, period: Period, read: Reader) -> Repor
         code_version=__version__,
         factor_basis=site.factors.scope2_basis,
         lock_sha256=_lock_sha256(),
+        site_file=_above(report_folder(site, profile.name, period), site),
         trace_page=True,
     )
 
@@ -249,8 +251,24 @@ def _pins(lake: Lake, table: str, partitions: Sequence[date]) -> dict[str, str]:
     return {day.isoformat(): known[day] for day in partitions if day in known}
 
 
-def _write_build(folder: Path, lake: Lake, run_id: str) -> None:
-    """What may differ between two equal reports: the run, and the table versions it read."""
+def site_from(folder: Path, site: Site) -> str:
+    """The site file as a reader who stands in the report's folder finds it.
+
+    Args:
+        folder: Of the report.
+        site: What it was made of.
+    """
+    return os.path.relpath(site.file, folder.resolve())
+
+
+def _above(folder: Path, site: Site) -> Path | None:
+    """`site_from` where the site file lies above the report; else the way there would tell of this machine."""
+    below = folder.resolve().is_relative_to(site.file.resolve().parent)
+    return Path(site_from(folder, site)) if below else None
+
+
+def _write_build(folder: Path, lake: Lake, run_id: str, site: str) -> None:
+    """What may differ between two equal reports: the run, the table versions it read, and where its site file lies."""
     versions = {table.name: lake.version(table.name) for table in SHARED}
-    build = {"dagster_run_id": run_id, "delta_versions": versions, "code_version": __version__}
+    build = {"dagster_run_id": run_id, "delta_versions": versions, "code_version": __version__, "site": site}
     (folder / BUILD).write_text(json.dumps(build, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -6,43 +6,88 @@ walk and its looks (`trace.py`).
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
-from rich.tree import Tree
 
 from energy_assets.disclosures.document import Document
+from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.inputs import TABLES
-from energy_assets.disclosures.stored import StoredReportError, read_report
-from energy_assets.disclosures.trace import rows_reader, to_tree, trace, write_page
+from energy_assets.disclosures.stored import StoredReport, StoredReportError, read_report
+from energy_assets.disclosures.trace import Node, rows_reader, trace
+from energy_assets.disclosures.trace_looks import write_page
 from energy_assets.lake import Lake
 from energy_assets.landing import Landing
 from energy_assets.site import Site
 from energy_assets.tables import KPIS_MONTHLY, SHARED
+
+EVERYTHING = sys.maxsize
 
 
 class TraceError(Exception):
     """The figure cannot be traced; the message says why."""
 
 
-def trace_stored(site: Site, report: Path, figure_id: str) -> Tree:
-    """The tree of one figure, for a terminal.
+@dataclass(frozen=True)
+class Followed:
+    """A figure of a stored report, traced.
+
+    Attributes:
+        figure: What was traced.
+        node: Root of its trace.
+        report: The report it is of.
+    """
+
+    figure: Figure
+    node: Node
+    report: StoredReport
+
+
+def opened(report: Path) -> StoredReport:
+    """A report on disk.
+
+    Args:
+        report: Its folder or a file in it.
+
+    Raises:
+        TraceError: there is none.
+    """
+    try:
+        return read_report(report)
+    except StoredReportError as error:
+        raise TraceError(str(error)) from error
+
+
+def figure_id(text: str) -> str:
+    """An id as reports spell it: `f-3` and `3` are F-003; what is none stays as it is.
+
+    Args:
+        text: As a person types it.
+    """
+    found = re.fullmatch(r"\s*(?:[Ff]-?)?0*(\d+)\s*", text)
+    return f"F-{int(found.group(1)):03d}" if found else text.upper()
+
+
+def follow(site: Site, report: Path, wanted: str, *, full: bool = False) -> Followed:
+    """Trace one figure.
 
     Args:
         site: Whose lake and landing zone to read.
         report: The report's folder or a file in it.
-        figure_id: For example F-003.
+        wanted: The figure's id, for example F-003 or f-3.
+        full: List every group, factor, object and receipt, and examples of rows.
 
     Raises:
         TraceError: no such report or figure.
     """
+    stored = opened(report)
     try:
-        stored = read_report(report)
-        figure = stored.book[figure_id.upper()]
-    except StoredReportError as error:
-        raise TraceError(str(error)) from error
+        figure = stored.book[figure_id(wanted)]
     except KeyError as error:
         raise TraceError(f"{report}: {error.args[0]}") from error
     con, disk = ibis.duckdb.connect(), site.disk()
@@ -60,7 +105,9 @@ def trace_stored(site: Site, report: Path, figure_id: str) -> Tree:
         for table in SHARED
         if table.name in TABLES
     }
-    return to_tree(trace(figure, stored.book, rows_reader(tables), disk.landing().receipts))
+    receipts = disk.landing().receipts
+    node = trace(figure, stored.book, rows_reader(tables), receipts, examples=3 if full else 0, listed=EVERYTHING)
+    return Followed(figure, node, stored)
 
 
 def write_trace_page(document: Document, tables: Mapping[str, ir.Table], landing: Landing, folder: Path) -> Path:

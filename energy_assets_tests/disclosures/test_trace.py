@@ -14,7 +14,8 @@ from energy_assets.disclosures.document import Document
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.inputs import ReportInputs
 from energy_assets.disclosures.stored import figure_of
-from energy_assets.disclosures.trace import DIFFERS, EQUAL, Node, rows_reader, trace, write_page
+from energy_assets.disclosures.trace import DIFFERS, EQUAL, Node, rows_reader, trace
+from energy_assets.disclosures.trace_looks import write_page
 from energy_assets_tests.disclosures import company
 
 RECEIPT = {
