@@ -33,7 +33,7 @@ FLOORS = (
     ("resources",),
     ("definitions",),
     ("components", "running", "query", "doctor"),
-    ("sandbox",),
+    ("sandbox", "report_server"),
     ("ui", "cli"),
     ("__main__",),
 )

@@ -150,6 +150,25 @@ def trace(
     return walk.figure(figure)
 
 
+def recomputed(figure: Figure, book: FigureBook) -> str:
+    """Whether a figure's value follows again from its parents or ingredients; '' where there is nothing to compute.
+
+    Args:
+        figure: Of the report.
+        book: The figures of the report.
+    """
+    if figure.number is None or figure.operation == "setting":
+        return ""
+    if figure.parents:
+        numbers = [book[parent].number for parent in figure.parents]
+        known = [number for number in numbers if number is not None]
+        return _verdict(compute(figure.operation, known) if len(known) == len(numbers) else None, figure.number)
+    values = [Decimal(item.value) for item in figure.inputs if item.value is not None]
+    if figure.operation == "ratio":
+        return _verdict(EXACT.divide(values[0], values[1]).quantize(QUOTIENT, context=EXACT), figure.number)
+    return _verdict(values[0] if values else None, figure.number)
+
+
 @dataclass(frozen=True)
 class _Walk:
     book: FigureBook
@@ -166,23 +185,10 @@ class _Walk:
             "figure",
             f"{figure.id} {figure.label}: {figure.display.text} {figure.display.unit}".strip(),
             tuple(_figure_facts(figure)),
-            self._recomputed(figure),
+            recomputed(figure, self.book),
             tuple(children),
             figure.id,
         )
-
-    def _recomputed(self, figure: Figure) -> str:
-        """Whether the value follows again from the figure's parents or ingredients."""
-        if figure.number is None or figure.operation == "setting":
-            return ""
-        if figure.parents:
-            numbers = [self.book[parent].number for parent in figure.parents]
-            known = [number for number in numbers if number is not None]
-            return _verdict(compute(figure.operation, known) if len(known) == len(numbers) else None, figure.number)
-        values = [Decimal(item.value) for item in figure.inputs if item.value is not None]
-        if figure.operation == "ratio":
-            return _verdict(EXACT.divide(values[0], values[1]).quantize(QUOTIENT, context=EXACT), figure.number)
-        return _verdict(values[0] if values else None, figure.number)
 
     def _evidence(self, figure: Figure, ratio: MatchedRatio) -> Node:
         """Both sides and the matched share of a ratio, made again from the lake's rows."""

@@ -110,7 +110,7 @@ def follow(site: Site, report: Path, wanted: str, *, full: bool = False) -> Foll
     return Followed(figure, node, stored)
 
 
-def write_trace_page(document: Document, tables: Mapping[str, ir.Table], landing: Landing, folder: Path) -> Path:
+def write_trace_page(document: Document, tables: Mapping[str, ir.Table], landing: Landing, folder: Path) -> list[Node]:
     """Write `trace.xhtml` beside a report: its headline figures followed down to raw objects.
 
     Args:
@@ -118,7 +118,11 @@ def write_trace_page(document: Document, tables: Mapping[str, ir.Table], landing
         tables: By name, the tables that figures are queried from.
         landing: Holds the raw objects.
         folder: Of the report.
+
+    Returns:
+        The roots of the traces on the page.
     """
     read = rows_reader(tables)
     nodes = [trace(document.book[name], document.book, read, landing.receipts) for name in document.headline]
-    return write_page(nodes, document, folder)
+    write_page(nodes, document, folder)
+    return nodes
