@@ -8,7 +8,7 @@ so that each grain has its own partitions, history and lineage in Dagster. All a
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,7 +134,7 @@ def _disclosure(site: Site, profile: Profile, grain: Grain) -> dg.AssetsDefiniti
     )
     def disclosure(
         context: dg.AssetExecutionContext, warehouse: Warehouse, duckdb: DuckDBResource
-    ) -> dg.MaterializeResult[None]:
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
         failed: dict[date, dg.Failure] = {}
         judged: dict[Period, list[Judged]] = {}
         for first in partition_dates(context):
@@ -151,7 +151,7 @@ def _disclosure(site: Site, profile: Profile, grain: Grain) -> dg.AssetsDefiniti
         if failed:
             raise _failure(failed, len(context.partition_keys), grain)
         results = _checks(key, judged)
-        return without_automatic_events(dg.MaterializeResult(asset_key=context.asset_key, check_results=results))
+        yield without_automatic_events(dg.MaterializeResult(asset_key=context.asset_key, check_results=results))
 
     return disclosure
 

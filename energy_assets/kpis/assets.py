@@ -71,7 +71,7 @@ def _numbers(kpis: ir.Table) -> dict[str, Any]:
     for name, kpi, factor in PLOTTED:
         mine = whole & (kpis.kpi == kpi)
         value = kpis.value.cast("float64").max(where=mine) * factor
-        found[name] = ibis.ifelse(kpis.count(mine) == 1, value, ibis.null("float64"))
+        found[name] = ibis.ifelse(kpis.count(where=mine) == 1, value, ibis.null("float64"))
     return found
 
 

@@ -71,7 +71,7 @@ def _cost_asset(site: Site) -> dg.AssetsDefinition:
     def numbers(rows: ir.Table) -> dict[str, Any]:
         currency = site.organisation.currency
         spent = rows.billed_cost.sum(where=rows.billing_currency == currency)
-        others = rows.count(rows.billing_currency != currency)
+        others = rows.count(where=rows.billing_currency != currency)
         return {f"billed_cost_{currency.lower()}": spent, "charges": rows.count(), "in_other_currencies": others}
 
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
@@ -138,7 +138,7 @@ def _energy_numbers(rows: ir.Table) -> dict[str, Any]:
     return {
         "energy_kwh": rows.energy_kwh.sum(),
         "coverage_pct": 100 * rows.coverage.cast("float64").mean(),
-        "device_hours_unknown": rows.count(rows.energy_kwh.isnull()),
+        "device_hours_unknown": rows.count(where=rows.energy_kwh.isnull()),
     }
 
 

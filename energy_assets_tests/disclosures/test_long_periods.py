@@ -91,6 +91,7 @@ def test_a_quarter_says_what_it_is(quarter: Document) -> None:
     assert "were highest in October with" in text
     assert quarter.period == {
         "key": "2026-Q4", "from": "2026-10-01", "to": "2026-12-31", "words": "Fourth quarter of 2026",
+        "dated": "2026-11-03",
     }  # fmt: skip
     assert not re.search(r"\bmonth is not complete|[Tt]his month\b", quarter.text())
 
