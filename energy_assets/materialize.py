@@ -43,7 +43,8 @@ ALSO_MADE = "also_made_again"
 EMPTY = "empty"
 """Data version of a partition without rows."""
 PREVIEW_ROWS = 3
-PREVIEW_COLUMNS = 18
+PREVIEW_CELL = 26
+"""Characters of a preview's cell: three rows beside each other then fit the window that shows them."""
 SUMMARY_ROWS = 40
 
 WORDINGS: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -601,13 +602,22 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 def vertical_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """A Markdown table with a line per column, which stays readable where a table has many columns.
 
-    Columns that are empty in every row are left out, and of very many the last ones; the column schema has them all.
+    Columns that are empty in every row are left out; the column schema has them all.
     """
     names = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]
-    names = names[:PREVIEW_COLUMNS]
     return markdown(
-        [{"column": name, **{f"row {number}": row[name] for number, row in enumerate(rows, 1)}} for name in names]
+        [
+            {"column": name, **{f"row {number}": _brief(row[name]) for number, row in enumerate(rows, 1)}}
+            for name in names
+        ]  # fmt: skip
     )
+
+
+def _brief(value: Any) -> Any:
+    """A long text cut in its middle: names of things differ at their ends."""
+    half = PREVIEW_CELL // 2
+    long = isinstance(value, str) and len(value) > PREVIEW_CELL
+    return f"{value[:half]}…{value[-half + 1 :]}" if long else value
 
 
 def _one_line(row: Mapping[str, Any]) -> str:

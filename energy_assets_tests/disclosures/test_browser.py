@@ -88,7 +88,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     inputs = company.inputs(Company(load="3000", pue=False), trace_page=True)
     for table in ("kpis_daily", "kpis_monthly"):
         inputs.con.raw_sql(
-            f"update {table} set numerator = 742053750.5, value = 742053750.5 where kpi = 'billed_cost' and grain = 'total'"
+            f"update {table} set numerator = 742053750.5, value = 742053750.5 "
+            "where kpi = 'billed_cost' and grain = 'total'"
         )
     folder = tmp_path_factory.mktemp("large")
     render(build(inputs), folder)

@@ -28,7 +28,8 @@ NAMES = re.compile(
     r"CO₂e?|(Base|Target|Path in) \d{4}|"
     r"Scope [23](\.[1238])?(,? category [1238])?|category [1238]|1,000 requests|per 1,000|"
     r"× 1,000(,000)?|[Tt]ier [1-4]|95 %|"
-    r"\d\d:00|\d{1,2} (Oct|Nov)|\d{1,2} (to \d{1,2} )?(January|February|March|April|May|June|July|August|September|October|November|"
+    r"\d\d:00|\d{1,2} (Oct|Nov)|"
+    r"\d{1,2} (to \d{1,2} )?(January|February|March|April|May|June|July|August|September|October|November|"
     r"December)( \d{4})?|(January|November|October) \d{4}|\d{4} to \d{4}|GRI|ESRS E1|U\+[0-9A-F]{4}"
 )
 
