@@ -609,7 +609,7 @@ def vertical_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         [
             {"column": name, **{f"row {number}": _brief(row[name]) for number, row in enumerate(rows, 1)}}
             for name in names
-        ]  # fmt: skip
+        ]
     )
 
 

@@ -70,8 +70,8 @@ def checking(context: Context) -> Section:
     inputs = context.factory.inputs
     first = context.figure(context.profile.headline[0])
     query = next((item.base.sql() for item in first.inputs if item.base), "")
-    asked: Runs = ["Ask the lake again with the query of ", code(first.id), ": "]
-    asked += [code(_asked(query, inputs.site_file))]
+    command = code(_asked(query, inputs.site_file))
+    asked: Runs = ["Ask the lake again with the query of ", code(first.id), ": ", command]
     steps: list[Runs] = [
         ["Open ", code("facts.csv"), " or ", code("figures.json"), " (beside this report, and attached to the PDF) and "
          "compare any figure by its identifier."],
