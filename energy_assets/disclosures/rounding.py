@@ -139,6 +139,6 @@ def foot(exact: Sequence[Decimal], total: Decimal, step: Decimal, keep: Collecti
         return None
     for n in by_remainder[: abs(missing)]:
         rounded[n] += sign * step
-        if abs(rounded[n] - exact[n]) >= step or rounded[n] * exact[n] < 0:
+        if abs(rounded[n] - exact[n]) >= step:
             return None
     return rounded

@@ -75,7 +75,7 @@ def spilling(browser: Any, page: Path, width: int) -> list[str]:
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
         browser.get(page.as_uri())
-        assert browser.execute_script("return document.documentElement.clientWidth") == width
+        assert browser.execute_script("return window.innerWidth") == width
         found: list[str] = browser.execute_script(SPILLING)
         return found
     finally:

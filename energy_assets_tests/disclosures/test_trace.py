@@ -228,3 +228,14 @@ def test_the_page_of_headline_figures_is_the_same_each_time(
     first = write_page(nodes(), document, tmp_path / "a").read_bytes()
     assert write_page(nodes(), document, tmp_path / "b").read_bytes() == first
     assert b"Synthetic data" in first
+
+
+@pytest.mark.parametrize(("more", "verdict"), [("0.000000000000000004", EQUAL), ("0.00000000000001", DIFFERS)])
+def test_bills_with_more_decimals_than_kpis_keep_are_equal_and_other_amounts_are_not(more: str, verdict: str) -> None:
+    inputs = company.inputs()
+    document = build(inputs)
+    inputs.con.raw_sql(
+        f"update cost set billed_cost = billed_cost + {more} where rowid = (select min(rowid) from cost)"
+    )
+    nodes = walk(document, inputs, pick(document, "billed_cost"))
+    assert next(node for node in nodes if node.kind == "rows").verdict == verdict
