@@ -6,6 +6,7 @@ What a command needs is imported when it runs: `--help` must not wait for an eng
 from __future__ import annotations
 
 import csv
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -278,17 +279,33 @@ def _end(good: bool, found: int, following: str) -> None:
 
 
 @main.command(short_help="Follow a figure to the bytes it came from.")
-@site_option
+@click.option(
+    "--site",
+    "site_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The site file; default: the one the report was made of.",
+)
+@click.option("--full", is_flag=True, help="Every step, with its rows, factors, objects and receipts.")
+@click.option("--json", "as_json", is_flag=True, help="Every step, for a program.")
+@click.option("--bytes", "sha256", metavar="SHA256", help="Write the bytes of this raw object instead.")
 @click.argument("report_path", metavar="REPORT", type=click.Path(path_type=Path))
 @click.argument("figure", metavar="FIGURE")
-def trace(site_path: Path, report_path: Path, figure: str) -> None:
+def trace(
+    site_path: Path | None, full: bool, as_json: bool, sha256: str | None, report_path: Path, figure: str
+) -> None:
     """Follow FIGURE (for example F-003) of REPORT to the bytes it came from: rows, factors, raw objects, receipts."""
-    from energy_assets.disclosures.tracing import TraceError, trace_stored
+    from energy_assets.disclosures.following import bytes_of, printed
+    from energy_assets.disclosures.tracing import TraceError, opened
     from energy_assets.screen import out, stop
 
-    site = _site(site_path)
     try:
-        out.print(trace_stored(site, report_path, figure))
+        stored = opened(report_path)
+        path = site_path or (stored.site if stored.site and stored.site.exists() else None)
+        site = _site(path or Path(os.environ.get(SITE_VARIABLE, "site.yaml")))
+        if sha256:
+            sys.stdout.buffer.write(bytes_of(site, sha256))
+        else:
+            printed(site, report_path, figure, full=full, as_json=as_json, console=out)
     except TraceError as error:
         there = report_path.exists()
         made = command("report", site=site_path, options={"period": str(Month.of(last_day()))})

@@ -46,6 +46,8 @@ NOTES = "notes"
 EMPTY = "empty"
 """Data version of a partition without rows."""
 PREVIEW_ROWS = 3
+PREVIEW_CELL = 26
+"""Characters of a preview's cell: three rows beside each other then fit the window that shows them."""
 SUMMARY_ROWS = 40
 
 WORDINGS: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -93,6 +95,10 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         """A local folder for files a step needs only while it runs."""
         local = "://" not in self.root
         return Path(self.root) / "scratch" if local else Path(tempfile.gettempdir()) / "energy-assets-scratch"
+
+
+Numbers = Callable[[ir.Table], Mapping[str, Any]]
+"""From rows of a table to aggregates by name, with their unit in it: numeric metadata, which Dagster plots."""
 
 
 @dataclass(frozen=True)
@@ -264,6 +270,7 @@ def publish(
     upstream: Sequence[Table] = (),
     describe: Callable[[ir.Table], Mapping[str, Any]] = lambda rows: {},
     about: Mapping[date, Mapping[str, Any]] | None = None,
+    numbers: Numbers | None = None,
     day_by_day: bool = False,
 ) -> Commit:
     """Replace partitions of a table by `rows` and record each that was published as one materialization.
@@ -281,6 +288,7 @@ def publish(
         upstream: The tables the rows were made of; their data versions are recorded as inputs.
         describe: Metadata made of the published rows, shown in the UI.
         about: Further metadata of single partitions.
+        numbers: Aggregates of each partition, for the plots of the UI.
         day_by_day: See `Lake.replace`.
 
     Returns:
@@ -303,10 +311,33 @@ def publish(
         return Commit(None, {}, {}, (), rejected=dict.fromkeys(partitions, error))
     good = [partition for partition in partitions if partition not in commit.rejected]
     if good:
+        more = _with_numbers(read, table, good, about or {}, numbers)
         _record(
-            context, read.lake, table, good, commit, code_version, upstream, _shown(read, table, good, describe), about
+            context, read.lake, table, good, commit, code_version, upstream, _shown(read, table, good, describe), more
         )
     return commit
+
+
+def _with_numbers(
+    read: Reader,
+    table: Table,
+    good: Sequence[date],
+    about: Mapping[date, Mapping[str, Any]],
+    numbers: Numbers | None,
+) -> Mapping[date, Mapping[str, Any]]:
+    """Metadata of single partitions, and with it the numbers of each: one grouped query over a few columns.
+
+    What is not known of a partition is left out, so that a plot has a gap there and no zero.
+    """
+    if numbers is None:
+        return about
+    rows = read.lake.read(read.con, table, good)
+    wanted = numbers(rows)
+    found = rows.group_by(table.partition).aggregate(**wanted).to_pyarrow().to_pylist()
+    known = {
+        row[table.partition]: {name: float(row[name]) for name in wanted if row[name] is not None} for row in found
+    }
+    return {day: {**about.get(day, {}), **known.get(day, {})} for day in good}
 
 
 def _shown(
@@ -473,6 +504,7 @@ def table_asset(
     make: Callable[[Reader, Sequence[date]], ir.Table],
     summary: Callable[[ir.Table], ir.Table],
     *,
+    numbers: Numbers | None = None,
     day_by_day: bool = False,
     chunk: int = CHUNK,
 ) -> dg.AssetsDefinition:
@@ -485,6 +517,7 @@ def table_asset(
         about: The asset's description.
         make: Rows from a reader of upstream tables and the partition keys of a chunk, as dates.
         summary: A few rows that tell a person what the run made, shown in the UI.
+        numbers: Aggregates of each partition, for the plots of the UI.
         day_by_day: Each row is made of one row of its own day, so that days can be written one after the other.
         chunk: Partitions made at a time; more than a month of days where the result is small, or written day by day,
             and planning is expensive.
@@ -534,6 +567,7 @@ def table_asset(
                     upstream=upstream,
                     describe=describe,
                     about=dict.fromkeys(some, also),
+                    numbers=numbers,
                     day_by_day=day_by_day,
                 )
                 published.add(some, commit)
@@ -569,11 +603,24 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def vertical_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table with a line per column, which stays readable where a table has many columns."""
-    names = list(rows[0]) if rows else []
+    """A Markdown table with a line per column, which stays readable where a table has many columns.
+
+    Columns that are empty in every row are left out; the column schema has them all.
+    """
+    names = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]
     return markdown(
-        [{"column": name, **{f"row {number}": row[name] for number, row in enumerate(rows, 1)}} for name in names]
+        [
+            {"column": name, **{f"row {number}": _brief(row[name]) for number, row in enumerate(rows, 1)}}
+            for name in names
+        ]
     )
+
+
+def _brief(value: Any) -> Any:
+    """A long text cut in its middle: names of things differ at their ends."""
+    half = PREVIEW_CELL // 2
+    long = isinstance(value, str) and len(value) > PREVIEW_CELL
+    return f"{value[:half]}…{value[-half + 1 :]}" if long else value
 
 
 def _one_line(row: Mapping[str, Any]) -> str:

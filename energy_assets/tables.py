@@ -23,6 +23,7 @@ from energy_assets.contracts.conservation import energy_not_conserved
 from energy_assets.contracts.meters import HOST_NAMES_ARE_UNAMBIGUOUS, METERS_COVER_DEVICES, METERS_HOLD_DEVICES
 from energy_assets.contracts.proof import Proof
 from energy_assets.contracts.serving import SERVERS_COUNT_ONCE
+from energy_assets.contracts.upstream import UPSTREAM_IS_NOT_NEGATIVE
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.contracts.zones import ZONES_HAVE_INTENSITIES
 from energy_assets.sources.base import Source
@@ -125,7 +126,14 @@ GRID_INTENSITY = Table(
     identity=("zone", "hour"),
     proofs=(ZONES_HAVE_INTENSITIES,),
 )
-EMISSIONS = Table("emissions", tables.Emissions, ("emissions", "hourly"), feed=Feed.ENERGY, rows_of=ENERGY)
+EMISSIONS = Table(
+    "emissions",
+    tables.Emissions,
+    ("emissions", "hourly"),
+    feed=Feed.ENERGY,
+    proofs=(UPSTREAM_IS_NOT_NEGATIVE,),
+    rows_of=ENERGY,
+)
 EMISSIONS_MARKET = Table(
     "emissions_market", tables.EmissionsMarket, ("emissions", "market"), grain="month", feed=Feed.ENERGY
 )

@@ -22,6 +22,8 @@ from urllib.request import urlopen
 import click
 
 from energy_assets.commands import command
+from energy_assets.disclosures.asset import REPORTS_URL, reports_root
+from energy_assets.report_server import serving
 from energy_assets.running import instance
 from energy_assets.site import SITE_VARIABLE, SiteError, load_site
 
@@ -59,7 +61,11 @@ def main(path: Path, port: int) -> None:
     stop = threading.Event()
     for number in STOP:
         signal.signal(number, lambda *_: stop.set())
-    with instance(site) as opened, _sandbox(path) if site.organisation.synthetic else nullcontext():
+    with (
+        instance(site) as opened,
+        serving(reports_root(site), port + 1) as reports,
+        _sandbox(path) if site.organisation.synthetic else nullcontext(),
+    ):
         log = Path(opened.root_directory) / LOG
         environment = {
             **os.environ,
@@ -67,12 +73,13 @@ def main(path: Path, port: int) -> None:
             "DAGSTER_DISABLE_TELEMETRY": "1",
             "PYTHONWARNINGS": "ignore",
             SITE_VARIABLE: str(path.resolve()),
+            REPORTS_URL: reports,
         }
         click.echo(f"Starting the Dagster UI of {site.organisation.name} (10 to 30 seconds; its log is {log})")
         with _dagster(port, environment, log) as running:
             url = f"http://127.0.0.1:{port}"
             if _wait_until(lambda: _answers(url), stop, running):
-                click.echo(f"Dagster UI: {url}   (assets: {url}/asset-groups)\nCtrl-C ends it.")
+                click.echo(f"Dagster UI: {url}   (assets: {url}/asset-groups)\nReports: {reports}\nCtrl-C ends it.")
                 _wait_until(lambda: False, stop, running)
             click.echo("Stopping Dagster …" if stop.is_set() else f"Dagster ended by itself; its log is {log}")
         if not stop.is_set():

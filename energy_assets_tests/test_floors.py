@@ -47,7 +47,7 @@ FLOORS = (
         "telling",
         "trial",
     ),
-    ("sandbox",),
+    ("sandbox", "report_server"),
     ("arguments",),
     ("ui", "ui_guard", "cli"),
     ("__main__",),

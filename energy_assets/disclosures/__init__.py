@@ -11,7 +11,7 @@ The steps, and the public names of each:
         -> render.render(document, folder) -> list[Path]     document.json report.xhtml report.pdf facts.csv …
     shelf.replacing(folder), shelf.upload(store, prefix, folder)     a report appears whole, or the old one stays
     trace.trace(figure, book, read_rows, receipts) -> trace.Node
-        -> trace.to_tree(node) (terminal) and trace.write_page(nodes, document, folder) (trace.xhtml)
+        -> trace_looks.summary, to_tree, to_json (terminal) and write_page(nodes, document, folder) (trace.xhtml)
     trace.rows_reader(tables) -> the read_rows of ibis tables
 
 The same inputs give the same bytes in every file: no clock, no run id, no absolute path enters a document.

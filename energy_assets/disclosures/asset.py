@@ -7,10 +7,11 @@ so that each grain has its own partitions, history and lineage in Dagster. All a
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
@@ -18,6 +19,7 @@ from dagster_duckdb import DuckDBResource
 from energy_assets import __version__
 from energy_assets.commands import command
 from energy_assets.dagster_internals import version_tags, without_automatic_events
+from energy_assets.disclosures.checks import ABOUT, RECOMPUTES, Judged, judge
 from energy_assets.disclosures.inputs import TABLES, Organisation, ReportInputs, Target
 from energy_assets.disclosures.profile import Profile, profiles
 from energy_assets.disclosures.shelf import BUILD, replacing, upload
@@ -29,6 +31,13 @@ from energy_assets.periods import ONE_DAY, Grain, Period
 from energy_assets.site import Site
 from energy_assets.tables import KPIS_MONTHLY, SHARED
 
+if TYPE_CHECKING:
+    from energy_assets.disclosures.document import Document
+
+REPORTS_URL, DEFAULT_REPORTS_URL = "ENERGY_ASSETS_REPORTS_URL", "http://127.0.0.1:3001"
+"""Variable that names where reports are served, and where `make ui` serves them unless told otherwise."""
+LINKS = {"report": "report.xhtml", "report_pdf": "report.pdf", "trace": "trace.xhtml"}
+"""Metadata of a materialization: links that open the report while the UI runs."""
 SUFFIX: dict[Grain, str] = {"month": "", "quarter": "_quarterly", "year": "_yearly"}
 """What the asset of a grain is called, after the profile's name."""
 CRON: dict[Grain, str] = {"month": "0 0 1 * *", "quarter": "0 0 1 1,4,7,10 *", "year": "0 0 1 1 *"}
@@ -79,9 +88,17 @@ def report_folder(site: Site, profile: str, period: Period) -> Path:
         profile: Name of the profile.
         period: What is reported.
     """
+    return reports_root(site) / profile / str(period)
+
+
+def reports_root(site: Site) -> Path:
+    """The folder of all reports of a site; for a bucket that of the local copies.
+
+    Args:
+        site: Says where its data lie.
+    """
     disk = site.disk()
-    root = Path(disk.root) if disk.is_local else site.folder / "var"
-    return root / "reports" / profile / str(period)
+    return (Path(disk.root) if disk.is_local else site.folder / "var") / "reports"
 
 
 def headline(folder: Path) -> list[tuple[str, str, str]]:
@@ -99,8 +116,10 @@ def _disclosure(site: Site, profile: Profile, grain: Grain) -> dg.AssetsDefiniti
     # A period holds days before the site's start and days to come, which have no partition upstream.
     mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
 
+    key = disclosure_key(profile.name, grain)
+
     @dg.asset(
-        key=disclosure_key(profile.name, grain),
+        key=key,
         deps=[dg.AssetDep(dg.AssetKey(table.asset), partition_mapping=mapping) for table in upstream],
         partitions_def=period_partitions(site, grain),
         backfill_policy=SINGLE_RUN,
@@ -108,29 +127,53 @@ def _disclosure(site: Site, profile: Profile, grain: Grain) -> dg.AssetsDefiniti
         kinds={"pdf", "xhtml", "csv", "json"},
         owners=OWNERS,
         code_version=__version__,
-        description=f"{profile.title}, of a {grain}: XHTML with inline XBRL, PDF/A, CSV and JSON; every number is a "
-        "figure that can be traced to raw bytes.",
+        check_specs=[dg.AssetCheckSpec(name, asset=key, description=about) for name, about in ABOUT.items()],
+        description=f"The report of a {grain}, *{profile.title}*: a web page that is also the filing (inline XBRL), "
+        "the same as PDF/A, and all figures as CSV and JSON. Every number in it is a figure that can be followed to "
+        "the raw bytes it came from. Materialize a period to make or renew its report; the links of its latest "
+        "materialization open it.",
     )
     def disclosure(
         context: dg.AssetExecutionContext, warehouse: Warehouse, duckdb: DuckDBResource
-    ) -> dg.MaterializeResult[None]:
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
         failed: dict[date, dg.Failure] = {}
+        judged: dict[Period, list[Judged]] = {}
         for first in partition_dates(context):
             period = Period.containing(first, grain)
             try:
                 with connection(duckdb) as con:
                     read = Reader(warehouse.lake, con)
                     inputs = _inputs(site, profile, period, read)
-                    metadata = _make(site, inputs, warehouse, context.run_id)
+                    metadata, judged[period] = _make(site, inputs, warehouse, context.run_id)
             except dg.Failure as failure:
                 failed[first] = failure
                 continue
             _record(context, first, metadata, {table.asset: inputs.pins[table.name] for table in upstream})
         if failed:
             raise _failure(failed, len(context.partition_keys), grain)
-        return without_automatic_events(dg.MaterializeResult(asset_key=context.asset_key))
+        results = _checks(key, judged)
+        yield without_automatic_events(dg.MaterializeResult(asset_key=context.asset_key, check_results=results))
 
     return disclosure
+
+
+def _checks(key: dg.AssetKey, judged: Mapping[Period, Sequence[Judged]]) -> list[dg.AssetCheckResult]:
+    """One result per check, over all periods of the step; what is said against one names its period."""
+    results = []
+    for name in ABOUT:
+        against = {str(period): one.against for period, found in judged.items() for one in found if one.name == name}
+        said = [f"{period}: {text}" for period, text in against.items() if text]
+        results.append(
+            dg.AssetCheckResult(
+                passed=not said,
+                check_name=name,
+                asset_key=key,
+                severity=dg.AssetCheckSeverity.ERROR if name == RECOMPUTES else dg.AssetCheckSeverity.WARN,
+                description="\n".join(said) or None,
+                metadata={"reports": len(against)},
+            )
+        )
+    return results
 
 
 def _record(
@@ -169,8 +212,8 @@ def _failure(failed: Mapping[date, dg.Failure], asked: int, grain: Grain) -> dg.
     return dg.Failure(text, metadata={FAILED_PARTITIONS: days}, allow_retries=False)
 
 
-def _make(site: Site, inputs: ReportInputs, warehouse: Warehouse, run_id: str) -> dict[str, Any]:
-    """Make one report and put it in its place; what Dagster records of it."""
+def _make(site: Site, inputs: ReportInputs, warehouse: Warehouse, run_id: str) -> tuple[dict[str, Any], list[Judged]]:
+    """Make one report and put it in its place; what Dagster records of it, and its checks."""
     from energy_assets.disclosures.building import build
     from energy_assets.disclosures.render import render
     from energy_assets.disclosures.tracing import write_trace_page
@@ -181,19 +224,30 @@ def _make(site: Site, inputs: ReportInputs, warehouse: Warehouse, run_id: str) -
     document = build(inputs)
     folder = report_folder(site, profile.name, period)
     with replacing(folder) as fresh:
-        paths = render(document, fresh)
-        write_trace_page(document, inputs.tables, warehouse.landing, fresh)
-        _write_build(fresh, warehouse.lake, run_id)
+        render(document, fresh)
+        traced = write_trace_page(document, inputs.tables, warehouse.landing, fresh)
+        _write_build(fresh, warehouse.lake, run_id, site_from(folder, site))
     if not warehouse.storage.is_local:
         upload(warehouse.storage.store(), f"reports/{profile.name}/{period}", folder)
     lines = [f"- **{label}**: {value} ({name})" for name, label, value in headline(folder)]
-    return {
+    address = f"{os.environ.get(REPORTS_URL, DEFAULT_REPORTS_URL)}/{profile.name}/{period}"
+    files = sorted(path.name for path in folder.iterdir())
+    metadata = {
         "headline": dg.MetadataValue.md("\n".join(lines)),
-        "report": dg.MetadataValue.path(str(folder / "report.pdf")),
-        "files": len(paths),
+        **{label: dg.MetadataValue.url(f"{address}/{name}") for label, name in LINKS.items()},
+        "folder": dg.MetadataValue.path(str(folder)),
+        "files": dg.MetadataValue.md("\n".join(f"- {name}" for name in files)),
         "figures": len(document.book),
         "figures_sha256": document.figures_sha256,
+        **_plotted(document),
     }
+    return metadata, judge(document, traced)
+
+
+def _plotted(document: "Document") -> dict[str, float]:
+    """The headline figures as numbers, which Dagster plots over the periods; in their stored units."""
+    figures = [document.book[name] for name in document.headline]
+    return {figure.metric: float(figure.number) for figure in figures if figure.number is not None}
 
 
 def no_indicators(site: Site, period: Period, last_complete: date) -> str:
@@ -233,6 +287,7 @@ def _inputs(site: Site, profile: Profile, period: Period, read: Reader) -> Repor
         code_version=__version__,
         factor_basis=site.factors.scope2_basis,
         lock_sha256=_lock_sha256(),
+        site_file=_above(report_folder(site, profile.name, period), site),
         trace_page=True,
     )
 
@@ -248,8 +303,24 @@ def _pins(lake: Lake, table: str, partitions: Sequence[date]) -> dict[str, str]:
     return {day.isoformat(): known[day] for day in partitions if day in known}
 
 
-def _write_build(folder: Path, lake: Lake, run_id: str) -> None:
-    """What may differ between two equal reports: the run, and the table versions it read."""
+def site_from(folder: Path, site: Site) -> str:
+    """The site file as a reader who stands in the report's folder finds it.
+
+    Args:
+        folder: Of the report.
+        site: What it was made of.
+    """
+    return os.path.relpath(site.file, folder.resolve())
+
+
+def _above(folder: Path, site: Site) -> Path | None:
+    """`site_from` where the site file lies above the report; else the way there would tell of this machine."""
+    below = folder.resolve().is_relative_to(site.file.resolve().parent)
+    return Path(site_from(folder, site)) if below else None
+
+
+def _write_build(folder: Path, lake: Lake, run_id: str, site: str) -> None:
+    """What may differ between two equal reports: the run, the table versions it read, and where its site file lies."""
     versions = {table.name: lake.version(table.name) for table in SHARED}
-    build = {"dagster_run_id": run_id, "delta_versions": versions, "code_version": __version__}
+    build = {"dagster_run_id": run_id, "delta_versions": versions, "code_version": __version__, "site": site}
     (folder / BUILD).write_text(json.dumps(build, indent=1, sort_keys=True) + "\n", encoding="utf-8")

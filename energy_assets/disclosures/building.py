@@ -53,6 +53,8 @@ def build(inputs: ReportInputs) -> Document:
             "from": factory.period[0],
             "to": factory.period[1],
             "words": period.words[0].upper() + period.words[1:],
+            # No clock enters a document: it is of the last day it has data of, which is never in the future.
+            "dated": (factory.days_with_data[-1] if factory.days_with_data else period.first).isoformat(),
         },
         organisation={
             "name": organisation.name,
@@ -85,14 +87,17 @@ def _cover(context: Context) -> list[Runs]:
     if organisation.lei:
         lines.append([f"Legal Entity Identifier {organisation.lei}"])
     period, profile = context.period, context.profile
-    lines.append([f"Reporting period {span_words(period.first, period.last)}"])
-    if context.partial and days:
+    if not context.partial:
+        lines.append([f"Reporting period {span_words(period.first, period.last)}"])
+    elif days:
+        lines.append([f"Reporting period {period.words}, not complete"])
         covered: Runs = [
             "Data for ", number(context.figure("days_with_data"), unit=False, ref=False), " of ",
             number(context.figure("days_in_period"), ref=False), f": {span_words(days[0], days[-1])}",
         ]  # fmt: skip
         lines.append(covered)
-    lines.append([f"Profile {profile.name}" + (f" · {profile.reference}" if profile.reference else "")])
+    if profile.reference:
+        lines.append([profile.reference[0].upper() + profile.reference[1:]])
     return lines
 
 

@@ -214,7 +214,8 @@ class Document:
         profile: What it consists of.
         title: Title on the cover.
         subtitle: The line below it.
-        period: How the period is written (2026-09), its first and last day, ISO, and its words.
+        period: How the period is written (2026-09), its first and last day, ISO, its words, and the last day with
+            data.
         organisation: Name, currency, consolidation, lei, synthetic.
         cover: Lines on the cover, runs.
         banner: What every page must say, or empty.

@@ -17,10 +17,9 @@ from typing import Any
 import ibis.expr.types as ir
 from ibis.util import gen_name
 
+from energy_assets.contracts.vocabulary import GhgScope
 from energy_assets.disclosures import reading
 from energy_assets.disclosures.figures import (
-    NONE,
-    NOT_MEASURED,
     Figure,
     FigureBook,
     Input,
@@ -30,9 +29,11 @@ from energy_assets.disclosures.figures import (
     plain,
 )
 from energy_assets.disclosures.inputs import ReportInputs
-from energy_assets.disclosures.methods import QUANTITIES, Quantity, printed_unit
-from energy_assets.disclosures.rounding import EXACT, Scale, foot, scale_for
+from energy_assets.disclosures.methods import QUANTITIES, WORKLOADS, Quantity, printed_unit
+from energy_assets.disclosures.missing import NONE, NOT_MEASURED, NOT_STATED, Found, Looked, Missing, missing
+from energy_assets.disclosures.rounding import EXACT, MOVED, Scale, foot, scale_for, ungrouped
 from energy_assets.disclosures.text import visible
+from energy_assets.factors.countries import zone_name
 from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import UNKNOWN, Filter, Selection
 from energy_assets.kpis.periods import over_months
@@ -43,17 +44,14 @@ QUOTIENT = Decimal("1e-12")
 #: What figures of a step are cut by.
 STEP_GRAINS = ("total", "workload_type")
 KpiKey = tuple[str, str, str, str]
-NO_ROW = "no row of this indicator for the period: nothing was measured that it could be made of"
-NOT_REPORTED = "no source tells who used its devices, or that nobody did"
-
-
-#: Whose machines the rows of a GHG scope are of, and what a cut without such rows lacks.
-WHOSE = {
-    "scope2": "own machines (Scope 2)",
-    "scope3.1": "bought services (Scope 3.1)",
-    "scope3.8": "leased machines (Scope 3.8)",
+#: Dimensions as a label names them, where the column's name is not a word; labels of their members, and of none.
+DIMENSIONS = {"model_id": "model", "workload_type": "workload", "ghg_scope": "scope", "zone": "grid zone"}
+LABELS: Mapping[str, Mapping[str, str]] = {
+    "workload_type": WORKLOADS,
+    "ghg_scope": {scope.value: scope.label for scope in GhgScope},
 }
-NO_SCOPE = {"scope2": "no own machines", "scope3.1": "no bought services", "scope3.8": "no leased machines"}
+NO_NAME = {"model_id": "no model named", "project": "not attributed", "zone": "no zone known",
+           "workload_type": "not attributed"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ class Member:
     @property
     def shown(self) -> str:
         """The text as it may be printed."""
-        return visible(self.raw)
+        return member_name(self.grain, self.raw)
 
 
 class FigureFactory:
@@ -144,7 +142,7 @@ class FigureFactory:
         before = [] if inputs.previous is None else reading.rows(over_months(inputs.previous))
         self.previous = _index(before, lambda row: "", currency)
         self._footed: set[str] = set()
-        self._scopes: dict[str | None, Mapping[str, set[str]]] = {}
+        self._found: dict[tuple[str | None, bool], Mapping[tuple[str, str], Mapping[str, Found]]] = {}
         self._basis: dict[tuple[str | None, str | None], Mapping[str, reading.Basis]] = {}
 
     @cached_property
@@ -250,7 +248,7 @@ class FigureFactory:
         coverage: Decimal | None = known["coverage"]
         inputs = _inputs(name, quantity, row, cut, unit)
         basis = basis if quantity.kind in {"energy", "mass"} else None
-        none = self._no_such_scope(quantity, cut) if value is None else None
+        lacks = self._missing(quantity, row, cut) if value is None else None
         return self.book.add(
             Figure(
                 id="",
@@ -265,7 +263,7 @@ class FigureFactory:
                     self.scale(name, unit),
                     uncertainty_pct=uncertainty,
                     coverage=coverage,
-                    missing=NONE if none else NOT_MEASURED,
+                    missing=lacks.word if lacks else NOT_MEASURED,
                 ),
                 method=quantity.method,
                 operation="row" if row is None or row["denominator"] is None else "ratio",
@@ -276,24 +274,26 @@ class FigureFactory:
                 interval=None if value is None or uncertainty is None else _interval(value, uncertainty),
                 coverage=None if coverage is None else plain(coverage),
                 pins=self.pins(inputs, cut.period),
-                reason=None if value is not None else none or _missing(row, quantity),
+                reason=lacks.reason if lacks else None,
                 maps_to=maps_to,
                 evidence=_evidence(name, cut, unit, quantity) if value is not None else None,
             )
         )
 
-    def _no_such_scope(self, quantity: Quantity, cut: Cut) -> str | None:
-        """Why a quantity of one GHG scope does not exist in a cut, where nothing in the cut is of that scope."""
-        wanted = _scope_of(quantity)
-        if wanted is None or cut.period[0] < self.period[0] or (cut.step and not cut.is_total):
-            return None
-        column = "step" if cut.step else None if cut.is_total else cut.grain
-        if column not in self._scopes:
-            self._scopes[column] = reading.scopes_by(self.condensed, column)
-        found = self._scopes[column].get(cut.period[0] if cut.step else cut.raw, set())
-        if not found or wanted in found:
-            return None
-        return f"{NO_SCOPE[wanted]}: what there is, is {' and '.join(WHOSE[scope] for scope in sorted(found))}"
+    def _missing(self, quantity: Quantity, row: Mapping[str, Any] | None, cut: Cut) -> Missing:
+        """Why a quantity has no value in a cut, by what the rows of the cut say."""
+        grain = self.inputs.period.grain
+        if cut.period[0] < self.period[0]:
+            return Missing(NOT_MEASURED, f"the {grain} before has no such row")
+        when, step = ("day" if self.by_day else "month", cut.period[0]) if cut.step else (grain, "")
+        here = self._rows_of(None if cut.is_total else cut.grain, cut.step).get(("" if cut.is_total else cut.raw, step))
+        there = self._rows_of(None, cut.step).get(("", step))
+        return missing(quantity, row, Looked(here or {}, there or {}, when, self.other_currencies))
+
+    def _rows_of(self, grain: str | None, by_step: bool) -> Mapping[tuple[str, str], Mapping[str, Found]]:
+        if (grain, by_step) not in self._found:
+            self._found[grain, by_step] = reading.found_by(self.condensed, grain, by_step=by_step)
+        return self._found[grain, by_step]
 
     def scale(self, name: str, unit: str) -> Scale:
         """How values of a KPI are printed; the same everywhere in the report.
@@ -304,7 +304,8 @@ class FigureFactory:
         """
         quantity = QUANTITIES[name]
         if quantity.kind == "money":
-            return Scale(unit, 0, 2)
+            scale = scale_for("money", self._size(name))
+            return replace(scale, unit=f"{scale.unit} {unit}".strip())
         sizes = [self._size(source) for source in self.profile.scales.get(quantity.kind, (name,))]
         scale = scale_for(quantity.kind, max(sizes))
         if quantity.kind == "ratio":
@@ -421,8 +422,9 @@ class FigureFactory:
             refused: Why there is to be no value although it could be computed.
             dimensions: The cut; that of the first parent where None.
         """
-        missing = next((parent for parent in parents if parent.number is None), None)
-        reason = refused or (f"{missing.label}: {missing.reason}" if missing else None)
+        unknown = next((parent for parent in parents if parent.number is None), None)
+        reason = refused or (f"{unknown.label}: {unknown.reason}" if unknown else None)
+        word = unknown.display.text if unknown and not refused else NOT_STATED
         numbers = [parent.number for parent in parents if parent.number is not None]
         value = None if reason else compute(operation, numbers)
         if value is None and not reason:
@@ -430,7 +432,7 @@ class FigureFactory:
         first = parents[0]
         printed = scale or Scale(first.display.unit, first.display.power, first.display.decimals)
         signed = operation in {"difference", "percent_change"} and metric.startswith("change")
-        display = display_of(value, printed, signed=signed, missing="n/a")
+        display = display_of(value, printed, signed=signed, missing=word)
         return self.book.add(
             Figure(
                 id="",
@@ -486,14 +488,14 @@ class FigureFactory:
             return False
         for part, value in zip(parts, rounded, strict=True):
             if value != scale.rounded(part.number or Decimal(0)):
-                self.book.redisplay(part.id, value, scale, f"largest remainder, so that the parts add up to {total.id}")
+                self.book.redisplay(part.id, value, scale, f"{MOVED}, so that the parts add up to {total.id}")
             self._footed.add(part.id)
         self._footed.add(total.id)
         return True
 
     def _printed(self, figure: Figure, scale: Scale) -> Decimal:
-        text = self.book[figure.id].display.text.replace(",", "")
-        return scale.rounded(figure.number or Decimal(0)) if text.startswith("<") else Decimal(text)
+        text = self.book[figure.id].display.text
+        return scale.rounded(figure.number or Decimal(0)) if text[0] in "<>" else ungrouped(text)
 
     def pins(self, inputs: Sequence[Input], period: tuple[str, str]) -> dict[str, str]:
         """Per table a hash over the fingerprints of the days of `period`.
@@ -541,7 +543,7 @@ def _label(quantity: Quantity, cut: Cut) -> str:
     """What it is, of which part, in which step."""
     parts = [quantity.label]
     if not cut.is_total:
-        parts.append("not attributed" if cut.raw == UNKNOWN else visible(cut.raw))
+        parts.append(f"by {DIMENSIONS.get(cut.grain, cut.grain)}: {member_name(cut.grain, cut.raw)}")
     if cut.step:
         parts.append(cut.period[0] if cut.table == "kpis_daily" else cut.period[0][:7])
     return " · ".join(parts)
@@ -565,13 +567,6 @@ def _inputs(name: str, quantity: Quantity, row: Mapping[str, Any] | None, cut: C
     return tuple(found)
 
 
-def _missing(row: Mapping[str, Any] | None, quantity: Quantity) -> str:
-    """Why a quantity that may exist has no value."""
-    if row is None:
-        return NO_ROW
-    return NOT_REPORTED if quantity.basis == "reported" else "the divisor is zero"
-
-
 def _evidence(name: str, cut: Cut, unit: str, quantity: Quantity) -> MatchedRatio | None:
     """The query behind a ratio whose sides are matched; other figures have theirs in their inputs."""
     if not quantity.match:
@@ -584,8 +579,10 @@ def _evidence(name: str, cut: Cut, unit: str, quantity: Quantity) -> MatchedRati
 def compute(operation: str, numbers: Sequence[Decimal]) -> Decimal | None:
     """The operation of a derived figure, exactly; None where it divides by zero.
 
-    `difference` a − b …, `sum`, `share` and `ratio` a / b, `percent_change` (a − b) / b, `progress`
-    (base − now) / (base − target) of the figures base, now, target.
+    `difference` a − b …, `sum`, `share` and `ratio` a / b, `percent_change` (a − b) / b,
+    `share_below` (a − b) / a, `progress`
+    (base − now) / (base − target) of the figures base, now, target; `linear_path` base + (target − base) × passed /
+    whole of the figures base, target, years passed, years in all.
 
     Args:
         operation: One of these.
@@ -595,13 +592,30 @@ def compute(operation: str, numbers: Sequence[Decimal]) -> Decimal | None:
         return sum(numbers, Decimal(0))
     if operation == "difference":
         return numbers[0] - sum(numbers[1:], Decimal(0))
+    if operation == "linear_path":
+        base, goal, passed, whole = numbers
+        return (base + EXACT.divide((goal - base) * passed, whole)).quantize(QUOTIENT, context=EXACT) if whole else None
     if operation == "progress":
         base, now, target = numbers
         above, below = base - now, base - target
     else:
-        above = numbers[0] - numbers[1] if operation == "percent_change" else numbers[0]
-        below = numbers[1]
+        above = numbers[0] if operation in {"share", "ratio"} else numbers[0] - numbers[1]
+        below = numbers[0] if operation == "share_below" else numbers[1]
     return EXACT.divide(above, below).quantize(QUOTIENT, context=EXACT) if below else None
+
+
+def member_name(grain: str, raw: str) -> str:
+    """A member of a dimension as a reader knows it: labels of codes, zones with their country.
+
+    Args:
+        grain: The dimension.
+        raw: The member, as tags and contracts spell it.
+    """
+    if raw == UNKNOWN:
+        return NO_NAME.get(grain, "not known")
+    if grain == "zone":
+        return zone_name(visible(raw))
+    return LABELS.get(grain, {}).get(raw, visible(raw))
 
 
 def _index(

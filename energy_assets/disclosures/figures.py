@@ -13,16 +13,14 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from energy_assets.disclosures.rounding import EXACT, MINUS, Scale, grouped
+from energy_assets.disclosures.missing import NOT_MEASURED
+from energy_assets.disclosures.rounding import EXACT, MINUS, MOVED, Scale, grouped
 from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import Selection
 
-NOT_MEASURED = "not measured"
-#: Printed where it is known that there is nothing to measure.
-NONE = "none"
-
-
-WHOLE = Decimal(100)
+#: Printed behind a number that was rounded away from its own value, so that its table adds up.
+MARK = "\N{DAGGER}"
+WHOLE, TENTH = Decimal(100), Decimal("0.1")
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,16 @@ class Display:
     uncertainty: str = ""
     interval: str = ""
     coverage: str = ""
+
+    @property
+    def moved(self) -> bool:
+        """Whether the last digit was moved so that a table adds up."""
+        return self.rule.startswith(MOVED)
+
+    @property
+    def mark(self) -> str:
+        """What is printed behind the number; facts.csv and the tags hold the number alone."""
+        return MARK if self.moved else ""
 
 
 @dataclass(frozen=True)
@@ -153,6 +161,7 @@ class Figure:
                 "uncertainty": display.uncertainty,
                 "interval": display.interval,
                 "coverage": display.coverage,
+                "mark": display.mark,
             },
             "method": self.method,
             "operation": self.operation,
@@ -271,9 +280,9 @@ def display_of(
         rule=scale.rule,
         power=scale.power,
         decimals=scale.decimals,
-        uncertainty="" if uncertainty_pct is None else f"±{plain(_one(uncertainty_pct))} %",
+        uncertainty="" if uncertainty_pct is None else f"±{_short_per_cent(uncertainty_pct)} %",
         interval=interval,
-        coverage="" if coverage is None else f"{plain(_one(coverage * 100))} %",
+        coverage="" if coverage is None else f"{_part_of_hundred(coverage)} %",
     )
 
 
@@ -289,8 +298,16 @@ def bounds(value: Decimal, uncertainty_pct: Decimal) -> tuple[Decimal, Decimal]:
     return (max(low, Decimal(0)) if value >= 0 else low), value + margin
 
 
-def _one(value: Decimal) -> Decimal:
-    return value.quantize(Decimal("0.1"), context=EXACT)
+def _part_of_hundred(share: Decimal) -> str:
+    """A share in per cent to one decimal; one that is not the whole does not read like it."""
+    rounded = (share * 100).quantize(TENTH, context=EXACT)
+    return f">{WHOLE - TENTH}" if share < 1 and rounded >= WHOLE else _short_per_cent(share * 100)
+
+
+def _short_per_cent(value: Decimal) -> str:
+    """To one decimal; what is not zero does not read like it."""
+    rounded = value.quantize(TENTH, context=EXACT)
+    return f"<{TENTH}" if value > 0 and not rounded else plain(rounded)
 
 
 def _nonzero(rounded: Decimal, exact: Decimal | None, scale: Scale) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
 import ibis.expr.types as ir
@@ -66,6 +67,7 @@ class ReportInputs:
         code_version: Version of the package; the same code gives the same report.
         factor_basis: Basis of location_g, as the site file chose it.
         lock_sha256: Hash of the dependency lock file.
+        site_file: The site file as seen from the report's folder, where it lies above it; commands name it then.
         trace_page: Whether a `trace.xhtml` will lie beside the report, to be linked to.
     """
 
@@ -80,4 +82,5 @@ class ReportInputs:
     code_version: str = "0"
     factor_basis: Literal["direct", "lifecycle"] = "direct"
     lock_sha256: str | None = None
+    site_file: Path | None = None
     trace_page: bool = False

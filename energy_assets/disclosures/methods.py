@@ -17,12 +17,14 @@ WORKLOADS = {word.value: word.label for word in WorkloadType}
 #: Methods of figures that are computed for the report itself.
 REPORT_METHODS = {
     "M-DIFFERENCE": "first figure − second figure",
-    "M-CHANGE": "(this month − previous month) / previous month",
+    "M-CHANGE": "(first figure − second figure) / second figure",
+    "M-BELOW": "(first figure − second figure) / first figure",
     "M-SHARE": "figure / its total",
     "M-MEAN-HOUR": "mean over the days of the month of the zone's intensity in that hour of day (UTC)",
     "M-COUNT": "number of rows that meet the condition",
     "M-SUM": "sum of the rows that meet the condition",
     "M-MAX-POWER": "largest energy of one device in one hour, as a mean power",
+    "M-PATH": "base + (target − base) × years passed / years in all: a straight line from base to target",
     "M-PROGRESS": "(base − now) / (base − target)",
     "M-SITE": "stated in the site file",
     "M-LIMIT": "limit of a plausibility gate",

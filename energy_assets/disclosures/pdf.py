@@ -46,7 +46,7 @@ def pdf(document: Document, drawn: Mapping[str, str], files: Mapping[str, str]) 
     import typst
 
     folder = reports_folder()
-    end = datetime.fromisoformat(document.period["to"]).replace(tzinfo=UTC)
+    end = datetime.fromisoformat(document.period["dated"]).replace(tzinfo=UTC)
     with tempfile.TemporaryDirectory() as name:
         room = Path(name)
         (room / "document.json").write_text(_content(document, drawn, files), encoding="utf-8")
@@ -71,7 +71,9 @@ def pdf(document: Document, drawn: Mapping[str, str], files: Mapping[str, str]) 
 def _content(document: Document, drawn: Mapping[str, str], files: Mapping[str, str]) -> str:
     """The document as the template reads it: with charts and attachments, every text printable in Inter."""
     content = document.to_json()
-    content["breaks"] = list(BREAKS)
+    drawn_in = {s.id for s in document.sections if any(block["type"] == "charts" for block in s.blocks)}
+    # A section that opens a page and has next to nothing to say would leave the page before it empty.
+    content["breaks"] = [name for name in BREAKS if name == BREAKS[0] or name in drawn_in]
     content["attachments"] = [
         {"name": name, "mime": ATTACHED[name][0], "relationship": ATTACHED[name][1], "description": ATTACHED[name][2]}
         for name in files

@@ -15,6 +15,8 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from energy_assets.disclosures.missing import Found
+from energy_assets.disclosures.text import visible
 from energy_assets.kpis.ingredients import UNKNOWN as UNKNOWN
 from energy_assets.kpis.ingredients import Selection
 
@@ -24,6 +26,8 @@ ALIKE = (
     "source", "method", "zone", "project", "model_id", "workload_type", "device_kind", "quality_tier", "factor_id",
     "ghg_scope",
 )  # fmt: skip
+#: A flag of rows whose publisher's direct intensity is above its life-cycle one.
+BELOW_ZERO = "upstream_below_zero"
 MAY_BE_UNKNOWN = ("energy_kwh", "pue", "facility_kwh", "location_g", "upstream_g")
 SUMMED = ("energy_kwh", "coverage", "facility_kwh", "location_g", "upstream_g")
 
@@ -67,15 +71,18 @@ def condensed(emissions: ir.Table, *, by_month: bool) -> ir.Table:
         by_month: Whether `step` is the first day of the month (long periods) or the day.
 
     Returns:
-        The columns of `ALIKE`, `step`, a flag `<column>_known` for each column of `MAY_BE_UNKNOWN`; `rows` counts,
+        The columns of `ALIKE`, `step`, a flag `<column>_known` for each column of `MAY_BE_UNKNOWN`, the flag
+        `BELOW_ZERO`; `rows` counts,
         `coverage` (device-hours) and the quantities are sums; `<column>_rows` counts the known values of columns
         that later work fills.
     """
     day = emissions.day
     step = ibis.date(day.year(), day.month(), 1) if by_month else day
-    flagged = emissions.mutate(step=step, **{f"{name}_known": emissions[name].notnull() for name in MAY_BE_UNKNOWN})
+    flags: dict[str, Any] = {f"{name}_known": emissions[name].notnull() for name in MAY_BE_UNKNOWN}
+    flags[BELOW_ZERO] = (emissions.upstream_g < 0).fill_null(False)
+    flagged = emissions.mutate(step=step, **flags)
     later = [name for name in NOT_FILLED if name in emissions.columns]
-    return flagged.group_by(["step", *ALIKE, *(f"{name}_known" for name in MAY_BE_UNKNOWN)]).aggregate(
+    return flagged.group_by(["step", *ALIKE, *flags]).aggregate(
         rows=flagged.count(),
         **{name: flagged[name].sum() for name in (*SUMMED, *later)},
         **{f"{name}_rows": flagged[name].count() for name in later},
@@ -108,18 +115,40 @@ def basis_by(emissions: ir.Table, grain: str | None) -> dict[str, Basis]:
     return result
 
 
-def scopes_by(emissions: ir.Table, grain: str | None) -> dict[str, set[str]]:
-    """The GHG scopes that rows with energy have, per value of a column ('' for the total).
+def found_by(emissions: ir.Table, grain: str | None, *, by_step: bool) -> dict[tuple[str, str], dict[str, Found]]:
+    """What is known of the rows of each member and step, by GHG scope.
 
     Args:
         emissions: From `condensed`.
-        grain: The column, or None for the total.
+        grain: The column whose values are the members, or None: then every member is ''.
+        by_step: Whether steps are told apart; else every step is ''.
+
+    Returns:
+        By member and first day of the step (ISO): the scopes that rows have.
     """
-    known = emissions.filter(emissions.ghg_scope.notnull())
-    value = ibis.literal("") if grain is None else known[grain].cast("string").fill_null(UNKNOWN)
-    found: dict[str, set[str]] = {}
-    for row in rows(known.select(cut=value, scope="ghg_scope").distinct()):
-        found.setdefault(row["cut"], set()).add(row["scope"])
+    keys = {
+        "member": ibis.literal("") if grain is None else emissions[grain].cast("string").fill_null(UNKNOWN),
+        "when": emissions.step.cast("string") if by_step else ibis.literal(""),
+    }
+    known = [f"{name}_known" for name in MAY_BE_UNKNOWN]
+    counted = rows(
+        emissions.group_by(**keys, scope=emissions.ghg_scope, zone=emissions.zone, **{k: emissions[k] for k in known})
+        .aggregate(n=emissions.rows.sum())
+        .order_by("member", "when", "scope", "zone")
+    )
+    found: dict[tuple[str, str], dict[str, Found]] = {}
+    for row in counted:
+        n, scopes = int(row["n"]), found.setdefault((row["member"], row["when"]), {})
+        unpriced = row["facility_kwh_known"] and not row["location_g_known"] and row["zone"] is not None
+        one = Found(
+            rows=n,
+            energy=n if row["energy_kwh_known"] else 0,
+            facility=n if row["facility_kwh_known"] else 0,
+            location=n if row["location_g_known"] else 0,
+            lifecycle=n if row["upstream_g_known"] else 0,
+            unpriced=(visible(row["zone"]),) if unpriced else (),
+        )
+        scopes[row["scope"]] = scopes.get(row["scope"], Found()) + one
     return found
 
 
@@ -173,6 +202,7 @@ def gaps(emissions: ir.Table) -> dict[str, Any]:
         "no_factor": e.facility_kwh_known & ~e.location_g_known,
         "no_upstream": e.location_g_known & ~e.upstream_g_known,
         "unattributed": (e.project == UNKNOWN) & (e.workload_type != "idle"),
+        "below_zero": e[BELOW_ZERO],
     }
     measures: dict[str, Any] = {"rows": e.rows.sum()}
     for name, condition in conditions.items():
@@ -186,6 +216,19 @@ def gaps(emissions: ir.Table) -> dict[str, Any]:
     counts = {name: int(value or 0) for name, value in found.items() if name.endswith("rows")}
     absent = {f"{column}_rows": 0 for column in NOT_FILLED if column not in later}
     return found | counts | absent
+
+
+def upstream_below_zero(emissions: ir.Table) -> list[dict[str, Any]]:
+    """Per zone the hours and rows with negative upstream emissions, and their sum (g); the largest first.
+
+    Args:
+        emissions: Rows of the contract `Emissions`.
+    """
+    mine = emissions.filter(emissions.upstream_g < 0)
+    per_zone = mine.group_by(zone=mine.zone.fill_null(UNKNOWN)).aggregate(
+        hours=mine.hour.nunique(), rows=mine.count(), upstream_g=mine.upstream_g.sum()
+    )
+    return rows(per_zone.order_by("upstream_g", "zone"))
 
 
 def largest_power(emissions: ir.Table) -> list[dict[str, Any]]:

@@ -52,6 +52,11 @@ class Scale:
         )
 
 
+#: How the rule of a figure begins that was rounded away from its own value, so that its table adds up.
+MOVED = "largest remainder"
+MONEY = ((9, "billion"), (6, "million"))
+#: Amounts are printed in whole units of the currency from here on.
+WHOLE_AMOUNTS = Decimal(10_000)
 ENERGY = ((-3, "Wh"), (0, "kWh"), (3, "MWh"), (6, "GWh"))
 MASS = ((0, "g CO₂e"), (3, "kg CO₂e"), (6, "t CO₂e"), (9, "kt CO₂e"))
 #: A step up is taken only from here on, so that a small month reads 2,871.4 kWh and not 2.87 MWh.
@@ -62,7 +67,8 @@ def scale_for(kind: str, largest: Decimal) -> Scale:
     """The scale of all values of a kind, chosen from the largest of them.
 
     Args:
-        kind: `energy` (stored in kWh), `mass` (g), `share` (a fraction, printed in per cent), `count`, `ratio`.
+        kind: `energy` (stored in kWh), `mass` (g), `share` (a fraction, printed in per cent), `count`, `ratio`,
+            `money` (the unit is then what stands before the currency).
         largest: The largest value of the kind in the report.
     """
     if kind in {"energy", "mass"}:
@@ -70,11 +76,21 @@ def scale_for(kind: str, largest: Decimal) -> Scale:
         fits = ((p, u) for p, u in ladder if abs(largest) < STEP_UP.scaleb(p))
         power, unit = next(fits, ladder[-1])
         return Scale(unit, power, decimals_for(EXACT.scaleb(largest, -power)))
+    if kind == "money":
+        return _money(abs(largest))
     if kind == "share":
         return Scale("%", -2, 1)
     if kind == "count":
         return Scale("million", 6, 1) if abs(largest) >= STEP_UP * 1000 else Scale("", 0, 0)
     return Scale("", 0, decimals_for(largest))
+
+
+def _money(largest: Decimal) -> Scale:
+    """Cents below ten thousand, whole units below a million, then millions and billions with four digits."""
+    if largest < WHOLE_AMOUNTS:
+        return Scale("", 0, 2)
+    power, unit = next(((p, u) for p, u in MONEY if largest >= Decimal(1).scaleb(p)), (0, ""))
+    return Scale(unit, power, decimals_for(EXACT.scaleb(largest, -power)) if power else 0)
 
 
 def decimals_for(value: Decimal) -> int:
@@ -89,6 +105,15 @@ def decimals_for(value: Decimal) -> int:
 def grouped(value: Decimal) -> str:
     """A rounded value as text: thousands separated by commas, a real minus sign."""
     return f"{value:,f}".replace("-", MINUS)
+
+
+def ungrouped(text: str) -> Decimal:
+    """The inverse of `grouped`; a sign of gain is read too.
+
+    Args:
+        text: A printed number, without its unit.
+    """
+    return Decimal(text.replace(",", "").replace(MINUS, "-"))
 
 
 def foot(exact: Sequence[Decimal], total: Decimal, step: Decimal, keep: Collection[int] = ()) -> list[Decimal] | None:
@@ -114,6 +139,6 @@ def foot(exact: Sequence[Decimal], total: Decimal, step: Decimal, keep: Collecti
         return None
     for n in by_remainder[: abs(missing)]:
         rounded[n] += sign * step
-        if abs(rounded[n] - exact[n]) >= step or rounded[n] < 0:
+        if abs(rounded[n] - exact[n]) >= step:
             return None
     return rounded

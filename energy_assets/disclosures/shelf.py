@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
+from secrets import token_hex
 from typing import Any
 
 import obstore
@@ -42,9 +42,9 @@ def replacing(folder: Path) -> Iterator[Path]:
         _heal(folder)
         for left in folder.parent.glob(f".{folder.name}-new-*"):
             shutil.rmtree(left)
-        fresh = Path(mkdtemp(prefix=f".{folder.name}-new-", dir=folder.parent))
-        # mkdtemp makes a folder for its owner alone; a report is for everybody who may read its parent.
-        fresh.chmod(folder.parent.stat().st_mode & 0o777)
+        # Not mkdtemp, which makes a folder for its owner alone: who may read a report is for the umask to say.
+        fresh = folder.parent / f".{folder.name}-new-{token_hex(8)}"
+        fresh.mkdir()
         try:
             yield fresh
             _swap(fresh, folder)

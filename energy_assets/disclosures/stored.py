@@ -31,12 +31,14 @@ class StoredReport:
         period: What it is about.
         book: Its figures.
         versions: Version of each lake table it was made from.
+        site: The site file it was made of, as the build says it from the report's folder; None of older reports.
     """
 
     folder: Path
     period: Period
     book: FigureBook
     versions: Mapping[str, int | None]
+    site: Path | None = None
 
 
 def read_report(path: Path) -> StoredReport:
@@ -60,7 +62,8 @@ def read_report(path: Path) -> StoredReport:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise StoredReportError(f"{folder}: the report's files are damaged ({error!r}); make it again.") from error
-    return StoredReport(folder, period, book, build["delta_versions"])
+    site = folder / build["site"] if build.get("site") else None
+    return StoredReport(folder, period, book, build["delta_versions"], site)
 
 
 def figure_of(content: Mapping[str, Any]) -> Figure:

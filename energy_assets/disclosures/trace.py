@@ -1,33 +1,28 @@
 """Tracing a figure to the bytes it came from: figure, KPI rows, lake rows, factors, raw objects, receipts.
 
-What belongs here: the pure walk over callables that read rows and receipts, and the tree's two looks. What does
-not: knowing where the lake or the landing zone is.
+What belongs here: the pure walk over callables that read rows and receipts. What does not: the looks of its tree
+(`trace_looks`), and knowing where the lake or the landing zone is.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 from ibis.util import gen_name
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from rich.text import Text
-from rich.tree import Tree
 
 from energy_assets.disclosures import reading
-from energy_assets.disclosures.document import Document
 from energy_assets.disclosures.figure_factory import QUOTIENT, compute
 from energy_assets.disclosures.figures import Figure, FigureBook, Input, plain
-from energy_assets.disclosures.places import reports_folder
 from energy_assets.disclosures.rounding import EXACT
 from energy_assets.disclosures.text import visible
-from energy_assets.disclosures.xhtml import page_fonts
 from energy_assets.integrity import DamagedError
 from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import Filter, Selection
@@ -37,6 +32,17 @@ DAMAGED = "damaged"
 """What a number is computed from is not what was stored; nothing above it is called equal."""
 #: Groups, objects and receipts listed at one node; the number of what is left out is said.
 LISTED = 12
+#: Half of the last decimal that KPI rows keep (`contracts.types.FIGURE`).
+KEPT = Decimal("5e-16")
+OPERATIONS = {
+    "row": "one sum", "ratio": "quotient of two sums", "sum": "sum of rows or figures", "count": "number of rows",
+    "share": "quotient of two figures", "difference": "difference of figures", "mean": "mean of rows",
+    "max": "largest of rows", "setting": "stated, not computed", "percent_change": "change in per cent",
+    "progress": "share of the way from base to target", "linear_path": "straight line from base to target",
+    "share_below": "how far the second is below the first",
+}  # fmt: skip
+#: Parts of a request that are times.
+EPOCHS = ("start", "end", "time")
 EXAMPLE_COLUMNS = (
     "hour", "source", "zone", "project", "model_id", "workload_type", "node_id", "device_id", "share_id", "deployment",
     "energy_kwh", "pue", "facility_kwh", "location_g", "requests", "generated_tokens", "billed_cost", "factor_id",
@@ -75,6 +81,7 @@ class Node:
         verdict: `equal` or `differs` where something was computed again, `damaged` where stored bytes below it are
             not what was written.
         children: The next steps down.
+        id: Of the figure it is of; '' for other steps.
     """
 
     kind: str
@@ -82,6 +89,7 @@ class Node:
     facts: tuple[tuple[str, str], ...] = ()
     verdict: str = ""
     children: tuple[Node, ...] = field(default_factory=tuple)
+    id: str = ""
 
     def walk(self) -> Iterator[Node]:
         """This node and all below it."""
@@ -132,6 +140,7 @@ def trace(
     receipts: Receipts,
     *,
     examples: int = 3,
+    listed: int = LISTED,
     fault: Callable[[str], str] = lambda sha256: "",
 ) -> Node:
     """The tree from a figure to raw bytes; each sum and quotient on the way is computed again and compared.
@@ -142,9 +151,10 @@ def trace(
         read_rows: Reads the lake, see `Read`.
         receipts: Receipts of a raw object by its sha256.
         examples: Rows shown of each selection.
+        listed: Groups, factors, objects and receipts listed at one node.
         fault: What is wrong with the stored bytes of a raw object, by its sha256; empty where nothing is.
     """
-    walk = _Walk(book, read_rows, receipts, examples, fault)
+    walk = _Walk(book, read_rows, receipts, examples, listed, fault)
     return _judged(walk.figure(figure))
 
 
@@ -155,12 +165,32 @@ def _judged(node: Node) -> Node:
     return replace(node, verdict=DAMAGED if spoiled else node.verdict, children=children)
 
 
+def recomputed(figure: Figure, book: FigureBook) -> str:
+    """Whether a figure's value follows again from its parents or ingredients; '' where there is nothing to compute.
+
+    Args:
+        figure: Of the report.
+        book: The figures of the report.
+    """
+    if figure.number is None or figure.operation == "setting":
+        return ""
+    if figure.parents:
+        numbers = [book[parent].number for parent in figure.parents]
+        known = [number for number in numbers if number is not None]
+        return _verdict(compute(figure.operation, known) if len(known) == len(numbers) else None, figure.number)
+    values = [Decimal(item.value) for item in figure.inputs if item.value is not None]
+    if figure.operation == "ratio":
+        return _verdict(EXACT.divide(values[0], values[1]).quantize(QUOTIENT, context=EXACT), figure.number)
+    return _verdict(values[0] if values else None, figure.number)
+
+
 @dataclass(frozen=True)
 class _Walk:
     book: FigureBook
     read_rows: ReadRows
     receipts: Receipts
     examples: int
+    listed: int
     fault: Callable[[str], str]
 
     def figure(self, figure: Figure) -> Node:
@@ -171,22 +201,10 @@ class _Walk:
             "figure",
             f"{figure.id} {figure.label}: {figure.display.text} {figure.display.unit}".strip(),
             tuple(_figure_facts(figure)),
-            self._recomputed(figure),
+            recomputed(figure, self.book),
             tuple(children),
+            figure.id,
         )
-
-    def _recomputed(self, figure: Figure) -> str:
-        """Whether the value follows again from the figure's parents or ingredients."""
-        if figure.number is None or figure.operation == "setting":
-            return ""
-        if figure.parents:
-            numbers = [self.book[parent].number for parent in figure.parents]
-            known = [number for number in numbers if number is not None]
-            return _verdict(compute(figure.operation, known) if len(known) == len(numbers) else None, figure.number)
-        values = [Decimal(item.value) for item in figure.inputs if item.value is not None]
-        if figure.operation == "ratio":
-            return _verdict(EXACT.divide(values[0], values[1]).quantize(QUOTIENT, context=EXACT), figure.number)
-        return _verdict(values[0] if values else None, figure.number)
 
     def _evidence(self, figure: Figure, ratio: MatchedRatio) -> Node:
         """Both sides and the matched share of a ratio, made again from the lake's rows."""
@@ -215,7 +233,7 @@ class _Walk:
 
     def _rows(self, item: Input, base: Selection) -> Node:
         columns = _grouping(base)
-        groups = self.read_rows(Read(base, columns))
+        groups = sorted(self.read_rows(Read(base, columns)), key=_by_day(columns))
         total, count = _again(base, groups)
         facts = [("query", base.sql()), ("rows", f"{count:,}")]
         verdict = ""
@@ -223,18 +241,21 @@ class _Walk:
             again = None if total is None else total * Decimal(item.factor)
             if base.aggregate == "avg" and again is not None:
                 again = again.quantize(QUOTIENT, context=EXACT)
-            verdict = _verdict(again, Decimal(item.value))
+            expected = Decimal(item.value)
+            # Each KPI row keeps 15 decimals, bills have more: their sum may be off by half of the last one per row.
+            kept = item.base != item.selection and again is not None and abs(again - expected) <= KEPT * len(groups)
+            verdict = EQUAL if kept else _verdict(again, expected)
             facts.append(("recomputed", "no rows" if again is None else plain(again)))
             facts.append(("expected", item.value))
         elif item.value is not None:
             facts.append(("sum of these rows", "no rows" if total is None else plain(total)))
             facts.append(("note", "the KPI is not one sum of these rows: the query of matched rows says what it is of"))
         title = f"Rows of {base.table}" + (f", {base.column}" if base.column else "")
-        children = [_group(columns, row, base) for row in groups[:LISTED]]
-        children += _more(len(groups) - LISTED, "groups")
+        children = [_group(columns, row, base) for row in groups[: self.listed]]
+        children += _more(len(groups) - self.listed, "groups")
         children += [
             Node("row", "Example row", tuple(_row_facts(row)))
-            for row in self.read_rows(Read(base, limit=self.examples))
+            for row in (self.read_rows(Read(base, limit=self.examples)) if self.examples else ())
         ]
         children += [*self._factors(base), *self._objects(base)]
         return Node("rows", title, tuple(facts), verdict, tuple(children))
@@ -246,7 +267,7 @@ class _Walk:
         found = self.read_rows(Read(base, ("factor_id", "factor_resolution", "factor_tier")))
         days = tuple(f for f in base.filters if f.column == "day")
         nodes = []
-        for row in found[:LISTED]:
+        for row in found[: self.listed]:
             if row["factor_id"] is None:
                 nodes.append(Node("factor", "No factor", (("rows", f"{row['rows']:,}"),)))
                 continue
@@ -257,7 +278,7 @@ class _Walk:
                 ("rows", f"{row['rows']:,}"),
             )
             nodes.append(Node("factor", f"Factor {visible(row['factor_id'])}", facts, "", tuple(self._objects(raw))))
-        return nodes + _more(len(found) - LISTED, "factors")
+        return nodes + _more(len(found) - self.listed, "factors")
 
     def _objects(self, base: Selection) -> list[Node]:
         """Raw objects of rows, with their receipts."""
@@ -266,73 +287,27 @@ class _Walk:
         counted = Selection(base.table, None, base.filters)
         found = [row for row in self.read_rows(Read(counted, ("source", "raw_sha256"))) if row["raw_sha256"]]
         nodes = []
-        for row in found[:LISTED]:
+        for row in found[: self.listed]:
             sha256 = str(row["raw_sha256"])
-            facts = (("source", visible(str(row["source"]))), ("rows", f"{row['rows']:,}"))
+            facts = (
+                ("source", visible(str(row["source"]))),
+                ("rows", f"{row['rows']:,}"),
+                ("lies at", f"landing/objects/{sha256[:2]}/{sha256}.zst"),
+            )
             said = self.fault(sha256)
             damage = (("stored bytes", said),) if said else ()
             below = tuple(self._receipts(sha256))
             nodes.append(Node("object", f"Raw object {sha256}", facts + damage, DAMAGED if said else "", below))
-        return nodes + _more(len(found) - LISTED, "raw objects")
+        return nodes + _more(len(found) - self.listed, "raw objects")
 
     def _receipts(self, sha256: str) -> list[Node]:
         try:
-            found = self.receipts(sha256)[:LISTED]
+            found = self.receipts(sha256)[: self.listed]
         except DamagedError as error:
             return [Node("note", error.message, (), DAMAGED)]
         nodes = [Node("receipt", f"Receipt of {r.get('fetched_at', 'unknown time')}", tuple(_receipt_facts(r)))
                  for r in found]  # fmt: skip
         return nodes or [Node("note", "no receipt of this object was found")]
-
-
-def to_tree(node: Node) -> Tree:
-    """The trace for a terminal; texts of tags are shown as they are, never read as markup."""
-    tree = Tree(_line(node))
-    _grow(tree, node)
-    return tree
-
-
-def write_page(nodes: Sequence[Node], document: Document, folder: Path) -> Path:
-    """Write `trace.xhtml` beside the report: the trees of `nodes`.
-
-    Args:
-        nodes: Root of each tree.
-        document: Of the report.
-        folder: Of the report.
-    """
-    environment = Environment(
-        loader=FileSystemLoader(reports_folder() / "templates"), autoescape=True, undefined=StrictUndefined
-    )
-    text = environment.get_template("trace.xhtml.j2").render(
-        nodes=nodes,
-        title=document.title,
-        period=document.period["words"],
-        organisation=document.organisation["shown"],
-        banner=document.banner,
-        fonts=page_fonts(),
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "trace.xhtml"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def _grow(tree: Tree, node: Node) -> None:
-    for child in node.children:
-        _grow(tree.add(_line(child)), child)
-
-
-def _line(node: Node) -> Text:
-    style = {"figure": "bold", "object": "cyan", "receipt": "dim", "row": "dim"}.get(node.kind, "")
-    line = Text(visible(node.title), style=style)
-    if node.verdict:
-        line.append(f"  {node.verdict}", style="bold green" if node.verdict == EQUAL else "bold red")
-    short = node.kind in {"object", "receipt", "row", "factor", "group"}
-    for n, (label, value) in enumerate(node.facts):
-        line.append((" · " if n else "\n  ") if short else "\n  ")
-        line.append(f"{label} ", style="dim")
-        line.append(visible(value))
-    return line
 
 
 def _grouping(base: Selection) -> tuple[str, ...]:
@@ -341,6 +316,12 @@ def _grouping(base: Selection) -> tuple[str, ...]:
     if base.aggregate == "distinct" and base.column:
         return (base.column,)
     return ("day",) if base.table.startswith("kpis_") else ("source", "day")
+
+
+def _by_day(columns: Sequence[str]) -> Callable[[Mapping[str, Any]], list[str]]:
+    """Groups in the order of time, then by name."""
+    ordered = sorted(columns, key=lambda name: (name not in {"day", "hour"}, name))
+    return lambda row: [str(row[name]) for name in ordered]
 
 
 def _again(base: Selection, groups: Sequence[Mapping[str, Any]]) -> tuple[Decimal | None, int]:
@@ -372,10 +353,23 @@ def _more(left: int, what: str) -> list[Node]:
     return [Node("note", f"and {left:,} more {what}")] if left > 0 else []
 
 
+def exact_words(figure: Figure) -> str:
+    """The exact value with its unit, or why there is none.
+
+    Args:
+        figure: Of a report.
+    """
+    if figure.value is None:
+        return f"{figure.display.text}: {figure.reason}"
+    return f"{figure.value} of 1" if figure.unit == "share" else f"{figure.value} {figure.unit}".strip()
+
+
 def _figure_facts(figure: Figure) -> Iterator[tuple[str, str]]:
-    yield "exact", f"{figure.value} {figure.unit}" if figure.value is not None else f"none: {figure.reason}"
+    yield "exact", exact_words(figure)
+    if figure.display.moved:
+        yield "rounded", figure.display.rule
     yield "period", " to ".join(figure.period)
-    yield "method", f"{figure.method} ({figure.operation})"
+    yield "method", f"{figure.method}: {OPERATIONS.get(figure.operation, figure.operation)}"
     if figure.parents:
         yield "computed from", ", ".join(figure.parents)
     for table, pin in sorted(figure.pins.items()):
@@ -392,10 +386,18 @@ def _row_facts(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _receipt_facts(receipt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     request = receipt.get("request", {})
     for label, value in sorted(request.items()) if isinstance(request, Mapping) else ():
-        yield f"request {label}", visible(str(value))
+        yield f"request {label}", visible(_with_date(label, value))
     for label in ("status", "fetched_at", "bytes", "media_type"):
         if receipt.get(label) is not None:
             yield label, visible(str(receipt[label]))
+
+
+def _with_date(label: str, value: Any) -> str:
+    """Seconds since 1970, as Prometheus is asked with, beside the time they mean."""
+    seconds = str(value)
+    if label not in EPOCHS or not re.fullmatch(r"\d{9,11}(\.0+)?", seconds):
+        return seconds
+    return f"{seconds} ({datetime.fromtimestamp(int(float(seconds)), UTC):%Y-%m-%d %H:%M:%S} UTC)"
 
 
 def _verdict(again: Decimal | None, expected: Decimal) -> str:

@@ -6,45 +6,90 @@ walk and its looks (`trace.py`).
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
-from rich.tree import Tree
 
 from energy_assets.disclosures.document import Document
+from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.inputs import TABLES
-from energy_assets.disclosures.stored import StoredReportError, read_report
-from energy_assets.disclosures.trace import rows_reader, to_tree, trace, write_page
+from energy_assets.disclosures.stored import StoredReport, StoredReportError, read_report
+from energy_assets.disclosures.trace import Node, rows_reader, trace
+from energy_assets.disclosures.trace_looks import write_page
 from energy_assets.integrity import DamagedError
 from energy_assets.lake import Lake
 from energy_assets.landing import Landing
 from energy_assets.site import Site
 from energy_assets.tables import KPIS_MONTHLY, SHARED
 
+EVERYTHING = sys.maxsize
+
 
 class TraceError(Exception):
     """The figure cannot be traced; the message says why."""
 
 
-def trace_stored(site: Site, report: Path, figure_id: str) -> Tree:
-    """The tree of one figure, for a terminal.
+@dataclass(frozen=True)
+class Followed:
+    """A figure of a stored report, traced.
+
+    Attributes:
+        figure: What was traced.
+        node: Root of its trace.
+        report: The report it is of.
+    """
+
+    figure: Figure
+    node: Node
+    report: StoredReport
+
+
+def opened(report: Path) -> StoredReport:
+    """A report on disk.
+
+    Args:
+        report: Its folder or a file in it.
+
+    Raises:
+        TraceError: there is none.
+    """
+    try:
+        return read_report(report)
+    except StoredReportError as error:
+        raise TraceError(str(error)) from error
+
+
+def figure_id(text: str) -> str:
+    """An id as reports spell it: `f-3` and `3` are F-003; what is none stays as it is.
+
+    Args:
+        text: As a person types it.
+    """
+    found = re.fullmatch(r"\s*(?:[Ff]-?)?0*(\d+)\s*", text)
+    return f"F-{int(found.group(1)):03d}" if found else text.upper()
+
+
+def follow(site: Site, report: Path, wanted: str, *, full: bool = False) -> Followed:
+    """Trace one figure.
 
     Args:
         site: Whose lake and landing zone to read.
         report: The report's folder or a file in it.
-        figure_id: For example F-003.
+        wanted: The figure's id, for example F-003 or f-3.
+        full: List every group, factor, object and receipt, and examples of rows.
 
     Raises:
         TraceError: no such report or figure, or the rows it was made of are damaged.
     """
+    stored = opened(report)
     try:
-        stored = read_report(report)
-        figure = stored.book[figure_id.upper()]
-    except StoredReportError as error:
-        raise TraceError(str(error)) from error
+        figure = stored.book[figure_id(wanted)]
     except KeyError as error:
         raise TraceError(f"{report}: {error.args[0]}") from error
     con, disk = ibis.duckdb.connect(), site.disk()
@@ -66,10 +111,19 @@ def trace_stored(site: Site, report: Path, figure_id: str) -> Tree:
     except DamagedError as error:
         raise TraceError(f"{figure.id} cannot be traced, for what it was made of is damaged: {error}") from error
     landing = disk.landing()
-    return to_tree(trace(figure, stored.book, rows_reader(tables), landing.receipts, fault=cache(landing.fault)))
+    node = trace(
+        figure,
+        stored.book,
+        rows_reader(tables),
+        landing.receipts,
+        examples=3 if full else 0,
+        listed=EVERYTHING,
+        fault=cache(landing.fault),
+    )
+    return Followed(figure, node, stored)
 
 
-def write_trace_page(document: Document, tables: Mapping[str, ir.Table], landing: Landing, folder: Path) -> Path:
+def write_trace_page(document: Document, tables: Mapping[str, ir.Table], landing: Landing, folder: Path) -> list[Node]:
     """Write `trace.xhtml` beside a report: its headline figures followed down to raw objects.
 
     Args:
@@ -77,9 +131,13 @@ def write_trace_page(document: Document, tables: Mapping[str, ir.Table], landing
         tables: By name, the tables that figures are queried from.
         landing: Holds the raw objects.
         folder: Of the report.
+
+    Returns:
+        The roots of the traces on the page.
     """
     read, fault = rows_reader(tables), cache(landing.fault)
     nodes = [
         trace(document.book[name], document.book, read, landing.receipts, fault=fault) for name in document.headline
     ]
-    return write_page(nodes, document, folder)
+    write_page(nodes, document, folder)
+    return nodes

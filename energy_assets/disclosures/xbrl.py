@@ -16,9 +16,10 @@ from energy_assets.disclosures.document import Document
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.methods import QUANTITIES
 from energy_assets.disclosures.profile import Taxonomy
+from energy_assets.disclosures.rounding import MINUS
 
 CONTEXT = "period"
-PLAIN = re.compile(r"[0-9][0-9,]*(\.[0-9]+)?")
+PLAIN = re.compile(rf"{MINUS}?[0-9][0-9,]*(\.[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,9 @@ def facts(document: Document) -> dict[str, dict[str, str]]:
                 "scale": str(scale),
                 "decimals": str(figure.display.decimals - scale),
             }
+            if figure.display.text.startswith(MINUS):
+                # A tagged number has no sign of its own; the printed minus stands before the tag.
+                tagged[figure.id]["sign"] = "-"
     return tagged
 
 

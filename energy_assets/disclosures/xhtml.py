@@ -21,6 +21,8 @@ from energy_assets.disclosures.document import Document
 from energy_assets.disclosures.places import reports_folder
 
 WEIGHTS = {"400": "Regular", "500": "Medium", "600": "SemiBold", "700": "Bold"}
+#: Characters of a card's number from which on it is set smaller.
+LONG = 9
 FILES = ("report.pdf", "facts.csv", "figures.json", "document.json")
 
 
@@ -47,6 +49,8 @@ def xhtml(document: Document, drawn: Mapping[str, str]) -> str:
             images={key: data_uri(svg) for key, svg in drawn.items()},
             fonts=page_fonts(),
             css=Markup((folder / "templates" / "report.css").read_text(encoding="utf-8")),  # noqa: S704
+            size=LONG,
+            traced=document.headline if trace else [],
             files=[*([trace] if trace else []), *FILES],
             percent=lambda height: f"{Decimal(height) * 100:.2f}",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import dagster as dg
 import ibis
@@ -52,7 +53,9 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
         "certificates: they are matched over a month against the sum, not hour by hour."
     )
     return [
-        table_asset(site, EMISSIONS, upstream, about, hourly, _summary, day_by_day=True, chunk=QUARTER),
+        table_asset(
+            site, EMISSIONS, upstream, about, hourly, _summary, numbers=_numbers, day_by_day=True, chunk=QUARTER
+        ),
         table_asset(site, EMISSIONS_MARKET, [EMISSIONS], about_market, months, lambda rows: rows.order_by("zone")),
     ]
 
@@ -65,6 +68,17 @@ def factor_uncertainty() -> ir.Table:
     )
     columns = [[tier for tier, _ in found], [resolution for _, resolution in found], list(found.values())]
     return ibis.memtable(pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema))
+
+
+def _numbers(rows: ir.Table) -> dict[str, Any]:
+    """What the UI plots by day; scopes are not added, but what electricity emits whoever owns the machines is."""
+    known, with_factor = rows.facility_kwh, rows.location_g.notnull()
+    return {
+        "facility_kwh": known.sum(),
+        "location_kg": rows.location_g.sum() / 1000,
+        "upstream_kg": rows.upstream_g.sum() / 1000,
+        "with_factor_pct": 100 * known.sum(where=with_factor).cast("float64") / known.sum().cast("float64").nullif(0.0),
+    }
 
 
 def _summary(rows: ir.Table) -> ir.Table:

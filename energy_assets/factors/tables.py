@@ -12,7 +12,9 @@ from importlib.resources import files
 @cache
 def uncertainty_pct() -> dict[tuple[str, str], Decimal]:
     """95 % interval of one reading in per cent, by (method, device kind); '' stands for any kind."""
-    return {(row["method"], row["device_kind"]): Decimal(row["uncertainty_pct"]) for row in _rows("uncertainty.csv")}
+    return {
+        (row["method"], row["device_kind"]): Decimal(row["uncertainty_pct"]) for row in rows_of_data("uncertainty.csv")
+    }
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def cloud_regions() -> dict[tuple[str, str], CloudRegion]:
             int(row["pue_year"]) if row["pue_year"] else None,
             row["pue_source"],
         )
-        for row in _rows("cloud_regions.csv")
+        for row in rows_of_data("cloud_regions.csv")
     }
 
 
@@ -60,10 +62,15 @@ def factor_uncertainty_pct() -> dict[tuple[int, str], Decimal]:
     """95 % interval of a grid intensity in per cent, by (factor tier, resolution); none where nobody states one."""
     return {
         (int(row["factor_tier"]), row["resolution"]): Decimal(row["uncertainty_pct"])
-        for row in _rows("factor_uncertainty.csv")
+        for row in rows_of_data("factor_uncertainty.csv")
     }
 
 
-def _rows(name: str) -> list[dict[str, str]]:
+def rows_of_data(name: str) -> list[dict[str, str]]:
+    """The rows of a table of constants, as text.
+
+    Args:
+        name: A file of `factors/data`.
+    """
     text = files("energy_assets.factors").joinpath("data", name).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
+from typing import Any
 
 import dagster as dg
+import ibis
 import ibis.expr.types as ir
 
 from energy_assets.kpis.daily import by_member, costs, indicators
@@ -41,9 +43,36 @@ def kpi_assets(site: Site) -> list[dg.AssetsDefinition]:
     )
     monthly_about = "Indicators by month: the days' numerators and denominators summed, divided last."
     return [
-        table_asset(site, KPIS_DAILY, upstream, about, days_rows, _totals_of(KPIS_DAILY), chunk=HALF_A_YEAR),
-        table_asset(site, KPIS_MONTHLY, [KPIS_DAILY], monthly_about, months_rows, _totals_of(KPIS_MONTHLY)),
+        table_asset(
+            site, KPIS_DAILY, upstream, about, days_rows, _totals_of(KPIS_DAILY), numbers=_numbers, chunk=HALF_A_YEAR
+        ),
+        table_asset(
+            site, KPIS_MONTHLY, [KPIS_DAILY], monthly_about, months_rows, _totals_of(KPIS_MONTHLY), numbers=_numbers
+        ),
     ]
+
+
+#: KPIs that the UI plots: name of the number, the indicator, and what its value is multiplied with.
+PLOTTED = (
+    ("facility_kwh", "facility_kwh", 1),
+    ("scope2_location_kg", "scope2_location_g", 0.001),
+    ("scope31_kg", "scope31_g", 0.001),
+    ("wh_per_1k_requests", "wh_per_1k_inferences", 1),
+    ("billed_cost", "billed_cost", 1),
+    ("idle_pct", "idle_share", 100),
+    ("coverage_pct", "coverage", 100),
+)
+
+
+def _numbers(kpis: ir.Table) -> dict[str, Any]:
+    """What the UI plots by day and month: totals. Costs of several currencies are not added, so none is plotted."""
+    whole = kpis.grain == "total"
+    found: dict[str, Any] = {}
+    for name, kpi, factor in PLOTTED:
+        mine = whole & (kpis.kpi == kpi)
+        value = kpis.value.cast("float64").max(where=mine) * factor
+        found[name] = ibis.ifelse(kpis.count(where=mine) == 1, value, ibis.null("float64"))
+    return found
 
 
 def _totals_of(table: Table) -> Callable[[ir.Table], ir.Table]:

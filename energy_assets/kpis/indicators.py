@@ -113,6 +113,12 @@ RUNG_NAMES = {
     "4": "Mean of the year",
 }
 
+
+def _inside(label: str) -> str:
+    """A label as it stands inside another one."""
+    return f"{label[0].lower()}{label[1:]}"
+
+
 _ENERGY = (
     Indicator(
         "facility_kwh", "Electricity, facility", "energy", "kWh", "M-FACILITY",
@@ -247,15 +253,16 @@ _QUALITY = (
     ),
     *(
         Indicator(
-            f"tier{n}_share", label, "share", "share", "M-TIER", "sum of IT energy of the tier / sum of IT energy",
+            f"tier{n}_share", f"IT energy of {_inside(label)}", "share", "share", "M-TIER",
+            "sum of IT energy of the tier / sum of IT energy",
             total("emissions", "energy_kwh", Filter("quality_tier", "=", n)), _IT, BY_PLACE,
         )
         for n, label in TIER_NAMES.items()
     ),
     *(
         Indicator(
-            f"factor_tier{n}_share", label, "share", "share", "M-FACTOR-TIER",
-            "sum of facility energy on that rung / sum of facility energy",
+            f"factor_tier{n}_share", f"Facility energy by grid factor: {_inside(label)}", "share", "share",
+            "M-FACTOR-TIER", "sum of facility energy on that rung / sum of facility energy",
             total("emissions", "facility_kwh", Filter("factor_tier", "=", n)), _FACILITY, BY_PLACE,
         )
         for n, label in RUNG_NAMES.items()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import reduce
 from typing import Any
 
@@ -22,9 +23,10 @@ SUM, FIRST_KNOWN = " + ", " or "
 class Filter:
     """One condition on a row.
 
-    `op` is `=`, `!=`, `between`, `in`, `is null`, `is not null`; `unknown`: NULL or the word itself, which is how
-    KPIs name a missing dimension; `hour of day`: of a timestamp, UTC; `or idle`: of `workload_id`, the source says who
-    used the device, or that nobody did. Several columns, joined by ` or `, are the first of them that is known.
+    `op` is `=`, `!=`, `<` (of numbers), `between`, `in`, `is null`, `is not null`; `unknown`: NULL or the word itself,
+    which is how KPIs name a missing dimension; `hour of day`: of a timestamp, UTC; `or idle`: of `workload_id`, the
+    source says who used the device, or that nobody did. Several columns, joined by ` or `, are the first of them that
+    is known.
     """
 
     column: str
@@ -66,6 +68,9 @@ class Filter:
             return known
         if self.op == "hour of day":
             return column.hour() == int(str(self.value))
+        if self.op == "<":
+            below: ir.BooleanValue = column < Decimal(str(self.value))
+            return below
         text = column.cast("string")
         if isinstance(self.value, tuple):
             return text.between(*self.value) if self.op == "between" else text.isin(self.value)

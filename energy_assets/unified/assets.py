@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import dagster as dg
 import ibis
@@ -43,7 +44,7 @@ def _energy_asset(site: Site) -> dg.AssetsDefinition:
         uuids = read.keep(told_uuids(readings))
         return energy(readings, site.attribution.rules, uncertainty_pct(), names, uuids)
 
-    return table_asset(site, ENERGY, upstream, about, make, _energy_summary)
+    return table_asset(site, ENERGY, upstream, about, make, _energy_summary, numbers=_energy_numbers)
 
 
 def _readings(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
@@ -69,12 +70,18 @@ def _cost_asset(site: Site) -> dg.AssetsDefinition:
 
     tables = {source.name: raw_table(source) for source in site.feeding(Feed.COST)}
 
+    def numbers(rows: ir.Table) -> dict[str, Any]:
+        currency = site.organisation.currency
+        spent = rows.billed_cost.sum(where=rows.billing_currency == currency)
+        others = rows.count(where=rows.billing_currency != currency)
+        return {f"billed_cost_{currency.lower()}": spent, "charges": rows.count(), "in_other_currencies": others}
+
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
         charges = read.lake.read_together(read.con, tables, days)
         owned = _owned(read, days, charges, tables) if len(tables) > 1 else None
         return cost(charges, site.attribution.rules, owned, lambda rows: _zoned(site, read, rows))
 
-    return table_asset(site, COST, upstream, about, make, _cost_summary, day_by_day=True)
+    return table_asset(site, COST, upstream, about, make, _cost_summary, numbers=numbers, day_by_day=True)
 
 
 def _owned(read: Reader, days: Sequence[date], charges: ir.Table, tables: Mapping[str, Table]) -> ir.Table:
@@ -125,7 +132,21 @@ def _activity_asset(site: Site) -> dg.AssetsDefinition:
         counts = {source.name: read(raw_table(source), days) for source in site.feeding(Feed.ACTIVITY)}
         return activity(counts, site.attribution.rules)
 
-    return table_asset(site, ACTIVITY, upstream, about, make, _activity_summary)
+    return table_asset(site, ACTIVITY, upstream, about, make, _activity_summary, numbers=_activity_numbers)
+
+
+def _energy_numbers(rows: ir.Table) -> dict[str, Any]:
+    """What the UI plots by day."""
+    return {
+        "energy_kwh": rows.energy_kwh.sum(),
+        "coverage_pct": 100 * rows.coverage.cast("float64").mean(),
+        "device_hours_unknown": rows.count(where=rows.energy_kwh.isnull()),
+    }
+
+
+def _activity_numbers(rows: ir.Table) -> dict[str, Any]:
+    """What the UI plots by day."""
+    return {"requests": rows.requests.sum(), "generated_tokens": rows.generated_tokens.sum()}
 
 
 def _energy_summary(rows: ir.Table) -> ir.Table:

@@ -80,6 +80,24 @@ def test_checks_show_contract_and_conservation(chromium: Any, ui: Serving) -> No
     assert "meters_hold_devices" in page
 
 
+def test_the_disclosure_says_what_was_checked_and_links_its_report(
+    chromium: Any, ui: Serving, finished: FinishedSite
+) -> None:
+    chromium.get(f"{ui.url}/assets/disclosure/ml_sustainability?view=checks")
+    shows(chromium, "every_figure_recomputes", "figures_are_plausible", "period_is_complete", "energy_has_factors")
+    month = finished.report.name
+    chromium.get(f"{ui.url}/assets/disclosure/ml_sustainability?view=partitions&partition={month}-01")
+    shows(chromium, "Materialized", "report_pdf", "trace")
+    links = [one.get_attribute("href") or "" for one in chromium.find_elements("css selector", "a[href*=':']")]
+    (path,) = {link.split("/", 3)[3] for link in links if link.endswith("/report.xhtml")}
+    assert path == f"ml_sustainability/{month}/report.xhtml"
+    served = next(line for line in ui.printed().splitlines() if line.startswith("Reports: ")).removeprefix("Reports: ")
+    chromium.get(f"{served}/{path}")
+    shows(chromium, "Executive summary", "Figures and evidence")
+    chromium.get(f"{served}/{path.replace('report.xhtml', 'trace.xhtml')}")
+    shows(chromium, "From figures to bytes", "F-001")
+
+
 def test_lineage_reaches_from_raw_to_the_disclosure(chromium: Any, ui: Serving) -> None:
     lineage = f"{ui.url}/assets/unified/energy?view=lineage&lineageDepth=5&lineageScope="
     chromium.get(f"{lineage}upstream")

@@ -9,6 +9,11 @@ from typing import Any
 
 import pytest
 
+from energy_assets.disclosures.building import build
+from energy_assets.disclosures.render import render
+from energy_assets_tests.disclosures import company
+from energy_assets_tests.disclosures.company import Company
+
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
     pytest.mark.browser,
@@ -50,11 +55,69 @@ def test_the_page_opens_without_console_errors_and_draws_everything(
     assert browser.execute_script("return document.querySelector('parsererror') === null") is True
 
 
-@pytest.mark.parametrize("width", [1280, 420])
-def test_nothing_overflows_sideways(browser: Any, rendered: Path, width: int) -> None:
-    browser.set_window_size(width, 1000)
+#: Elements that stick out of the page or of their own box; what scrolls inside its own frame does not.
+SPILLING = """
+const wide = document.documentElement.clientWidth, found = [];
+for (const e of document.querySelectorAll('body *')) {
+  const frame = e.closest('.scroll, .draw');
+  if (frame && frame !== e) continue;
+  const box = e.getBoundingClientRect(), style = getComputedStyle(e);
+  const inside = style.display === 'inline' || style.overflowX !== 'visible' || e.scrollWidth <= e.clientWidth + 1;
+  if (box.width && (box.right > wide + 0.5 || box.left < -0.5 || !inside))
+    found.push(`${e.tagName} ${e.className} ${e.textContent.slice(0, 30)}`);
+}
+return found"""
+
+
+def spilling(browser: Any, page: Path, width: int) -> list[str]:
+    """What spills at a width; narrower than a desktop window can be, so the device is made up."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.get(page.as_uri())
+        assert browser.execute_script("return window.innerWidth") == width
+        found: list[str] = browser.execute_script(SPILLING)
+        return found
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of a company with a bill of nine digits, and figures without value."""
+    inputs = company.inputs(Company(load="3000", pue=False), trace_page=True)
+    for table in ("kpis_daily", "kpis_monthly"):
+        inputs.con.raw_sql(
+            f"update {table} set numerator = 742053750.5, value = 742053750.5 "
+            "where kpi = 'billed_cost' and grain = 'total'"
+        )
+    folder = tmp_path_factory.mktemp("large")
+    render(build(inputs), folder)
+    return folder
+
+
+@pytest.mark.parametrize("width", [1360, 900, 601, 390, 375])
+def test_nothing_spills_sideways(browser: Any, rendered: Path, large: Path, width: int) -> None:
+    for folder in (rendered, large):
+        assert spilling(browser, folder / "report.xhtml", width) == []
+
+
+def test_a_bill_of_nine_digits_fits_its_card(browser: Any, large: Path) -> None:
+    assert spilling(browser, large / "report.xhtml", 375) == []
+    cards = [card.text.split("\n") for card in browser.find_elements("css selector", ".card")]
+    (cost,) = [card for card in cards if card[0] == "Billed cost"]
+    assert cost[1:3] == ["742.1", "million EUR"]
+
+
+def test_a_number_on_a_phone_is_never_cut_by_its_card(browser: Any, rendered: Path) -> None:
+    """The spilling of the page's own making is found: the test sees what it is to see."""
+    size = {"width": 375, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get((rendered / "report.xhtml").as_uri())
-    inner, content = browser.execute_script(
-        "return [document.documentElement.clientWidth, document.documentElement.scrollWidth]"
+    browser.execute_script(
+        "const v = document.querySelector('.card .value'); v.style.whiteSpace = 'nowrap';"
+        "v.textContent = '7,420,537,500,000.50 EUR'"
     )
-    assert content <= inner
+    found = browser.execute_script(SPILLING)
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert any("value" in one for one in found)

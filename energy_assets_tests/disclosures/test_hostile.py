@@ -14,7 +14,8 @@ from rich.console import Console
 from energy_assets.disclosures.building import build
 from energy_assets.disclosures.inputs import Organisation
 from energy_assets.disclosures.render import render
-from energy_assets.disclosures.trace import rows_reader, to_tree, trace, write_page
+from energy_assets.disclosures.trace import rows_reader, trace
+from energy_assets.disclosures.trace_looks import to_tree, write_page
 from energy_assets_tests.disclosures import company
 from energy_assets_tests.disclosures.company import Company
 

@@ -86,11 +86,12 @@ def test_a_quarter_is_shown_month_by_month(quarter: Document) -> None:
 
 def test_a_quarter_says_what_it_is(quarter: Document) -> None:
     text = words(quarter)
-    assert "In the fourth quarter of 2026 the AI workloads" in text
+    assert "From 1 October to 3 November 2026 the AI workloads" in text
     assert "nothing is extrapolated to the quarter" in text
     assert "were highest in October with" in text
     assert quarter.period == {
         "key": "2026-Q4", "from": "2026-10-01", "to": "2026-12-31", "words": "Fourth quarter of 2026",
+        "dated": "2026-11-03",
     }  # fmt: skip
     assert not re.search(r"\bmonth is not complete|[Tt]his month\b", quarter.text())
 

@@ -48,6 +48,16 @@ def test_the_pdf_declares_archival_and_accessible_and_is_tagged(rendered: Path) 
         assert str(opened.Root.Lang) == "en"
 
 
+def test_the_pdf_is_dated_with_the_last_day_of_data(rendered: Path) -> None:
+    with pikepdf.open(rendered / "report.pdf") as opened:
+        assert str(opened.docinfo["/CreationDate"]).startswith("D:20261122")
+
+
+def test_headline_figures_lead_to_their_trace(document: Document, rendered: Path) -> None:
+    links = {element.get("href") for element in page(rendered).iter(f"{XHTML}a")}
+    assert {f"trace.xhtml#{name}" for name in document.headline} <= links
+
+
 def test_the_pdf_carries_the_other_faces(rendered: Path) -> None:
     with pikepdf.open(rendered / "report.pdf") as opened:
         attached = {name: bytes(spec.get_file().read_bytes()) for name, spec in opened.attachments.items()}

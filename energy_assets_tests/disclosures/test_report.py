@@ -8,21 +8,28 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+import ibis
 import pytest
 
 from energy_assets.disclosures.building import build
 from energy_assets.disclosures.document import Document, runs_of
-from energy_assets.disclosures.figures import Figure
+from energy_assets.disclosures.figures import MARK, Display, Figure
 from energy_assets.disclosures.inputs import Organisation, ReportInputs, Target
+from energy_assets.disclosures.rounding import Scale
+from energy_assets.disclosures.sections.progress import verdict
 from energy_assets.disclosures.trace import Read, rows_reader
+from energy_assets.factors.countries import zone_name
+from energy_assets.kpis.periods import monthly
 from energy_assets_tests.disclosures import company
 from energy_assets_tests.disclosures.company import Company
 
 #: What may hold digits without being a measured number: names, units, times, dates, identifiers.
 NAMES = re.compile(
-    r"CO₂e?|Scope [23](\.[1238])?(,? category [1238])?|category [1238]|1,000 requests|per 1,000|"
+    r"CO₂e?|(Base|Target|Path in) \d{4}|"
+    r"Scope [23](\.[1238])?(,? category [1238])?|category [1238]|1,000 requests|per 1,000|"
     r"× 1,000(,000)?|[Tt]ier [1-4]|95 %|"
-    r"\d\d:00|\d{1,2} (to \d{1,2} )?(January|February|March|April|May|June|July|August|September|October|November|"
+    r"\d\d:00|\d{1,2} (Oct|Nov)|"
+    r"\d{1,2} (to \d{1,2} )?(January|February|March|April|May|June|July|August|September|October|November|"
     r"December)( \d{4})?|(January|November|October) \d{4}|\d{4} to \d{4}|GRI|ESRS E1|U\+[0-9A-F]{4}"
 )
 
@@ -133,7 +140,7 @@ def test_unknown_is_printed_as_words_never_as_zero() -> None:
     inputs.con.raw_sql("delete from kpis_monthly where kpi = 'wh_per_1m_tokens'")
     found = figure(build(inputs), "wh_per_1m_tokens")
     assert (found.value, found.display.text) == (None, "not measured")
-    assert "no row" in (found.reason or "")
+    assert "no model has both energy" in (found.reason or "")
 
 
 def test_an_idle_share_that_no_source_tells_is_not_measured() -> None:
@@ -202,7 +209,7 @@ def test_months_of_unequal_days_compare_ratios_and_refuse_totals() -> None:
         figure(document, "change_pct_of_facility_kwh"),
         figure(document, "change_pct_of_wh_per_1k_inferences"),
     )
-    assert total.display.text == "n/a"
+    assert total.display.text == "not stated"
     assert "unequal numbers of days" in (total.reason or "")
     now, then = (document.book[parent].number or Decimal(0) for parent in ratio.parents)
     assert ratio.number == ((now - then) / then).quantize(Decimal("1e-12"))
@@ -228,6 +235,105 @@ def test_target_progress_is_refused_for_yearly_totals_and_computed_for_ratios(do
     progress = figure(document, "target_progress_of_wh_per_1k_inferences")
     now = figure(document, "wh_per_1k_inferences").number or Decimal(0)
     assert progress.number == ((45 - now) / 20).quantize(Decimal("1e-12"))
+
+
+def _judged(now: str, base: str = "100", goal: str = "50", path: str = "90") -> str:
+    def of(value: str) -> Figure:
+        return Figure("", "m", "m", ("", ""), value, "Wh", Display(value), "M", "setting")
+
+    return verdict(of(base), of(now), of(path), of(goal))
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        ("50", "reached"),
+        ("49", "reached"),
+        ("50.1", "on track"),
+        ("90", "on track"),
+        ("90.1", "behind"),
+        ("101", "behind"),
+    ],
+)
+def test_a_target_is_reached_on_track_or_behind(now: str, said: str) -> None:
+    assert _judged(now) == said
+
+
+@pytest.mark.parametrize(("now", "said"), [("80", "reached"), ("60", "on track"), ("59.9", "behind")])
+def test_a_target_that_is_to_rise_is_judged_the_other_way(now: str, said: str) -> None:
+    assert _judged(now, base="50", goal="80", path="60") == said
+
+
+def test_the_path_of_a_target_is_a_straight_line_in_the_period_s_year(document: Document) -> None:
+    """45 Wh in 2025 to 25 Wh in 2030: a year later it is at 41."""
+    path = figure(document, "target_path_of_wh_per_1k_inferences")
+    assert path.number == Decimal(41)
+    (table,) = [b for s in document.sections for b in s.blocks if b.get("id") == "targets-table"]
+    assert [c["label"] for c in table["columns"]][1:5] == ["Base 2025", "Now", "Path in 2026", "Target 2030"]
+    assert {str(row[-1][0]) for row in table["rows"]} <= {"reached", "on track", "behind", "not judged"}
+    assert "Judged by 7 days of 30 days" in " ".join(text_of(document).split())
+
+
+def test_every_name_in_the_list_of_figures_is_its_own(document: Document) -> None:
+    """A project, a model and a workload may all be called idle, or unknown."""
+    company_of_one_name = company.inputs(Company(projects=("idle", "other", "unknown"), models=("idle", "a", "b", "c")))
+    for found in (document, build(company_of_one_name)):
+        names = [(f.label, f.period) for f in found.book]
+        assert [name for name in set(names) if names.count(name) > 1] == []
+
+
+def test_a_moved_digit_is_marked_where_it_stands(document: Document) -> None:
+    moved = [f for f in document.book if f.display.moved]
+    assert moved
+    assert all(f.to_json()["display"]["mark"] == MARK and MARK not in f.display.text for f in moved)
+    scale = {f.id: Scale(f.display.unit, f.display.power, f.display.decimals) for f in moved}
+    assert all(Decimal(f.display.text.replace(",", "")) != scale[f.id].rounded(f.number or Decimal(0)) for f in moved)
+    assert f"marked {MARK}" in text_of(document)
+
+
+def test_zones_are_shown_with_their_country(document: Document) -> None:
+    assert "Germany (DE)" in text_of(document)
+    assert zone_name("US-MIDA-PJM") == "United States (US-MIDA-PJM)"
+    assert zone_name("GERMANY") == "GERMANY"
+
+
+def test_a_running_month_is_said_as_its_days_and_dated_with_the_last_one(document: Document) -> None:
+    assert "From 16 to 22 November 2026 the AI workloads" in text_of(document)
+    assert document.period["dated"] == "2026-11-22"
+    assert "Reporting period November 2026, not complete" in str(document.cover)
+
+
+def test_a_whole_month_is_said_as_one() -> None:
+    document = build(company.inputs(Company("2026-10-01", 31)))
+    assert "In October 2026 the AI workloads" in text_of(document)
+    assert "Reporting period 1 to 31 October 2026" in str(document.cover)
+    assert document.period["dated"] == "2026-10-31"
+
+
+def test_a_month_with_a_day_without_interval_states_none() -> None:
+    """One day of which nothing is known of the error leaves the month's unknown, not that of the other days."""
+    inputs = company.inputs()
+    kpis = inputs.con.table("kpis_daily")
+    days = kpis.filter(kpis.kpi == "facility_kwh", kpis.grain == "total")
+    whole = monthly(days).to_pyarrow().to_pylist()
+    lacking = days.mutate(
+        uncertainty_pct=ibis.ifelse(
+            days.day == ibis.date(2026, 11, 18), ibis.null("decimal(6, 3)"), days.uncertainty_pct
+        )
+    )
+    assert [row["uncertainty_pct"] is None for row in whole] == [False]
+    assert [row["uncertainty_pct"] for row in monthly(lacking).to_pyarrow().to_pylist()] == [None]
+
+
+def test_the_boundary_says_what_was_metered(document: Document) -> None:
+    words = text_of(document)
+    assert "IT equipment: GPUs alone" in words
+    assert "No meter here is of a whole machine" in words
+    inputs = company.inputs()
+    inputs.con.raw_sql("update emissions set device_kind = 'node', method = 'metered_node' where node_id = 'serve-01'")
+    words = text_of(build(inputs))
+    assert "IT equipment: GPUs and whole nodes" in words
+    assert "No meter here is of a whole machine" not in words
 
 
 def test_a_target_on_no_indicator_names_the_indicators() -> None:

@@ -20,6 +20,14 @@ from energy_assets.disclosures.rounding import Scale, foot, scale_for
         ("mass", "81234567890", "81.23 kt CO₂e"),
         ("share", "0.16665", "16.7 %"),
         ("share", "0.1665", "16.6 %"),
+        ("money", "9999.99", "9,999.99"),
+        ("money", "10000", "10,000"),
+        ("money", "36614.63", "36,615"),
+        ("money", "999999", "999,999"),
+        ("money", "1000000", "1.000 million"),
+        ("money", "7420537.50", "7.421 million"),
+        ("money", "123456789.01", "123.5 million"),
+        ("money", "1234567890", "1.235 billion"),
         ("count", "13440", "13,440"),
         ("count", "13440000", "13.4 million"),
         ("ratio", "35.4140", "35.41"),
@@ -41,6 +49,14 @@ def test_zero_nearly_zero_negative_and_unknown_are_told_apart(value: str | None,
     assert display_of(exact, Scale("kWh", 0, 1)).text == printed
 
 
+@pytest.mark.parametrize(
+    ("share", "printed"),
+    [("1", "100 %"), ("0.9996", ">99.9 %"), ("0.999", "99.9 %"), ("0.0004", "<0.1 %"), ("0", "0 %")],
+)
+def test_a_coverage_that_is_not_the_whole_does_not_read_like_it(share: str, printed: str) -> None:
+    assert display_of(Decimal(1), Scale("kWh", 0, 1), coverage=Decimal(share)).coverage == printed
+
+
 def test_an_interval_of_a_quantity_that_cannot_be_negative_starts_at_zero() -> None:
     display = display_of(Decimal(10), Scale("kWh", 0, 1), uncertainty_pct=Decimal(150))
     assert (display.interval, display.uncertainty) == ("0.0 – 25.0", "±150 %")
@@ -55,6 +71,9 @@ def test_an_interval_of_a_quantity_that_cannot_be_negative_starts_at_zero() -> N
         (["1", "2"], "3", [], ["1", "2"]),
         (["0.4", "0.4"], "5", [], None),
         (["0.2", "0.2"], "1", [0, 1], None),
+        (["-1.5", "-1.5"], "-3", [], ["-1", "-2"]),
+        (["-0.4", "0.4"], "0", [], ["0", "0"]),
+        (["0.4"], "-1", [], None),
     ],
 )
 def test_rounded_parts_add_up_or_it_is_said(

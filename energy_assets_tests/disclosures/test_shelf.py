@@ -91,6 +91,18 @@ def test_what_fails_while_it_is_made_leaves_the_old_report_and_no_rest(folder: P
     assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == ["2026-09"]
 
 
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o755), (0o027, 0o750), (0o077, 0o700)])
+def test_who_may_read_a_report_is_for_the_umask_to_say(tmp_path: Path, umask: int, mode: int) -> None:
+    """Also below a folder that its owner alone may read, as folders for temporary files are."""
+    (tmp_path / "closed").mkdir(mode=0o700)
+    before = os.umask(umask)
+    try:
+        write(tmp_path / "closed/2026-09", "new")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "closed/2026-09").stat().st_mode & 0o777 == mode
+
+
 def names(store: MemoryStore, prefix: str) -> list[str]:
     return sorted(item["path"] for batch in obstore.list(store, prefix) for item in batch)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import pytest
 
 from energy_assets.disclosures.building import build
 from energy_assets.disclosures.document import Document
-from energy_assets.disclosures.figures import Figure
+from energy_assets.disclosures.figures import MARK, Figure
 from energy_assets.disclosures.inputs import ReportInputs
+from energy_assets.disclosures.rounding import Scale
 from energy_assets.disclosures.stored import figure_of
-from energy_assets.disclosures.trace import DAMAGED, DIFFERS, EQUAL, Node, rows_reader, trace, write_page
+from energy_assets.disclosures.trace import DAMAGED, DIFFERS, EQUAL, Node, rows_reader, trace
+from energy_assets.disclosures.trace_looks import summary, write_page
+from energy_assets.disclosures.tracing import figure_id
 from energy_assets.integrity import DamagedError
 from energy_assets_tests.disclosures import company
 
@@ -129,6 +133,74 @@ def test_a_changed_row_is_found_behind_matched_ratios(change: str, differ: set[s
     assert found == differ
 
 
+def ten_lines(document: Document, inputs: ReportInputs, found: Figure) -> dict[str, str]:
+    node = trace(found, document.book, rows_reader(inputs.tables), receipts, examples=0, listed=10_000)
+    return dict(summary(node, found, document.book))
+
+
+def test_ten_lines_say_what_was_printed_what_it_is_made_of_and_that_it_is_equal(
+    document: Document, inputs: ReportInputs
+) -> None:
+    found = pick(document, "scope2_location_g")
+    lines = ten_lines(document, inputs, found)
+    assert len(lines) <= 10
+    assert lines["printed"] == f"{found.display.text} kg CO₂e"
+    assert lines["exact"] == f"{found.value} gCO2e"
+    assert lines["recomputed"].startswith("equal (")
+    assert lines["factors"] == "electricity_maps/DE/2026-11, electricity_maps/FR/2026-11"
+    rows = inputs.con.raw_sql("select count(*) from emissions where ghg_scope = 'scope2'").fetchone()[0]
+    assert lines["rows"].startswith(f"{rows:,} ")
+
+
+def test_a_moved_digit_is_explained_with_what_the_value_rounds_to_alone(
+    document: Document, inputs: ReportInputs
+) -> None:
+    found = next(f for f in document.book if f.display.moved)
+    lines = ten_lines(document, inputs, found)
+    total = document.book[found.display.rule.rsplit(" ", 1)[1]]
+    alone = Scale(found.display.unit, found.display.power, found.display.decimals).rounded(found.number or Decimal(0))
+    assert lines["printed"].startswith(f"{found.display.text}{MARK} {found.display.unit}")
+    assert f"alone it rounds to {alone:,f}" in lines["printed"]
+    assert f"add up to {total.id} {total.display.text}" in lines["printed"]
+
+
+def test_a_difference_is_said_in_the_ten_lines() -> None:
+    inputs = company.inputs()
+    document = build(inputs)
+    inputs.con.raw_sql("update emissions set energy_kwh = energy_kwh * 2 where node_id = 'serve-01'")
+    lines = ten_lines(document, inputs, pick(document, "energy_kwh"))
+    assert lines["recomputed"] == "DIFFERS: Rows of emissions, energy_kwh"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("f-3", "F-003"), ("3", "F-003"), ("F-003", "F-003"), ("F3", "F-003"), ("f-1234", "F-1234"), ("f-x", "F-X")],
+)
+def test_an_id_may_be_typed_short(typed: str, meant: str) -> None:
+    assert figure_id(typed) == meant
+
+
+def test_groups_stand_in_the_order_of_days_and_times_are_dates(document: Document, inputs: ReportInputs) -> None:
+    asked = RECEIPT | {"request": {"start": "1763337600", "end": 1763424000, "query": "up"}}
+    found = pick(document, "energy_kwh")
+    nodes = list(trace(found, document.book, rows_reader(inputs.tables), lambda sha: [asked], listed=1000).walk())
+    days = [node.title.rsplit(", ", 1)[1] for node in nodes if node.kind == "group"]
+    assert len(days) > 7
+    assert days == sorted(days)
+    facts = dict(next(node for node in nodes if node.kind == "receipt").facts)
+    assert facts["request start"] == "1763337600 (2025-11-17 00:00:00 UTC)"
+    assert facts["request query"] == "up"
+    stored = next(node for node in nodes if node.kind == "object")
+    assert dict(stored.facts)["lies at"].startswith("landing/objects/")
+
+
+def test_the_page_has_an_anchor_for_each_headline_figure(
+    document: Document, inputs: ReportInputs, tmp_path: Path
+) -> None:
+    nodes = [trace(document.book[document.headline[0]], document.book, rows_reader(inputs.tables), receipts)]
+    assert f'id="{document.headline[0]}"' in write_page(nodes, document, tmp_path).read_text()
+
+
 def test_a_stored_report_keeps_the_evidence(document: Document) -> None:
     for found in (pick(document, "cost_per_kwh"), pick(document, "energy_kwh")):
         assert figure_of(json.loads(found.canonical())) == found
@@ -187,3 +259,14 @@ def test_a_damaged_receipt_is_said_and_spoils_the_verdict(document: Document, in
     tree = trace(pick(document, "energy_kwh"), document.book, rows_reader(inputs.tables), damaged)
     assert tree.verdict == DAMAGED
     assert any(node.title.endswith("is damaged") for node in tree.walk())
+
+
+@pytest.mark.parametrize(("more", "verdict"), [("0.000000000000000004", EQUAL), ("0.00000000000001", DIFFERS)])
+def test_bills_with_more_decimals_than_kpis_keep_are_equal_and_other_amounts_are_not(more: str, verdict: str) -> None:
+    inputs = company.inputs()
+    document = build(inputs)
+    inputs.con.raw_sql(
+        f"update cost set billed_cost = billed_cost + {more} where rowid = (select min(rowid) from cost)"
+    )
+    nodes = walk(document, inputs, pick(document, "billed_cost"))
+    assert next(node for node in nodes if node.kind == "rows").verdict == verdict

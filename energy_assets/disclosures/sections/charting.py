@@ -117,10 +117,16 @@ def step_table(context: Context, id_: str, caption: str, series: Mapping[str, Ma
     """
     steps = list(next(iter(series.values())))
     rows: list[Sequence[Runs]] = [
-        [[step_words(step)], *([cell(figures[step])] for figures in series.values())] for step in steps
+        [[_short_step(step)], *([cell(figures[step])] for figures in series.values())] for step in steps
     ]
-    columns = [Column(context.step_noun.capitalize(), width=1.3), *(Column(name, "right", 1) for name in series)]
+    columns = [Column(context.step_noun.capitalize(), width=1), *(Column(name, "right", 1) for name in series)]
     context.chart_data.append(table(id_, caption, columns, rows, dense=True))
+
+
+def _short_step(step: DayRange) -> str:
+    """`19 Nov`, or the month's name."""
+    name = MONTH_NAMES[step.first.month - 1]
+    return f"{step.first.day} {name[:SHORT]}" if len(step) == 1 else name
 
 
 def cell(figure: Figure | None) -> Run:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from energy_assets.commands import portable
 from energy_assets.disclosures.document import (
     Block,
     Column,
@@ -15,8 +18,12 @@ from energy_assets.disclosures.document import (
     paragraph,
     table,
 )
+from energy_assets.disclosures.missing import LEGEND
 from energy_assets.disclosures.sections.common import Context
 from energy_assets.disclosures.sections.methodology import methods_table
+
+#: What a shell reads inside double quotes.
+SPECIAL = {'"', "$", "`", "\\", "!"}
 
 
 def figures_section(context: Context) -> Section:
@@ -33,12 +40,29 @@ def figures_section(context: Context) -> Section:
     rest = [figure for figure in context.factory.book if figure.id not in anchored]
     intro = paragraph(
         "Each figure has one identifier, the same in this document, in facts.csv and in figures.json. There each "
-        "figure also carries its exact value, its rows as a query, its factors and the fingerprints of its inputs."
+        "figure also carries its exact value, its rows as a query, its factors and the fingerprints of its inputs. The "
+        "numbers of this list have gaps: figures that only charts show stand in the tables of chart data at its end."
     )
-    blocks: list[Block] = [intro, evidence(rest), methods_table(context)]
+    blocks: list[Block] = [intro, _words(), evidence(rest), methods_table(context)]
     if dense:
         blocks += [heading("Chart data"), *dense]
     return Section("figures", "Figures and evidence", blocks)
+
+
+def _words() -> Block:
+    """What each word says that stands where a number is missing."""
+    rows: list[list[Runs]] = [[[word], [meaning]] for word, meaning in LEGEND.items()]
+    columns = [Column("Instead of a number", width=1.2), Column("Meaning", width=5)]
+    return table("words", "Words that stand where a number is missing", columns, rows, compact=True)
+
+
+def _asked(query: str, site: Path | None) -> str:
+    """The query as a command; alone where the site file does not lie above the report."""
+    if site is None:
+        return query
+    if set(query) & SPECIAL:
+        return portable("sql", query, site=site)
+    return f'{portable("sql", site=site)} "{query}"'
 
 
 def checking(context: Context) -> Section:
@@ -46,15 +70,20 @@ def checking(context: Context) -> Section:
     inputs = context.factory.inputs
     first = context.figure(context.profile.headline[0])
     query = next((item.base.sql() for item in first.inputs if item.base), "")
+    command = code(_asked(query, inputs.site_file))
+    asked: Runs = ["Ask the lake again with the query of ", code(first.id), ": ", command]
     steps: list[Runs] = [
         ["Open ", code("facts.csv"), " or ", code("figures.json"), " (beside this report, and attached to the PDF) and "
          "compare any figure by its identifier."],
-        ["Ask the lake again. The query of ", code(first.id), " is: ", code(f'energy-assets sql "{query}"')],
-        ["Follow a figure to the bytes it came from: ", code(f"energy-assets trace REPORT {first.id}"),
-         " prints its rows, its factors, and the raw objects with their receipts."],
+        asked,
+        ["Follow a figure to the bytes it came from: ", code(portable("trace", ".", first.id)), " says in ten lines "
+         "what was printed, what it is made of and whether it comes out the same again. With ", code("--full"),
+         " it prints every step, with ", code("--json"), " the same for a program, and with ", code("--bytes"),
+         " and the name of a raw object the bytes themselves."],
         ["Validate the tagged facts of ", code("report.xhtml"), " with any inline XBRL processor; the taxonomy lies "
          "beside it. Its calculation must add up."],
-        ["Make the report again from the same data with the same version: every file must have the same bytes."],
+        ["Make the report again from the same data with the same version: every file but build.json must have the same "
+         "bytes."],
     ]  # fmt: skip
     if inputs.trace_page:
         steps.insert(
@@ -68,8 +97,12 @@ def checking(context: Context) -> Section:
     pins = context.factory.pins_of_tables()
     made += [[[f"Content of {name}"], [code(pin)]] for name, pin in pins.items()]
     columns = [Column("Made with", width=1.2), Column("Value", width=3.4)]
+    where = paragraph(
+        "The commands are typed in the folder of this report, on a machine where energy-assets is installed and the "
+        "company's data can be read."
+    )
     return Section(
         "checking",
         "How to check this report",
-        [bullets(steps, numbered=True), table("made-with", "Made with", columns, made, compact=True)],
+        [where, bullets(steps, numbered=True), table("made-with", "Made with", columns, made, compact=True)],
     )

@@ -62,6 +62,11 @@ class Context:
         return name not in contained
 
     @property
+    def metered(self) -> bool:
+        """Whether any source tells of energy, be it observed or not; a site may have bills or requests alone."""
+        return bool(self.factory.gaps["rows"])
+
+    @property
     def partial(self) -> bool:
         """The period is not covered in full."""
         return self.figure("days_with_data").number != self.figure("days_in_period").number
@@ -113,6 +118,19 @@ def span_words(first: date, last: date) -> str:
     if (first.year, first.month) == (last.year, last.month):
         return f"{first.day} to {day_words(last, year=True)}"
     return f"{day_words(first, year=first.year != last.year)} to {day_words(last, year=True)}"
+
+
+def data_words(days: Sequence[date]) -> str:
+    """When data are of, at the beginning of a sentence: `From 19 to 25 November 2026`; gaps are said.
+
+    Args:
+        days: Days with data, in order; at least one.
+    """
+    span = span_words(days[0], days[-1])
+    if len(days) == 1:
+        return f"On {span}"
+    whole = (days[-1] - days[0]).days + 1 == len(days)
+    return f"From {span}" + ("" if whole else ", on the days with data,")
 
 
 def steps_words(steps: Sequence[DayRange]) -> str:

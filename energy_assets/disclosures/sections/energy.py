@@ -5,31 +5,50 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from energy_assets.contracts.vocabulary import WorkloadType
+from energy_assets.contracts.vocabulary import DeviceKind, WorkloadType
 from energy_assets.disclosures import reading
-from energy_assets.disclosures.document import Block, Chart, Column, Runs, Section, charts, heading, number, table
+from energy_assets.disclosures.document import (
+    Block,
+    Chart,
+    Column,
+    Runs,
+    Section,
+    callout,
+    charts,
+    heading,
+    number,
+    runs_of,
+    table,
+)
 from energy_assets.disclosures.figure_factory import FigureFactory, Member
-from energy_assets.disclosures.figures import Figure
+from energy_assets.disclosures.figures import MARK, Figure
 from energy_assets.disclosures.methods import WORKLOADS
 from energy_assets.disclosures.sections.breakdown import INTENSITY, Breakdown, breakdown
 from energy_assets.disclosures.sections.charting import cell, labelled, plot, step_names, step_table, steps_alt, totals
 from energy_assets.disclosures.sections.common import Context, largest, smallest, steps_words
 from energy_assets.disclosures.sections.scopes import by_scope, emissions_chart
 from energy_assets.disclosures.text import printable, visible
+from energy_assets.factors.countries import zone_name
 from energy_assets.kpis.ingredients import UNKNOWN, Filter, Selection
 
-NO_NAME = {"model_id": "No model named", "project": "Not attributed", "zone": "No zone known"}
+#: Told apart by their lightness too, for print without colour.
 COLOURS = {
     WorkloadType.TRAINING.value: "#0b5d4b",
     WorkloadType.FINE_TUNING.value: "#3c8f7c",
-    WorkloadType.INFERENCE.value: "#e08e2b",
-    WorkloadType.BATCH.value: "#b5651d",
-    WorkloadType.DEVELOPMENT.value: "#7a5ea8",
-    WorkloadType.IDLE.value: "#9aa8b2",
-    WorkloadType.OVERHEAD.value: "#5f7380",
-    WorkloadType.OTHER.value: "#4a78a8",
-    WorkloadType.UNKNOWN.value: "#a3678f",
+    WorkloadType.INFERENCE.value: "#f0a948",
+    WorkloadType.BATCH.value: "#93500f",
+    WorkloadType.DEVELOPMENT.value: "#5b4391",
+    WorkloadType.IDLE.value: "#d3dbdf",
+    WorkloadType.OVERHEAD.value: "#6f8490",
+    WorkloadType.OTHER.value: "#2f5f92",
+    WorkloadType.UNKNOWN.value: "#c79ab6",
 }
+KIND_NAMES = {kind.value: kind.label for kind in DeviceKind}
+#: Kinds of meters that take in a machine as a whole.
+WHOLE = {DeviceKind.NODE, DeviceKind.REST_OF_NODE, DeviceKind.INSTANCE, DeviceKind.SERVICE}
+BOUNDARY_GPU = "Accelerators only"
+#: Columns that fit the width of a page in the table of intensities by hour.
+INTENSITY_COLUMNS = 12
 #: Columns above which a table is set small.
 WIDE = 6
 ZONE_COLOURS = ("#0b5d4b", "#d9781f", "#3f6fb0", "#9b3d7a", "#5f7380", "#8a6d1d", "#c2453d", "#2b8f9b")
@@ -37,6 +56,13 @@ ZONE_COLOURS = ("#0b5d4b", "#d9781f", "#3f6fb0", "#9b3d7a", "#5f7380", "#8a6d1d"
 
 def energy(context: Context) -> Section:
     """Charts over time, by model and project, and the grid; tables by workload, model, project, zone, boundary."""
+    if not context.metered:
+        words = (
+            f"No source tells of energy in this {context.period.grain}, so there is nothing to divide by workload, "
+            "model, project or place, and no emissions follow. Add a source of energy to the site file; "
+            "what it can still deliver of these days is added when they are run again."
+        )
+        return Section("energy", "Energy and emissions", [callout("note", "No energy is known", words)])
     found = breakdown(context)
     blocks: list[Block] = []
     if found.emissions and found.energy_by_step:
@@ -82,7 +108,7 @@ def energy_chart(context: Context) -> Chart:
     return Chart(
         spec="energy_by_time",
         title=f"IT energy by {noun} and workload",
-        caption=[f"IT energy by {noun} in {unit}, {steps_words(list(names))}; {labelled(context, names)}."],
+        caption=[f"In {unit}, {steps_words(list(names))}; {labelled(context, names)}."],
         alt=steps_alt(context, f"Stacked bars of IT energy by {noun} and workload type", found.energy_by_step)
         + f" Workload types, bottom to top: {', '.join(WORKLOADS[kind] for kind in kinds)}.",
         rows=rows,
@@ -109,7 +135,7 @@ def _bars(context: Context, figures: Mapping[str, Figure], what: str) -> Chart |
     return Chart(
         spec="energy_by_member",
         title=f"IT energy by {what}",
-        caption=[f"IT energy by {what} in {unit}, largest first."],
+        caption=[f"In {unit}, largest first."],
         alt=f"Bars of IT energy by {what}: {listed}.",
         rows=rows,
         names={"names": [labels[raw] for raw in known], "limit": max(row["value"] for row in rows) * 1.34 or 1},
@@ -128,7 +154,7 @@ def _short_name(raw: str, what: str) -> str:
 def _intensity_chart(context: Context, found: Breakdown) -> Chart:
     zones = list(found.hours)
     rows = [
-        {"zone": visible(zone), "hour": hour} | plot(figure, context)
+        {"zone": zone_name(visible(zone)), "hour": hour} | plot(figure, context)
         for zone in zones
         for hour, figure in found.hours[zone].items()
     ]
@@ -138,16 +164,11 @@ def _intensity_chart(context: Context, found: Breakdown) -> Chart:
         if high and low:
             when = {figure.id: f"{hour:02d}:00" for hour, figure in found.hours[zone].items()}
             parts.append(
-                f"{visible(zone)} from {context.shown(low)} at {when[low.id]} to "
+                f"{zone_name(visible(zone))} from {context.shown(low)} at {when[low.id]} to "
                 f"{context.shown(high)} at {when[high.id]}"
             )
     basis = "Direct (combustion)" if context.direct else "Life-cycle"
-    hourly: list[list[Runs]] = [
-        [[f"{hour:02d}:00"], *([cell(found.hours[zone].get(hour))] for zone in zones)] for hour in range(24)
-    ]
-    columns = [Column("Hour, UTC", width=1), *(Column(visible(zone), "right", 1) for zone in zones)]
-    caption = f"Mean grid intensity by hour of day, {INTENSITY.unit}"
-    context.chart_data.append(table("data-intensity", caption, columns, hourly, dense=True))
+    context.chart_data.append(_intensity_table(found))
     return Chart(
         spec="intensity_by_hour",
         title="Grid intensity by hour of day",
@@ -156,16 +177,38 @@ def _intensity_chart(context: Context, found: Breakdown) -> Chart:
         rows=rows,
         names={
             "unit": INTENSITY.unit,
-            "series": [visible(zone) for zone in zones],
+            "series": [zone_name(visible(zone)) for zone in zones],
             "colours": list(ZONE_COLOURS[: len(zones)]),
         },
     )
 
 
-def _footing(foots: bool) -> Runs:
-    if foots:
-        return ["The rows add up to the total as printed."]
-    return ["The rows are rounded one by one and may not add up to the total in the last digit."]
+def _intensity_table(found: Breakdown) -> Block:
+    """The hours of a day in a few blocks beside each other, so that the table is as wide as a page and not as long."""
+    zones = list(found.hours)
+    blocks = max(1, INTENSITY_COLUMNS // (len(zones) + 1))
+    blocks = next(n for n in (6, 4, 3, 2, 1) if n <= blocks)
+    lines = 24 // blocks
+    rows: list[list[Runs]] = []
+    for line in range(lines):
+        rows.append([])
+        for hour in range(line, 24, lines):
+            rows[-1] += [[f"{hour:02d}:00"], *([cell(found.hours[zone].get(hour))] for zone in zones)]
+    columns = [Column("UTC", width=0.9), *(Column(visible(zone), "right", 1.2) for zone in zones)] * blocks
+    caption = f"Mean grid intensity by hour of day, {INTENSITY.unit}"
+    return table("data-intensity", caption, columns, rows, dense=True)
+
+
+def _footed(context: Context, block: Block, foots: bool) -> Block:
+    """A table with a note that says whether its rows add up as printed, and which digits were moved for it."""
+    shown = [run["figure"] for run in runs_of(block) if isinstance(run, dict) and "figure" in run]
+    moved = any(context.factory.book[name].display.moved for name in shown)
+    note: Runs = ["The rows add up to the total as printed."]
+    if not foots:
+        note = ["The rows are rounded one by one and may not add up to the total in the last digit."]
+    elif moved:
+        note = [f"The rows add up to the total as printed; the last digit of those marked {MARK} is moved for it."]
+    return block | {"note": note}
 
 
 def _workload_table(context: Context, found: Breakdown) -> Block:
@@ -178,15 +221,9 @@ def _workload_table(context: Context, found: Breakdown) -> Block:
     rows.append(_total_row(context, names))
     members = [Member("workload_type", raw) for raw in found.workloads]
     good = _foots(context, names, members) and found.foots["workloads"]
-    return table(
-        "by-workload",
-        "By type of workload",
-        columns,
-        rows,
-        total=True,
-        note=_footing(good),
-        compact=len(columns) > WIDE,
-    )
+    compact = len(columns) > WIDE
+    made = table("by-workload", "By type of workload", columns, rows, total=True, compact=compact)
+    return _footed(context, made, good)
 
 
 def _columns(context: Context, first: str) -> list[Column]:
@@ -237,16 +274,14 @@ def _member_table(context: Context, figures: Mapping[str, Figure], grain: str, t
         rows.append([[_row_name(member)], *cells, *(_optional(factory, name, member) for name in per_use)])
     rows.append([*_total_row(context, names), *_cells(*(context.figure(name) for name in per_use))])
     good = "" not in figures and foots and _foots(context, names, [Member(grain, raw) for raw in figures])
-    return table(
-        f"by-{grain.replace('_', '-')}", f"By {title.lower()}", columns, rows,
-        total=True, note=_footing(good), compact=len(columns) > WIDE,
-    )  # fmt: skip
+    compact = len(columns) > WIDE
+    made = table(f"by-{grain.replace('_', '-')}", f"By {title.lower()}", columns, rows, total=True, compact=compact)
+    return _footed(context, made, good)
 
 
 def _row_name(member: Member) -> str:
-    if member.raw == UNKNOWN:
-        return NO_NAME[member.grain]
-    return member.shown or "All others"
+    shown = member.shown or "All others"
+    return f"{shown[0].upper()}{shown[1:]}" if member.raw == UNKNOWN else shown
 
 
 def _optional(factory: FigureFactory, kpi: str, member: Member) -> Runs:
@@ -257,7 +292,7 @@ def _optional(factory: FigureFactory, kpi: str, member: Member) -> Runs:
 
 def _zone_table(context: Context) -> list[Block]:
     factory = context.factory
-    members = factory.members("zone", "facility_kwh")
+    members = factory.members("zone", "energy_kwh")
     if not members:
         return []
     names = ["facility_kwh", *(scope.figure for scope in breakdown(context).emissions)]
@@ -272,8 +307,17 @@ def _zone_table(context: Context) -> list[Block]:
         *_measure_columns(context, names),
         Column(f"Intensity, {INTENSITY.unit}", "right", 1.5),
     ]
-    note = _footing(_foots(context, names, members))
-    return [table("by-zone", "By grid zone", columns, rows, total=True, note=note, compact=len(columns) > WIDE)]
+    made = table("by-zone", "By grid zone", columns, rows, total=True, compact=len(columns) > WIDE)
+    return [_footed(context, made, _foots(context, names, members))]
+
+
+def _metered(kinds: Sequence[str]) -> str:
+    """What the IT energy is of, as the rows say it: `GPUs alone`, `CPUs, GPUs and memory`."""
+    labels = [KIND_NAMES.get(kind, kind) for kind in kinds]
+    names = [label if label[:2].isupper() else label[0].lower() + label[1:] for label in labels]
+    if len(names) < 2:
+        return f"{names[0]} alone" if names else "nothing was observed"
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _boundary_table(context: Context) -> list[Block]:
@@ -281,8 +325,10 @@ def _boundary_table(context: Context) -> list[Block]:
     factory = context.factory
     rows: list[list[Runs]] = []
     scale = factory.scale("energy_kwh", "kWh")
-    for row in reading.by_kind(factory.condensed):
-        if row["device_kind"] != "gpu" or row["kwh"] is None:
+    by_kind = reading.by_kind(factory.condensed)
+    kinds = [row["device_kind"] for row in by_kind if row["kwh"] is not None]
+    for row in by_kind:
+        if row["device_kind"] != DeviceKind.GPU or row["kwh"] is None or len(kinds) == 1:
             continue
         selection = Selection(
             "emissions", "energy_kwh", (Filter("day", "between", factory.period), Filter("device_kind", "=", "gpu"))
@@ -290,13 +336,13 @@ def _boundary_table(context: Context) -> list[Block]:
         gpu = factory.query("gpu_kwh", "Electricity, accelerators only", row["kwh"], selection, scale, "kWh")
         rows.append(
             [
-                ["Accelerators only"],
+                [BOUNDARY_GPU],
                 *_cells(gpu, factory.share(gpu, context.figure("facility_kwh"), "Accelerators, share of facility")),
             ]
         )
     rows.append(
         [
-            ["IT equipment"],
+            [f"IT equipment: {_metered(kinds)}"],
             *_cells(
                 context.figure("energy_kwh"),
                 factory.share(
@@ -312,4 +358,7 @@ def _boundary_table(context: Context) -> list[Block]:
         Column("Share of facility", "right", 1.3),
     ]
     note = ["Figures of different boundaries must not be compared with each other."]
+    if not {*kinds} & WHOLE:
+        note.append(" No meter here is of a whole machine, so what the others leave out (fans, power supplies) is "
+                    "in none of these figures.")  # fmt: skip
     return [table("boundary", "The same period at different boundaries", columns, rows, note=note)]

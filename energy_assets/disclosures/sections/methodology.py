@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from energy_assets.disclosures.document import Block, Column, Runs, Section, bullets, code, paragraph, table
+from energy_assets.disclosures.figures import MARK
 from energy_assets.disclosures.methods import QUANTITIES, REPORT_METHODS
 from energy_assets.disclosures.sections.common import Context
 from energy_assets.disclosures.text import visible
@@ -32,7 +33,7 @@ def methodology(context: Context) -> Section:
          "time-weighted mean; long gaps are not bridged, coverage tells what was observed."],
         [{"strong": "Facility. "}, "IT energy multiplied with the power usage effectiveness (PUE) of its place."],
         [{"strong": "Grid. "}, "Each hour of energy is multiplied with the intensity of the same UTC hour and the same "
-         "grid zone. Where that hour is not known, the next rung is taken and recorded: the hour as estimated by the "
+         "grid zone. Where that hour is not known, the next best is taken and recorded: the hour as estimated by the "
          "publisher, the same hour of day in the month, the year. Never a world average."],
         [{"strong": "Basis. "}, basis],
         [{"strong": "Scopes. "}, "Own machines: electricity is Scope 2, its upstream Scope 3 category 3, hardware "
@@ -46,8 +47,12 @@ def methodology(context: Context) -> Section:
          "allocate it."],
         [{"strong": "Unknown is not zero. "}, "What could not be measured or multiplied stays out of the sums, lowers "
          "the coverage and is listed."],
-        [{"strong": "Rounding. "}, "Sums are exact decimals; division and rounding come last, once, in the figure. "
-         "A change printed as n/a has its reason in the table of figures, where each figure also names its method."],
+        [{"strong": "Rounding. "}, "Sums are exact decimals; division and rounding come last, once, in the figure, "
+         f"half to even. In tables with a total the last digit of some rows, marked {MARK}, is moved by one so that "
+         "the rows add up to the total as printed (largest remainder); the exact value is in facts.csv, and trace "
+         "prints both. "
+         "Where a word stands instead of a number, its meaning and its reason are in the table of figures, where each "
+         "figure also names its method."],
     ]  # fmt: skip
     return Section("methodology", "Methodology", [bullets(rules), *_factors(context)])
 

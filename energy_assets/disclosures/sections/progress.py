@@ -13,6 +13,7 @@ from energy_assets.disclosures.sections.common import Context
 
 PERCENT = Scale("%", -2, 1)
 DAYS = Scale("days", 0, 0)
+YEARS = Scale("years", 0, 0)
 
 
 def progress(context: Context) -> Section:
@@ -20,7 +21,8 @@ def progress(context: Context) -> Section:
     factory, noun = context.factory, context.period.grain
     if not factory.previous:
         note = (
-            f"The lake holds no earlier {noun}, so no change can be stated. The values below are the first of a series."
+            f"There is no earlier {noun} with data, so no change can be stated. The values below are the first of a "
+            "series."
         )
         return Section("progress", "KPI progress", [paragraph(note), _now_only(context)])
     before_days = max(int(row["days"]) for row in factory.previous.values())
@@ -105,9 +107,11 @@ def _compared(context: Context, name: str, comparable: bool) -> list[Runs]:
         f"change_of_{name}", f"{quantity.label}, difference to the previous {noun}", (now, before), "difference",
         scale=scale, refused=refused,
     )  # fmt: skip
+    negative = before.number is not None and before.number < 0
+    no_base = "the value before is not above zero, so a change in per cent says nothing" if negative else None
     change = factory.derived(
         f"change_pct_of_{name}", f"{quantity.label}, change to the previous {noun}", (now, before), "percent_change",
-        scale=PERCENT, unit="share", method="M-CHANGE", refused=refused,
+        scale=PERCENT, unit="share", method="M-CHANGE", refused=refused or no_base,
     )  # fmt: skip
     relative: Runs = ["–"] if quantity.kind == "share" else [number(change)]
     values: list[Runs] = [[number(now, unit=False)], _interval(now), [number(before, unit=False)]]
@@ -130,14 +134,25 @@ def targets(context: Context) -> Section:
         rows.append(row)
         if reason and reason not in refused:
             refused.append(reason)
+    year = context.period.first.year
     columns = [
         Column("Target", width=2.2),
-        Column("Base", "right", 1.3),
-        Column("Now", "right", 1.3),
-        Column("Target", "right", 1.3),
-        Column("Progress", "right", 1.1),
+        Column(_with_year("Base", {target.base_year for target in found}), "right", 1.25),
+        Column("Now", "right", 1.25),
+        Column(f"Path in {year}", "right", 1.25),
+        Column(_with_year("Target", {target.target_year for target in found}), "right", 1.25),
+        Column("Progress", "right", 1),
+        Column("Verdict", width=0.9),
     ]
-    blocks: list[Block] = [table("targets-table", "Progress is (base − now) / (base − target)", columns, rows)]
+    note: Runs = [
+        "Progress is (base − now) / (base − target). The path is a straight line from base to target; on track is what "
+        "is no worse than it."
+    ]
+    if context.partial:
+        days: list[Run] = [number(context.figure("days_with_data"), unit=False), " of "]
+        days += [number(context.figure("days_in_period"))]
+        note = [*note, " Judged by ", *days, f" of {context.period.words} against years."]
+    blocks: list[Block] = [table("targets-table", "Targets and where they stand", columns, rows, note=note)]
     blocks += [callout("note", "Progress not stated", reason) for reason in refused]
     return Section("targets", "Reduction targets", blocks)
 
@@ -163,8 +178,51 @@ def _target(context: Context, target: Target) -> tuple[list[Runs], str | None]:
         f"target_progress_of_{target.kpi}", f"{name}, progress to {target.target_year}", (base, now, goal), "progress",
         scale=PERCENT, unit="share", method="M-PROGRESS", refused=reason, dimensions={},
     )  # fmt: skip
+    path = _path(context, target, base, goal, scale)
     label: Runs = [f"{name}, {target.base_year} to {target.target_year}"]
-    return [label, [number(base)], [number(now)], [number(goal)], [number(result)]], reason
+    values: list[Runs] = [[number(figure)] for figure in (base, now, path, goal, result)]
+    return [label, *values, [verdict(base, now, path, goal) if result.number is not None else "not judged"]], reason
+
+
+def _path(context: Context, target: Target, base: Figure, goal: Figure, scale: Scale) -> Figure:
+    """Where a straight line from base to target is in the period's year."""
+    factory, name = context.factory, QUANTITIES[target.kpi].label
+    whole = target.target_year - target.base_year
+    passed = min(max(context.period.first.year - target.base_year, 0), max(whole, 0))
+    span = f"{target.base_year} to {target.target_year}"
+    years = [
+        factory.stated(f"target_years_{what}_of_{target.kpi}", f"{name}, years {what}, {span}", Decimal(count), "years",
+                       YEARS, "M-CALENDAR")
+        for what, count in (("passed", passed), ("in all", whole))
+    ]  # fmt: skip
+    return factory.derived(
+        f"target_path_of_{target.kpi}", f"{name}, path in {context.period.first.year}, {span}", (base, goal, *years),
+        "linear_path", scale=scale, method="M-PATH", dimensions={},
+    )  # fmt: skip
+
+
+def verdict(base: Figure, now: Figure, path: Figure, goal: Figure) -> str:
+    """Whether a target is reached, on track or behind; exactly on the path is on track.
+
+    Args:
+        base: Where it began.
+        now: Where it is.
+        path: Where a straight line is now.
+        goal: Where it is to end.
+    """
+    numbers = [figure.number for figure in (base, now, path, goal)]
+    if any(one is None for one in numbers):
+        return "not judged"
+    start, here, line, end = (one or Decimal(0) for one in numbers)
+    sign = 1 if end < start else -1
+    if (here - end) * sign <= 0:
+        return "reached"
+    return "on track" if (here - line) * sign <= 0 else "behind"
+
+
+def _with_year(word: str, years: set[int]) -> str:
+    """A column's heading with its year, where all rows have the same."""
+    return f"{word} {years.pop()}" if len(years) == 1 else word
 
 
 def _refusal(context: Context, target: Target, now: Figure, kind: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from energy_assets.contracts.vocabulary import Method
+from energy_assets.contracts.vocabulary import DeviceKind, Method
 from energy_assets.disclosures import reading
 from energy_assets.disclosures.document import (
     Block,
@@ -18,7 +18,6 @@ from energy_assets.disclosures.document import (
     bullets,
     callout,
     charts,
-    code,
     heading,
     number,
     paragraph,
@@ -30,18 +29,25 @@ from energy_assets.disclosures.rounding import Scale
 from energy_assets.disclosures.sections.charting import labelled, plot, step_names, step_table, steps_alt, totals
 from energy_assets.disclosures.sections.common import Context, largest, steps_words
 from energy_assets.disclosures.text import visible
+from energy_assets.factors.countries import zone_name
 from energy_assets.kpis.indicators import RUNG_NAMES, TIER_NAMES
-from energy_assets.kpis.ingredients import Filter, Selection
+from energy_assets.kpis.ingredients import UNKNOWN, Filter, Selection
 from energy_assets.periods import DayRange
 
 WATTS = Scale("W", 0, 0)
 G_PER_KWH = Scale("g CO₂e/kWh", 0, 1)
 COUNT = Scale("", 0, 0)
+#: Zones of a table; the largest ones come first.
+BELOW_ZERO_ZONES = 10
+KIND_NAMES = {kind.value: kind.label for kind in DeviceKind}
 METHOD_NAMES = {method.value: method.label for method in Method}
 
 
 def quality(context: Context) -> Section:
     """How well the energy and its emissions are known."""
+    if not context.metered:
+        words = f"No source tells of energy in this {context.period.grain}, so there is no quality of it to state."
+        return Section("quality", "Data quality", [paragraph(words)])
     blocks: list[Block] = [
         paragraph(*_in_short(context)),
         _shares(context, "tiers", "IT energy by quality tier", "Tier", "tier{}_share", TIER_NAMES),
@@ -51,6 +57,7 @@ def quality(context: Context) -> Section:
         ),
         *_coverage_chart(context),
         _sources(context),
+        *_below_zero(context),
         heading("Plausibility"),
         *_plausibility(context),
     ]  # fmt: skip
@@ -73,9 +80,15 @@ def _in_short(context: Context) -> list[Run]:
             number(context.figure("facility_kwh"), part="interval", ref=False),
             f" {context.figure('facility_kwh').display.unit}). ",
         ]
-    top = largest([context.factory.kpi(f"tier{n}_share") for n in TIER_NAMES])
-    if top is not None:
-        runs += [f"The largest part of the IT energy is of {top.label.split(' · ')[0].lower()}: ", number(top), "."]
+    tiers = {n: context.factory.kpi(f"tier{n}_share") for n in TIER_NAMES}
+    top = largest(list(tiers.values()))
+    for n, figure in tiers.items():
+        if top is not None and figure.id == top.id:
+            runs += [
+                f"The largest part of the IT energy is of {TIER_NAMES[n].split(' · ')[0].lower()}: ",
+                number(top),
+                ".",
+            ]
     return runs
 
 
@@ -84,7 +97,9 @@ def _shares(context: Context, id_: str, caption: str, first: str, pattern: str, 
     figures = [factory.kpi(pattern.format(n)) for n in names]
     rows: list[list[Runs]] = [[[name], [number(f)]] for name, f in zip(names.values(), figures, strict=True)]
     if id_ == "factor-rungs" and all(figure.number is not None for figure in figures):
-        whole = factory.stated("whole", "The whole", Decimal(1), "share", Scale("%", -2, 1), "M-LIMIT")
+        whole = factory.stated(
+            "whole", "The whole of the facility energy", Decimal(1), "share", Scale("%", -2, 1), "M-LIMIT"
+        )
         none = factory.derived(
             "no_factor_share", "Facility energy on none of these rungs", (whole, *figures), "difference",
             method="M-REST", dimensions={},
@@ -131,33 +146,69 @@ def _sources(context: Context) -> Block:
             Filter("source", "=", row["source"]),
             Filter("method", "=", row["method"]),
         )
-        name = visible(row["source"])
+        name, how = visible(row["source"]), METHOD_NAMES.get(row["method"], row["method"])
         cut = {"source": row["source"], "method": row["method"]}
         kwh = factory.query(
-            "source_kwh", f"IT energy · {name}, {row['method']}", row["kwh"],
+            "source_kwh", f"IT energy · {name}, {how}", row["kwh"],
             Selection("emissions", "energy_kwh", where), scale, "kWh", dimensions=cut, reason="it was never observed",
         )  # fmt: skip
         observed = factory.query(
-            "source_hours_observed", f"Device-hours observed · {name}, {row['method']}",
+            "source_hours_observed", f"Device-hours observed · {name}, {how}",
             row["observed"], Selection("emissions", "coverage", where), COUNT, "hours", dimensions=cut,
         )  # fmt: skip
         expected = factory.query(
-            "source_hours", f"Device-hours known · {name}, {row['method']}", Decimal(row["hours"]),
+            "source_hours", f"Device-hours known · {name}, {how}", Decimal(row["hours"]),
             Selection("emissions", None, where), COUNT, "hours", dimensions=cut, method="M-COUNT", operation="count",
         )  # fmt: skip
-        share = factory.share(observed, expected, f"Share of device-hours observed · {name}, {row['method']}")
+        share = factory.share(observed, expected, f"Share of device-hours observed · {name}, {how}")
         rows.append(
-            [[name], [METHOD_NAMES.get(row["method"], row["method"])], [number(kwh, unit=False)],
+            [[name], [how], [number(kwh, unit=False)],
              [number(expected)], [number(share)]]
         )  # fmt: skip
     columns = [
         Column("Source", width=1.4),
         Column("How its energy is known", width=2.2),
         Column(f"IT energy, {scale.unit}", "right", 1.3),
-        Column("Rows of device-hours", "right", 1.4),
+        Column("Device-hours known", "right", 1.4),
         Column("Observed", "right", 1),
     ]
     return table("sources", "Sources", columns, rows)
+
+
+def _below_zero(context: Context) -> list[Block]:
+    """Where a publisher's direct intensity is above its life-cycle one: kept, counted, and said."""
+    factory = context.factory
+    found = reading.upstream_below_zero(factory.emissions) if factory.gaps["below_zero_rows"] else []
+    if not found:
+        return []
+    rows: list[list[Runs]] = []
+    scale = factory.scale("scope33_upstream_g", "gCO2e")
+    for row in found[:BELOW_ZERO_ZONES]:
+        unknown = row["zone"] == UNKNOWN
+        zone = Filter("zone", "unknown") if unknown else Filter("zone", "=", row["zone"])
+        where = (Filter("day", "between", factory.period), Filter("upstream_g", "<", "0"), zone)
+        name, cut = visible(row["zone"]), {"zone": row["zone"]}
+        hours = factory.query(
+            "upstream_below_zero_hours", f"Hours with direct above life-cycle intensity · {name}",
+            Decimal(row["hours"]), Selection("emissions", "hour", where, "distinct"), COUNT, "hours",
+            method="M-COUNT", operation="count",
+            dimensions=cut,
+        )  # fmt: skip
+        grams = factory.query(
+            "upstream_below_zero_g", f"Upstream emissions of these hours · {name}", row["upstream_g"],
+            Selection("emissions", "upstream_g", where), scale, "gCO2e", dimensions=cut,
+        )  # fmt: skip
+        rows.append([[zone_name(name)], [number(hours, unit=False)], [number(grams)]])
+    columns = [Column("Grid zone", width=2), Column("Hours", "right", 1), Column("Upstream emissions", "right", 1.6)]
+    words = (
+        "The life cycle contains the combustion, so its intensity cannot be the lower one. In the hours below the "
+        "publisher says that it is. Its figures are kept as published: upstream emissions are negative there, and "
+        "lower the sums that hold them."
+    )
+    return [
+        callout("warning", "Negative upstream emissions", words),
+        table("below-zero", "Hours in which the direct intensity is above the life-cycle one", columns, rows),
+    ]
 
 
 def _plausibility(context: Context) -> list[Block]:
@@ -174,13 +225,13 @@ def _plausibility(context: Context) -> list[Block]:
             continue
         where = (Filter("day", "between", factory.period), Filter("device_kind", "=", kind))
         figure = factory.query(
-            "largest_power", f"Largest mean power of one {kind} in an hour", row["kwh"] * 1000,
+            "largest_power", f"{KIND_NAMES.get(kind, kind)}: largest mean power of one in an hour", row["kwh"] * 1000,
             Selection("emissions", "energy_kwh", where, "busiest"), WATTS, "W", method="M-MAX-POWER", operation="max",
             factor="1000", dimensions={"device_kind": kind},
         )  # fmt: skip
         checks.append((kind, figure, limits.watts[kind], WATTS, "W", figure.label))
     for name, figure, gate, scale, unit, label in checks:
-        limit = factory.stated(f"limit_{name}", f"Limit: {label.lower()}", gate.high, unit, scale, "M-LIMIT")
+        limit = factory.stated(f"limit_{name}", f"Limit · {label}", gate.high, unit, scale, "M-LIMIT")
         inside = gate.low <= (figure.number or Decimal(0)) <= gate.high
         verdict = "within" if inside else "OUTSIDE"
         values: list[Runs] = [[number(figure, unit=False)], [number(limit, unit=False)]]
@@ -227,6 +278,8 @@ def gaps(context: Context) -> Section:
              "no attribution rule matched; they are counted, and printed as not attributed"),
     ]  # fmt: skip
     listed = [item for item in items if item]
+    if not context.metered:
+        listed.append(["No source tells of any device-hour, so no energy and no emissions are known."])
     if context.partial:
         listed.insert(
             0,
@@ -299,14 +352,12 @@ def _omissions(context: Context, found: Mapping[str, Any]) -> list[Block]:
     blocks: list[Block] = []
     if empty:
         rows: list[list[Runs]] = [
-            [[omissions[column]["label"]], ["omitted"], [omissions[column]["reason"]], [code(column)]]
-            for column in empty
+            [[omissions[column]["label"]], ["omitted"], [omissions[column]["reason"]]] for column in empty
         ]
         columns = [
             Column("Quantity", width=2),
             Column("Status", width=0.8),
-            Column("Reason", width=3),
-            Column("Column", width=1.2),
+            Column("Reason", width=3.6),
         ]
         blocks.append(table("omissions", "Not covered by this report", columns, rows))
     for column in filled:

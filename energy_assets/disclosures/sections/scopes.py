@@ -22,7 +22,8 @@ from energy_assets.disclosures.document import (
     paragraph,
     table,
 )
-from energy_assets.disclosures.figures import NONE, Figure
+from energy_assets.disclosures.figures import Figure
+from energy_assets.disclosures.missing import NONE
 from energy_assets.disclosures.sections.breakdown import breakdown
 from energy_assets.disclosures.sections.charting import labelled, plot, step_names, step_table, steps_alt, totals
 from energy_assets.disclosures.sections.common import Context
@@ -59,7 +60,7 @@ def emissions_chart(context: Context) -> Chart:
     return Chart(
         spec="emissions_by_time",
         title=f"Emissions by {noun}",
-        caption=[f"Emissions by {noun} in {unit}, each hour with the intensity of its own zone; {labels}."],
+        caption=[f"In {unit}, each hour with the intensity of its own grid zone; {labels}."],
         alt=alt,
         rows=rows,
         names={

@@ -16,13 +16,15 @@ from energy_assets.disclosures.document import (
     number,
     paragraph,
 )
-from energy_assets.disclosures.figure_factory import Member
+from energy_assets.disclosures.figure_factory import FigureFactory, Member
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.methods import WORKLOADS
+from energy_assets.disclosures.rounding import Scale
 from energy_assets.disclosures.sections.breakdown import Breakdown, breakdown
 from energy_assets.disclosures.sections.common import (
     Context,
     certainty,
+    data_words,
     in_period,
     largest,
     smallest,
@@ -32,6 +34,7 @@ from energy_assets.disclosures.sections.common import (
 from energy_assets.disclosures.sections.energy import energy_chart
 from energy_assets.disclosures.sections.scopes import exists
 from energy_assets.disclosures.text import visible
+from energy_assets.factors.countries import zone_name
 
 
 def summary(context: Context) -> Section:
@@ -45,17 +48,17 @@ def summary(context: Context) -> Section:
     findings = _findings(context, found)
     if findings:
         blocks += [heading("What stands out"), bullets(findings)]
-    if found.energy_by_step:
+    if any(figure.number is not None for figure in found.energy_by_step.values()):
         blocks.append(charts(energy_chart(context)))
     return Section("summary", "Executive summary", blocks)
 
 
 def _used(context: Context) -> list[Run]:
-    when = in_period(context.period)
-    opening = f"{when[0].upper()}{when[1:]}"
+    when, days = in_period(context.period), context.factory.days_with_data
+    opening = data_words(days) if context.partial and days else f"{when[0].upper()}{when[1:]}"
     name = visible(context.factory.inputs.organisation.name)
     if context.figure("energy_kwh").number is None:
-        return [f"No energy of the AI workloads of {name} could be measured {when}."]
+        return [f"No energy of the AI workloads of {name} could be measured {when}.", *_else_known(context)]
     if context.figure("facility_kwh").number is None or context.figure("overhead_kwh").number is None:
         runs: list[Run] = [f"{opening} the AI equipment of {name} used ", number(context.figure("energy_kwh")), "."]
         if context.figure("facility_kwh").number is not None:
@@ -84,6 +87,19 @@ def _used(context: Context) -> list[Run]:
     if not exists(own):
         runs.append(f" Scope 2 is none: {own.reason}.")
     return runs
+
+
+def _else_known(context: Context) -> list[Run]:
+    """What is known of a period without energy: what was served, and what it cost."""
+    requests, cost = context.figure("requests"), context.figure("billed_cost")
+    known = [*([[number(requests), " were answered"]] if requests.number is not None else []),
+             *([[number(cost), " were billed"]] if cost.number is not None else [])]  # fmt: skip
+    if not known:
+        return []
+    runs: list[Run] = [" What is known: "]
+    for position, part in enumerate(known):
+        runs += [*([" and "] if position else []), *part]
+    return [*runs, ". Neither says how much energy was used, so no emissions are stated."]
 
 
 def _incomplete(context: Context) -> Block:
@@ -116,7 +132,7 @@ def _findings(context: Context, found: Breakdown) -> list[list[Run]]:
         _largest_workload(context, found),
         _largest_model(context, found),
         _peak(context, found),
-        _cleanest_hour(found),
+        _cleanest_hour(context.factory, found),
         _attribution(context),
     ]
     return [runs for runs in findings if runs]
@@ -163,17 +179,22 @@ def _peak(context: Context, found: Breakdown) -> list[Run]:
     ]  # fmt: skip
 
 
-def _cleanest_hour(found: Breakdown) -> list[Run]:
+def _cleanest_hour(factory: FigureFactory, found: Breakdown) -> list[Run]:
     zone = found.main_zone
     points = found.hours.get(zone, {}) if zone else {}
     high, low = largest(list(points.values())), smallest(list(points.values()))
     if high is None or low is None or zone is None:
         return []
     hours: dict[str, int] = {figure.id: hour for hour, figure in points.items()}
+    saved = factory.derived(
+        "cleanest_hour_saves", f"Lowest below highest mean intensity of an hour of day · {zone_name(visible(zone))}",
+        (high, low), "share_below", scale=Scale("%", -2, 1), unit="share", method="M-BELOW", dimensions={"zone": zone},
+    )  # fmt: skip
     return [
-        f"In {visible(zone)}, the zone that supplied most of the energy, the grid was on average lowest at "
+        f"In {zone_name(visible(zone))}, the zone that supplied most of the energy, the grid was on average lowest at "
         f"{hours[low.id]:02d}:00 UTC with ", number(low), f" and highest at {hours[high.id]:02d}:00 UTC with ",
-        number(high), ".",
+        number(high), f". Work that can wait, moved there from {hours[high.id]:02d}:00 to {hours[low.id]:02d}:00 UTC, "
+        "would emit ", number(saved), " less.",
     ]  # fmt: skip
 
 

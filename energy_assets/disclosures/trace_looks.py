@@ -1,0 +1,145 @@
+"""The looks of a trace: ten lines for a person, a tree for a terminal, JSON for a program, a page beside the report.
+
+What belongs here: printing what was walked. What does not: the walk (`trace.py`), and where things lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from rich.text import Text
+from rich.tree import Tree
+
+from energy_assets.disclosures.document import Document
+from energy_assets.disclosures.figures import Figure, FigureBook
+from energy_assets.disclosures.places import reports_folder
+from energy_assets.disclosures.rounding import Scale, grouped
+from energy_assets.disclosures.text import visible
+from energy_assets.disclosures.trace import DAMAGED, DIFFERS, EQUAL, Node, exact_words
+from energy_assets.disclosures.xhtml import page_fonts
+
+#: Names told in one line; the number of the others is said.
+NAMED = 4
+
+
+def summary(node: Node, figure: Figure, book: FigureBook) -> list[tuple[str, str]]:
+    """A trace in ten lines: label and text of each.
+
+    Args:
+        node: Root of the trace of `figure`, walked with everything listed.
+        figure: What was traced.
+        book: The figures of its report.
+    """
+    below = list(node.walk())
+    again = [step.verdict for step in below if step.verdict]
+    rows = {
+        step.title: dict(step.facts)["rows"] for step in below if step.kind == "rows" and "rows" in dict(step.facts)
+    }
+    objects = {step.title: step for step in below if step.kind == "object"}
+    factors = dict.fromkeys(step.title.removeprefix("Factor ") for step in below if step.kind == "factor")
+    sources = dict.fromkeys(dict(step.facts)["source"] for step in objects.values())
+    lines = [
+        ("figure", f"{figure.id} {figure.label}, {' to '.join(dict.fromkeys(figure.period))}"),
+        ("printed", _printed(figure, book)),
+        ("exact", exact_words(figure)),
+        ("method", dict(node.facts)["method"]),
+        ("rows", "; ".join(f"{count} ({title[0].lower()}{title[1:]})" for title, count in rows.items()) or "none"),
+        ("sources", _named(list(sources))),
+        ("factors", _named(list(factors))),
+        ("objects", f"{len(objects):,} raw objects" if objects else "none"),
+        ("recomputed", _verdict(again, below)),
+    ]
+    return [(label, visible(text)) for label, text in lines]
+
+
+def _printed(figure: Figure, book: FigureBook) -> str:
+    display = figure.display
+    text = f"{display.text}{display.mark} {display.unit}".strip()
+    if not display.moved or figure.number is None:
+        return text
+    alone = grouped(Scale(display.unit, display.power, display.decimals).rounded(figure.number))
+    total = next((other for other in book if display.rule.endswith(other.id)), None)
+    whole = f"{total.id} {total.display.text}" if total else "their total"
+    return f"{text} (alone it rounds to {alone}; the last digit is moved so that the rows add up to {whole})"
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}" if names else "none"
+
+
+def _verdict(again: Sequence[str], below: Sequence[Node]) -> str:
+    damaged = [step.title for step in below if step.verdict == DAMAGED and step.kind in {"object", "note"}]
+    if damaged:
+        return f"DAMAGED, so nothing above it is equal: {'; '.join(dict.fromkeys(damaged))}"
+    if not again:
+        return "nothing to compute: the number is stated"
+    if DIFFERS not in again:
+        return f"{EQUAL} (each of {len(again)} sums and quotients on the way was made again)"
+    wrong = [step.title for step in below if step.verdict == DIFFERS]
+    return f"DIFFERS: {'; '.join(dict.fromkeys(wrong))}"
+
+
+def to_json(node: Node) -> dict[str, Any]:
+    """The trace as plain JSON, every step with its facts, verdict and the steps below it."""
+    return {
+        "kind": node.kind,
+        "title": node.title,
+        "facts": [list(fact) for fact in node.facts],
+        "verdict": node.verdict,
+        "children": [to_json(child) for child in node.children],
+    }
+
+
+def to_tree(node: Node) -> Tree:
+    """The trace for a terminal; texts of tags are shown as they are, never read as markup."""
+    tree = Tree(_line(node))
+    _grow(tree, node)
+    return tree
+
+
+def write_page(nodes: Sequence[Node], document: Document, folder: Path) -> Path:
+    """Write `trace.xhtml` beside the report: the trees of `nodes`.
+
+    Args:
+        nodes: Root of each tree.
+        document: Of the report.
+        folder: Of the report.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(reports_folder() / "templates"), autoescape=True, undefined=StrictUndefined
+    )
+    text = environment.get_template("trace.xhtml.j2").render(
+        nodes=nodes,
+        title=document.title,
+        period=document.period["words"],
+        organisation=document.organisation["shown"],
+        banner=document.banner,
+        fonts=page_fonts(),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "trace.xhtml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _grow(tree: Tree, node: Node) -> None:
+    for child in node.children:
+        _grow(tree.add(_line(child)), child)
+
+
+def _line(node: Node) -> Text:
+    style = {"figure": "bold", "object": "cyan", "receipt": "dim", "row": "dim"}.get(node.kind, "")
+    line = Text(visible(node.title), style=style)
+    if node.verdict:
+        said = node.verdict if node.verdict == DAMAGED else f"recomputed: {node.verdict}"
+        line.append(f"  {said}", style="bold green" if node.verdict == EQUAL else "bold red")
+    short = node.kind in {"object", "receipt", "row", "factor", "group"}
+    for n, (label, value) in enumerate(node.facts):
+        line.append((" · " if n else "\n  ") if short else "\n  ")
+        line.append(f"{label} ", style="dim")
+        line.append(visible(value))
+    return line
