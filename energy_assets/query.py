@@ -51,17 +51,18 @@ def ask(site: Site, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     Raises:
         QueryError: the query is wrong or no SELECT, or there is no table yet, or what it needs is damaged.
     """
-    lists_tables = _require_select(query)
     lake = Lake(site.disk())
     try:
         there = set(lake.tables())
         names = [table.name for table in (*SHARED, *map(raw_table, site.sources)) if table.name in there]
-        if lists_tables:
+        if _require_select(query):
             return ["name"], [(name,) for name in sorted(names)]
         with tempfile.TemporaryDirectory() as spill:
             return _answer(site, lake, query, names, spill)
     except DamagedError as error:
         raise QueryError(str(error)) from error
+    except (QueryError, duckdb.Error) as error:
+        raise QueryError(f"{error}\nTables: {', '.join(names) or 'none yet; run some days first'}") from error
 
 
 def _answer(
@@ -74,11 +75,8 @@ def _answer(
             con.create_view(table.name, lake.read(con, table))
     files = [f"{lake.path(name)}/{file.name}" for name in names for file in lake.files(name)] if lake.is_local else []
     _confine(con.con, files, spill)
-    try:
-        answer = con.con.execute(query)
-        return [column[0] for column in answer.description or []], answer.fetchall()
-    except duckdb.Error as error:
-        raise QueryError(f"{error}\nTables: {', '.join(names) or 'none yet; run some days first'}") from error
+    answer = con.con.execute(query)
+    return [column[0] for column in answer.description or []], answer.fetchall()
 
 
 def _confine(con: duckdb.DuckDBPyConnection, files: list[str], spill: str) -> None:

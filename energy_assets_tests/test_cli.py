@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from energy_assets import cli
 from energy_assets.cli import main
 from energy_assets.disclosures.asset import no_indicators
 from energy_assets.periods import Period
@@ -42,8 +43,8 @@ def test_sql_in_a_pipe_is_csv_with_every_digit(small_run: SmallRun) -> None:
     result = call("sql", "--site", small_run.path, query)
     assert rows(result) == [
         ["day", "billed_cost", "nothing", "zero", "project"],
-        ["2024-05-30", "1.000000000000000001", "", "0.000000000", "<script>lab</script>"],
-        ["2024-05-30", "2.500000000000000000", "", "0.000000000", "unknown"],
+        ["2024-05-30", "1.000000000000000001", "", "0", "<script>lab</script>"],
+        ["2024-05-30", "2.5", "", "0", "unknown"],
     ]
     assert "\r" not in result.stdout
 
@@ -239,3 +240,23 @@ def test_a_report_of_any_grain_is_made_through_dagster_and_can_be_traced(
     assert traced.exit_code == 0
     assert "equal" in traced.stdout
     assert "differs" not in traced.stdout
+
+
+@pytest.mark.parametrize("query", ["", " ", "copy energy to 'x.csv'", "select 1; select 2"])
+def test_what_is_no_single_select_is_a_sentence(small_run: SmallRun, query: str) -> None:
+    result = call("sql", "--site", small_run.path, query)
+    assert result.exit_code == 2
+    assert "Write one SELECT" in result.stderr
+    assert not Path("x.csv").exists()
+
+
+def test_wide_rows_are_printed_one_column_to_a_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "out", cli._Screen(highlight=False, emoji=False, width=80))
+    columns = [f"column_{n}" for n in range(30)]
+    cli._print_rows(columns, [[Decimal("1.50"), ":x: [b]", *range(28)]])
+    cli._print_rows(["a"], [[1]])
+    said = capsys.readouterr().out
+    assert "row 1\n  column_0   1.5\n  column_1   :x: [b]\n" in said
+    assert "┃ a ┃" in said

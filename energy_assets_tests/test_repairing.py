@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import ibis
 import pytest
 from click.testing import CliRunner, Result
 
 from energy_assets.cli import main
+from energy_assets.integrity import DamagedError
 from energy_assets.lake import Lake
 from energy_assets.periods import DayRange
 from energy_assets.running import run_days
 from energy_assets.site import Site, load_site
+from energy_assets.tables import EMISSIONS
 from energy_assets_tests.small_site import DAYS, SmallRun, contents
 
 LAST = DAYS.last
@@ -135,3 +139,15 @@ def test_a_damaged_log_is_set_aside_as_a_whole(site: Site, clean: SmallRun) -> N
     assert run_days(site, DAYS, lambda step: None).success
     assert contents(site) == contents(clean.site)
     assert (Path(site.disk().root) / "damaged").is_dir()
+
+
+def test_damaged_rows_are_refused_to_whoever_reads_them(site: Site) -> None:
+    """`trace` reads the lake as everybody does, so what it cannot believe it does not compute with."""
+    con = ibis.duckdb.connect()
+    lake, table = Lake(site.disk()), EMISSIONS
+    stat = table_file(site, "emissions").stat()
+    flip(table_file(site, "emissions"))
+    os.utime(table_file(site, "emissions"), ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    with pytest.raises(DamagedError, match="the stored rows of 2024-06-01 are damaged"):
+        lake.read(con, table)
+    assert lake.read(con, table, [DAYS.first]).count().execute() == 48
