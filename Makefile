@@ -22,7 +22,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 ui: $(VENV)/.runtime
-	$(BIN)/python -m energy_assets.ui --site $(SITE) --port $(PORT)
+	$(BIN)/energy-assets ui --site $(SITE) --port $(PORT)
 
 # 200 faults by default; CHAOS_FAULTS=1000 CHAOS_SEED=2 for another and longer campaign.
 chaos: $(VENV)/.dev
@@ -51,18 +51,21 @@ clean:
 	rm -rf $(VENV) var
 
 $(UV): | requirements-build.lock
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "energy_assets needs Python 3.11 or newer; set PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-build.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "energy_assets needs Python 3.11 or newer; set PYTHON=python3.11")'
+	@echo "Making $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-build.lock
 
 $(VENV)/.runtime: requirements.lock requirements-build.lock pyproject.toml | $(UV)
-	$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements-build.lock
-	$(UV) pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
-	$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
-	touch $@
+	@echo "Installing what it runs with into $(VENV), once: about a minute, most of it downloads and compiling …"
+	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements-build.lock
+	@$(UV) pip install --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock requirements-build.lock pyproject.toml | $(UV)
-	$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements-build.lock
-	$(UV) pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
-	$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
-	touch $@ $(VENV)/.runtime
+	@echo "Installing what its tests need into $(VENV), once: about a minute, most of it downloads and compiling …"
+	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements-build.lock
+	@$(UV) pip install --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.runtime

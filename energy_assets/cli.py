@@ -25,6 +25,7 @@ from energy_assets.commands import SITE_VARIABLE, command, program, short
 from energy_assets.periods import DayRange, Month, Period
 
 if TYPE_CHECKING:
+    from energy_assets.doctor import Chapter
     from energy_assets.running import Outcome
     from energy_assets.site import Site
 
@@ -199,7 +200,7 @@ def doctor(site_path: Path) -> None:
 
     site, healthy = _site(site_path), True
     with _served(site) as site:
-        for chapter in examine(site):
+        for chapter in _watched(examine(site)):
             out.print(f"[bold]{chapter.name}[/] [dim]{chapter.about}[/]")
             for finding in chapter.findings:
                 healthy = healthy and finding.ok
@@ -210,6 +211,18 @@ def doctor(site_path: Path) -> None:
                     out.print(f"    → {escape(remedy)}", soft_wrap=True)
     if not healthy:
         sys.exit(FAILED)
+
+
+def _watched(chapters: Iterator[Chapter]) -> Iterator[Chapter]:
+    """Chapters as they come; on a terminal with a sign of life while the next one is made."""
+    from energy_assets.screen import out
+
+    while True:
+        with out.status("trying …"):
+            chapter = next(chapters, None)
+        if chapter is None:
+            return
+        yield chapter
 
 
 @main.command(short_help="Collect and compute a range of days.", epilog=EXIT_CODES)

@@ -572,7 +572,10 @@ def table_asset(
                 )
                 published.add(some, commit)
 
-        for some in chunks(partitions, chunk):
+        parts = list(chunks(partitions, chunk))
+        for number, some in enumerate(parts, 1):
+            if len(parts) > 1:
+                context.log.info(f"{table.asset[-1]}: {some[0]} to {some[-1]} ({number} of {len(parts)})")
             make_and_publish(some)
         yield from conclude(table, partitions, published)
 

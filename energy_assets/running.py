@@ -325,9 +325,11 @@ def held(dagster: dg.DagsterInstance, run_id: str) -> Iterator[None]:
     """
     path = _lock_of(dagster, run_id)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
-        yield
-    path.unlink(missing_ok=True)
+    try:
+        with FileLock(path):
+            yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def end_dead_runs(dagster: dg.DagsterInstance) -> None:
