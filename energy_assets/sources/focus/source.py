@@ -342,7 +342,7 @@ class FocusFiles(Source):
                 raise
             except PermanentError:
                 continue
-            found |= {file.where: file for file in beside}
+            found |= {file.where: file for file in beside if file.where.lower().endswith(MANIFEST)}
         return [found[where] for where in sorted(found)]
 
     def _lists(self, folder: str, step: StepContext) -> bool:
