@@ -23,6 +23,9 @@ from energy_assets.sources.files import SourceFile
 from energy_assets.sources.focus.deliveries import listed_files
 
 _PERIOD = re.compile(r"/BILLING_PERIOD=(\d{4}-\d{2})/")
+_OLDER_REPORT = re.compile(r"/\d{8}-\d{8}/(.*/)?[^/]*Manifest\.json")
+_OF_LOADERS = ("RedshiftManifest.json", "QuickSightManifest.json")
+"""Manifests that AWS writes for other programs, beside its own."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,21 @@ class ExportBucket:
         listed = self._list(f"{self._root}/metadata/")
         for key, file in sorted(listed.items(), key=lambda item: (item[1].last_modified, item[0])):
             period = _PERIOD.search(key)
-            if period and key.endswith("Manifest.json"):
+            if period and key.endswith("Manifest.json") and not key.endswith(_OF_LOADERS):
                 month = Month.parse(period[1])
                 found[month] = Manifest(month, key, file)
         return found
+
+    def holds_older_report(self) -> bool:
+        """Whether what lies there is not a data export but a Cost and Usage Report of the older kind.
+
+        Raises:
+            SourceError: see `manifests`.
+        """
+        try:
+            return any(_OLDER_REPORT.search(key) for key in self._list(f"{self._root}/"))
+        except DeniedError:
+            return False
 
     def data_files(self) -> dict[str, SourceFile]:
         """Every data file there is, by key; none where the role may not list them (`delivered` asks one by one).

@@ -22,7 +22,7 @@ from energy_assets.periods import DayRange, Month
 from energy_assets.sources.aws.client import ExportBucket, Manifest
 from energy_assets.sources.aws.session import RESOURCE
 from energy_assets.sources.base import Finding, Incomplete, Parsed, SeenBill, Source, StepContext, Unit
-from energy_assets.sources.errors import MalformedError, SourceError, TransientError
+from energy_assets.sources.errors import MalformedError, PermanentError, SourceError, TransientError
 from energy_assets.sources.files import SourceFile
 from energy_assets.sources.focus.known import FIELDS, bills_seen, look, shares_of
 from energy_assets.sources.focus.parse import Share, Wanted, charges
@@ -51,7 +51,7 @@ class AwsFocusExport(Source):
     feeds: ClassVar[Feed] = Feed.COST
     title: ClassVar[str] = "AWS FOCUS export"
     engine_kind: ClassVar[str] = "s3"
-    parser_version: ClassVar[str] = "2"
+    parser_version: ClassVar[str] = "3"
     resources: ClassVar[frozenset[str]] = frozenset({RESOURCE})
 
     kind: Literal["aws_focus_export"]
@@ -83,6 +83,7 @@ class AwsFocusExport(Source):
             memory.forget_gone(there, [f"{root}/data/*", f"{root}/metadata/*"])
             memory.save()
         months = {Month.of(day) for day in days}
+        older = not manifests and bucket.holds_older_report()
         for month in sorted(months | set(manifests)):
             needed = tuple(day for day in days if Month.of(day) <= month)
             if month in manifests and needed:
@@ -90,7 +91,7 @@ class AwsFocusExport(Source):
                 yield Unit(needed, f"{self.export} {month}", fetch)
             elif month in months:
                 mine = tuple(day for day in days if Month.of(day) == month)
-                yield Unit(mine, f"{self.export} {month}", self._undelivered(month))
+                yield Unit(mine, f"{self.export} {month}", self._undelivered(month, older))
 
     def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """See `parse.charges`; manifests are evidence and hold no charges."""
@@ -106,6 +107,8 @@ class AwsFocusExport(Source):
         try:
             bucket = self._bucket(step)
             manifests = bucket.manifests()
+            if not manifests and bucket.holds_older_report():
+                raise self._older_report()
             if not manifests:
                 yield Finding(False, f"{where}: no period is delivered yet", f"Check prefix and export. {REMEDY}")
                 return
@@ -132,8 +135,17 @@ class AwsFocusExport(Source):
         options = {name: value for name in named if (value := getattr(self, name))}
         return ExportBucket(self.bucket, self._root, options, step.resources.get(RESOURCE))
 
-    def _undelivered(self, month: Month) -> Callable[[], Iterable[Fetched]]:
+    def _older_report(self) -> PermanentError:
+        where = f"s3://{self.bucket}/{self._root}"
+        return PermanentError(
+            f"{where} is no data export but a Cost and Usage Report of AWS's older kind, in folders of periods",
+            f"Read it with a source of the kind focus_files and `path: {where}` in place of this one.",
+        )
+
+    def _undelivered(self, month: Month, older: bool) -> Callable[[], Iterable[Fetched]]:
         def fetch() -> Iterable[Fetched]:
+            if older:
+                raise self._older_report()
             raise TransientError(
                 f"s3://{self.bucket}/{self._root}: the billing period {month} is not delivered: it has no manifest",
                 REMEDY,

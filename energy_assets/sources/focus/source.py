@@ -144,7 +144,6 @@ class FocusFiles(Source):
             if self.same_lines == "refuse":
                 for double in self._compare(bills, memory, step):
                     yield Finding(False, double.error.message, double.error.remedy)
-            memory.save()
             if newest not in [file for _, file, _ in unreadable]:
                 yield self._read_in_full(newest, step)
         except SourceError as error:
@@ -184,6 +183,7 @@ class FocusFiles(Source):
         yield from self._without(unreadable, bills, days, memory, step)
         if self.same_lines == "refuse":
             yield from self._compare(bills, memory, step)
+            memory.save()
         for delivery in chosen:
             covered: set[date] = set()
             for bill in bills:
@@ -268,7 +268,6 @@ class FocusFiles(Source):
             )
         for one in new & compared.keys():
             memory.agree(*agreement(one))
-        memory.save()
 
     def _compared(self, bills: Sequence[_Bill], memory: Memory, step: StepContext) -> Compared | None:
         """A delivery with its files rewritten; None where one cannot be: parsing refuses it on all of its days."""
@@ -342,7 +341,7 @@ class FocusFiles(Source):
                 raise
             except PermanentError:
                 continue
-            found |= {file.where: file for file in beside}
+            found |= {file.where: file for file in beside if file.where.lower().endswith(MANIFEST)}
         return [found[where] for where in sorted(found)]
 
     def _lists(self, folder: str, step: StepContext) -> bool:

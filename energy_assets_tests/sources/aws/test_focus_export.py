@@ -26,6 +26,7 @@ ThreadedMotoServer = pytest.importorskip("moto.server", reason="moto[server] is 
 
 ROOT = "billing/focus"
 OCTOBER = DayRange(date(2026, 10, 1), date(2026, 10, 31))
+GUID = "6a1f0c1e-0000-4000-8000-00000000000b"
 ROLE = "arn:aws:iam::123456789012:role/reader"
 
 
@@ -270,3 +271,36 @@ def deliver_manifest_again(s3: Any) -> None:
     key = f"{ROOT}/metadata/BILLING_PERIOD=2026-11/focus-Manifest.json"
     body = s3.get_object(Bucket="bills", Key=key)["Body"].read()
     s3.put_object(Bucket="bills", Key=key, Body=body + b" ")
+
+
+def test_manifests_for_loaders_are_not_those_of_the_export(s3: Any, endpoint: str, step: StepContext) -> None:
+    deliver(s3, "2026-10", [[on(1)], [on(2)]])
+    key = f"{ROOT}/metadata/BILLING_PERIOD=2026-10/focus-RedshiftManifest.json"
+    s3.put_object(Bucket="bills", Key=key, Body=b'{"entries": []}')
+    assert total(source(endpoint), step) == (Decimal(3), {})
+
+
+def test_an_older_report_is_named_and_the_remedy_reads_it(s3: Any, endpoint: str, step: StepContext) -> None:
+    folder = f"{ROOT}/20261001-20261101"
+    for assembly, lines in (("6a1f0c1e-0000-4000-8000-00000000000a", [on(1)]), (GUID, [on(1), on(2)])):
+        s3.put_object(Bucket="bills", Key=f"{folder}/{assembly}/focus-1.csv", Body=csv_bytes(lines))
+        manifest = json.dumps({"assemblyId": assembly, "reportKeys": [f"{folder}/{assembly}/focus-1.csv"]}).encode()
+        for where in (f"{folder}/{assembly}", folder):
+            s3.put_object(Bucket="bills", Key=f"{where}/focus-Manifest.json", Body=manifest)
+    with pytest.raises(PermanentError, match="a Cost and Usage Report of AWS's older kind") as error:
+        total(source(endpoint), step)
+    (finding,) = source(endpoint).check(step)
+    assert (finding.ok, finding.remedy) == (False, error.value.remedy)
+    assert "kind focus_files and `path: s3://bills/billing/focus`" in error.value.remedy
+    files = FocusFiles(name="bills", kind="focus_files", path="s3://bills/billing/focus", endpoint_url=endpoint)
+    table, _ = rows_of(files, OCTOBER, step)
+    assert table["billed_cost"].to_pylist() == [Decimal("1.5")] * 2
+
+
+def test_of_kept_executions_in_a_bucket_the_last_written_counts(s3: Any, endpoint: str, step: StepContext) -> None:
+    deliver(s3, "2026-10", [[on(1), on(2)], [on(3)]], execution="zeta-run/")
+    time.sleep(1.1)  # S3 keeps whole seconds
+    deliver(s3, "2026-10", [[on(1), on(2)]], execution="alpha-run/")
+    files = FocusFiles(name="bills", kind="focus_files", path="s3://bills/billing", endpoint_url=endpoint)
+    assert sum(rows_of(files, OCTOBER, step)[0]["billed_cost"].to_pylist()) == 3
+    assert total(source(endpoint), step)[0] == 3
