@@ -43,8 +43,8 @@ def grid(
             "that a publisher states)",
         )
         return
-    if any(source.kind in ASKED for source in sources):
-        return
+    if any(source.kind in ASKED or not seen.get(source.name) for source in sources):
+        return  # one of which nothing was seen may have the zone; what it lacks is told by its own check
     spans = _spans(seen)
     for zone in zones:
         if zone not in spans:
@@ -58,7 +58,7 @@ def grid(
 def _absent(zone: str, seen: Mapping[str, Sequence[SeenZone]]) -> Finding:
     held = {name: sorted({one.zone for one in found}) for name, found in seen.items() if found}
     known = sorted({one for found in held.values() for one in found})
-    said = "; ".join(f"{name} has {_listed(found)}" for name, found in held.items()) or "none has any"
+    said = "; ".join(f"{name} has {_listed(found)}" for name, found in held.items())
     near = difflib.get_close_matches(zone, known, 3, 0.5)
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
     return Finding(

@@ -12,9 +12,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from energy_assets.contracts.vocabulary import DeviceKind
 from energy_assets.sources.errors import MalformedError
-from energy_assets.sources.opening import text_sql
 
 _GPU = re.compile(
     r"(GPU|MIG)-[0-9a-f]{4,}.*"  # UUIDs as NVIDIA's driver writes them
@@ -93,11 +94,10 @@ def create_kinds(con: Any, table: str, readings: str, stated: str | None, *, nam
     Raises:
         MalformedError: nobody says what a device is, or the files say two things of one.
     """
-    con.raw_sql(f"CREATE TEMP TABLE {table} (node_id VARCHAR, device_id VARCHAR, device_kind VARCHAR, model VARCHAR)")
     rows = con.raw_sql(f"""
         SELECT node_id, device_id, min(kind), max(kind), min(model) FROM {readings} GROUP BY ALL
         ORDER BY ALL""").fetchall()
-    devices = []
+    devices, kinds = [], []
     for node_id, device_id, kind, other, model in rows:
         if kind != other:
             raise MalformedError(
@@ -105,6 +105,13 @@ def create_kinds(con: Any, table: str, readings: str, stated: str | None, *, nam
             )
         device = Device(node_id, device_id, kind, model)
         devices.append(device)
-        values = (node_id, device_id, kind_of(device, stated, named=named, gpus=gpus), model)
-        con.raw_sql(f"INSERT INTO {table} VALUES ({', '.join('NULL' if v is None else text_sql(v) for v in values)})")
+        kinds.append(kind_of(device, stated, named=named, gpus=gpus))
+    columns = {
+        "node_id": [device.node_id for device in devices],
+        "device_id": [device.device_id for device in devices],
+        "device_kind": kinds,
+        "model": [device.model for device in devices],
+    }
+    text = pa.schema([(name, pa.string()) for name in columns])
+    con.create_table(table, obj=pa.table(columns, schema=text), temp=True)
     return devices

@@ -105,8 +105,13 @@ def _short_name(value: Any) -> Any:
     return value
 
 
-NameIn = Annotated[Name, BeforeValidator(_short_name)]
-KindIn = Annotated[Kind, BeforeValidator(lambda value: {"constant": value} if isinstance(value, str) else value)]
+NameIn = Annotated[Name, BeforeValidator(_short_name, json_schema_input_type=str | list[str] | Name)]
+KindIn = Annotated[
+    Kind,
+    BeforeValidator(
+        lambda value: {"constant": value} if isinstance(value, str) else value, json_schema_input_type=str | Kind
+    ),
+]
 
 
 def joined(columns: Sequence[str]) -> str:

@@ -228,11 +228,9 @@ class Readings:
         columns, path = self.columns, self.file.name
         node = columns.node.sql("node", path)
         local, fixed = self.file.times(columns.time, self.wanted.clock)
-        repeated = (
-            f"trim({quoted(columns.time)}) <> {text_sql(columns.time)} OR {quoted(columns.time)} IS NULL"
-            if self.file.types[columns.time] == "VARCHAR"
-            else "TRUE"
-        )
+        again = f"strlen({quoted(columns.time)}) < {len(columns.time) + 9} AND trim({quoted(columns.time)}) = "
+        again += text_sql(columns.time)
+        header = f"coalesce({again}, FALSE)" if self.file.types[columns.time] == "VARCHAR" else "FALSE"
         return f"""
             SELECT
                 {node} AS node_id, {columns.device.sql("device", path) if columns.device else node} AS device_id,
@@ -240,7 +238,7 @@ class Readings:
                 {columns.kind.sql(path) if columns.kind else "NULL"} AS kind,
                 {joined((columns.model,)) if columns.model else "NULL"} AS model,
                 {local} AS local_us, {fixed} AS t, {self.power()} AS power
-            FROM {self.file.relation} WHERE ({repeated}){self._whole()}"""
+            FROM {self.file.relation} WHERE NOT {header}{self._whole()}"""
 
     def _whole(self) -> str:
         """Lines of a log that were cut while they were written have no power."""
@@ -258,12 +256,11 @@ class Readings:
             return f"CAST({column} AS DOUBLE) * {factor}"
         text = f"replace({column}, ',', '.')" if self._decimal_comma else column
         return f"""
-            CASE
+            coalesce(TRY_CAST({text} AS DOUBLE) * {factor}, CASE
                 WHEN {column} IS NULL OR {_is_empty(column)} THEN NULL
-                WHEN TRY_CAST({text} AS DOUBLE) IS NOT NULL THEN TRY_CAST({text} AS DOUBLE) * {factor}
                 WHEN {_with_unit(text)} IS NOT NULL THEN {_with_unit(text)}
                 ELSE {"NULL" if lenient else "error('no number')"}
-            END"""
+            END)"""
 
     @property
     def _decimal_comma(self) -> bool:

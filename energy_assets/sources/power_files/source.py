@@ -103,7 +103,7 @@ class PowerFiles(PlacedSource):
         None, description="day first or month first, where dates such as 3/4/2026 leave it open"
     )
     node: NameIn = Field(
-        description="the machine's name: a column, columns joined by '/', {constant: name} or {from_path: 'regex'}"
+        description="column of the machine's name, or columns joined by '/'; a constant or the file's path as well"
     )
     device: NameIn | None = Field(None, description="the device on the machine, as `node`; default the machine")
     power_w: str | None = Field(None, description="column of the power; default power_w")

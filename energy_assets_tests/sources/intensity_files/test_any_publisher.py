@@ -131,7 +131,7 @@ def test_a_constant_zone_a_flag_and_another_clock(step: StepContext, tmp_path: P
     assert (notes, found[0]["zone"], found[0]["is_estimated"]) == ({}, "FR", False)
     assert found[0]["direct_gco2e_per_kwh"] == 2, "02:00 in Paris is midnight in UTC"
     (finding,) = of("own.csv", **keys, timezone="Europe/Paris").check(step)
-    assert "times are taken as Europe/Paris, the first is 2024-05-08 22:00 UTC" in finding.what
+    assert "times are taken as Europe/Paris, the first hour is 2024-05-08 22:00 UTC" in finding.what
 
 
 def test_local_hours_over_the_end_of_summer_time_are_told_apart_by_their_order(
