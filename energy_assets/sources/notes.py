@@ -108,23 +108,23 @@ WORDS: Mapping[str, Words] = {
         "{n} devices have several series that disagree, so that their hours have no energy",
         remedy="Say what the label means in a line for the metric under `metrics` of this source (adds, repeats, or"
         " device_labels if each is a device of its own), or choose one value with `match`; docs/sources/prometheus.md"
-        " has an example",
+        " has an example.",
     ),
     "hosts_with_equal_dies": Words(
         "{n} hosts show the same counter for several dies of a package, and each die counts",
         remedy="On AMD all dies show the one counter of their package: add `mirrored_dies: true` to this source if that"
         " is so here, `mirrored_dies: false` if each die has a counter of its own; or let node_exporter show the vendor"
-        " (collector hwmon, or cpu with --collector.cpu.info)",
+        " (collector hwmon, or cpu with --collector.cpu.info).",
     ),
     "models_with_equal_requests": Words(
         "{n} models of Triton count as many requests in every hour as another model of their server: they may be steps"
         " of one ensemble, whose requests then count once for each step",
         remedy="Leave the steps out with this source's selector, for example selector: 'model!~\"preprocessing|"
-        "postprocessing\"'",
+        "postprocessing\"'.",
     ),
     "no_metric_known": Words(
         "none of the metrics that this source reads is there on {n} days",
-        remedy="energy-assets doctor lists metrics that look like what you want, with the lines for them",
+        remedy="energy-assets doctor lists metrics that look like what you want, with the lines for them.",
     ),
     "devices_without_energy": Words(
         "{n} devices have readings and no energy: no two of their readings are near enough",

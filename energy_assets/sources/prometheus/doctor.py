@@ -31,6 +31,7 @@ def examine(
     *,
     patterns: Sequence[str] = (),
     found: Callable[[frozenset[str]], Sequence[MeterQueries]] | None = None,
+    then: Callable[[Sequence[MeterQueries]], Iterator[Finding]] | None = None,
 ) -> Iterator[Finding]:
     """Findings about the server and every metric it could have for us.
 
@@ -40,6 +41,7 @@ def examine(
         now: The current instant, UTC.
         patterns: Regular expressions of more metrics whose names are wanted.
         found: Makes the queries of the metrics that are there; default: those of `meter_queries` that are.
+        then: More to look at, if the server answers: gets the queries of the metrics that are there.
     """
     try:
         version = api.get("api/v1/status/buildinfo").get("version", "of unknown version")
@@ -62,6 +64,10 @@ def examine(
     seen = [(one, _fresh(api, one, round(now.timestamp()))) for one in present]
     heard = {one.meter.metric for one, (_, series) in seen if series}
     yield from (finding for one, (finding, series) in seen if series or one.meter.metric not in heard)
+    try:
+        yield from then(present) if then else ()
+    except SourceError as error:
+        yield Finding(False, error.message, error.remedy)
 
 
 def names_there(api: Api, meter_queries: Sequence[MeterQueries], patterns: Sequence[str] = ()) -> frozenset[str]:
@@ -108,7 +114,7 @@ def disagreeing_now(api: Api, present: Sequence[MeterQueries], step: StepContext
         more = f" and {len(found) - disagreeing.EXAMPLES} more" if len(found) > disagreeing.EXAMPLES else ""
         told = words(disagreeing.NOTE)
         what = "; ".join(found[: disagreeing.EXAMPLES])
-        yield Finding(False, f"{told.says.format(n=len(found))}: {what}{more}", f"{told.remedy}.")
+        yield Finding(False, f"{told.says.format(n=len(found))}: {what}{more}", told.remedy)
 
 
 def _answers(asked: Asked) -> list[Answer]:

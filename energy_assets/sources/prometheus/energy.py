@@ -131,11 +131,12 @@ class PrometheusEnergy(Server, PlacedSource):
         """Reachable, allowed, which known metrics exist, and how fresh they are."""
         with Api(self, step.log, attempts=1) as api:
             queries = [MeterQueries(meter, self.selector) for meter in self.meters]
-            findings = list(examine(api, queries, step.now, patterns=[DIES], found=self._present))
-            yield from findings
-            if findings[0].ok:
-                yield from disagreeing_now(api, self._present(names_there(api, queries, [DIES])), step)
-                yield from unread.energy(api, self.selector, self.meters, self.profiles, self.ignore, step.now)
+            then = partial(self._look_around, api, step)
+            yield from examine(api, queries, step.now, patterns=[DIES], found=self._present, then=then)
+
+    def _look_around(self, api: Api, step: StepContext, present: Sequence[MeterQueries]) -> Iterator[Finding]:
+        yield from disagreeing_now(api, present, step)
+        yield from unread.energy(api, self.selector, self.meters, self.profiles, self.ignore, step.now)
 
     def observe(self, step: StepContext) -> Iterable[SeenNode]:
         """The hosts that report now."""

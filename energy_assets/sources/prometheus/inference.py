@@ -122,10 +122,11 @@ class PrometheusInference(Server, Source):
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Reachable, allowed, which known metrics exist, and how fresh they are."""
         with Api(self, step.log, attempts=1) as api:
-            findings = list(examine(api, [MeterQueries(one, self.selector) for one in self.counted], step.now))
-            yield from findings
-            if findings[0].ok:
-                yield from unread.counts(api, self.selector, self._read, self.ignore, step.now)
+            queries = [MeterQueries(one, self.selector) for one in self.counted]
+            yield from examine(api, queries, step.now, then=partial(self._look_around, api, step))
+
+    def _look_around(self, api: Api, step: StepContext, _: Sequence[MeterQueries]) -> Iterator[Finding]:
+        return unread.counts(api, self.selector, self._read, self.ignore, step.now)
 
     @property
     def _read(self) -> dict[str, str]:
