@@ -86,10 +86,11 @@ class Server(Strict):
 
     def repeats(self, other: Any) -> str:
         """See `Source.repeats`: the same Prometheus, let in the same way, with the same selector."""
+        name = other.name
         if type(other) is not type(self) or self._data != other._data:
             return ""
         return (
-            f"source '{other.name}' reads the same Prometheus with the same selector, so that everything would come"
+            f"source '{name}' reads the same Prometheus with the same selector, so that everything would come"
             " twice; remove one of the two, or give each a selector of its own"
         )
 

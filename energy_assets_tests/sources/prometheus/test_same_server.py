@@ -34,7 +34,9 @@ def energy(url: str, more: str = "") -> str:
     ],
 )
 def test_one_url_in_two_spellings_is_refused_with_the_words(tmp_path: Path, one: str, other: str) -> None:
-    with pytest.raises(SiteError, match=r"sources\[1\]\.url.*source 's0' reads the same Prometheus.*come twice; remove"):
+    with pytest.raises(
+        SiteError, match=r"sources\[1\]\.url.*source 's0' reads the same Prometheus.*come twice; remove"
+    ):
         site(tmp_path, energy(one), energy(other))
 
 
