@@ -44,7 +44,7 @@ WORDS: Mapping[str, Words] = {
     ),
     "counters_of_one_address_that_disagree": Words(
         "{n} counters of one address have values that no single counter shows; they count as different servers",
-        remedy="If they are one server, keep one of the scrape jobs with `selector`; if they are two, nothing is wrong.",
+        remedy="If they are one server, keep one scrape job with `selector`; if they are two, nothing is wrong.",
     ),
     "prefill_requests_left_out": Words(
         "{n} requests of prefill servers were left out, because the decode servers count them too", hole=False

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from energy_assets.contracts.audit import audit, conform
 from energy_assets.contracts.conservation import energy_not_conserved
-from energy_assets.contracts.meters import ambiguous, overdrawn, unmatched
+from energy_assets.contracts.meters import ambiguous, overdrawn, split, uncovered, unmatched
 from energy_assets.contracts.raw import EnergyReadings
 from energy_assets.contracts.tables import Energy
 from energy_assets.site import NodeRule, Rule
@@ -313,6 +313,33 @@ def test_a_place_with_meters_names_what_its_meters_miss() -> None:
     assert found() == [("10.0.0.7", "a meter without devices"), ("a", "devices without a meter")]
     assert found(NodeRule(name="a", metered=False)) == [("10.0.0.7", "a meter without devices")]
     assert found(NodeRule(name="a", also=("10.0.0.7",))) == []
+
+
+def test_a_place_is_told_of_once_and_meters_alone_double_nothing() -> None:
+    """Five hosts are named, the others counted; a storage server with a meter is no fault."""
+
+    def found(*rows: Row) -> list[tuple[Any, ...]]:
+        upstream = upstream_of({"m": list(rows)})
+        places = rows_of(CON, uncovered(upstream["raw_m"], upstream))
+        return [(r["devices_without_meter"], r["meters_without_devices"], r["hosts"], r["meters"]) for r in places]
+
+    meters = [node(10, node_id=name, device_id=name) for name in ("bmc", "store")]
+    gpus = [device("gpu", 6, node_id=f"g{number}") for number in range(7)]
+    assert found(*meters, *gpus) == [("g0, g1, g2, g3, g4", "bmc, store", 7, 2)]
+    assert found(*meters, device("gpu", 6, node_id="bmc")) == []
+    assert found(*gpus) == []
+
+
+def test_gpus_and_cpus_without_a_host_in_common_are_told_where_no_meter_is() -> None:
+    def found(*rows: Row) -> list[tuple[str, str]]:
+        upstream = upstream_of({"m": list(rows)})
+        return [(r["node_id"], r["finding"]) for r in rows_of(CON, split(upstream["raw_m"], upstream))]
+
+    apart = [device("gpu", 6, node_id="gpu-7"), device("cpu", 2, node_id="10.0.0.7")]
+    assert found(*apart) == [("10.0.0.7", "cpus alone"), ("gpu-7", "gpus alone")]
+    assert found(*apart, node(10, node_id="x")) == []
+    assert found(apart[0], device("cpu", 2, node_id="gpu-7")) == []
+    assert found(apart[0], device("gpu", 2, node_id="b")) == []
 
 
 @pytest.mark.parametrize(
