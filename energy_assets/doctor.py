@@ -175,8 +175,8 @@ def _split(rows: Sequence[dict[str, Any]]) -> Iterator[Finding]:
         gpus, cpus = _listed(found["gpus alone"]), _listed(found["cpus alone"])
         yield Finding(
             True,
-            f"{where}: GPUs of {gpus} and CPUs of {cpus} have no host in common: if these are one machine under two names, its energy counts once, but figures by host are split"
-            " (`also` under `nodes` joins them)",
+            f"{where}: GPUs of {gpus} and CPUs of {cpus} have no host in common: if these are one machine under two"
+            " names, its energy counts once, but figures by host are split (`also` under `nodes` joins them)",
         )
 
 
