@@ -21,18 +21,22 @@ WATTS = 400
 KWH = Decimal("0.4")
 UUID = "GPU-5fd4f2f9-2a4b-4f57-8b1c-6f1f1d2b3c4d"
 ALWAYS = (START - 2 * HOUR, START + HOURS * HOUR)
+BEGAN = ALWAYS[0] - 86400
 
 
 class Hosts(Day):
     """Six hours of GPUs at 400 W, each seen in a stretch of time under a name."""
 
-    def counted(self, labels: dict[str, str], seen: tuple[int, int] = ALWAYS, since: int = ALWAYS[0] - 86400) -> None:
-        """A counter that began at `since`, scraped 30 s after each minute of `seen`."""
-        samples = [(t, (t - since) * WATTS * 1000) for t in self._times(seen)]
+    def counted(
+        self, labels: dict[str, str], seen: tuple[int, int] = ALWAYS, since: int = BEGAN, offset: int = 0
+    ) -> None:
+        """A counter that began at `since`, scraped 30 s after each minute of `seen`, and `offset` more."""
+        samples = [(t + offset, (t + offset - since) * WATTS * 1000) for t in self._times(seen)]
         self.answer("boundary", COUNTER, [(labels, list(_hourly(samples, lambda vs: vs[-1])))])
         self.answer("minimum", COUNTER, [(labels, list(_hourly(samples, min)))])
         self.answer("usage", COUNTER, [(labels, list(_hourly(samples, len)))])
-        self.answer("raw", COUNTER, [(labels, samples)]) if since > ALWAYS[0] else None
+        if since != BEGAN or offset:
+            self.answer("raw", COUNTER, [(labels, samples)])
 
     def gauged(self, labels: dict[str, str], watts: float, seen: tuple[int, int] = ALWAYS) -> None:
         samples: Samples = [(t, watts) for t in self._times(seen)]
@@ -86,9 +90,27 @@ def test_a_gpu_under_a_short_and_a_full_name_is_one(hosts: Hosts) -> None:
 def test_an_exporter_that_lags_behind_another_adds_nothing(hosts: Hosts) -> None:
     """The second one shows what was 25 s ago: taken together its samples would look like decreases."""
     hosts.counted(gpu("node1"))
-    hosts.counted(gpu("node2"), since=ALWAYS[0] - 86400 + 25)
+    hosts.counted(gpu("node2"), since=BEGAN + 25)
     assert hosts.told() == [("node1", KWH)] * HOURS
     assert not {name for name in hosts.notes if name.startswith(("counter_", "implausible"))}
+
+
+def test_two_exporters_of_one_host_that_read_at_different_instants_add_nothing(hosts: Hosts) -> None:
+    """The second one, of another job, is scraped 10 s after the first and shows what was 25 s before that."""
+    hosts.counted(gpu("node1", job="a"), offset=1)
+    hosts.counted(gpu("node1", job="b"), since=BEGAN + 25, offset=10)
+    assert sum(kwh or 0 for _, kwh in hosts.told()) == pytest.approx(HOURS * KWH, abs=Decimal("0.002"))
+    assert not {name for name in hosts.notes if name.startswith(("counter_", "implausible", "low_"))}
+
+
+def test_a_second_exporter_is_followed_where_the_first_is_silent(hosts: Hosts) -> None:
+    silent = (START + HOUR, START + 4 * HOUR)
+    hosts.counted(gpu("node1", job="a"), (ALWAYS[0], silent[0]), offset=1)
+    hosts.counted(gpu("node1", job="a"), (silent[1], ALWAYS[1]), offset=1)
+    hosts.counted(gpu("node1", job="b"), since=BEGAN + 5, offset=2)
+    told = hosts.told()
+    assert sum(kwh or 0 for _, kwh in told) == pytest.approx(HOURS * KWH, abs=Decimal("0.002"))
+    assert None not in [kwh for _, kwh in told]
 
 
 def test_an_exporters_pod_names_no_host_where_another_name_is_known(hosts: Hosts) -> None:
