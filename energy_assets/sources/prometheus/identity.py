@@ -32,6 +32,9 @@ Compared without `GPU-` or `MIG-` before it, capitals, and everything that is no
 EXPORTERS_POD = r"exporter(?:-[a-z0-9]+)*-[bcdfghjklmnpqrstvwxz2456789]{5}$"
 """A pod of an exporter: Kubernetes ends the names of pods with five of these characters (`apimachinery`, util/rand)."""
 
+KEPT_MS = 60_000
+"""As long as exporters may show what they read before: twice the default of dcgm-exporter (30 s, 2025)."""
+
 EVIDENCE = "('boundary', 'minimum', 'usage', 'gauge_hours')"
 """Roles whose answers say hour by hour that a series had samples."""
 
@@ -155,9 +158,9 @@ def _points_that_do_not_count(scratch: Scratch) -> str:
 def follow_one_exporter(scratch: Scratch) -> None:
     """Drop samples of counters that a second exporter of the same device tells between those of the first.
 
-    Exporters keep what they read for a while (dcgm-exporter for 30 s), each from another instant. Taken together, their
-    samples go down and up again, and each time some energy would count twice. The exporter (job and instance) with more
-    good samples is followed; the other one where it is silent for an hour.
+    Exporters keep what they read for a while, each from another instant. Taken together, their samples go down and up
+    again, and each fall would look like a restart from zero. The exporter (job and instance) with more good samples is
+    followed; the other one where it is silent for an hour, but for `KEPT_MS` at the ends.
 
     Args:
         scratch: Holds `named`, `meters` and `points`.
@@ -189,7 +192,9 @@ def follow_one_exporter(scratch: Scratch) -> None:
                     max({first}) OVER ({key} ORDER BY t ROWS UNBOUNDED PRECEDING) AS before,
                     min({first}) OVER ({key} ORDER BY t ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS after
                 FROM ({told}) JOIN {scratch["exporters"]} USING (meter, node_id, device_id, exporter)
-            ) WHERE place > 1 AND t - before <= {HOUR_MS} AND after - t <= {HOUR_MS})""")
+            ) WHERE place > 1 AND (
+                (t - before <= {HOUR_MS} AND after - t <= {HOUR_MS})
+                OR least(t - before, after - t) <= {KEPT_MS}))""")
 
 
 def where(scratch: Scratch, hours: str) -> str:

@@ -96,18 +96,23 @@ def test_an_exporter_that_lags_behind_another_adds_nothing(hosts: Hosts) -> None
 
 
 def test_two_exporters_of_one_host_that_read_at_different_instants_add_nothing(hosts: Hosts) -> None:
-    """The second one, of another job, is scraped 10 s after the first and shows what was 25 s before that."""
-    hosts.counted(gpu("node1", job="a"), offset=1)
-    hosts.counted(gpu("node1", job="b"), since=BEGAN + 25, offset=10)
+    """The second one, of another job, is scraped 2 s after the first, past the hour, and shows what was 25 s ago."""
+    hosts.counted(gpu("node1", job="a"), offset=29)
+    hosts.counted(gpu("node1", job="b"), since=BEGAN + 25, offset=31)
     assert sum(kwh or 0 for _, kwh in hosts.told()) == pytest.approx(HOURS * KWH, abs=Decimal("0.002"))
     assert not {name for name in hosts.notes if name.startswith(("counter_", "implausible", "low_"))}
 
 
-def test_a_second_exporter_is_followed_where_the_first_is_silent(hosts: Hosts) -> None:
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_a_second_exporter_is_followed_where_the_first_is_silent(hosts: Hosts, first: str) -> None:
+    """The one that is silent lags behind the other, or is ahead of it."""
     silent = (START + HOUR, START + 4 * HOUR)
-    hosts.counted(gpu("node1", job="a"), (ALWAYS[0], silent[0]), offset=1)
-    hosts.counted(gpu("node1", job="a"), (silent[1], ALWAYS[1]), offset=1)
-    hosts.counted(gpu("node1", job="b"), since=BEGAN + 5, offset=2)
+    for job, late, offset in ((first, 0, 29), ("b" if first == "a" else "a", 25, 31)):
+        if job == "a":
+            hosts.counted(gpu("node1", job=job), (ALWAYS[0], silent[0]), since=BEGAN + late, offset=offset)
+            hosts.counted(gpu("node1", job=job), (silent[1], ALWAYS[1]), since=BEGAN + late, offset=offset)
+        else:
+            hosts.counted(gpu("node1", job=job), since=BEGAN + late, offset=offset)
     told = hosts.told()
     assert sum(kwh or 0 for _, kwh in told) == pytest.approx(HOURS * KWH, abs=Decimal("0.002"))
     assert None not in [kwh for _, kwh in told]
