@@ -326,6 +326,7 @@ class PowerFiles(PlacedSource):
             day=t.hour.date(),
             device_kind=ibis.literal(self.device_kind),
             device_model=ibis.literal(self.device_model, type="string"),
+            device_uuid=ibis.null("string"),
             share_id=reserved.ifelse(ibis.literal("run:") + t.run, t.run).fill_null("idle" if knows_idle else "all"),
             method=ibis.literal("metered_node" if self.device_kind == "node" else "measured_power"),
             quality_tier=t.bridged.ifelse(3, tier).cast("int16"),
