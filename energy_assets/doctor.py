@@ -22,7 +22,7 @@ import pyarrow as pa
 from energy_assets.contracts.accounts import account_key
 from energy_assets.contracts.bills import BILLS_LOOK_ALIKE, look_alike
 from energy_assets.contracts.conservation import NODE_NAMES, PLACES
-from energy_assets.contracts.meters import ambiguous, unmatched
+from energy_assets.contracts.meters import ambiguous, split, unmatched
 from energy_assets.contracts.node_names import plain_name
 from energy_assets.contracts.regions import region_key
 from energy_assets.contracts.vocabulary import Feed, GhgScope
@@ -153,6 +153,7 @@ def hosts(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
         yield from _unmatched(where, region, found["a meter without devices"], found["devices without a meter"])
         if found["ambiguous"]:
             yield _ambiguous(where, region, found["ambiguous"])
+    yield from _split(con.to_pyarrow(split(rows, upstream)).to_pylist())
 
 
 def _unmatched(where: str, region: str | None, meters: list[str], devices: list[str]) -> Iterator[Finding]:
@@ -174,6 +175,20 @@ def _unmatched(where: str, region: str | None, meters: list[str], devices: list[
     if meters:
         said += f"; node meters without devices: {_listed(meters)}. Under two names one host counts twice"
     yield Finding(False, said, _add("nodes", lines))
+
+
+def _split(rows: Sequence[dict[str, Any]]) -> Iterator[Finding]:
+    """GPUs and CPUs without a host in common: nothing doubles, so that it is no fault."""
+    by_place: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        by_place[_where(row["provider"], row["region"])][row["finding"]].append(row["node_id"])
+    for where, found in by_place.items():
+        gpus, cpus = _listed(found["gpus alone"]), _listed(found["cpus alone"])
+        yield Finding(
+            True,
+            f"{where}: GPUs of {gpus} and CPUs of {cpus} have no host in common: if these are one machine under two"
+            " names, its energy counts once, but figures by host are split (`also` under `nodes` joins them)",
+        )
 
 
 def _ambiguous(where: str, region: str | None, names: list[str]) -> Finding:

@@ -250,7 +250,10 @@ def two_names(folder: Path, more: str = "") -> Path:
 def test_one_host_under_two_names_is_said_and_counts_once_when_the_site_file_joins_them(tmp_path: Path) -> None:
     site, outcome = run(two_names(tmp_path), DAY)
     assert one(site, "select sum(energy_kwh) from energy where hour = '2024-05-30 05:00'") == 16
-    assert any("meters_cover_devices: 2 times" in warning for warning in outcome.warnings)
+    (warning,) = [text for text in outcome.warnings if "meters_cover_devices" in text]
+    assert "meters_cover_devices: 1 times" in warning
+    assert "devices_without_meter gpu-a, meters_without_devices 10.0.0.7" in warning
+    assert "counts twice" in warning
 
     site, outcome = run(two_names(tmp_path, 'nodes:\n  - {name: gpu-a, also: ["10.0.0.7"]}\n'), DAY)
     assert outcome.success, outcome.failures

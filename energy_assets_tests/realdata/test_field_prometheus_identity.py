@@ -5,14 +5,19 @@ Inputs lie beside the checkout (`shared/data/field`); each case is run through D
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
+import httpx
 import pytest
 
 from energy_assets.doctor import examine
@@ -49,11 +54,13 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+def write(folder: Path, sources: str, start: str = "2025-10-20") -> None:
+    head = f"organisation: {{name: Field, currency: EUR}}\nstart: {start}\nstorage: {{root: ./var}}\nsources:\n"
+    (folder / "site.yaml").write_text(head + sources)
+
+
 def run(folder: Path, sources: str) -> tuple[Site, Outcome]:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "site.yaml").write_text(
-        "organisation: {name: Field, currency: EUR}\nstart: 2025-10-20\nstorage: {root: ./var}\nsources:\n" + sources
-    )
+    write(folder, sources)
     site = load_site(folder / "site.yaml")
     outcome = run_days(site, DAY, lambda step: None)
     return site, outcome
@@ -113,8 +120,8 @@ def test_p2_one_machine_under_three_names_is_said_by_run_and_doctor(field: str, 
     assert outcome.success, outcome.failures
     said = [text for text in outcome.warnings if "meters_cover_devices" in text]
     assert said, outcome.warnings
-    assert "10.0.9.11" in said[0]
-    assert "gpu-node-1" in said[0]
+    assert "devices_without_meter 10.0.0.11, gpu-node-1, meters_without_devices 10.0.9.11" in said[0]
+    assert "counts twice" in said[0]
     also = 'nodes:\n  - {name: gpu-node-1, also: ["10.0.9.11", "10.0.0.11"]}\n'
     (tmp_path / "site.yaml").write_text((tmp_path / "site.yaml").read_text() + also)
     site, outcome = run_again(tmp_path)
@@ -144,10 +151,50 @@ def test_p17_a_request_of_a_prefill_and_a_decode_pod_is_one(field: str, tmp_path
     assert {requests for _, requests in rows(site, query)} == {3600}
 
 
+class _Partial(BaseHTTPRequestHandler):
+    """Passes questions on, and says of answers about 2025-10-20 that a store is down."""
+
+    behind = ""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        headers = {"content-type": self.headers.get("content-type", "")}
+        answer = httpx.request(self.command, self.behind + self.path, content=body, headers=headers)
+        end = parse_qs(body.decode()).get("end", [""])[0]
+        content = answer.content
+        if end == str(round(datetime(2025, 10, 21, tzinfo=UTC).timestamp())):
+            content = json.dumps({**answer.json(), "warnings": ["store gpu-2:10901 is down"]}).encode()
+        self.send_response(answer.status_code)
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST
+
+    def log_message(self, *args: Any) -> None:
+        """Keep quiet."""
+
+
+def test_a3_a_partial_answer_fails_its_day_and_no_other(
+    field: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("energy_assets.raw.assets.RETRY_WAIT_S", 0)
+    monkeypatch.setattr(_Partial, "behind", field)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Partial)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    try:
+        write(tmp_path, energy(f"http://127.0.0.1:{server.server_port}", "p11"), start="2025-10-19")
+        site = load_site(tmp_path / "site.yaml")
+        outcome = run_days(site, DayRange(date(2025, 10, 19), date(2025, 10, 20)), lambda step: None)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert not outcome.success
+    assert outcome.failed["raw/dc"] == frozenset({date(2025, 10, 20)})
+    assert "the answer is not whole: store gpu-2:10901 is down" in outcome.failures["raw/dc"]
+    assert rows(site, "select distinct day from energy") == [(date(2025, 10, 19),)]
+
+
 def test_doctor_says_that_a_meter_and_devices_do_not_meet(field: str, tmp_path: Path) -> None:
     """The doctor asks what reports now, and these series ended: it must not fail over them."""
-    (tmp_path / "site.yaml").write_text(
-        "organisation: {name: Field, currency: EUR}\nstart: 2025-10-20\nstorage: {root: ./var}\nsources:\n"
-        + energy(field, "p2")
-    )
+    write(tmp_path, energy(field, "p2"))
     assert next(chapter.name for chapter in examine(load_site(tmp_path / "site.yaml"))) == "dc"

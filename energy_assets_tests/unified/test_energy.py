@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from energy_assets.contracts.audit import audit, conform
 from energy_assets.contracts.conservation import energy_not_conserved
-from energy_assets.contracts.meters import ambiguous, overdrawn, unmatched
+from energy_assets.contracts.meters import ambiguous, overdrawn, split, uncovered, unmatched
 from energy_assets.contracts.raw import EnergyReadings
 from energy_assets.contracts.tables import Energy
 from energy_assets.site import NodeRule, Rule
@@ -315,6 +315,33 @@ def test_a_place_with_meters_names_what_its_meters_miss() -> None:
     assert found(NodeRule(name="a", also=("10.0.0.7",))) == []
 
 
+def test_a_place_is_told_of_once_and_meters_alone_double_nothing() -> None:
+    """Five hosts are named, the others counted; a storage server with a meter is no fault."""
+
+    def found(*rows: Row) -> list[tuple[Any, ...]]:
+        upstream = upstream_of({"m": list(rows)})
+        places = rows_of(CON, uncovered(upstream["raw_m"], upstream))
+        return [(r["devices_without_meter"], r["meters_without_devices"], r["hosts"], r["meters"]) for r in places]
+
+    meters = [node(10, node_id=name, device_id=name) for name in ("bmc", "store")]
+    gpus = [device("gpu", 6, node_id=f"g{number}") for number in range(7)]
+    assert found(*meters, *gpus) == [("g0, g1, g2, g3, g4", "bmc, store", 7, 2)]
+    assert found(*meters, device("gpu", 6, node_id="bmc")) == []
+    assert found(*gpus) == []
+
+
+def test_gpus_and_cpus_without_a_host_in_common_are_told_where_no_meter_is() -> None:
+    def found(*rows: Row) -> list[tuple[str, str]]:
+        upstream = upstream_of({"m": list(rows)})
+        return [(r["node_id"], r["finding"]) for r in rows_of(CON, split(upstream["raw_m"], upstream))]
+
+    apart = [device("gpu", 6, node_id="gpu-7"), device("cpu", 2, node_id="10.0.0.7")]
+    assert found(*apart) == [("10.0.0.7", "cpus alone"), ("gpu-7", "gpus alone")]
+    assert found(*apart, node(10, node_id="x")) == []
+    assert found(apart[0], device("cpu", 2, node_id="gpu-7")) == []
+    assert found(apart[0], device("gpu", 2, node_id="b")) == []
+
+
 @pytest.mark.parametrize(
     ("there", "kinds"),
     [
@@ -339,6 +366,57 @@ def test_a_gpu_with_a_uuid_counts_once_under_two_host_names() -> None:
     assert [(r["node_id"], r["energy_kwh"]) for r in rows] == [("a", 6)]
     plain = unified(a=[device("gpu", 6, node_id="a"), device("gpu", 6, node_id="b")])
     assert len(plain) == 2
+
+
+UUID = "GPU-5fd4f2f9-2a4b-4f57-8b1c-6f1f1d2b3c4d"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "count"),
+    [
+        pytest.param((UUID, None), (UUID.lower(), None), 1, id="by their form"),
+        pytest.param(("GPU-p11-0", "gpu-p11-0"), ("GPU-p11-0", "gpu-p11-0"), 1, id="both sources say so"),
+        pytest.param(("GPU-p11-0", "gpu-p11-0"), ("gpu-P11-0", None), 1, id="one says so, the other writes it"),
+        pytest.param(("GPU-p11-0", None), ("GPU-p11-0", None), 2, id="nobody says so"),
+        pytest.param(*[("GPU-00000000-0000-0000-0000-000000000000", None)] * 2, 2, id="zeros"),
+        pytest.param((UUID, None), (UUID[:-1] + "e", None), 2, id="two UUIDs"),
+    ],
+)
+@pytest.mark.parametrize("place", [HERE, Place(region="r2", zone="DE"), Place(provider="aws", region="r1", zone="DE")])
+def test_a_gpu_of_two_sources_is_one_by_its_uuid(
+    one: tuple[str, str | None], other: tuple[str, str | None], count: int, place: Place
+) -> None:
+    """Whatever they call its host, and in whatever place they say it is."""
+    first = device("gpu", 6, node_id="a") | {"device_id": one[0], "device_uuid": one[1]}
+    second = device("gpu", 7, node_id="b") | {"device_id": other[0], "device_uuid": other[1]}
+    rows = unified({"files": place}, dcgm=[first], files=[second])
+    assert [(r["node_id"], r["energy_kwh"]) for r in rows] == [("a", 6), ("b", 7)][:count]
+
+
+def test_a_gpu_that_moves_counts_in_each_hour_where_it_is_and_in_its_nodes_rest() -> None:
+    here, there = (
+        [node(10, node_id=name, device_id=name, hour=at(hour)) for hour in (0, 1)] for name in ("old", "new")
+    )
+    gpu = [device("gpu", 6, node_id=name, hour=at(h)) | {"device_id": UUID} for h, name in ((0, "old"), (1, "new"))]
+    rows = unified(m=[*here, *there, *gpu])
+    assert sum(r["energy_kwh"] for r in rows) == 40
+    assert {(r["node_id"], r["hour"].hour) for r in rows if r["device_kind"] == "gpu"} == {("old", 0), ("new", 1)}
+    assert {(r["node_id"], r["hour"].hour) for r in rows if r["device_kind"] == "rest_of_node"} == {
+        ("old", 0), ("new", 1),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["gpu", "cpu", "dram", "node"])
+def test_hosts_and_devices_of_one_name_in_two_regions_are_two(kind: str) -> None:
+    """The region is part of what a host is, and so of what stands in it."""
+    elsewhere = {"b": Place(region="r2", zone="DE")}
+    one = node(3) if kind == "node" else device(kind, 3)
+    rows = unified(elsewhere, a=[one], b=[one])
+    assert sorted((r["region"], r["energy_kwh"]) for r in rows) == [("r1", 3), ("r2", 3)]
+    meters = unified(elsewhere, a=[node(10), device("gpu", 6)], b=[node(10)])
+    assert sorted((r["region"], r["device_kind"], r["energy_kwh"]) for r in meters) == [
+        ("r1", "gpu", 6), ("r1", "rest_of_node", 4), ("r2", "node", 10),
+    ]  # fmt: skip
 
 
 def test_the_interval_of_a_rest_is_that_of_a_difference() -> None:

@@ -371,6 +371,7 @@ class PowerFiles(PlacedSource):
         rows = t.mutate(
             day=t.hour.date(),
             device_model=ibis.literal(self.device_model, type="string") if self.device_model else t.model,
+            device_uuid=ibis.null("string"),
             share_id=reserved.ifelse(ibis.literal("run:") + t.run, t.run).fill_null("idle" if knows_idle else "all"),
             method=ibis.ifelse(whole, "metered_node", "measured_power"),
             quality_tier=t.bridged.ifelse(3, tier).cast("int16"),

@@ -28,6 +28,9 @@ from energy_assets.sources.prometheus.answers import Scratch
 HOUR_MS = 3_600_000
 FINE = 1000
 """Parts of a unit that are calculated with."""
+OLD_PCT = 99
+"""A reading of at least this much of the highest one before it is an old one, which another exporter kept: a counter of
+energy that starts again shows next to nothing of it."""
 HOUR_OF = f"((t + {HOUR_MS - 1}) // {HOUR_MS} * {HOUR_MS})"
 """The end of the hour a sample counts for; a sample on the hour ends that hour."""
 
@@ -144,12 +147,14 @@ def _find_steps(scratch: Scratch) -> None:
                 *,
                 last_value(nullif(n, 0) IGNORE NULLS) {before} AS n_before,
                 first_value(nullif(n, 0) IGNORE NULLS) {after} AS n_after,
-                first_value(CASE WHEN n <> 0 THEN t END IGNORE NULLS) {after} AS t_after
+                first_value(CASE WHEN n <> 0 THEN t END IGNORE NULLS) {after} AS t_after,
+                max(n) {before} AS highest
             FROM points JOIN (SELECT key_no, node_id, wrap_n, limit_n FROM {scratch["keys"]}) USING (key_no)
         )
-        SELECT * EXCLUDE (n_before, n_after, t_after), coalesce(
-            wrap_n IS NULL AND n < n_before AND n_after >= n_before
-            AND n_after - n > limit_n * (t_after - t), false) AS blip
+        SELECT * EXCLUDE (n_before, n_after, t_after, highest), coalesce(
+            (wrap_n IS NULL AND n < n_before AND n_after >= n_before AND n_after - n > limit_n * (t_after - t))
+            OR (wrap_n IS NULL AND limit_n IS NOT NULL AND n < highest AND n * 100 >= highest * {OLD_PCT}),
+            false) AS blip
         FROM around""",
     )
     scratch.make(

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from energy_assets.sources.prometheus.answers import Scratch, quoted
 from energy_assets.sources.prometheus.counters import FINE
-from energy_assets.sources.prometheus.identity import is_uuid, names_no_pod, unite
+from energy_assets.sources.prometheus.identity import follow_one_exporter, is_uuid, names_no_pod, unite
 from energy_assets.sources.prometheus.meters import COUNTER_UNITS, NANO, Meter, Metric
 
 _LONG = """CASE WHEN contains(v, 'e') THEN (v::DECIMAL(28, 9) * 1000000000::DECIMAL(10, 0))::HUGEINT
@@ -97,6 +97,7 @@ def name_devices(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
         FROM labelled""",
     )
     unite(scratch)
+    follow_one_exporter(scratch)
     scratch.make(
         "keys",
         f"""

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from energy_assets.sources.prometheus.answers import Scratch
-from energy_assets.sources.prometheus.counters import HOUR_OF
+from energy_assets.sources.prometheus.counters import HOUR_MS, HOUR_OF
 
 NO_UUID = r"^(?:[0-9]{0,7}|0+|f+|x+|na|nan|none|null|nil|unknown|undefined|unsupported|notsupported|notavailable|err|error|unknownerror|gpu|mig|uuid)$"  # noqa: E501 - one pattern
 """What drivers and exporters write where they know no UUID: `N/A`, `[Not Supported]`, `0`, an index, zeros alone.
@@ -31,6 +31,9 @@ Compared without `GPU-` or `MIG-` before it, capitals, and everything that is no
 
 EXPORTERS_POD = r"exporter(?:-[a-z0-9]+)*-[bcdfghjklmnpqrstvwxz2456789]{5}$"
 """A pod of an exporter: Kubernetes ends the names of pods with five of these characters (`apimachinery`, util/rand)."""
+
+KEPT_MS = 60_000
+"""As long as exporters may show what they read before: twice the default of dcgm-exporter (30 s, 2025)."""
 
 EVIDENCE = "('boundary', 'minimum', 'usage', 'gauge_hours')"
 """Roles whose answers say hour by hour that a series had samples."""
@@ -150,6 +153,48 @@ def _points_that_do_not_count(scratch: Scratch) -> str:
           AND NOT EXISTS (
             FROM counting AS c
             WHERE c.meter = p.meter AND c.device_id = p.device_id AND c.t = p.hour AND c.host = p.host)"""
+
+
+def follow_one_exporter(scratch: Scratch) -> None:
+    """Drop samples of counters that a second exporter of the same device tells between those of the first.
+
+    Exporters keep what they read for a while, each from another instant. Taken together, their samples go down and up
+    again, and each fall would look like a restart from zero. The exporter (job and instance) with more good samples is
+    followed; the other one where it is silent for an hour, but for `KEPT_MS` at the ends.
+
+    Args:
+        scratch: Holds `named`, `meters` and `points`.
+    """
+    told = f"""
+        SELECT
+            p.rowid AS id, n.meter, n.node_id, n.device_id, p.t,
+            concat_ws('|', metric['job'], metric['instance']) AS exporter,
+            p.d IS NOT NULL AND NOT isnan(p.d) AND NOT isinf(p.d) AND p.d < n.sentinel AS good
+        FROM {scratch["points"]} AS p JOIN {scratch["named"]} AS n USING (series_no)
+        JOIN {scratch["meters"]} AS m ON m.meter = n.meter AND m.counter
+        WHERE n.role = 'raw'"""
+    key = "PARTITION BY meter, node_id, device_id"
+    scratch.make(
+        "exporters",
+        f"""
+        SELECT meter, node_id, device_id, exporter,
+            row_number() OVER ({key} ORDER BY count_if(good) DESC, exporter) AS place
+        FROM ({told}) GROUP BY meter, node_id, device_id, exporter
+        QUALIFY count(*) OVER ({key}) > 1""",
+    )
+    if not scratch.rows(f"SELECT 1 FROM {scratch['exporters']} LIMIT 1"):
+        return
+    first = "CASE WHEN place = 1 AND good THEN t END"
+    scratch.con.raw_sql(f"""
+        DELETE FROM {scratch["points"]} WHERE rowid IN (
+            SELECT id FROM (
+                SELECT id, t, place,
+                    max({first}) OVER ({key} ORDER BY t ROWS UNBOUNDED PRECEDING) AS before,
+                    min({first}) OVER ({key} ORDER BY t ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS after
+                FROM ({told}) JOIN {scratch["exporters"]} USING (meter, node_id, device_id, exporter)
+            ) WHERE place > 1 AND (
+                (t - before <= {HOUR_MS} AND after - t <= {HOUR_MS})
+                OR least(t - before, after - t) <= {KEPT_MS}))""")
 
 
 def where(scratch: Scratch, hours: str) -> str:

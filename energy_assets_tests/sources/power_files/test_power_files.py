@@ -71,6 +71,7 @@ def test_rows_fill_the_contract_and_say_how_the_energy_is_known(step: StepContex
         "device_id": "n1",
         "device_kind": "node",
         "device_model": "DGX H100",
+        "device_uuid": None,
         "share_id": "all",
         "energy_kwh": Decimal("0.6"),
         "usage_hours": Decimal(1),
