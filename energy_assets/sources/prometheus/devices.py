@@ -90,7 +90,7 @@ def name_devices(scratch: Scratch, meters: Sequence[Meter]) -> dict[str, int]:
                  WHEN device_kind IN ('node', 'instance', 'service') THEN node_id ELSE device_kind END
                 || CASE WHEN len(adds) > 0 THEN '{PART}' || {part} ELSE '' END AS device_id,
             CASE WHEN device_kind = 'gpu' AND {is_uuid("device_label", "metric[device_label]")}
-                 THEN lower(metric[device_label]) END AS device_uuid,
+                 THEN lower(prefix || metric[device_label]) END AS device_uuid,
             CASE WHEN device_label IS NULL OR regexp_full_match(metric[device_label], '[0-9]*') THEN host_label
                  ELSE device_label END AS match_label,
             metric[match_label] AS match_value
