@@ -127,7 +127,7 @@ def run_guarded_webserver(guard: Any, **options: Any) -> None:
 
     build = DagsterWebserver.build_middleware
 
-    def with_guard(self: DagsterWebserver[Any]) -> list[Middleware]:
+    def with_guard(self: DagsterWebserver[Any, Any]) -> list[Middleware]:
         return [Middleware(guard, **options), *build(self)]
 
     DagsterWebserver.build_middleware = with_guard  # type: ignore[method-assign]
