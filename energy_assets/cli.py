@@ -28,6 +28,8 @@ from energy_assets.site import SITE_VARIABLE, Site, SiteError, load_site
 
 INTERRUPTED = 130
 DAY = click.DateTime(["%Y-%m-%d"])
+UNBOUNDED = 100_000
+"""Columns of a terminal on which any table fits."""
 
 
 class _Screen(Console):
@@ -389,7 +391,7 @@ def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     table = Table(*(escape(name) for name in columns))
     for row in rows:
         table.add_row(*(escape(_plain(value)) for value in row))
-    if Measurement.get(out, out.options, table).maximum <= out.width:
+    if Measurement.get(out, out.options.update(width=UNBOUNDED), table).maximum <= out.width:
         out.print(table)
         return
     width = max(map(len, columns))
