@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from energy_assets.site import Site
 
 FAILED, HOLES, INTERRUPTED = 1, 3, 130
-ORDER = ("demo", "init", "doctor", "run", "report", "trace", "sql", "ui")
+ORDER = ("demo", "init", "doctor", "run", "report", "trace", "sql", "ui", "repair")
 """The commands in the order of the road."""
 EXIT_CODES = """\
 Exit codes: 0 whole; 1 something failed; 2 wrong use or site file; 3 done, with holes: something that should have been
 counted is missing or may be wrong, and is named; 130 interrupted."""
+UNBOUNDED = 100_000
+"""Columns of a terminal on which any table fits."""
 
 
 class Road(click.Group):
@@ -559,7 +561,7 @@ def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     table = Table(*(escape(name) for name in columns))
     for row in rows:
         table.add_row(*(escape(_plain(value)) for value in row))
-    if Measurement.get(out, out.options, table).maximum <= out.width:
+    if Measurement.get(out, out.options.update(width=UNBOUNDED), table).maximum <= out.width:
         out.print(table)
         return
     width = max(map(len, columns))
