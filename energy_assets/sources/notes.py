@@ -80,7 +80,11 @@ WORDS: Mapping[str, Words] = {
         remedy="Look at the unit of the export: grams of CO2e per kWh are read.",
     ),
     "points_off_the_hour_dropped": Words("{n} intensities that do not begin on the hour were left out"),
-    "superseded_hours_dropped": Words("{n} hours stand in several files; the newest file counts", hole=False),
+    "superseded_hours_dropped": Words(
+        "{n} hours stand in several files: what was measured counts before what was estimated, then the file whose"
+        " name comes last",
+        hole=False,
+    ),
     "repeated_points_averaged": Words("{n} further points of the same hour were averaged into it", hole=False),
     "unflagged_hours_taken_as_estimated": Words(
         "{n} hours do not say whether they were measured and are taken as estimated", hole=False
