@@ -331,8 +331,11 @@ def _open_csv(con: Any, path: Path, name: str, folder: Path, padded: bool) -> Op
     shape = csv_text.sniff(head)
     if refused := csv_text.refusal(shape, (), name):
         raise refused
+    # DuckDB gives up its whole database at some bytes that are no UTF-8, so the text is proven before it reads.
     if packed:
-        _read_to_the_end(path, name)
+        _read_to_the_end(path, name, prove=shape.plain)
+    elif shape.plain:
+        csv_text.require_text(path, name)
     if not shape.plain:
         path, packed = _written_plain(path, packed, shape, name, folder), False
     columns = [column or f"column{number}" for number, column in enumerate(shape.header)]
@@ -345,11 +348,12 @@ def _open_csv(con: Any, path: Path, name: str, folder: Path, padded: bool) -> Op
     return Opened(con, name, path, relation, dict.fromkeys(columns, "VARCHAR"), shape, padded)
 
 
-def _read_to_the_end(path: Path, name: str) -> None:
+def _read_to_the_end(path: Path, name: str, *, prove: bool) -> None:
     """Read a gzip file to its end: DuckDB takes the part before a cut for the whole file."""
     try:
         with gzip.open(path, "rb") as file:
-            while file.read(_CHUNK):
+            pieces = iter(lambda: file.read(_CHUNK), b"")
+            for _ in csv_text.whole_text(pieces, name) if prove else pieces:
                 pass
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise MalformedError(f"{name}: the gzip file is truncated or damaged ({error})", REMEDY) from error

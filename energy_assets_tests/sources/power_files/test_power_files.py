@@ -253,6 +253,18 @@ ERRORS: dict[str, tuple[str, bytes, dict[str, str], str]] = {
         {},
         "a.csv: column 'power_w' has 1 values that are no number, for example 'lots'",
     ),
+    "other encoding far below": (
+        "a.csv",
+        (HEADER + steps(MIDNIGHT, 1400) * 40).encode() + b"2024-05-09T00:00:01Z,n1,6\xb0\n",
+        {},
+        "a.csv: .*line 56,?0",
+    ),
+    "the same, packed": (
+        "a.csv.gz",
+        gzip.compress((HEADER + steps(MIDNIGHT, 1400) * 40).encode() + b"2024-05-09T00:00:01Z,n1,6\xb0\n", mtime=0),
+        {},
+        "a.csv.gz: .*line 56,?0",
+    ),
     "truncated gzip": ("a.csv.gz", CUT, {}, "a.csv.gz: the gzip file is truncated"),
     "empty file": ("a.csv", b"", {}, "a.csv: is empty"),
     "short row": ("a.csv", f"{HEADER}{GOOD}2024-05-09T00:00:01Z\n".encode(), {}, "a.csv: cannot be read"),
