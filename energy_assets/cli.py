@@ -370,9 +370,6 @@ def sql(site_path: Path, query: str) -> None:
     from energy_assets.query import QueryError, ask
     from energy_assets.screen import stop
 
-    if not query.strip():
-        stop("QUERY is empty; for example: select day, sum(energy_kwh) from energy group by 1 order by 1")
-
     try:
         columns, rows = ask(_site(site_path), query)
     except QueryError as error:

@@ -44,7 +44,8 @@ def readings(con: Any, days: Sequence[date], count: int, node: str) -> Any:
         f"""SELECT day, day::TIMESTAMP AS hour, NULL::VARCHAR AS provider, NULL::VARCHAR AS account_id,
             NULL::VARCHAR AS region, '{node}' AS node_id,
             (n / 100)::INT || '-' || CASE WHEN n % 100 = 0 THEN 'x' ELSE md5(n || '{node}') END AS device_id,
-            '{READING["device_kind"]}' AS device_kind, NULL::VARCHAR AS device_model, n::VARCHAR AS share_id,
+            '{READING["device_kind"]}' AS device_kind, NULL::VARCHAR AS device_model,
+            NULL::VARCHAR AS device_uuid, n::VARCHAR AS share_id,
             1::DECIMAL(18, 9) AS energy_kwh, 1::DECIMAL(18, 9) AS usage_hours, 'metered_node' AS method,
             2::SMALLINT AS quality_tier, 1::DECIMAL(9, 6) AS coverage, NULL::VARCHAR AS workload_id,
             false AS idle, MAP([]::VARCHAR[], []::VARCHAR[]) AS labels, '{SHA}' AS raw_sha256

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from energy_assets import cli
+from energy_assets import cli, screen
 from energy_assets.cli import main
 from energy_assets.disclosures.asset import no_indicators
 from energy_assets.periods import Period
@@ -253,7 +253,7 @@ def test_what_is_no_single_select_is_a_sentence(small_run: SmallRun, query: str)
 def test_wide_rows_are_printed_one_column_to_a_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "out", cli._Screen(highlight=False, emoji=False, width=80))
+    monkeypatch.setattr(screen, "out", screen._Screen(highlight=False, emoji=False, width=80))
     columns = [f"column_{n}" for n in range(30)]
     cli._print_rows(columns, [[Decimal("1.50"), ":x: [b]", *range(28)]])
     cli._print_rows(["a"], [[1]])

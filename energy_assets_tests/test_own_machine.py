@@ -34,6 +34,13 @@ def smi(hours: int = 48) -> str:
     )
 
 
+def write_bill(path: Path) -> None:
+    """A bill of the first day of the log."""
+    lines = [{**line, "ChargePeriodStart": "2026-11-20 03:00:00", "ChargePeriodEnd": "2026-11-20 04:00:00",
+              "BillingPeriodStart": "2026-11-01 00:00:00"} for line in _charges(date(2026, 11, 20))]  # fmt: skip
+    write_csv(path, list(lines[0]), (line.values() for line in lines))
+
+
 def made(folder: Path, text: str, name: str = "power.csv", **wishes: Any) -> Draft:
     (folder / name).write_text(text)
     found = draft(folder / name, folder / "site.yaml", Wishes(**{"zone": "DE", **wishes}), NOW)
@@ -48,9 +55,7 @@ def source(folder: Path) -> Any:
 def test_a_log_of_nvidia_smi_a_bill_and_a_yearly_factor_make_grams_and_costs(tmp_path: Path) -> None:
     """The whole road: init, doctor, run, without an edit by hand."""
     (tmp_path / "smi.csv").write_text(smi())
-    lines = [{**line, "ChargePeriodStart": "2026-11-20 03:00:00", "ChargePeriodEnd": "2026-11-20 04:00:00",
-              "BillingPeriodStart": "2026-11-01 00:00:00"} for line in _charges(date(2026, 11, 20))]  # fmt: skip
-    write_csv(tmp_path / "bill.csv", list(lines[0]), (line.values() for line in lines))
+    write_bill(tmp_path / "bill.csv")
     site = tmp_path / "site.yaml"
     command = ["init", str(site), "--from-csv", str(tmp_path / "smi.csv"), "--zone", "de", "--timezone", "UTC",
                "--node", "box-1", "--bill", str(tmp_path / "bill.csv"), "--grid-factor", "363.5",

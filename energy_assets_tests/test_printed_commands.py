@@ -13,6 +13,7 @@ import pytest
 
 from energy_assets.periods import DayRange
 from energy_assets_tests.small_site import DAYS, SITE, write_site
+from energy_assets_tests.test_own_machine import smi, write_bill
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(sys.executable).with_name("energy-assets")
@@ -25,6 +26,9 @@ NOT_RUN = {
     "make demo": "the whole demo, which `demo` runs below for a day",
     "make test": "these tests",
     "make ui": "a server; browser/test_starting.py starts and ends it",
+    "make mutate": "half an hour",
+    ".venv/bin/python -m energy_assets_tests.mutation": "the same of one module",
+    "nvidia-smi": "needs a GPU; what it writes is made here",
     "dg ": "in a project of its own; test_components.py runs these",
     ".venv/bin/python -m energy_assets_tests.browser.screenshots": "takes pictures of a running UI",
     "python -m energy_assets.sandbox": "a server; sandbox/test_company.py starts its parts",
@@ -127,10 +131,18 @@ def test_the_demo_ends_with_commands_that_run(folder: Path) -> None:
 
 def documented(path: Path) -> list[str]:
     """Commands in the fenced blocks of a page that name no language, without what a `#` says of them."""
-    blocks = re.findall(r"^```(.*?)\n(.*?)^```", path.read_text(encoding="utf-8"), re.S | re.M)
+    text = path.read_text(encoding="utf-8").replace("\\\n", "")
+    blocks = re.findall(r"^ *```(.*?)\n(.*?)^ *```", text, re.S | re.M)
     blocks = [text for language, text in blocks if language in ("", "sh", "bash", "shell", "console")]
-    lines = [re.split(r"\s+#", line)[0].strip() for block in blocks for line in block.splitlines()]
+    lines = [" ".join(re.split(r"\s+#", line)[0].split()) for block in blocks for line in block.splitlines()]
     return [line for line in lines if line]
+
+
+def write_own_machine(folder: Path) -> None:
+    """What a person has who begins with a log and a bill: no site file."""
+    (folder / "site.yaml").unlink(missing_ok=True)
+    (folder / "smi.csv").write_text(smi())
+    write_bill(folder / "bill.csv")
 
 
 def pages() -> list[Path]:
@@ -143,12 +155,16 @@ def test_every_command_of_readme_and_docs_runs(tmp_path: Path) -> None:
     scripts = tmp_path / ".venv/bin"
     scripts.mkdir(parents=True)
     (scripts / PROGRAM.name).symlink_to(PROGRAM)
-    lines = [line for page in pages() for line in documented(page)]
-    told = [line for line in lines if not any(line.startswith(known) for known in NOT_RUN)]
-    assert any(" trace " in line for line in told), "README's commands are among them"
-    for line in dict.fromkeys(told):
+    lines = [(page, line) for page in pages() for line in documented(page)]
+    told = [one for one in lines if not any(one[1].startswith(known) for known in NOT_RUN)]
+    assert any(" trace " in line for _, line in told), "README's commands are among them"
+    own = None
+    for page, line in dict.fromkeys(told):
         assert line.startswith(f".venv/bin/{PROGRAM.name} "), f"{line}: run it here, or say in NOT_RUN why not"
-        if " doctor" in line:
+        if " --from-csv" in line:
+            write_own_machine(tmp_path)
+            own = page
+        elif " doctor" in line and page != own:
             write_site(tmp_path, WEEK, SITE.replace("2024-05-30", str(WEEK.first)))
         if line.split()[1] not in SERVERS:
             works(line, tmp_path, (WHOLE, DONE_WITH_HOLES))

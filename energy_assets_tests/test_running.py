@@ -29,7 +29,6 @@ from energy_assets.running import (
     Outcome,
     Step,
     dagster_home,
-    end_dead_runs,
     held,
     instance,
     run_days,
@@ -347,14 +346,13 @@ def test_a_killed_run_is_marked_as_failed_when_the_next_one_starts(tmp_path: Pat
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
     site = load_site(path)
-    assert statuses(site) == {dg.DagsterRunStatus.STARTED}
-    with instance(site) as dagster:
+    with dg.DagsterInstance.from_config(str(dagster_home(site))) as dagster:
         (dead,) = dagster.get_runs()
-        with held(dagster, dead.run_id):
-            end_dead_runs(dagster)
-            assert dagster.get_run_by_id(dead.run_id).status == dg.DagsterRunStatus.STARTED, "its process lives"  # type: ignore[union-attr]
+        assert dead.status == dg.DagsterRunStatus.STARTED
         stranger = dagster.create_run_for_job(dg.job(name="x")(lambda: None), tags={HOST_TAG: "elsewhere"})
-        end_dead_runs(dagster)
+        with held(dagster, dead.run_id), instance(site) as other:
+            assert other.get_run_by_id(dead.run_id).status == dg.DagsterRunStatus.STARTED, "its process lives"  # type: ignore[union-attr]
+    with instance(site) as dagster:
         assert dagster.get_run_by_id(dead.run_id).status == dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
         left = dagster.get_run_by_id(stranger.run_id)
         assert left is not None

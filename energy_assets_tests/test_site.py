@@ -211,7 +211,7 @@ def test_the_environment_names_the_site_for_dagster(tmp_path: Path, monkeypatch:
 def test_the_example_file_is_a_valid_site(tmp_path: Path) -> None:
     example = files("energy_assets").joinpath("site_example.yaml").read_text(encoding="utf-8")
     site = load(tmp_path, example)
-    assert len({source.kind for source in site.sources}) == len(site.sources) == 7
+    assert len({source.kind for source in site.sources}) == len(site.sources) == 8
 
 
 @pytest.mark.parametrize(

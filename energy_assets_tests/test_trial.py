@@ -65,11 +65,12 @@ def test_notes_are_told_in_the_words_of_a_run(tmp_path: Path) -> None:
 def test_a_zone_that_no_source_serves_is_found_before_the_run(tmp_path: Path) -> None:
     path = write_site(tmp_path)
     path.write_text(path.read_text().replace("zone: DE", "zone: GERMANY"))
-    (finding,) = found(path)["zones"]
+    (finding,) = found(path)["intensities"]
     assert not finding.ok
-    assert finding.what == "zone GERMANY has no intensity in any source; intensity is known for DE"
+    assert finding.what.startswith("zone GERMANY: no source of grid intensity has it")
+    assert "grid has DE" in finding.what
     path.write_text(path.read_text().replace("zone: GERMANY", "zone: DE"))
-    assert "zones" not in found(path)
+    assert "intensities" not in found(path)
 
 
 def test_intensities_are_tried_for_the_days_on_which_there_is_energy(tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ def test_intensities_are_tried_for_the_days_on_which_there_is_energy(tmp_path: P
     later = [("2024-06-09 00:00:00", "France", "France", "FR", 9, 9, 50, 40, "x", "False", "")]
     write_csv(tmp_path / "grid/FR.csv", GRID_HEADER, later)
     chapters = found(path)
-    assert "zones" not in chapters
+    assert all(finding.ok for finding in chapters.get("intensities", []))
     assert any(f.what.startswith("trial of 2024-06-01: ") for f in chapters["grid"])
 
 
