@@ -8,6 +8,8 @@ half of its transforms. The files and everything in them are Dagster's: without 
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +23,25 @@ from energy_assets.secrets import masked
 OPEN_SHARDS = 4
 """Each run has a file of its own; a server that shows many runs must not keep all of them open."""
 BUSY_TIMEOUT_S = 60
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the block is over.
+
+    It would end a transaction between any two steps, and one that nobody ends locks the database for its own process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    struck: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: struck.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+    if struck:
+        signal.raise_signal(signal.SIGINT)
 
 
 class EventLog(SqliteEventLogStorage):
@@ -53,7 +74,7 @@ class EventLog(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sa.Connection]:
-        with self._db_lock:
+        with uninterrupted(), self._db_lock:
             engine = self._engine(shard)
             if shard not in self._initialized_dbs:
                 self._initdb(engine)

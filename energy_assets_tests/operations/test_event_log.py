@@ -1,8 +1,12 @@
 """The event log with open connections: the same files, the same history."""
 
+import os
+import signal
 from pathlib import Path
 
 import dagster as dg
+import pytest
+import sqlalchemy as sa
 
 from energy_assets.operations.event_log import OPEN_SHARDS, EventLog
 from energy_assets.running import instance
@@ -43,6 +47,27 @@ def test_history_opens_with_dagsters_own_class_and_files_stay_few(tmp_path: Path
     with instance(site) as home:
         assert not isinstance(home.event_log_storage, EventLog)
         assert all(spoken(home, run_id) for run_id in runs)
+
+
+def test_ctrl_c_waits_for_the_end_of_a_transaction(tmp_path: Path) -> None:
+    """One cut off in the middle would lock the log for the very process that wants to say it was interrupted."""
+    (tmp_path / "site.yaml").write_text(SITE)
+    done = []
+    with instance(load_site(tmp_path / "site.yaml")) as home:
+        run_id = speech.execute_in_process(instance=home).run_id
+        in_transaction = home.event_log_storage._connect(run_id)  # type: ignore[attr-defined]
+
+        def struck() -> None:
+            with in_transaction as connection:
+                os.kill(os.getpid(), signal.SIGINT)
+                connection.execute(sa.text("delete from event_logs"))
+                done.append("to its end")
+
+        with pytest.raises(KeyboardInterrupt):
+            struck()
+        assert done
+        assert not spoken(home, run_id), "it was committed"
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_moved_store_takes_its_history_along(tmp_path: Path) -> None:
