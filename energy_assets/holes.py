@@ -19,6 +19,7 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts.vocabulary import Feed, GhgScope, WorkloadType
+from energy_assets.disclosures.missing import NOT_REPORTED
 from energy_assets.kpis.indicators import INDICATORS
 from energy_assets.lake import Lake
 from energy_assets.periods import contiguous
@@ -78,6 +79,8 @@ def empty_sources(site: Site, empty: dict[str, set[date]], asked: Collection[dat
 def withheld(site: Site, report: Path) -> list[str]:
     """Labels of headline figures without a value although the site has every source they are made of.
 
+    Not what its sources could not tell at all: who used a device is in no reading of its power.
+
     Args:
         site: Its sources.
         report: Folder of a report.
@@ -88,6 +91,8 @@ def withheld(site: Site, report: Path) -> list[str]:
     labels = []
     for figure in figures:
         if figure["id"] not in headline or not figure["display"]["text"].startswith(MISSING):
+            continue
+        if figure["reason"] == NOT_REPORTED:
             continue
         indicator = INDICATORS.get(figure["metric"])
         needed = {feeds.get(one.rows.table) for one in indicator.ingredients()} if indicator else set()

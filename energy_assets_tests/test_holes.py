@@ -12,6 +12,7 @@ from typing import Any
 import ibis
 import pytest
 
+from energy_assets.disclosures.missing import NOT_REPORTED
 from energy_assets.holes import empty_sources, holes, withheld
 from energy_assets.lake import Lake
 from energy_assets.periods import DayRange
@@ -170,13 +171,15 @@ def test_sources_that_published_nothing_are_named(site: Site) -> None:
 
 
 def test_headline_figures_that_the_sources_could_give_are_missed(site: Site, tmp_path: Path) -> None:
-    def figure(number: int, metric: str, text: str) -> dict[str, Any]:
-        return {"id": f"F-{number}", "metric": metric, "label": metric, "value": None, "display": {"text": text}}
+    def figure(number: int, metric: str, text: str, reason: str = "") -> dict[str, Any]:
+        return {"id": f"F-{number}", "metric": metric, "label": metric, "value": None, "display": {"text": text},
+                "reason": reason}  # fmt: skip
 
     figures = [figure(1, "energy_kwh", "not measured"), figure(2, "billed_cost", "none"), figure(3, "idle_share", "1"),
-               figure(4, "wh_per_1k_inferences", "not measured")]  # fmt: skip
+               figure(4, "wh_per_1k_inferences", "not measured"),
+               figure(5, "idle_share", "not measured", NOT_REPORTED)]  # fmt: skip
     (tmp_path / "figures.json").write_text(json.dumps({"figures": figures}))
-    (tmp_path / "document.json").write_text(json.dumps({"headline": ["F-1", "F-2", "F-3", "F-4"]}))
+    (tmp_path / "document.json").write_text(json.dumps({"headline": ["F-1", "F-2", "F-3", "F-4", "F-5"]}))
     assert withheld(site, tmp_path) == ["energy_kwh", "wh_per_1k_inferences"]
     alone = SITE.replace('  - {name: serving, kind: prometheus_inference, url: "http://127.0.0.1:9"}\n', "")
     (tmp_path / "site.yaml").write_text(alone)
