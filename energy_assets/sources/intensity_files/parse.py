@@ -25,6 +25,7 @@ from energy_assets.periods import DayRange
 from energy_assets.sources import csv_text, local_time
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.intensity import HOURS, MAX_GCO2E_PER_KWH, exact_mean
+from energy_assets.sources.intensity_files import shelf
 from energy_assets.sources.intensity_files.columns import Mapping
 from energy_assets.sources.opening import Opened, open_file, quoted, text_sql
 
@@ -58,7 +59,9 @@ class Points:
 
 
 def read_points(con: Any, path: Path, sha256: str, name: str, folder: Path, mapping: Mapping) -> Points:
-    """The points of one file, read once per connection and kept there as a temporary table.
+    """The points of one file, read once by a process and kept in a temporary table of the connection.
+
+    A long run takes a new connection for each month of it, and the file of a year is asked for in all of them.
 
     Args:
         con: An Ibis backend (DuckDB).
@@ -73,7 +76,7 @@ def read_points(con: Any, path: Path, sha256: str, name: str, folder: Path, mapp
     """
     basis = hashlib.sha256(repr(mapping).encode()).hexdigest()[:8]
     kept = f"intensity_points_{sha256[:24]}_{basis}"
-    if kept not in con.list_tables():
+    if kept not in con.list_tables() and not shelf.taken_up(con, kept):
         table = f"intensity_lines_{next(_serial)}"
         try:
             opened = open_file(con, path, name, folder, any_suffix=True)
@@ -90,6 +93,7 @@ def read_points(con: Any, path: Path, sha256: str, name: str, folder: Path, mapp
                     "Export it again by the hour; a value of a year or a month goes into a source of grid_factors.",
                 )
             con.create_table(kept, obj=_typed(con.table(table)), temp=True)
+            shelf.put(con, kept)
         except duckdb.Error as error:
             said = " ".join(str(error).replace(str(path), name).split())[:200]
             raise MalformedError(f"{name}: cannot be read as CSV ({said})", _REMEDY) from error

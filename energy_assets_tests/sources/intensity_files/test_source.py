@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import ibis
 import pytest
 
 from energy_assets.contracts.audit import audit, conform
@@ -17,6 +18,9 @@ from energy_assets.periods import DayRange
 from energy_assets.raw.collecting import collect, parse
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import MalformedError, PermanentError
+from energy_assets.sources.intensity_files import parse as reading
+from energy_assets.sources.intensity_files.columns import Mapping
+from energy_assets.sources.intensity_files.parse import read_points
 from energy_assets.sources.intensity_files.source import IntensityFiles
 from energy_assets_tests.conftest import rows_of
 
@@ -246,3 +250,19 @@ def test_doctor_tells_what_the_files_hold(step: StepContext, tmp_path: Path) -> 
 
     assert finding.ok
     assert finding.what == "x.csv: DE, 2024-05-09 to 2024-05-10, 48 hours, 2 without intensity"
+
+
+def test_a_file_is_read_once_by_a_process_whatever_connections_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("time,zone,g\n2024-05-09T00:00:00Z,QQ,100.125\n2024-05-09T01:00:00Z,QQ,200\n")
+    mapping = Mapping(time="time", zone="zone", direct="g", unit="gCO2e/kWh")
+    found = []
+    for _ in range(2):
+        con = ibis.duckdb.connect()
+        found.append(read_points(con, path, "a" * 64, "x.csv", tmp_path, mapping).table.to_pyarrow())
+        con.disconnect()
+        monkeypatch.setattr(reading, "open_file", lambda *given, **more: pytest.fail("read again"))
+    assert found[0].equals(found[1])
+    assert found[0]["direct"].to_pylist() == [Decimal("100.125"), Decimal("200")]
