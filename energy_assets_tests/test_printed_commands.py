@@ -25,7 +25,6 @@ WEEK = DayRange(date(2026, 11, 1), date(2026, 11, 7))
 NOT_RUN = {
     "make demo": "the whole demo, which `demo` runs below for a day",
     "make test": "these tests",
-    "make ui": "a server; browser/test_starting.py starts and ends it",
     "make mutate": "half an hour",
     ".venv/bin/python -m energy_assets_tests.mutation": "the same of one module",
     "nvidia-smi": "needs a GPU; what it writes is made here",
