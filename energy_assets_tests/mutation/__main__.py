@@ -7,28 +7,22 @@ a module changes; `--all` judges every mutant. Exits 1 where fewer than `LIMIT` 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import random
 import sys
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
-from rich.console import Console
 from rich.table import Table
 
-from energy_assets_tests.mutation.judging import Bench, Mutant
+from energy_assets_tests.mutation.judging import Mutant
 from energy_assets_tests.mutation.modules import MODULES
 from energy_assets_tests.mutation.operators import operators
+from energy_assets_tests.mutation.pool import CHECKOUT, judge, out
 
 LIMIT = 0.9
 SAMPLE = 25
-CHECKOUT = Path(__file__).resolve().parents[2]
-out = Console(highlight=False, emoji=False)
 
 
 def main() -> None:
@@ -50,7 +44,7 @@ def main() -> None:
         for mutant in (every if given.all else _sample(every, given.sample, f"{given.seed} {name}"))
     ]
     out.print(f"{len(drawn)} of {sum(map(len, work.values()))} mutants in {len(names)} modules")
-    survivors = _judge(drawn, given.workers)
+    survivors = judge(drawn, given.workers)
     _print(drawn, survivors, {name: len(every) for name, every in work.items()})
     sys.exit(len(drawn) - len(survivors) < LIMIT * len(drawn))
 
@@ -80,43 +74,6 @@ def _mutant(module: str, operator: str, occurrence: int, source: str, code: str)
 
 def _sample(every: Sequence[Mutant], size: int, seed: str) -> list[Mutant]:
     return random.Random(seed).sample(every, min(size, len(every)))  # noqa: S311 - a draw, no secret
-
-
-def _judge(drawn: Sequence[Mutant], workers: int) -> list[Mutant]:
-    """The mutants that no test notices."""
-    context = multiprocessing.get_context("spawn")
-    survivors, began = [], time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, context.Pool(workers, _begin, (folder,)) as pool:
-        limits = dict(pool.imap_unordered(_measure, {mutant.module for mutant in drawn}))
-        jobs = [(mutant, limits[mutant.module]) for mutant in drawn]
-        for number, (mutant, survived) in enumerate(pool.imap_unordered(_one, jobs), 1):
-            if survived:
-                survivors.append(mutant)
-            if survived or number % 25 == 0 or number == len(drawn):
-                out.print(f"{number} of {len(drawn)}, {len(survivors)} survived, {time.monotonic() - began:.0f} s")
-    return survivors
-
-
-_bench: Bench
-
-
-def _begin(folder: str) -> None:
-    global _bench
-    _bench = Bench(CHECKOUT, Path(tempfile.mkdtemp(dir=folder)))
-
-
-def _measure(module: str) -> tuple[str, float]:
-    """How long the tests of an unchanged module may take: three times as long as they do, and ten seconds."""
-    began = time.monotonic()
-    code = (CHECKOUT / "energy_assets" / module).read_text(encoding="utf-8")
-    if not _bench.survives(module, code, MODULES[module], 900):
-        raise SystemExit(f"{module}: its tests fail without any change: {' '.join(MODULES[module])}")
-    return module, 3 * (time.monotonic() - began) + 10
-
-
-def _one(job: tuple[Mutant, float]) -> tuple[Mutant, bool]:
-    mutant, limit_s = job
-    return mutant, _bench.survives(mutant.module, mutant.code, MODULES[mutant.module], limit_s)
 
 
 def _print(drawn: Sequence[Mutant], survivors: Sequence[Mutant], all_of: dict[str, int]) -> None:
