@@ -22,6 +22,7 @@ import click
 from energy_assets import __version__
 from energy_assets.arguments import CSV, DECIMAL, DayType, PeriodType, last_day
 from energy_assets.commands import SITE_VARIABLE, command, program, short
+from energy_assets.exit_codes import FAILED, HOLES, INTERRUPTED
 from energy_assets.periods import DayRange, Month, Period
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from energy_assets.running import Outcome
     from energy_assets.site import Site
 
-FAILED, HOLES, INTERRUPTED = 1, 3, 130
 ORDER = ("demo", "init", "doctor", "run", "report", "trace", "sql", "ui", "repair")
 """The commands in the order of the road."""
 EXIT_CODES = """\

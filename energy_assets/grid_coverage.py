@@ -6,15 +6,15 @@ where machines stand (`factors.places`).
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from energy_assets.contracts.vocabulary import Feed
+from energy_assets.holes import nearest
 from energy_assets.site import Site
 from energy_assets.sources.base import Finding, SeenNode, SeenZone
 
-SHOWN = 8
+SHOWN, NEAR = 8, 3
 ASKED = ("electricity_maps",)
 """Kinds that are asked for whatever zones the site has, so that what they hold is not known before."""
 
@@ -59,7 +59,7 @@ def _absent(zone: str, seen: Mapping[str, Sequence[SeenZone]]) -> Finding:
     held = {name: sorted({one.zone for one in found}) for name, found in seen.items() if found}
     known = sorted({one for found in held.values() for one in found})
     said = "; ".join(f"{name} has {_listed(found)}" for name, found in held.items())
-    near = difflib.get_close_matches(zone, known, 3, 0.5)
+    near = list(dict.fromkeys(nearest(zone, known)))[:NEAR]
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
     return Finding(
         False,

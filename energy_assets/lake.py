@@ -554,7 +554,7 @@ class Lake:
             where = table if version is None else f"version {version} of {table}"
             raise DamagedError(
                 f"{where}: the stored rows of {spans} are damaged ({self.path(table)}/{name}: {said})",
-                "Run these days again; `energy-assets repair` finds everything that is damaged and says the commands.",
+                "Run these days again; the command `repair` finds everything that is damaged and says what to run.",
             )
 
     def _delta(self, table: str, version: int | None = None) -> DeltaTable | None:
@@ -595,7 +595,7 @@ def _says_damaged(error: str) -> bool:
 def _damaged_log(table: str, said: str) -> DamagedError:
     return DamagedError(
         f"the log of table {table} is damaged ({said})",
-        "`energy-assets repair` says which days it held and how to make them again.",
+        "The command `repair` says which days it held and what to run to make them again.",
     )
 
 

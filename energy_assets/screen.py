@@ -1,6 +1,6 @@
 """The screen of the command line: what goes to its two outputs, and how a command ends.
 
-What belongs here: the consoles, the exit codes, and stopping with a sentence. What does not: what is said.
+What belongs here: the consoles, and stopping with a sentence. What does not: what is said.
 """
 
 from __future__ import annotations
@@ -11,11 +11,8 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.markup import escape
 
+from energy_assets.exit_codes import WRONG_USE
 from energy_assets.secrets import masked
-
-FAILED, WRONG_USE, HOLES, INTERRUPTED = 1, 2, 3, 130
-"""Exit codes beside 0, which says that everything is whole: something failed; the command or the site file is wrong;
-done, with holes; somebody pressed Ctrl-C."""
 
 
 class _Screen(Console):
@@ -35,7 +32,7 @@ def stop(message: str, code: int = WRONG_USE) -> NoReturn:
 
     Args:
         message: What is wrong and what to do.
-        code: See the exit codes.
+        code: See `exit_codes`.
     """
     err.print(escape(message), soft_wrap=True)
     sys.exit(code)

@@ -12,7 +12,17 @@ import energy_assets
 
 ROOT = Path(energy_assets.__file__).parent
 FLOORS = (
-    ("periods", "secrets", "integrity", "commands", "disk", "yaml_limits", "dagster_internals", "__init__"),
+    (
+        "periods",
+        "secrets",
+        "integrity",
+        "commands",
+        "exit_codes",
+        "disk",
+        "yaml_limits",
+        "dagster_internals",
+        "__init__",
+    ),
     ("landing",),
     ("storage",),
     ("contracts",),

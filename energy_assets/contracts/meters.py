@@ -157,7 +157,7 @@ METERS_COVER_DEVICES = Proof(
     uncovered,
     blocking=False,
     remedy="One machine under two names counts twice: join its names with `also` under `nodes` in site.yaml, or say "
-    "`metered: false` of a host without a meter; `energy-assets doctor` prints the lines",
+    "`metered: false` of a host without a meter; the command `doctor` prints the lines",
 )
 HOST_NAMES_ARE_UNAMBIGUOUS = Proof(
     "host_names_are_unambiguous",

@@ -11,6 +11,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from energy_assets.contracts.vocabulary import GhgScope
 from energy_assets.emissions.appliers import HOURLY
 from energy_assets.emissions.market import market
 from energy_assets.emissions.pipe import Factors, run_pipe
@@ -71,12 +72,17 @@ def factor_uncertainty() -> ir.Table:
 
 
 def _numbers(rows: ir.Table) -> dict[str, Any]:
-    """What the UI plots by day; scopes are not added, but what electricity emits whoever owns the machines is."""
+    """What the UI plots by day, each GHG scope by itself."""
     known, with_factor = rows.facility_kwh, rows.location_g.notnull()
+    own, bought, leased = (
+        rows.ghg_scope == scope.value for scope in (GhgScope.SCOPE2, GhgScope.SCOPE31, GhgScope.SCOPE38)
+    )
     return {
         "facility_kwh": known.sum(),
-        "location_kg": rows.location_g.sum() / 1000,
-        "upstream_kg": rows.upstream_g.sum() / 1000,
+        "scope2_location_kg": rows.location_g.sum(where=own) / 1000,
+        "scope33_upstream_kg": rows.upstream_g.sum(where=own) / 1000,
+        "scope31_kg": rows.lifecycle_g.sum(where=bought) / 1000,
+        "scope38_location_kg": rows.location_g.sum(where=leased) / 1000,
         "with_factor_pct": 100 * known.sum(where=with_factor).cast("float64") / known.sum().cast("float64").nullif(0.0),
     }
 

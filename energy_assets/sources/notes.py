@@ -128,7 +128,7 @@ WORDS: Mapping[str, Words] = {
     ),
     "no_metric_known": Words(
         "none of the metrics that this source reads is there on {n} days",
-        remedy="energy-assets doctor lists metrics that look like what you want, with the lines for them.",
+        remedy="The command `doctor` lists metrics that look like what you want, with the lines for them.",
     ),
     "devices_without_energy": Words(
         "{n} devices have readings and no energy: no two of their readings are near enough",

@@ -82,7 +82,11 @@ def metadata(found: SmallRun, asset: str, partition: str) -> dict[str, Any]:
         # 0.84 kW in each of 24 hours; on the last day the last reading is at 23:45.
         ("unified/energy", "2024-05-30", {"energy_kwh": 20.16, "coverage_pct": 100.0}),
         ("unified/energy", "2024-06-01", {"energy_kwh": 19.95}),
-        ("emissions/hourly", "2024-05-30", {"facility_kwh": 25.2, "location_kg": 7.245, "upstream_kg": 1.26}),
+        (
+            "emissions/hourly",
+            "2024-05-30",
+            {"facility_kwh": 25.2, "scope2_location_kg": 7.245, "scope33_upstream_kg": 1.26},
+        ),
         ("unified/cost", "2024-05-31", {"billed_cost_eur": 3.5, "charges": 2.0, "in_other_currencies": 0.0}),
         ("kpi/daily", "2024-05-30", {"facility_kwh": 25.2, "scope2_location_kg": 7.245, "idle_pct": 50.0}),
         ("kpi/monthly", "2024-05-01", {"facility_kwh": 50.4, "billed_cost": 7.0}),

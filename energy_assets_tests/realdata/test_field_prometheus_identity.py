@@ -6,10 +6,7 @@ Inputs lie beside the checkout (`shared/data/field`); each case is run through D
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,33 +22,12 @@ from energy_assets.periods import DayRange
 from energy_assets.query import ask
 from energy_assets.running import Outcome, run_days
 from energy_assets.site import Site, load_site
-from energy_assets_tests.prometheus_server import prometheus, require_prometheus
 
 pytestmark = [pytest.mark.realdata, pytest.mark.real_server]
 
 DAY = DayRange(date(2025, 10, 20), date(2025, 10, 20))
-CASES = ("p2", "p3", "p6", "p10", "p11", "p17")
 KWH = Decimal("3.273333333")
 """400 W from the last sample before the day, 23:59:07, to the last of all, 08:10:07."""
-
-
-@pytest.fixture(autouse=True)
-def _own_dagster_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-
-
-@pytest.fixture(scope="session")
-def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The url of a Prometheus that holds the series of all cases."""
-    data = Path(__file__).resolve().parents[3] / "shared" / "data" / "field"
-    if not data.exists():
-        pytest.skip("field data not found beside the checkout; it is not part of this repository")
-    require_prometheus()
-    folder = tmp_path_factory.mktemp("field")
-    text = folder / "series.om"
-    subprocess.run([sys.executable, str(data / "make_openmetrics.py"), str(text), *CASES], check=True)
-    with prometheus(text, folder / "server") as url:
-        yield url
 
 
 def write(folder: Path, sources: str, start: str = "2025-10-20") -> None:

@@ -6,9 +6,6 @@ Inputs lie beside the checkout (`shared/data/field/prometheus.yaml`), one case t
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -20,37 +17,15 @@ from energy_assets.periods import DayRange
 from energy_assets.query import ask
 from energy_assets.running import run_days
 from energy_assets.site import Site, load_site
-from energy_assets_tests.conftest import REAL_DATA
-from energy_assets_tests.prometheus_server import prometheus, require_prometheus
 
 pytestmark = [pytest.mark.realdata, pytest.mark.real_server]
 
 DAY = DayRange(date(2025, 10, 20), date(2025, 10, 20))
-CASES = ("p1", "p5", "p8", "p9")
 FULL_HOURS = "hour between '2025-10-20 01:00' and '2025-10-20 07:00'"
 """Hours of which all samples are there."""
 KEPLER = (
     "{metric: kepler_node_package_joules_total, type: counter, unit: J, device_kind: cpu, device_labels: [package]%s}"
 )
-
-
-@pytest.fixture(autouse=True)
-def _own_dagster_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-
-
-@pytest.fixture(scope="session")
-def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The url of a Prometheus that holds the series of all cases."""
-    data = REAL_DATA / "field"
-    if not data.exists():
-        pytest.skip("field data not found beside the checkout; it is not part of this repository")
-    require_prometheus()
-    folder = tmp_path_factory.mktemp("field")
-    text = folder / "series.om"
-    subprocess.run([sys.executable, str(data / "make_openmetrics.py"), str(text), *CASES], check=True)
-    with prometheus(text, folder / "server") as url:
-        yield url
 
 
 def site_of(folder: Path, url: str, case: str, *, kind: str = "energy", more: str = "") -> Site:
