@@ -508,6 +508,7 @@ def _check_days(site: Site, path: Path, days: DayRange) -> None:
 
 
 def _check_period(site: Site, path: Path, period: Period) -> None:
+    from energy_assets.disclosures.asset import no_indicators, runnable_days
     from energy_assets.screen import stop
 
     first = Period.containing(site.start, period.grain)
@@ -516,6 +517,8 @@ def _check_period(site: Site, path: Path, period: Period) -> None:
         stop(f"--period {period}: {path} starts on {site.start}; the first {period.grain} it can report on is {first}.")
     if period > running:
         stop(f"--period {period}: has not begun yet; the last {period.grain} there can be data of is {running}.")
+    if not runnable_days(site, period, last_day()):
+        stop(no_indicators(site, period, last_day()))
 
 
 def _most_of(days: DayRange) -> Month:

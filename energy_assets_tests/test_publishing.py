@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 import pytest
 
 from energy_assets.definitions import build_defs
+from energy_assets.disclosures import asset as disclosure_asset
 from energy_assets.emissions import assets as emission_assets
 from energy_assets.operations.schedules import RANGE_END, RANGE_START
 from energy_assets.periods import DayRange, Period
@@ -120,6 +121,26 @@ def test_a_month_without_indicators_keeps_no_other_from_its_report(small_run: Sm
     assert str(data.description).startswith("1 of 3 months have no report:\n2024-07 has no indicators")
     with instance(site) as opened:
         assert opened.get_materialized_partitions(key) == {"2024-05-01", "2024-06-01"}
+
+
+def test_a_month_of_which_no_day_is_over_is_nothing_yet_and_no_failure(
+    small_run: SmallRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the first of a month its partition is there already; *Materialize all* must not end red on that day."""
+    shutil.copytree(small_run.path.parent, tmp_path, dirs_exist_ok=True)
+    site, key = load_site(tmp_path / "site.yaml"), dg.AssetKey(["disclosure", "ml_sustainability"])
+    monkeypatch.setattr(disclosure_asset, "last_complete", lambda: date(2024, 6, 30))
+    result = reports(site, "2024-06-01", "2024-07-01")
+    assert result.success
+    with instance(site) as opened:
+        assert opened.get_materialized_partitions(key) == {"2024-06-01", "2024-07-01"}
+        (record,) = opened.fetch_materializations(
+            dg.AssetRecordsFilter(key, asset_partitions=["2024-07-01"]), limit=9
+        ).records
+    assert record.asset_materialization is not None
+    said = record.asset_materialization.metadata["nothing yet"].value
+    assert said.startswith("2024-07 has no indicators, and none of its days can be run")
+    assert not disclosure_asset.report_folder(site, "ml_sustainability", Period.parse("2024-07")).exists()
 
 
 @pytest.mark.parametrize(("fault", "said"), [("lost", "row of energy lost: 1 rows"), ("twice", "unique(")])

@@ -25,9 +25,9 @@ from energy_assets.disclosures.profile import Profile, profiles
 from energy_assets.disclosures.shelf import BUILD, replacing, upload
 from energy_assets.engine import connection
 from energy_assets.lake import Lake
-from energy_assets.materialize import FAILED_PARTITIONS, Reader, Warehouse
+from energy_assets.materialize import EMPTY, FAILED_PARTITIONS, Reader, Warehouse
 from energy_assets.partitions import OWNERS, SINGLE_RUN, monthly, partition_dates, tables_of
-from energy_assets.periods import ONE_DAY, Grain, Period
+from energy_assets.periods import ONE_DAY, DayRange, Grain, Period
 from energy_assets.site import Site
 from energy_assets.tables import KPIS_MONTHLY, SHARED
 
@@ -140,6 +140,11 @@ def _disclosure(site: Site, profile: Profile, grain: Grain) -> dg.AssetsDefiniti
         judged: dict[Period, list[Judged]] = {}
         for first in partition_dates(context):
             period = Period.containing(first, grain)
+            if not runnable_days(site, period, last_complete()):
+                # Its partition is there from its first day on, and Dagster takes one that is not made for a failure.
+                context.log.info(no_indicators(site, period, last_complete()))
+                _record(context, first, {"nothing yet": no_indicators(site, period, last_complete())}, EMPTY, {})
+                continue
             try:
                 with connection(duckdb) as con:
                     read = Reader(warehouse.lake, con)
@@ -148,7 +153,8 @@ def _disclosure(site: Site, profile: Profile, grain: Grain) -> dg.AssetsDefiniti
             except dg.Failure as failure:
                 failed[first] = failure
                 continue
-            _record(context, first, metadata, {table.asset: inputs.pins[table.name] for table in upstream})
+            pins = {table.asset: inputs.pins[table.name] for table in upstream}
+            _record(context, first, metadata, str(metadata["figures_sha256"]), pins)
         if failed:
             raise _failure(failed, len(context.partition_keys), grain)
         results = _checks(key, judged)
@@ -180,6 +186,7 @@ def _record(
     context: dg.AssetExecutionContext,
     first: date,
     metadata: Mapping[str, Any],
+    data_version: str,
     pins: Mapping[tuple[str, str], Mapping[str, str]],
 ) -> None:
     """One materialization of one period: its data version says its figures, whatever else the run has made.
@@ -188,6 +195,7 @@ def _record(
         context: Of the step.
         first: First day of the period.
         metadata: What `_make` says of it.
+        data_version: Of the report.
         pins: By upstream asset: the fingerprints of the partitions the report was made of.
     """
     inputs = {
@@ -199,7 +207,7 @@ def _record(
             context.asset_key,
             partition=first.isoformat(),
             metadata=dict(metadata),
-            tags=version_tags(context, str(metadata["figures_sha256"]), __version__, inputs),
+            tags=version_tags(context, data_version, __version__, inputs),
         )
     )
 
@@ -220,7 +228,7 @@ def _make(site: Site, inputs: ReportInputs, warehouse: Warehouse, run_id: str) -
 
     profile, period = inputs.profile, inputs.period
     if not inputs.pins[KPIS_MONTHLY.name]:
-        raise dg.Failure(no_indicators(site, period, datetime.now(UTC).date() - ONE_DAY), allow_retries=False)
+        raise dg.Failure(no_indicators(site, period, last_complete()), allow_retries=False)
     document = build(inputs)
     folder = report_folder(site, profile.name, period)
     with replacing(folder) as fresh:
@@ -250,21 +258,38 @@ def _plotted(document: "Document") -> dict[str, float]:
     return {figure.metric: float(figure.number) for figure in figures if figure.number is not None}
 
 
-def no_indicators(site: Site, period: Period, last_complete: date) -> str:
+def last_complete() -> date:
+    """The last day that can be run."""
+    return datetime.now(UTC).date() - ONE_DAY
+
+
+def runnable_days(site: Site, period: Period, last: date) -> DayRange | None:
+    """The days of a period that can be run; None where there is none, as on the first day of a month.
+
+    Args:
+        site: Says when its data start.
+        period: Any.
+        last: The last day that can be run.
+    """
+    first, last = max(period.first, site.start), min(period.last, last)
+    return DayRange(first, last) if first <= last else None
+
+
+def no_indicators(site: Site, period: Period, last: date) -> str:
     """Why there is nothing to report on a period, and which days to run; only days that can be run are named.
 
     Args:
         site: Says when its data start.
         period: What was asked for.
-        last_complete: The last day that can be run.
+        last: The last day that can be run.
     """
-    first, last = max(period.first, site.start), min(period.last, last_complete)
-    if first > last:
+    runnable = runnable_days(site, period, last)
+    if not runnable:
         return (
             f"{period} has no indicators, and none of its days can be run: the site starts on {site.start}, the last "
-            f"complete day is {last_complete}."
+            f"complete day is {last}."
         )
-    days = command("run", site=site.file, options={"from": first, "to": last})
+    days = command("run", site=site.file, options={"from": runnable.first, "to": runnable.last})
     return f"{period} has no indicators, so there is nothing to report. Run days of it first:\n  {days}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,6 @@ def small(tmp_path: Path) -> Iterator[Serving]:
         yield running
 
 
-@pytest.mark.skipif(date.today().day == 1, reason="the running month has no day yet, and its report nothing to say")
 def test_everything_is_materialized_from_the_graph(chromium: Any, small: Serving) -> None:
     complaints(chromium)
     requested(chromium)
