@@ -20,7 +20,12 @@ from energy_assets.contracts.bills import (
     BILLS_NAME_ACCOUNTS,
 )
 from energy_assets.contracts.conservation import energy_not_conserved
-from energy_assets.contracts.meters import HOST_NAMES_ARE_UNAMBIGUOUS, METERS_COVER_DEVICES, METERS_HOLD_DEVICES
+from energy_assets.contracts.meters import (
+    GPUS_HAVE_ONE_HOST,
+    HOST_NAMES_ARE_UNAMBIGUOUS,
+    METERS_COVER_DEVICES,
+    METERS_HOLD_DEVICES,
+)
 from energy_assets.contracts.proof import Proof
 from energy_assets.contracts.serving import SERVERS_COUNT_ONCE
 from energy_assets.contracts.upstream import UPSTREAM_IS_NOT_NEGATIVE
@@ -107,7 +112,7 @@ ENERGY = Table(
     ("unified", "energy"),
     feed=Feed.ENERGY,
     identity=("provider", "region", "node_id", "device_id", "hour"),
-    proofs=(CONSERVATION, METERS_HOLD_DEVICES, METERS_COVER_DEVICES, HOST_NAMES_ARE_UNAMBIGUOUS),
+    proofs=(CONSERVATION, METERS_HOLD_DEVICES, METERS_COVER_DEVICES, GPUS_HAVE_ONE_HOST, HOST_NAMES_ARE_UNAMBIGUOUS),
 )
 COST = Table(
     "cost",

@@ -43,9 +43,9 @@ def energy_not_conserved(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> 
         gap_kwh: how much too much, or, below zero, how much was lost. No rows where all is well.
     """
     readings = readings_of(upstream)
-    uuids = _uuids(readings)
+    uuids = uuids_of(readings)
     things = _things(readings, uuids)
-    found = _thing(spelled_alike(staged.select(*_COLUMNS)), uuids)
+    found = with_thing(spelled_alike(staged.select(*_COLUMNS)), uuids)
     return _apart(_devices_expected(things), _devices_found(found)).union(
         _apart(_machines_expected(things), _machines_found(found))
     )
@@ -97,8 +97,15 @@ def spelled_alike(rows: ir.Table) -> ir.Table:
     return both.mutate(provider=both.key_provider, region=both.key_region).select(*rows.columns)
 
 
-def _uuids(readings: ir.Table) -> ir.Table:
-    """Every day's UUIDs of GPUs, in capitals: what a source says is one, and what has the form of one."""
+def uuids_of(readings: ir.Table) -> ir.Table:
+    """Every day's UUIDs of GPUs, in capitals: what a source says is one, and what has the form of one.
+
+    Args:
+        readings: From `readings_of`.
+
+    Returns:
+        day and uuid.
+    """
     formed = readings.device_id.re_search(_UUID) & ~readings.device_id.re_search(_NO_UUID)
     gpus = readings.filter(readings.device_kind == "gpu")
     one = ibis.coalesce(gpus.device_uuid, ibis.ifelse(formed, gpus.device_id, _NONE)).upper()
@@ -106,8 +113,16 @@ def _uuids(readings: ir.Table) -> ir.Table:
     return gpus.filter(gpus.uuid.notnull()).distinct()
 
 
-def _thing(rows: ir.Table, uuids: ir.Table) -> ir.Table:
-    """Add `thing`, what the energy is of, and `at_provider` and `at_region`: NULL for what is the same anywhere."""
+def with_thing(rows: ir.Table, uuids: ir.Table) -> ir.Table:
+    """Add what the energy is of, `thing`, its `uuid` if it has one, and where it is, NULL for what is one anywhere.
+
+    Args:
+        rows: With day, provider, region, node_id, device_id and device_kind.
+        uuids: From `uuids_of`.
+
+    Returns:
+        The rows with `uuid` (capitals), `thing`, `at_provider` and `at_region`.
+    """
     named = rows.mutate(capitals=ibis.ifelse(rows.device_kind == "gpu", rows.device_id.upper(), _NONE))
     both = named.left_join(uuids, [named.day == uuids.day, named.capitals == uuids.uuid])
     rows = both.select(*(named[name] for name in rows.columns), uuids.uuid)
@@ -121,7 +136,7 @@ def _thing(rows: ir.Table, uuids: ir.Table) -> ir.Table:
 
 def _things(readings: ir.Table, uuids: ir.Table) -> ir.Table:
     """The smallest and largest amount read of each thing's hour on each host, and on how many hosts it was seen."""
-    rows = _thing(readings, uuids)
+    rows = with_thing(readings, uuids)
     thing = ["day", "hour", "at_provider", "at_region", "device_kind", "thing"]
     keys = [*thing, "provider", "region", "node_id"]
     by = rows.group_by([*keys, "table", "name"]).aggregate(

@@ -1,4 +1,4 @@
-"""Statements about meters: they hold what their devices report, and every one of them has devices.
+"""Statements about meters: they hold what their devices report, and each device is in one of them.
 
 What belongs here: findings that a person must settle, from raw and staged rows alone. They withhold nothing: the
 energy is the best that is known, and the check says where it may be wrong.
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import ibis
 import ibis.expr.types as ir
 
-from energy_assets.contracts.conservation import NODE_NAMES, readings_of, spelled_alike
+from energy_assets.contracts.conservation import NODE_NAMES, readings_of, spelled_alike, uuids_of, with_thing
 from energy_assets.contracts.proof import Proof
 
 KWH = "decimal(38, 9)"
@@ -143,6 +143,36 @@ def ambiguous(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     return names.filter(names.ambiguous).select(*PLACE, "node_id").distinct().order_by([*PLACE, "node_id"])
 
 
+def scattered(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """GPUs that count on one host while a source says they are in another one, whose meter holds them as well.
+
+    A GPU counts once, by its UUID, and is taken off the meter of the host it counts on. If it really is in the
+    other host, that host's meter counts it again.
+
+    Args:
+        staged: Rows of the contract `Energy`.
+        upstream: As `conservation.energy_not_conserved` takes it.
+
+    Returns:
+        day, provider, region and node_id of the metered host, uuid, and counted_on: the host it counts on.
+    """
+    readings = readings_of(upstream)
+    uuids = uuids_of(readings)
+    gpu, container = readings.device_kind == "gpu", readings.device_kind.isin(["node", "instance"])
+    told = with_thing(readings.filter(gpu), uuids)
+    told = told.filter(told.uuid.notnull()).select(*MACHINE, "uuid").distinct()
+    several = told.group_by(["hour", "uuid"]).aggregate(hosts=told.count())
+    told = told.semi_join(several.filter(several.hosts > 1), ["hour", "uuid"])
+    meters = readings.filter(container & readings.energy_kwh.notnull()).select(*MACHINE).distinct()
+    told = told.semi_join(meters, [told[key].identical_to(meters[key]) for key in MACHINE])
+    counted = with_thing(spelled_alike(staged.filter(staged.device_kind == "gpu")), uuids)
+    counted = counted.select("hour", "uuid", **{f"on_{key}": counted[key] for key in ("provider", "region", "node_id")})
+    both = told.inner_join(counted, ["hour", "uuid"])
+    apart = ibis.or_(*(~both[key].identical_to(both[f"on_{key}"]) for key in ("provider", "region", "node_id")))
+    rows = both.filter(apart).select(*PLACE, "node_id", "uuid", counted_on="on_node_id")
+    return rows.distinct().order_by([*PLACE, "node_id", "uuid"])
+
+
 METERS_HOLD_DEVICES = Proof(
     "meters_hold_devices",
     "No node's devices report more energy than its own meter; where they do, the devices are believed.",
@@ -158,6 +188,16 @@ METERS_COVER_DEVICES = Proof(
     blocking=False,
     remedy="One machine under two names counts twice: join its names with `also` under `nodes` in site.yaml, or say "
     "`metered: false` of a host without a meter; the command `doctor` prints the lines",
+)
+GPUS_HAVE_ONE_HOST = Proof(
+    "gpus_have_one_host",
+    "No GPU counts on one host while a source says that it is in another one with a meter of its own, which would "
+    "count it again: say under `nodes` in site.yaml that both are one host (`also`), or mend the host's name where "
+    "it is wrong.",
+    scattered,
+    blocking=False,
+    remedy="If both are one host, join the names with `also` under `nodes` in site.yaml, else its energy counts twice; "
+    "if the GPU is in one of them alone, mend the source that says otherwise",
 )
 HOST_NAMES_ARE_UNAMBIGUOUS = Proof(
     "host_names_are_unambiguous",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from energy_assets.contracts.audit import audit, conform
 from energy_assets.contracts.conservation import energy_not_conserved
-from energy_assets.contracts.meters import ambiguous, overdrawn, split, uncovered, unmatched
+from energy_assets.contracts.meters import ambiguous, overdrawn, scattered, split, uncovered, unmatched
 from energy_assets.contracts.raw import EnergyReadings
 from energy_assets.contracts.tables import Energy
 from energy_assets.site import NodeRule, Rule
@@ -391,6 +391,34 @@ def test_a_gpu_of_two_sources_is_one_by_its_uuid(
     second = device("gpu", 7, node_id="b") | {"device_id": other[0], "device_uuid": other[1]}
     rows = unified({"files": place}, dcgm=[first], files=[second])
     assert [(r["node_id"], r["energy_kwh"]) for r in rows] == [("a", 6), ("b", 7)][:count]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "hours", "regions", "told"),
+    [
+        pytest.param(("a", "b"), (0, 0), ("r1", "r1"), [("b", "a")], id="two hosts, the second metered"),
+        pytest.param(("b", "a"), (0, 0), ("r1", "r1"), [], id="counts on the metered one"),
+        pytest.param(("b", "b"), (0, 0), ("r1", "r1"), [], id="one host"),
+        pytest.param(("a", "b"), (0, 1), ("r1", "r1"), [], id="moved from one hour to the next"),
+        pytest.param(("b", "b"), (0, 0), ("r2", "r1"), [("b", "b")], id="hosts of one name in two regions"),
+    ],
+)
+def test_a_gpu_that_counts_elsewhere_than_in_a_metered_host_that_names_it_is_told(
+    hosts: tuple[str, str], hours: tuple[int, int], regions: tuple[str, str], told: list[tuple[str, str]]
+) -> None:
+    """It is taken off the meter of the host it counts on alone, so the meter of the other one would count it again."""
+    first, second = (
+        device("gpu", 6, node_id=host, hour=at(hour)) | {"device_id": UUID}
+        for host, hour in zip(hosts, hours, strict=True)
+    )
+    meters = [node(10, node_id="b", device_id="b", hour=at(hour)) for hour in (0, 1)]
+    sources = {"dcgm": [first], "files": [second, *meters]}
+    places = {"dcgm": Place(region=regions[0], zone="DE"), "files": Place(region=regions[1], zone="DE")}
+    rows = together(sources, places)
+    staged = energy(rows, [], UNCERTAINTY, node_names(rows, ()))
+    found = rows_of(CON, scattered(staged, upstream_of(sources, places)))
+    assert [(row["node_id"], row["counted_on"]) for row in found] == told
+    assert {row["uuid"] for row in found} <= {UUID.upper()}
 
 
 def test_a_gpu_that_moves_counts_in_each_hour_where_it_is_and_in_its_nodes_rest() -> None:
