@@ -22,6 +22,7 @@ import click
 from energy_assets import __version__
 from energy_assets.arguments import CSV, DECIMAL, DayType, PeriodType, last_day
 from energy_assets.commands import SITE_VARIABLE, command, program, short
+from energy_assets.counting import counted
 from energy_assets.exit_codes import FAILED, HOLES, INTERRUPTED
 from energy_assets.periods import DayRange, Month, Period
 
@@ -445,7 +446,7 @@ def _run(site: Site, days: DayRange, again: str) -> tuple[bool, int]:
         from energy_assets.screen import err, out
         from energy_assets.telling import remarks_of, tell_outcome, tell_remarks
 
-        out.print(f"Materializing {len(days)} {'day' if len(days) == 1 else 'days'} ({days}).")
+        out.print(f"Materializing {counted(len(days), 'day')} ({days}).")
         with progress(len(run_assets(site))) as listen:
             outcome = run_days(site, days, listen)
         tell_outcome(outcome)

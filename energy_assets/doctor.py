@@ -26,6 +26,7 @@ from energy_assets.contracts.meters import ambiguous, split, unmatched
 from energy_assets.contracts.node_names import plain_name
 from energy_assets.contracts.regions import region_key
 from energy_assets.contracts.vocabulary import Feed, GhgScope
+from energy_assets.counting import counted
 from energy_assets.factors.places import (
     BEGINNING,
     END,
@@ -147,7 +148,7 @@ def hosts(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
     for row in con.to_pyarrow(ambiguous(rows, upstream)).to_pylist():
         by_place[row["provider"], row["region"]]["ambiguous"].append(row["node_id"])
     if total and not by_place:
-        yield Finding(True, f"{total} hosts, each under one name" if total > 1 else "1 host")
+        yield Finding(True, counted(total, "host") + (", each under one name" if total > 1 else ""))
     for (provider, region), found in by_place.items():
         where = _where(provider, region)
         yield from _unmatched(where, region, found["a meter without devices"], found["devices without a meter"])

@@ -19,6 +19,7 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts.vocabulary import Feed, GhgScope, WorkloadType
+from energy_assets.counting import counted
 from energy_assets.disclosures.missing import NOT_REPORTED
 from energy_assets.kpis.indicators import INDICATORS
 from energy_assets.lake import Lake
@@ -64,7 +65,7 @@ def empty_sources(site: Site, empty: dict[str, set[date]], asked: Collection[dat
         wanted = set(asked) if source.grain == "day" else {day.replace(day=1) for day in asked}
         if not none or (source.feeds == Feed.COST and not wanted <= none):
             continue
-        whole = "on all days it was asked for" if wanted <= none else f"on {_days(len(none))} it was asked for"
+        whole = "on all days it was asked for" if wanted <= none else f"on {counted(len(none), 'day')} it was asked for"
         found.append(
             Remark(
                 about,
@@ -242,7 +243,8 @@ def _requests(site: Site, tables: _Tables) -> Iterator[Remark]:
         models = _named([row["model_id"] or "(no model named)" for row in found])
         yield Remark(
             "kpi/daily",
-            f"{total:,} requests have no energy beside them, so no Wh per request: {_many(found, 'model')} {models}",
+            f"{counted(total, 'request')} without energy beside {'it' if total == 1 else 'them'}, so no Wh per "
+            f"request: {_many(found, 'model')} {models}",
             remedy="Have the attribution rules give energy the model_id that the requests name; then run these days "
             "again.",
         )
@@ -290,7 +292,7 @@ def _bills(tables: _Tables) -> Iterator[Remark]:
         where = _named([f"{row['provider']} {row['region']}" for row in found])
         yield Remark(
             "unified/cost",
-            f"{lines:,} lines of bills have no grid zone: {where}",
+            f"{counted(lines, 'line')} of bills {'has' if lines == 1 else 'have'} no grid zone: {where}",
             hole=False,
             remedy="Add to site.yaml under `places:`\n"
             + "\n".join(_place_line(row["provider"], row["region"]) for row in found[:SHOWN]),
@@ -300,7 +302,7 @@ def _bills(tables: _Tables) -> Iterator[Remark]:
 def _amount(rows: Sequence[dict[str, Any]], count: str, kwh: str) -> str:
     total = sum((row[kwh] or Decimal() for row in rows), Decimal())
     number = sum(row[count] for row in rows)
-    return f"{number:,} {'row' if number == 1 else 'rows'} ({_kwh(total)})"
+    return f"{counted(number, 'row')} ({_kwh(total)})"
 
 
 def _many(things: Sequence[Any], word: str) -> str:
@@ -316,10 +318,6 @@ def _share(percent: Decimal) -> str:
     if percent < Decimal("0.1"):
         return "less than 0.1 %"
     return "more than 99.9 %" if percent > Decimal("99.9") else f"{percent:.1f} %"
-
-
-def _days(count: int) -> str:
-    return f"{count} {'day' if count == 1 else 'days'}"
 
 
 def _named(names: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ from pydantic import Field, PrivateAttr
 from energy_assets import __version__
 from energy_assets.contracts.audit import EXAMPLES, ContractError, Origin, schema_of
 from energy_assets.contracts.proof import Breaches, Proof
+from energy_assets.counting import counted
 from energy_assets.dagster_internals import version_tags, without_automatic_events
 from energy_assets.engine import connection
 from energy_assets.lake import Commit, Lake
@@ -469,7 +470,7 @@ def _contract_result(table: Table, failures: Mapping[date, Exception]) -> dg.Ass
         description=str(broken[0]),
         metadata={
             "violations": sum(counts.values()),
-            "rules": "; ".join(f"{rule}: {count:,} rows" for rule, count in counts.items()),
+            "rules": "; ".join(f"{rule}: {counted(count, 'row')}" for rule, count in counts.items()),
             "examples": dg.MetadataValue.md(markdown(examples)) if examples else "none",
         },
     )
@@ -493,7 +494,7 @@ def _proof_results(table: Table, published: Published) -> Iterator[dg.AssetCheck
 
 def _said(proof: Proof, count: int, example: Mapping[str, Any]) -> str:
     remedy = f". {proof.remedy}" if proof.remedy else ""
-    return f"{count:,} times, for example {_one_line(example)}{remedy}"
+    return f"{'once' if count == 1 else counted(count, 'time')}, for example {_one_line(example)}{remedy}"
 
 
 def table_asset(

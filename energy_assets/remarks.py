@@ -71,7 +71,7 @@ def of_notes(about: str, noted: Iterable[Noted]) -> list[Remark]:
     return [
         Remark(
             about,
-            words(name).says.replace("{n}", f"{counts[name]:,}"),
+            words(name).of(counts[name]),
             words(name).hole,
             words(name).remedy,
             tuple(examples[name]),

@@ -104,7 +104,7 @@ def test_a_day_alone_and_a_range_decide_alike_who_has_the_bill(tmp_path: Path) -
     query = "select day, source, sum(billed_cost) from cost group by all order by 1"
     ranged = ask(site, query)[1]
     assert [(str(day), source) for day, source, _ in ranged] == [("2024-05-30", "payer"), ("2024-06-01", "bills")]
-    assert any("bills_are_whole: 1 times" in warning for warning in outcome.warnings)
+    assert any("bills_are_whole: once" in warning for warning in outcome.warnings)
     for day in DAYS:
         assert run_days(site, DayRange(day, day), lambda step: None).success
     assert ask(site, query)[1] == ranged
@@ -251,7 +251,7 @@ def test_one_host_under_two_names_is_said_and_counts_once_when_the_site_file_joi
     site, outcome = run(two_names(tmp_path), DAY)
     assert one(site, "select sum(energy_kwh) from energy where hour = '2024-05-30 05:00'") == 16
     (warning,) = [text for text in outcome.warnings if "meters_cover_devices" in text]
-    assert "meters_cover_devices: 1 times" in warning
+    assert "meters_cover_devices: once" in warning
     assert "devices_without_meter gpu-a, meters_without_devices 10.0.0.7" in warning
     assert "counts twice" in warning
 

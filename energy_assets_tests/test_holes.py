@@ -136,7 +136,7 @@ def test_requests_of_a_model_without_energy_on_their_day_are_counted(site: Site)
     )  # fmt: skip
     (found,) = said(site, DAY, after)
     assert found.says == (
-        "10 requests have no energy beside them, so no Wh per request: models m2, m1, (no model named)"
+        "10 requests without energy beside them, so no Wh per request: models m2, m1, (no model named)"
     )
 
 

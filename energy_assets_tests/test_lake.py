@@ -149,7 +149,7 @@ def test_nothing_for_a_table_that_does_not_exist_makes_no_table(lake: Lake) -> N
 
 def test_rows_outside_the_days_are_refused(lake: Lake) -> None:
     put(lake, DAYS[:1], [row(DAYS[0])])
-    with pytest.raises(ContractError, match=f"outside the run, as of {DAYS[1]}: 1 rows"):
+    with pytest.raises(ContractError, match=f"outside the run, as of {DAYS[1]}: 1 row"):
         put(lake, DAYS[:1], [row(DAYS[0], 9), row(DAYS[1])])
     assert kwh(lake) == {DAYS[0]: 1}
 

@@ -133,7 +133,7 @@ def test_contract_and_proof_are_told_together(lake: Lake) -> None:
 
 def test_a_breach_outside_the_run_publishes_nothing(lake: Lake) -> None:
     elsewhere = DAYS[0] - timedelta(days=1)
-    with pytest.raises(ContractError, match=f"breaches of conservation outside the run, as of {elsewhere}: 1 rows"):
+    with pytest.raises(ContractError, match=f"breaches of conservation outside the run, as of {elsewhere}: 1 row"):
         prove(lake, [row(DAYS[0])], {DAYS[0]: 1, elsewhere: 3})
     assert lake.version(TABLE) is None
 

@@ -143,7 +143,7 @@ def test_a_month_of_which_no_day_is_over_is_nothing_yet_and_no_failure(
     assert not disclosure_asset.report_folder(site, "ml_sustainability", Period.parse("2024-07")).exists()
 
 
-@pytest.mark.parametrize(("fault", "said"), [("lost", "row of energy lost: 1 rows"), ("twice", "unique(")])
+@pytest.mark.parametrize(("fault", "said"), [("lost", "row of energy lost: 1 row"), ("twice", "unique(")])
 def test_emissions_that_lose_or_double_a_row_of_energy_publish_nothing(
     month: Path, monkeypatch: pytest.MonkeyPatch, fault: str, said: str
 ) -> None:
@@ -191,7 +191,7 @@ def test_energy_doubled_by_the_transform_publishes_nothing(month: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "what"), [("many", "no number"), ("-7", "energy_kwh.greater_than_or_equal_to: 1 rows")]
+    ("text", "what"), [("many", "no number"), ("-7", "energy_kwh.greater_than_or_equal_to: 1 row")]
 )
 def test_one_bad_day_in_31_keeps_no_other_from_the_kpis(month: Path, text: str, what: str) -> None:
     bad = MONTH.first + timedelta(days=11)

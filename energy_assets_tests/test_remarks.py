@@ -42,6 +42,13 @@ def test_words_are_sentences_with_a_place_for_the_count() -> None:
     for name, words in WORDS.items():
         assert words.says.count("{n}") == 1, name
         assert not words.says.endswith("."), name
+        assert not re.search(r"[\[\]|{}]", words.of(1) + words.of(2)), name
+
+
+def test_one_thing_is_told_in_the_singular() -> None:
+    named = WORDS["readings_without_node_dropped"]
+    assert named.of(1) == "1 reading names no node or device and was left out"
+    assert named.of(1200) == "1,200 readings name no node or device and were left out"
 
 
 def test_a_note_is_told_once_with_its_count_its_days_and_its_first_examples() -> None:

@@ -223,7 +223,7 @@ def test_a_broken_contract_is_told_shown_and_not_published(daily: Path) -> None:
     (daily / f"in/{DAYS.first}.txt").write_text("-7")
     outcome, _ = run(site, DAYS)
     message = outcome.failures["raw/meters"]
-    assert "energy_kwh.greater_than_or_equal_to: 1 rows" in message
+    assert "energy_kwh.greater_than_or_equal_to: 1 row" in message
     assert "last good version stays readable" in message
     assert energy_by_day(site)[DAYS.first] == Decimal("1.5")
     with instance(site) as dagster:

@@ -58,8 +58,8 @@ def test_notes_are_told_in_the_words_of_a_run(tmp_path: Path) -> None:
     meters = tmp_path / "meters/2024-06-01.csv"
     meters.write_text(meters.read_text() + "2024-06-01T05:00:00Z,,,100\n2024-06-01T05:07:00Z,n1,,-5\n")
     findings = found(path)["meters"]
-    assert ill(findings) == ["1 readings name no node or device and were left out"]
-    assert "1 negative readings were left out" in [finding.what for finding in findings if finding.ok]
+    assert ill(findings) == ["1 reading names no node or device and was left out"]
+    assert "1 negative reading was left out" in [finding.what for finding in findings if finding.ok]
 
 
 def test_a_zone_that_no_source_serves_is_found_before_the_run(tmp_path: Path) -> None:

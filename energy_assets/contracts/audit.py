@@ -25,6 +25,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from energy_assets.contracts.fingerprint import contents, fingerprint, keys_in
+from energy_assets.counting import counted
 
 RULES: dict[str, Callable[[ir.Value, Mapping[str, Any]], ir.BooleanValue]] = {
     "greater_than": lambda column, s: column > s["min_value"],
@@ -74,7 +75,7 @@ class ContractError(Exception):
     """
 
     def __init__(self, table: str, violations: Mapping[str, int], examples: list[dict[str, Any]]) -> None:
-        rules = ", ".join(f"{rule}: {count:,} rows" for rule, count in violations.items())
+        rules = ", ".join(f"{rule}: {counted(count, 'row')}" for rule, count in violations.items())
         super().__init__(f"{table} breaks its contract and was not published ({rules})")
         self.table = table
         self.violations = dict(violations)

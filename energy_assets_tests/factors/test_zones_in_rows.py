@@ -71,5 +71,5 @@ def test_one_run_asks_for_the_zone_of_a_region_that_only_rows_name(
     outcome = run_days(load_site(tmp_path / "site.yaml"), DayRange(DAY, DAY), lambda step: None)
     assert outcome.success, outcome.failures
     (warning,) = outcome.warnings
-    said = "factors/grid_intensity: zones_have_intensities: 1 times, for example day 2026-10-02, zone FR"
+    said = "factors/grid_intensity: zones_have_intensities: once, for example day 2026-10-02, zone FR"
     assert warning.startswith(said)

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from energy_assets.contracts.vocabulary import Feed
+from energy_assets.counting import counted
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange, Month
 from energy_assets.sources.aws.client import ExportBucket, Manifest
@@ -117,7 +118,7 @@ class AwsFocusExport(Source):
             yield Finding(
                 True,
                 f"{where}: {len(manifests)} billing periods, newest {newest.period} of "
-                f"{newest.file.last_modified:%Y-%m-%d %H:%M} UTC with {len(keys)} files",
+                f"{newest.file.last_modified:%Y-%m-%d %H:%M} UTC with {counted(len(keys), 'file')}",
             )
         except SourceError as error:
             yield Finding(False, error.message, error.remedy)

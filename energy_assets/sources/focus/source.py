@@ -19,6 +19,7 @@ from pydantic import Field
 
 from energy_assets.contracts.accounts import account_key, account_keys
 from energy_assets.contracts.vocabulary import Feed
+from energy_assets.counting import counted
 from energy_assets.landing import Fetched, Held, Landed
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import Finding, Incomplete, Parsed, SeenBill, Source, StepContext, Unit
@@ -160,7 +161,9 @@ class FocusFiles(Source):
         if not typed.exists():
             rewrite(step.con.con, path, file.name, self.layout, typed)
         bill = open_bill(step.con.con, path, file.name)
-        return Finding(True, f"{file.name}: {layout_of(bill, self.layout)} layout, {len(bill.columns)} columns")
+        return Finding(
+            True, f"{file.name}: {layout_of(bill, self.layout)} layout, {counted(len(bill.columns), 'column')}"
+        )
 
     def observe(self, step: StepContext) -> Iterable[SeenBill]:
         """The bills in files that were looked into before."""

@@ -21,6 +21,7 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
+from energy_assets.counting import counted
 from energy_assets.periods import DayRange
 from energy_assets.sources import csv_text, local_time
 from energy_assets.sources.errors import MalformedError
@@ -239,8 +240,8 @@ def _require_times(con: Any, table: str, file: Opened, column: str) -> None:
     if bad and bad * _UNREADABLE > total:
         said = csv_text.said_of_time(example or "")
         raise MalformedError(
-            f"{file.name}: column '{column}' has {bad} times of {total} that cannot be read, for example '{example}'"
-            + (f": {said}" if said else ""),
+            f"{file.name}: column '{column}' has {counted(bad, 'time')} of {total:,} that cannot be read, for example "
+            f"'{example}'" + (f": {said}" if said else ""),
             "Write times as 2025-10-20 13:00 in UTC, or name their `timezone` or `date_order` in this source.",
         )
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
+from energy_assets.counting import counted
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import Finding
 from energy_assets.sources.errors import SourceError
@@ -39,13 +40,14 @@ def said_of_file(con: Any, readings: Readings, rules: Rules) -> Finding:
     if not number or first is None or last is None:
         return Finding(False, f"{name}: no readings", "Narrow `path` to files that have some.")
     what = (
-        f"{name}: {number} readings of {_devices(con, found)}, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}, "
+        f"{name}: {counted(number, 'reading')} of {_devices(con, found)}, "
+        f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}, "
         f"median {watts or 0:.0f} W; {_clock(readings)}, the first reading is {first:%Y-%m-%d %H:%M:%S} UTC"
     )
     holes = {note: number for note, number in found.notes.items() if note in _TOLD}
     if not holes:
         return Finding(True, what)
-    said = [words(note).says.format(n=number) for note, number in holes.items()]
+    said = [words(note).of(number) for note, number in holes.items()]
     shown = [example for note in holes for example in found.examples.get(note, ())]
     remedies = [words(note).remedy for note in holes if words(note).remedy]
     return Finding(False, "; ".join([what, *said, *shown[:_SHOWN]]), " ".join(remedies))
@@ -85,7 +87,7 @@ def said_together(con: Any, files: Sequence[Readings], rules: Rules) -> Iterator
         return
     if found.energy.disagreements:
         number = found.notes["disagreeing_readings_dropped"]
-        yield Finding(True, words("disagreeing_readings_dropped").says.format(n=number))
+        yield Finding(True, words("disagreeing_readings_dropped").of(number))
 
 
 def said_of_windows(

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import duckdb
 
+from energy_assets.counting import counted
 from energy_assets.sources import csv_text, local_time
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.opening import (
@@ -487,8 +488,8 @@ def _require_times(con: Any, file: Opened, column: str, clock: Clock, optional: 
     if far_rows or (bad_rows and bad_example and unit and is_number(bad_example)):
         was = f"is '{unit}'" if unit else "is not set"
         raise MalformedError(
-            f"{file.name}: column '{column}' has {far_rows or bad_rows} times before 2000 or after 2100, for example "
-            f"{far_example or bad_example}; `time_unit` {was} and is probably wrong",
+            f"{file.name}: column '{column}' has {counted(far_rows or bad_rows, 'time')} before 2000 or after 2100, "
+            f"for example {far_example or bad_example}; `time_unit` {was} and is probably wrong",
             f"Set `time_unit` in site.yaml to what the file holds: {units}.",
         )
     if bad_rows:
@@ -496,7 +497,7 @@ def _require_times(con: Any, file: Opened, column: str, clock: Clock, optional: 
         said = csv_text.said_of_time(bad_example) if bad_example else ""
         hint = f"set `time_unit` ({units})" if bad_example and is_number(bad_example) else "write ISO 8601 in UTC"
         raise MalformedError(
-            f"{file.name}: column '{column}' has {bad_rows} times that cannot be read, {example}"
+            f"{file.name}: column '{column}' has {counted(bad_rows, 'time')} that cannot be read, {example}"
             + (f": {said}" if said else ""),
             f"Correct the file, or {hint}.",
         )
@@ -519,7 +520,7 @@ def _require_numbers(con: Any, readings: Readings) -> None:
     if rows:
         said = csv_text.said_of_number(example)
         raise MalformedError(
-            f"{file.name}: column '{column}' has {rows} values that are no number, for example '{example}'"
-            + (f": {said}" if said else ""),
+            f"{file.name}: column '{column}' has {counted(rows, 'value that is', 'values that are')} no number, "
+            f"for example '{example}'" + (f": {said}" if said else ""),
             "Write watts as plain numbers with a point, and leave the field empty where there is no reading.",
         )

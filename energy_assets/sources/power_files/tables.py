@@ -16,6 +16,7 @@ from typing import Any
 
 import ibis
 
+from energy_assets.counting import counted
 from energy_assets.periods import DayRange
 from energy_assets.sources import local_time
 from energy_assets.sources.opening import Opened
@@ -197,7 +198,7 @@ def said_of_lone(one: Lone, rules: Rules) -> str:
     if one.nearest_s is None:
         return f"{name}: a single reading, at {one.first:%Y-%m-%d %H:%M:%S} UTC"
     return (
-        f"{name}: {one.readings} readings, {period}, no two within "
+        f"{name}: {counted(one.readings, 'reading')}, {period}, no two within "
         f"{rules.reach.total_seconds():.0f} s; the nearest are {one.nearest_s:g} s apart"
     )
 

@@ -22,6 +22,7 @@ import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
+from energy_assets.counting import counted
 from energy_assets.sources.prometheus.answers import Scratch, quoted
 
 MOST = (102, 100)
@@ -64,7 +65,7 @@ class _Deployment:
         self.requests, self.cut, self.failed = requests or 0, cut or 0, failed or 0
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.requests} requests" + (f" of {self.model}" if self.model else "")
+        return f"{self.name}: {counted(self.requests, 'request')}" + (f" of {self.model}" if self.model else "")
 
     @property
     def rows(self) -> str:

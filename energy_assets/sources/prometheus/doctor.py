@@ -114,7 +114,7 @@ def disagreeing_now(api: Api, present: Sequence[MeterQueries], step: StepContext
         more = f" and {len(found) - disagreeing.EXAMPLES} more" if len(found) > disagreeing.EXAMPLES else ""
         told = words(disagreeing.NOTE)
         what = "; ".join(found[: disagreeing.EXAMPLES])
-        yield Finding(False, f"{told.says.format(n=len(found))}: {what}{more}", told.remedy)
+        yield Finding(False, f"{told.of(len(found))}: {what}{more}", told.remedy)
 
 
 def _answers(asked: Asked) -> list[Answer]:

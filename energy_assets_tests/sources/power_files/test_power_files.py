@@ -230,9 +230,9 @@ ERRORS: dict[str, tuple[str, bytes, dict[str, str], str]] = {
         "a.csv",
         f"{HEADER}{GOOD}soon,n1,600\n".encode(),
         {},
-        "'time' has 1 times .* 'soon'.* ISO 8601",
+        "'time' has 1 time .* 'soon'.* ISO 8601",
     ),
-    "missing time": ("a.csv", f"{HEADER}{GOOD},n1,600\n".encode(), {}, "'time' has 1 times that cannot be read"),
+    "missing time": ("a.csv", f"{HEADER}{GOOD},n1,600\n".encode(), {}, "'time' has 1 time that cannot be read"),
     "epoch without unit": ("a.csv", f"{HEADER}{EPOCH},n1,600\n".encode(), {}, "set `time_unit`"),
     "ms read as s": (
         "a.csv",
@@ -251,7 +251,7 @@ ERRORS: dict[str, tuple[str, bytes, dict[str, str], str]] = {
         "a.csv",
         f"{HEADER}{GOOD}2024-05-09T00:00:01Z,n1,lots\n".encode(),
         {},
-        "a.csv: column 'power_w' has 1 values that are no number, for example 'lots'",
+        "a.csv: column 'power_w' has 1 value that is no number, for example 'lots'",
     ),
     "other encoding far below": (
         "a.csv",
@@ -342,7 +342,7 @@ def test_the_doctor_tells_each_file_and_whether_windows_match(step: StepContext)
     found = list(source(run="run", windows="runs.csv").check(step))
     assert [(f.ok, f.what.split(",")[0]) for f in found] == [
         (True, "meters/a.csv: 2 readings of 1 node (n1)"),
-        (False, "meters/b.csv: column 'power_w' has 1 values that are no number"),
+        (False, "meters/b.csv: column 'power_w' has 1 value that is no number"),
         (False, "runs.csv: 1 windows"),
     ]
     assert "same columns" in found[2].remedy
