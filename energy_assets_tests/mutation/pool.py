@@ -31,8 +31,9 @@ def judge(drawn: Sequence[Mutant], workers: int) -> list[Mutant]:
     context = multiprocessing.get_context("spawn")
     survivors, began = [], time.monotonic()
     with tempfile.TemporaryDirectory() as folder, context.Pool(workers, _begin, (folder,)) as pool:
-        limits = dict(pool.imap_unordered(_measure, {mutant.module for mutant in drawn}))
-        jobs = [(mutant, limits[mutant.module]) for mutant in drawn]
+        some = {MODULES[mutant.module]: mutant.module for mutant in drawn}
+        limits = {MODULES[module]: limit for module, limit in pool.imap_unordered(_measure, some.values())}
+        jobs = [(mutant, limits[MODULES[mutant.module]]) for mutant in drawn]
         for number, (mutant, survived) in enumerate(pool.imap_unordered(_one, jobs), 1):
             if survived:
                 survivors.append(mutant)
