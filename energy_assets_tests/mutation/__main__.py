@@ -77,9 +77,6 @@ def _sample(every: Sequence[Mutant], size: int, seed: str) -> list[Mutant]:
 
 
 def _print(drawn: Sequence[Mutant], survivors: Sequence[Mutant], all_of: dict[str, int]) -> None:
-    for mutant in sorted(survivors, key=lambda one: (one.module, one.line)):
-        out.print(f"\nenergy_assets/{mutant.module}:{mutant.line} {mutant.operator}", markup=False)
-        out.print(f"  - {mutant.before}\n  + {mutant.after}", markup=False, soft_wrap=True)
     table = Table("module", "mutants", "judged", "noticed", "score", box=None)
     for name, judged, alive in (*_counts(drawn, survivors), ("all", len(drawn), len(survivors))):
         number = all_of.get(name, sum(all_of.values()))

@@ -37,6 +37,8 @@ def judge(drawn: Sequence[Mutant], workers: int) -> list[Mutant]:
         for number, (mutant, survived) in enumerate(pool.imap_unordered(_one, jobs), 1):
             if survived:
                 survivors.append(mutant)
+                out.print(f"\nenergy_assets/{mutant.module}:{mutant.line} {mutant.operator}", markup=False)
+                out.print(f"  - {mutant.before}\n  + {mutant.after}", markup=False, soft_wrap=True)
             if survived or number % 25 == 0 or number == len(drawn):
                 out.print(f"{number} of {len(drawn)}, {len(survivors)} survived, {time.monotonic() - began:.0f} s")
     return survivors
