@@ -17,7 +17,11 @@ from energy_assets.disclosures.rounding import Scale, foot, scale_for
         ("energy", "99999999", "100.00 GWh"),
         ("mass", "9999.5", "9,999.5 g CO₂e"),
         ("mass", "812345.6", "812.3 kg CO₂e"),
+        ("mass", "52000000000", "52.00 kt CO₂e"),
+        ("mass", "52000000", "52.00 t CO₂e"),
         ("mass", "81234567890", "81.23 kt CO₂e"),
+        ("mass", "20000000000000", "20,000.0 kt CO₂e"),
+        ("energy", "20000000000", "20,000.0 GWh"),
         ("share", "0.16665", "16.7 %"),
         ("share", "0.1665", "16.6 %"),
         ("money", "9999.99", "9,999.99"),
@@ -30,6 +34,14 @@ from energy_assets.disclosures.rounding import Scale, foot, scale_for
         ("money", "1234567890", "1.235 billion"),
         ("count", "13440", "13,440"),
         ("count", "13440000", "13.4 million"),
+        ("count", "9999999", "9,999,999"),
+        ("count", "10000000", "10.0 million"),
+        ("ratio", "100", "100.0"),
+        ("ratio", "99.99", "99.99"),
+        ("ratio", "10", "10.00"),
+        ("ratio", "9.999", "9.999"),
+        ("ratio", "1", "1.000"),
+        ("ratio", "0.9999", "0.9999"),
         ("ratio", "35.4140", "35.41"),
         ("ratio", "0.81222", "0.8122"),
     ],
@@ -74,6 +86,8 @@ def test_an_interval_of_a_quantity_that_cannot_be_negative_starts_at_zero() -> N
         (["-1.5", "-1.5"], "-3", [], ["-1", "-2"]),
         (["-0.4", "0.4"], "0", [], ["0", "0"]),
         (["0.4"], "-1", [], None),
+        (["1"], "2", [], None),
+        (["1.01"], "2", [], ["2"]),
     ],
 )
 def test_rounded_parts_add_up_or_it_is_said(
@@ -81,3 +95,15 @@ def test_rounded_parts_add_up_or_it_is_said(
 ) -> None:
     found = foot([Decimal(p) for p in parts], Decimal(total), Decimal(1), keep)
     assert found == (None if expected is None else [Decimal(p) for p in expected])
+
+
+@pytest.mark.parametrize(
+    ("parts", "total", "step", "expected"),
+    [
+        (["0.0334", "0.0333", "0.0333"], "0.1", "0.001", ["0.034", "0.033", "0.033"]),
+    ],
+)
+def test_parts_move_by_the_smallest_printed_difference(
+    parts: list[str], total: str, step: str, expected: list[str]
+) -> None:
+    assert foot([Decimal(p) for p in parts], Decimal(total), Decimal(step)) == [Decimal(p) for p in expected]

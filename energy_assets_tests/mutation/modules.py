@@ -24,7 +24,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "kpis/rests.py": ("kpis",),
     "periods.py": ("test_periods.py",),
     "sources/focus/cells.py": ("sources/focus/test_parse.py",),
-    "sources/intensity.py": ("sources/electricity_maps", "sources/intensity_files"),
+    "sources/intensity.py": ("sources/test_intensity.py", "sources/electricity_maps", "sources/intensity_files"),
     "sources/power.py": ("sources/test_power.py", "sources/power_files"),
     "sources/prometheus/counters.py": _PROMETHEUS,
     "sources/prometheus/gauges.py": _PROMETHEUS,

@@ -65,7 +65,7 @@ def test_points_that_cannot_be_used_are_dropped_and_counted() -> None:
         body(
             entry(carbonIntensity=None),
             entry(carbonIntensity=-1),
-            entry(carbonIntensity=9999),
+            entry(carbonIntensity=3001),
             entry(datetime="2024-05-09T00:05:00Z"),
         ),
         REQUEST,
@@ -78,6 +78,12 @@ def test_points_that_cannot_be_used_are_dropped_and_counted() -> None:
         "impossible_values_dropped": 2,
         "points_off_the_hour_dropped": 1,
     }
+
+
+@pytest.mark.parametrize("limit", [0, 3000])
+def test_the_limits_of_what_is_possible_are_possible(limit: int) -> None:
+    (row,) = hour_rows(points(body(entry(carbonIntensity=limit)), REQUEST)).to_pylist()
+    assert row["direct_gco2e_per_kwh"] == limit
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,14 @@ def test_senseless_values_are_dropped_and_counted(step: StepContext, tmp_path: P
     assert all(row["is_estimated"] for row in hours.values())
 
 
+def test_the_highest_possible_intensity_is_kept_and_the_next_one_is_not(step: StepContext, tmp_path: Path) -> None:
+    export(tmp_path / "x.csv", point=lambda hour: {1: ("1", "3000"), 2: ("1", "3000.001")}.get(hour.hour, ("1", "2")))
+    rows, notes = rows_of(of("x.csv"), ONE, step)
+    hours = {r["hour"].hour: r["lifecycle_gco2e_per_kwh"] for r in rows.to_pylist() if r["resolution"] == "hour"}
+    assert (hours[1], hours[2]) == (3000, None)
+    assert notes == {"impossible_values_dropped": 1}
+
+
 def test_quarter_hours_are_averaged(step: StepContext, tmp_path: Path) -> None:
     export(
         tmp_path / "x.csv",

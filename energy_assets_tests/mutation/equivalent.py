@@ -1,0 +1,21 @@
+"""Mutants that no test can notice, because they are the same program; each with its reason.
+
+What belongs here: changed lines, by module, as `make mutate` prints them. What does not: lines whose change merely is
+not noticed yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+EQUIVALENT: Mapping[str, Mapping[str, str]] = {
+    "disclosures/rounding.py": {
+        "by_remainder = sorted(free, key=lambda n: (-(exact[n] - rounded[n]) / sign, n))": "the sign is 1 or -1",
+        "sign = 1 if missing >= 0 else -1": "where nothing is missing it has returned before",
+    },
+    "sources/intensity.py": {
+        "units = (2 * total + count) // (2 * count).nullif( 1)": "twice a count is even",
+        "units = (2 * total + count) // (2 * count).nullif( -1)": "twice a count is not negative",
+    },
+}
+"""By module below `energy_assets`: the changed line, and why the program stays what it is."""
