@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -111,24 +111,27 @@ class Memory:
             )
         return path
 
-    def agreed(self, what: str, names: tuple[str, ...]) -> bool:
-        """Whether `agree` was told that something holds of these files together.
+    def agreed(self, what: str, names: tuple[str, ...]) -> list[str] | None:
+        """What `agree` was told of these files together; None where it was told nothing.
 
         Args:
             what: The name of what was found to hold.
             names: The sha256 of each file, in a fixed order.
         """
         entry = self._seen.get(f"{what} {_digest(names)[:16]}")
-        return isinstance(entry, dict) and entry["basis"] == self._basis
+        if not isinstance(entry, dict) or entry["basis"] != self._basis:
+            return None
+        return list(entry.get("said", ()))
 
-    def agree(self, what: str, names: tuple[str, ...]) -> None:
+    def agree(self, what: str, names: tuple[str, ...], said: Sequence[str] = ()) -> None:
         """Remember that something holds of several files together.
 
         Args:
             what: The name of what was found to hold.
             names: The sha256 of each file, in a fixed order.
+            said: What is worth saying of it each time.
         """
-        self._note(f"{what} {_digest(names)[:16]}", {"basis": self._basis, "of": list(names)})
+        self._note(f"{what} {_digest(names)[:16]}", {"basis": self._basis, "of": list(names), "said": list(said)})
 
     def forget_gone(self, listed: Iterable[SourceFile], patterns: Iterable[str]) -> None:
         """Forget files that are not there any more, and what was agreed on them; `save` writes it down.

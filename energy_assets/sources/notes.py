@@ -128,6 +128,11 @@ WORDS: Mapping[str, Words] = {
         "{n} deliver[y|ies] that [is|are] not complete [was|were] passed over",
         remedy="Copy these deliveries whole, then run the same days again.",
     ),
+    "deliveries_partly_in_others": Words(
+        "{n} deliver[y|ies] hold[s|] lines that other deliveries hold as well, and these count in both",
+        remedy="If they are the same charges (shared costs in the exports of two teams, say), leave them in one export;"
+        " if equal charges were made twice, nothing is wrong.",
+    ),
     "charges_after_their_billing_period_dropped": Words(
         "{n} charge[|s] begin[s|] after the month [it is|they are] billed in and [was|were] left out"
     ),

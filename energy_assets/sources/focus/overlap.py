@@ -30,6 +30,9 @@ from energy_assets.sources.focus.parse import Share, rewritten
 SAME_SHARE = 0.5
 """Of what a delivery says on the days it shares with others: from this share on it repeats them. Part files of one
 bill share next to no line; a second export of a period shares nearly all."""
+ALIKE_SHARE = 0.05
+"""From this share of its lines on, a delivery is told to be partly in others: exports of two teams that both hold the
+shared costs, say. Below it, equal lines are chance."""
 WHOLLY = 0.95
 """From this share of all its lines on, a delivery may go without loss."""
 NO_MINOR_UNIT = (
@@ -117,28 +120,40 @@ def loosely(shares: Iterable[Share]) -> set[tuple[str, Any]]:
     }
 
 
-def repeats(con: Any, deliveries: Mapping[int, Compared], loose: Iterable[tuple[str, Any]]) -> list[Repeat]:
+def repeats(
+    con: Any, deliveries: Mapping[int, Compared], loose: Iterable[tuple[str, Any]]
+) -> tuple[list[Repeat], dict[int, list[str]]]:
     """Deliveries of which half or more, on the days they share with others, is in these others.
 
     Args:
         con: A DuckDB connection.
         deliveries: By their numbers: some, and all their neighbours.
         loose: See `loosely`.
+
+    Returns:
+        What repeats; and by delivery, of those that repeat nothing, which of their lines are in others as well.
     """
     lines = f"lines_{uuid4().hex[:8]}"
+    found: dict[tuple[Any, ...], _Found] = {}
+    alike: dict[tuple[Any, ...], _Found] = {}
     try:
         sizes = _prepare(con, deliveries, loose, lines)
         if con.execute(f"SELECT count(*) FROM {lines}").fetchone()[0] == 0:  # noqa: S608
-            return []
+            return [], {}
         places = _places(con, lines)
-        found: dict[tuple[Any, ...], _Found] = {}
-        for look in _looks(lines, places):
+        for number, look in enumerate(_looks(lines, places)):
             for delivery, provider, account, period, same, of, others, share in con.execute(look.query).fetchall():
                 one = _Found(delivery, frozenset(others), look.what.format(same=same, of=of), same / of * share)
-                found.setdefault((delivery, provider, account, period), one)
+                if same >= SAME_SHARE * of:
+                    found.setdefault((delivery, provider, account, period), one)
+                elif number == 0:
+                    alike[delivery, provider, account, period] = one
     finally:
         con.execute(f"DROP TABLE IF EXISTS {lines}")
-    return _told(deliveries, sizes, found)
+    repeated = {number for one in found.values() for number in (one.delivery, *one.others)}
+    return _told(deliveries, sizes, found), _partly(
+        deliveries, {bill: one for bill, one in alike.items() if one.delivery not in repeated}
+    )
 
 
 @dataclass(frozen=True)
@@ -277,7 +292,19 @@ def _query(things: str, match: str, same: str) -> str:
         whole AS (SELECT delivery, {_BILL}, sum(n) AS n, sum(lines) AS lines FROM things GROUP BY ALL)
         SELECT delivery, {_BILL}, same::BIGINT, n::BIGINT, others, lines::BIGINT
         FROM kept JOIN whole USING (delivery, {_BILL})
-        WHERE same >= {SAME_SHARE} * n ORDER BY ALL"""  # noqa: S608
+        WHERE same >= {ALIKE_SHARE} * n ORDER BY ALL"""  # noqa: S608
+
+
+def _partly(deliveries: Mapping[int, Compared], alike: Mapping[tuple[Any, ...], _Found]) -> dict[int, list[str]]:
+    """What is said of deliveries that are in others to a smaller part, which add up."""
+    told: dict[int, list[str]] = defaultdict(list)
+    for (number, provider, account, period), one in sorted(alike.items()):
+        others = ", ".join(str(deliveries[other]) for other in sorted(one.others)[:SHOWN])
+        whose = f"account {account}" if account else "without an account"
+        told[number].append(
+            f"{deliveries[number]}: {one.what} of {provider} {whose} in the billing period {period} are in {others}"
+        )
+    return dict(told)
 
 
 def _told(

@@ -8,7 +8,7 @@ the days it concerns (`energy_assets.sources.unreadable`) and no others.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -41,6 +41,7 @@ from energy_assets.sources.focus.known import FIELDS, bills_seen, look, shares_o
 from energy_assets.sources.focus.overlap import Compared, loosely, neighbours, repeats
 from energy_assets.sources.focus.parse import EXAMPLES, Share, Wanted, charges, rewrite, typed_file
 from energy_assets.sources.memory import Known, Memory
+from energy_assets.sources.notes import words
 from energy_assets.sources.unreadable import days_concerned
 
 SETTLED_AFTER_DAYS = 45
@@ -50,8 +51,12 @@ MOST_OF_A_MONTH = 28
 """Days from which on most files will be needed, and not only looked into."""
 OTHER_SUFFIXES = (".zip", ".xlsx", ".xls", ".bz2", ".xz", ".zst", ".tsv")
 UNPACK = "Unpack it, or save it as CSV in UTF-8, and leave the result below `path`."
-PASSED_OVER = {"incomplete": "incomplete_deliveries_dropped", "unlisted": "files_outside_manifest_dropped"}
-"""What the requests of landed files say was passed over beside them, and the note it becomes."""
+TOLD = {
+    "incomplete": "incomplete_deliveries_dropped",
+    "unlisted": "files_outside_manifest_dropped",
+    "alike": "deliveries_partly_in_others",
+}
+"""What the requests of landed files say of them and of what was passed over beside them, and the note it becomes."""
 BUCKET_SLASHES = 3
 """Of the shortest url that has a folder: s3://bucket/folder."""
 MEDIA_TYPES = {".parquet": "application/vnd.apache.parquet", ".gz": "application/gzip", ".csv": "text/csv"}
@@ -110,7 +115,7 @@ class FocusFiles(Source):
         """See `parse.charges`; manifests are evidence and hold no charges."""
         bills = [(o, str(o.request["path"])) for o in objects if not o.request.get("manifest")]
         parsed = charges(bills, days, step, self.layout)
-        told = {name: sorted({t for o in objects for t in o.request.get(key, [])}) for key, name in PASSED_OVER.items()}
+        told = {name: sorted({t for o in objects for t in o.request.get(key, [])}) for key, name in TOLD.items()}
         notes = {name: len(texts) for name, texts in told.items() if texts}
         examples: dict[str, Sequence[str]] = {name: texts[:EXAMPLES] for name, texts in told.items() if texts}
         rows = parsed.rows
@@ -143,8 +148,10 @@ class FocusFiles(Source):
             bills, unreadable = self._look(chosen, DayRange(today, today), memory, step)
             yield from (Finding(False, error.message, error.remedy) for _, _, error in unreadable)
             if self.same_lines == "refuse":
-                for double in self._compare(bills, memory, step):
-                    yield Finding(False, double.error.message, double.error.remedy)
+                doubles, alike = self._compare(bills, memory, step)
+                yield from (Finding(False, double.error.message, double.error.remedy) for double in doubles)
+                told = words(TOLD["alike"])
+                yield from (Finding(False, text, told.remedy) for said in alike.values() for text in said)
             if newest not in [file for _, file, _ in unreadable]:
                 yield self._read_in_full(newest, step)
         except SourceError as error:
@@ -184,15 +191,17 @@ class FocusFiles(Source):
         bills, unreadable = self._look(chosen, days, memory, step)
         memory.save()
         yield from self._without(unreadable, bills, days, memory, step)
+        alike: Mapping[int, Sequence[str]] = {}
         if self.same_lines == "refuse":
-            yield from self._compare(bills, memory, step)
+            doubles, alike = self._compare(bills, memory, step)
+            yield from doubles
             memory.save()
         for delivery in chosen:
             covered: set[date] = set()
             for bill in bills:
                 if bill.owner is delivery and any(day in days for day in bill.days):
                     covered |= bill.days
-                    yield self._landable(bill, memory)
+                    yield self._landable(bill, alike.get(bill.delivery, ()), memory)
             if delivery.manifest and covered:
                 request = {**self._request(delivery, delivery.manifest), "manifest": True}
                 body = _text_of(memory, delivery.manifest)
@@ -246,8 +255,16 @@ class FocusFiles(Source):
             beside = {day for bill in bills if bill.owner is owner for day in bill.days}
             yield Incomplete(concerned | beside, error)
 
-    def _compare(self, bills: Sequence[_Bill], memory: Memory, step: StepContext) -> Iterator[Incomplete]:
-        """Days of which several deliveries hold the same charges; what was once found apart is not compared again."""
+    def _compare(
+        self, bills: Sequence[_Bill], memory: Memory, step: StepContext
+    ) -> tuple[list[Incomplete], dict[int, list[str]]]:
+        """Compare deliveries that speak of one bill and day; what was once found apart is not compared again.
+
+        Returns:
+            Days of which several hold the same charges; and by delivery, what is said of lines that are in others as
+            well and count in both.
+        """
+        doubles = []
         once = list({bill.known.sha256: bill for bill in reversed(bills)}.values())[::-1]
         of_delivery: dict[int, list[_Bill]] = defaultdict(list)
         for bill in once:
@@ -259,18 +276,20 @@ class FocusFiles(Source):
             others = sorted(sha256 for other in beside[one] for sha256 in hashes[other])
             return f"apart {hashes[one][0][:16]}", (*hashes[one], *others)
 
-        new = {one for one in beside if not memory.agreed(*agreement(one))}
+        known = {one: memory.agreed(*agreement(one)) for one in beside}
+        new = {one for one, said in known.items() if said is None}
         wanted = sorted(new.union(*(beside[one] for one in new)))
         compared = {number: made for number in wanted if (made := self._compared(of_delivery[number], memory, step))}
         loose = loosely(share for bill in once for share in bill.shares)
-        for repeat in repeats(step.con.con, compared, loose) if len(compared) > 1 else ():
+        repeated, alike = repeats(step.con.con, compared, loose) if len(compared) > 1 else ([], {})
+        for repeat in repeated:
             new -= repeat.deliveries
             days = [{day for bill in of_delivery[number] for day in bill.days} for number in repeat.deliveries]
-            yield Incomplete(
-                frozenset(day for own in days for day in own if sum(day in d for d in days) > 1), repeat.error
-            )
+            shared = frozenset(day for own in days for day in own if sum(day in d for d in days) > 1)
+            doubles.append(Incomplete(shared, repeat.error))
         for one in new & compared.keys():
-            memory.agree(*agreement(one))
+            memory.agree(*agreement(one), alike.get(one, ()))
+        return doubles, {one: said for one, said in {**known, **alike}.items() if said}
 
     def _compared(self, bills: Sequence[_Bill], memory: Memory, step: StepContext) -> Compared | None:
         """A delivery with its files rewritten; None where one cannot be: parsing refuses it on all of its days."""
@@ -285,14 +304,17 @@ class FocusFiles(Source):
             typed.append(target)
         return Compared(tuple(bill.file.name for bill in bills), tuple(typed))
 
-    def _landable(self, bill: _Bill, memory: Memory) -> Fetched | Incomplete:
+    def _landable(self, bill: _Bill, alike: Sequence[str], memory: Memory) -> Fetched | Incomplete:
         try:
             body = memory.body(bill.file, bill.known)
         except DeniedError:
             raise
         except SourceError as error:
             return Incomplete(frozenset(bill.days), error)
-        return Fetched(body, self._request(bill.owner, bill.file), tuple(sorted(bill.days)), None, _media(bill.file))
+        request = self._request(bill.owner, bill.file)
+        if alike:
+            request["alike"] = list(alike)
+        return Fetched(body, request, tuple(sorted(bill.days)), None, _media(bill.file))
 
     @staticmethod
     def _request(delivery: Chosen, file: SourceFile) -> dict[str, object]:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from energy_assets.periods import DayRange
+from energy_assets.raw.collecting import collect, parse
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import PermanentError
 from energy_assets.sources.focus.source import FocusFiles
@@ -208,6 +209,33 @@ def test_half_of_the_lines_of_the_smaller_file_are_a_second_export(
             total(step)
     else:
         assert total(step) == 45
+
+
+SHARED_COSTS = [on(day, ResourceId=f"shared-{day}") for day in range(1, 4)]
+
+
+@pytest.mark.parametrize(("own", "told"), [(10, True), (57, True), (58, False)])
+def test_a_smaller_part_of_equal_lines_adds_up_and_is_told_each_time(
+    step: StepContext, tmp_path: Path, own: int, told: bool
+) -> None:
+    """Two teams' exports that both hold the shared costs: 3 of 60 lines are 5 %."""
+    for team in ("a", "b"):
+        mine = [on(1 + n % 3, ResourceId=f"{team}-{n}") for n in range(own)]
+        write(tmp_path / "bills" / f"{team}.csv", [*SHARED_COSTS, *mine])
+    source = FocusFiles(name="bills", kind="focus_files", path="bills")
+    for _ in range(2):
+        parsed, failures = parse(source, collect(source, OCTOBER, step).editions, step)
+        assert parsed
+        assert not failures
+        assert parsed.rows.billed_cost.sum().to_pyarrow().as_py() == Decimal("1.5") * 2 * (own + 3)
+        assert parsed.notes.get("deliveries_partly_in_others", 0) == (2 if told else 0)
+        assert parsed.examples.get("deliveries_partly_in_others", [""])[0] == (
+            f"bills/a.csv: 3 of {own + 3} lines of aws account 111111111111 in the billing period 2026-10-01 are in "
+            "bills/b.csv" if told else ""
+        )  # fmt: skip
+        said = [finding.what for finding in source.check(step) if not finding.ok]
+        assert len(said) == (2 if told else 0)
+        assert all("are in bills/" in text for text in said)
 
 
 @pytest.mark.parametrize(("same", "refused"), [(3, True), (2, False)])

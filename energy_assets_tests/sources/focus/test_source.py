@@ -84,7 +84,7 @@ def test_daily_and_split_part_files_of_one_month_add_up(step: StepContext, tmp_p
     for day in range(1, 11):
         write(tmp_path / "bills" / f"{day}.csv", [on(day, hour, SubAccountId="a") for hour in range(24)])
     write(tmp_path / "bills" / "part-1.csv", [on(5, 0, ResourceId=f"i-{n}") for n in range(40)])
-    write(tmp_path / "bills" / "part-2.csv", [on(5, 0, ResourceId=f"i-{n}") for n in range(38, 80)])
+    write(tmp_path / "bills" / "part-2.csv", [on(5, 0, ResourceId=f"i-{n}") for n in range(39, 81)])
     assert total(step) == (Decimal("1.5") * (240 + 40 + 42), {})
 
 
