@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from typing import get_args
 
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.holes import nearest
 from energy_assets.site import Site
 from energy_assets.sources.base import Finding, SeenNode, SeenZone
+from energy_assets.sources.grid_factors.published import Publisher, published_intensities
 
 SHOWN, NEAR = 8, 3
 ASKED = ("electricity_maps",)
@@ -40,7 +42,7 @@ def grid(
         yield Finding(
             True,
             "no source of grid intensity: emissions will not be measured (kind grid_factors takes the value of a year "
-            "that a publisher states)",
+            f"that a publisher states{_shipped(zones)})",
         )
         return
     if any(source.kind in ASKED or not seen.get(source.name) for source in sources):
@@ -53,6 +55,12 @@ def grid(
         zone, first, last = days
         if zone in spans:
             yield from _outside(name, zone, (first, last), spans[zone])
+
+
+def _shipped(zones: Sequence[str]) -> str:
+    """Whose table that comes with this package has one of some zones."""
+    having = [name for name in get_args(Publisher) if {row.zone for row in published_intensities(name)} & set(zones)]
+    return f"; publishers: [{', '.join(having)}] has one of {_listed(zones)}" if having else ""
 
 
 def _absent(zone: str, seen: Mapping[str, Sequence[SeenZone]]) -> Finding:

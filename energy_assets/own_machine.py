@@ -25,6 +25,8 @@ from pydantic import ValidationError
 from energy_assets.sources import csv_text
 from energy_assets.sources.errors import SourceError
 from energy_assets.sources.focus.source import FocusFiles
+from energy_assets.sources.grid_factors.published import PublishedIntensity, Publisher, published_intensities
+from energy_assets.sources.grid_factors.source import CARRIED_YEARS
 from energy_assets.sources.local_time import this_machine
 from energy_assets.sources.opening import Opened, header_unit, open_file, plain_path
 from energy_assets.sources.power_files import nvidia_smi
@@ -48,6 +50,8 @@ _MAGNITUDES = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (1e8, "s"))
 
 _OFFSET = re.compile(r":\d\d(\.\d+)?\s*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$", re.IGNORECASE)
 _LONGEST_GAP_S = 300
+PUBLISHER: Publisher = "google_cloud"
+"""Whose yearly factor is taken where a person names none."""
 
 
 class Unrecognised(Exception):
@@ -305,6 +309,13 @@ def _text(
         blocks.append(_block({"name": "factors", "kind": "grid_factors", "factors": [_factor(wishes, year)]}))
         whose = "as you say" if wishes.grid_year else "the year of the readings; --grid-year names its own"
         said.append(f"the grid factor is of {year} ({whose}), from {wishes.grid_source}: tier 4, a value of a year")
+    elif published := _published(_place(wishes)["zone"], first.year):
+        blocks.append(_block({"name": "factors", "kind": "grid_factors", "publishers": [PUBLISHER]}))
+        newest = max(published, key=lambda row: row.year)
+        said.append(
+            f"the grid factor is that of {newest.source} ({newest.of}), {newest.direct_gco2e_per_kwh} g/kWh, direct: "
+            "tier 4, a value of a year (--grid-factor and --grid-source name another one)"
+        )
     else:
         missing.append(
             "a grid factor: without one there are no emissions. Add a yearly one when you make this file "
@@ -328,6 +339,13 @@ def _text(
         "sources:\n"
     )
     return head + "".join(blocks), missing
+
+
+def _published(zone: str, year: int) -> list[PublishedIntensity]:
+    """Values of the publisher whose table comes with this package that hold in a year."""
+    return [
+        row for row in published_intensities(PUBLISHER) if row.zone == zone and 0 <= year - row.year <= CARRIED_YEARS
+    ]
 
 
 def _factor(wishes: Wishes, year: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ FLOORS = (
         "exit_codes",
         "disk",
         "yaml_limits",
+        "counting",
         "dagster_internals",
         "__init__",
     ),

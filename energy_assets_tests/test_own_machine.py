@@ -17,6 +17,7 @@ from energy_assets.periods import DayRange
 from energy_assets.query import ask
 from energy_assets.running import run_days
 from energy_assets.site import load_site
+from energy_assets.sources.grid_factors.source import GridFactors
 from energy_assets.sources.local_time import this_machine
 from energy_assets_tests.small_site import _charges, write_csv
 
@@ -83,8 +84,18 @@ def test_a_log_of_nvidia_smi_a_bill_and_a_yearly_factor_make_grams_and_costs(tmp
     assert (again.exit_code, "exists already" in again.output) == (2, True)
 
 
+def test_a_zone_that_a_publishers_table_has_gets_its_yearly_factor(tmp_path: Path) -> None:
+    found = made(tmp_path, smi(), zone="DE")
+    assert [line.split(" (")[0] for line in found.missing] == ["a bill"]
+    (said,) = [line for line in found.said if "grid factor" in line]
+    assert "Google Cloud, region carbon data 2025 (europe-west3, Frankfurt), 275.81 g/kWh, direct: tier 4" in said
+    factors = next(one for one in load_site(tmp_path / "site.yaml").sources if one.kind == "grid_factors")
+    assert isinstance(factors, GridFactors)
+    assert (factors.publishers, factors.factors) == (["google_cloud"], [])
+
+
 def test_what_is_missing_is_said_and_the_rest_works(tmp_path: Path) -> None:
-    found = made(tmp_path, smi(), timezone="Europe/Berlin")
+    found = made(tmp_path, smi(), timezone="Europe/Berlin", zone="IS")
     assert [line.split(":")[0].split(" (")[0] for line in found.missing] == ["a grid factor", "a bill"]
     assert (found.first, found.last) == (date(2026, 11, 19), date(2026, 11, 21)), "days are UTC"
     assert source(tmp_path).timezone == "Europe/Berlin"

@@ -1,4 +1,6 @@
-"""The source `grid_factors`: values of a year or a month that a publisher states for a grid zone, from site.yaml.
+"""The source `grid_factors`: values of a year or a month that a publisher states for a grid zone.
+
+They stand in site.yaml, or in a table of a publisher whose licence lets it come with this package.
 
 What belongs here: the block, and its rows by the hour. What does not: which rung of the ladder counts
 (`energy_assets.factors`). For whoever has no account for hourly intensities: the last rung, and labelled so.
@@ -12,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import partial
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 import ibis
 import pyarrow as pa
@@ -23,6 +25,7 @@ from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange, Month
 from energy_assets.sources.base import Finding, GridZone, Parsed, SeenZone, Source, StepContext, Strict, Unit
 from energy_assets.sources.errors import MalformedError
+from energy_assets.sources.grid_factors.published import Publisher, published_intensities
 from energy_assets.sources.intensity import MAX_GCO2E_PER_KWH, ROWS
 
 CARRIED_YEARS = 3
@@ -81,16 +84,22 @@ class Factor(Strict):
 
 
 class GridFactors(Source):
-    """Yearly or monthly grid factors from site.yaml."""
+    """Yearly or monthly grid factors from site.yaml, or from a publisher's table."""
 
     feeds: ClassVar[Feed] = Feed.GRID_INTENSITY
     parser_version: ClassVar[str] = "1"
-    title: ClassVar[str] = "Grid factors of site.yaml"
+    title: ClassVar[str] = "Grid factors of a year or month"
     engine_kind: ClassVar[str] = "yaml"
 
     kind: Literal["grid_factors"]
     factors: list[Factor] = Field(
-        min_length=1, description="rows of zone, year, direct_gco2e_per_kwh, lifecycle_gco2e_per_kwh, source, url"
+        default_factory=list,
+        description="rows of zone, year, direct_gco2e_per_kwh, lifecycle_gco2e_per_kwh, source, url",
+    )
+    publishers: list[Publisher] = Field(
+        default_factory=list,
+        description="publishers whose yearly tables come with energy_assets; `factors` of the same zone and period go "
+        "before theirs",
     )
 
     @field_validator("factors")
@@ -103,10 +112,19 @@ class GridFactors(Source):
             seen.add((factor.zone, factor.period))
         return factors
 
+    @model_validator(mode="after")
+    def _states_something(self) -> Self:
+        if not self.factors and not self.publishers:
+            raise ValueError(
+                "states nothing: write rows under `factors`, or name a publisher whose table comes with "
+                f"energy_assets: publishers: [{', '.join(get_args(Publisher))}]"
+            )
+        return self
+
     def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per month of `days`: what is stated for it, so that a factor that is added changes no other day."""
         for month in sorted({Month.of(day) for day in days}):
-            stated = self._stated(month)
+            stated = self._stated(month, step)
             if stated:
                 wanted = tuple(day for day in days if Month.of(day) == month)
                 yield Unit(wanted, f"{month}", partial(self._fetch, month, stated, wanted))
@@ -138,8 +156,9 @@ class GridFactors(Source):
 
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Each zone: which periods, which bases, and whether the latest still stands for today."""
-        for zone in dict.fromkeys(factor.zone for factor in self.factors):
-            mine = [factor for factor in self.factors if factor.zone == zone]
+        every = self._every(step.zones)
+        for zone in dict.fromkeys(factor.zone for factor in every):
+            mine = [factor for factor in every if factor.zone == zone]
             periods = ", ".join(sorted(factor.period for factor in mine))
             lacks = [said for name, said in _LACKS.items() if all(getattr(factor, name) is None for factor in mine)]
             newest = max(factor.year for factor in mine)
@@ -155,17 +174,39 @@ class GridFactors(Source):
 
     def observe(self, step: StepContext) -> Iterable[SeenZone]:
         """The zones, from the first period to the last year they stand for."""
-        for zone in sorted({factor.zone for factor in self.factors}):
-            mine = [factor for factor in self.factors if factor.zone == zone]
+        every = self._every()
+        for zone in sorted({factor.zone for factor in every}):
+            mine = [factor for factor in every if factor.zone == zone]
             first = min(date(factor.year, factor.month or 1, 1) for factor in mine)
             last = date(max(factor.year for factor in mine) + CARRIED_YEARS, 12, 31)
             yield SeenZone(zone, first, last)
 
-    def _stated(self, month: Month) -> list[Factor]:
+    def _every(self, zones: Sequence[str] | None = None) -> list[Factor]:
+        """What site.yaml states, and what the publishers state beyond it.
+
+        Args:
+            zones: Those that a publisher's table is read for; None for all it has.
+        """
+        own = {(factor.zone, factor.period) for factor in self.factors}
+        published = [
+            Factor(
+                zone=row.zone,
+                year=row.year,
+                direct_gco2e_per_kwh=row.direct_gco2e_per_kwh,
+                source=f"{row.source}: {row.of}",
+                url=row.url,
+            )
+            for publisher in dict.fromkeys(self.publishers)
+            for row in published_intensities(publisher)
+            if zones is None or row.zone in zones
+        ]
+        return [*self.factors, *(factor for factor in published if (factor.zone, factor.period) not in own)]
+
+    def _stated(self, month: Month, step: StepContext) -> list[Factor]:
         """What holds in a month: of each zone its own value, and the one of its year or the latest before it."""
-        found = []
-        for zone in dict.fromkeys(factor.zone for factor in self.factors):
-            mine = [factor for factor in self.factors if factor.zone == zone]
+        found, every = [], self._every(step.zones)
+        for zone in dict.fromkeys(factor.zone for factor in every):
+            mine = [factor for factor in every if factor.zone == zone]
             found += [factor for factor in mine if (factor.year, factor.month) == (month.year, month.month)]
             years = [f for f in mine if f.month is None and 0 <= month.year - f.year <= CARRIED_YEARS]
             found += [max(years, key=lambda factor: factor.year)] if years else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +20,7 @@ from energy_assets.raw.collecting import collect, parse
 from energy_assets.running import run_days
 from energy_assets.site import load_site
 from energy_assets.sources.base import StepContext
+from energy_assets.sources.grid_factors.published import published_intensities
 from energy_assets.sources.grid_factors.source import CARRIED_YEARS, GridFactors
 from energy_assets_tests.conftest import rows_of
 from energy_assets_tests.small_site import SITE, write_site
@@ -85,12 +87,50 @@ def test_a_factor_that_is_added_changes_no_day_of_another_year(step: StepContext
         ([{**UBA, "direct_gco2e_per_kwh": 3001}], "less than or equal to 3000"),
         ([{**UBA, "direct_gco2e_per_kwh": -1}], "greater than or equal to 0"),
         ([{key: value for key, value in UBA.items() if key != "source"}], "source"),
-        ([], "at least 1"),
+        ([], r"states nothing: .*publishers: \[google_cloud\]"),
     ],
 )
 def test_what_states_nothing_or_two_things_is_refused(factors: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         of(*factors)
+
+
+def published(*factors: dict[str, Any]) -> GridFactors:
+    block = {"name": "factors", "kind": "grid_factors", "publishers": ["google_cloud"], "factors": list(factors)}
+    return GridFactors.model_validate(block)
+
+
+@pytest.mark.parametrize(
+    ("own", "year", "direct"),
+    [
+        ((), 2023, None),
+        ((), 2024, "275.820"),
+        ((), 2025, "275.810"),
+        ((), 2026, "275.810"),
+        (({**UBA, "year": 2025},), 2025, "363.000"),
+        (({**UBA, "year": 2025},), 2024, "275.820"),
+    ],
+)
+def test_a_publishers_table_stands_where_the_site_states_nothing(
+    step: StepContext, own: tuple[dict[str, Any], ...], year: int, direct: str | None
+) -> None:
+    days = DayRange(date(year, 5, 9), date(year, 5, 9))
+    collected = collect(published(*own), days, replace(step, zones=("DE", "IS")))
+    parsed, _ = parse(published(*own), collected.editions, step)
+    assert parsed
+    rows = parsed.rows.to_pyarrow().to_pylist()
+    assert {row["zone"] for row in rows} == ({"DE"} if direct else set()), "only the zones of the site"
+    assert {row["direct_gco2e_per_kwh"] for row in rows} == ({Decimal(direct)} if direct else set())
+    assert all(row["lifecycle_gco2e_per_kwh"] is None for row in rows if not own or year == 2024)
+    if direct and not own:
+        (landed,) = collected.editions[days.first].objects
+        assert b"region-carbon-info/blob/main/data/yearly/" in step.read(landed), "the evidence names it"
+
+
+def test_every_published_value_is_possible_and_of_one_zone_and_year() -> None:
+    rows = published_intensities("google_cloud")
+    assert len(rows) == len({(row.zone, row.year) for row in rows}) > 70
+    assert all(0 < row.direct_gco2e_per_kwh < 900 and row.year in (2024, 2025) for row in rows)
 
 
 def test_doctor_says_what_is_stated_and_what_is_not(step: StepContext) -> None:
