@@ -28,6 +28,7 @@ from energy_assets.disclosures.shelf import sweep
 from energy_assets.disk import trouble_of
 from energy_assets.materialize import ALSO_MADE, FAILED_PARTITIONS, NOTES, PARTITION_ROWS
 from energy_assets.operations.checks import arrival, arrival_keys
+from energy_assets.operations.event_log import fold
 from energy_assets.operations.schedules import (
     RANGE_END,
     RANGE_START,
@@ -133,6 +134,7 @@ def instance(site: Site) -> Iterator[dg.DagsterInstance]:
         if found != wanted and (not found or moved):
             # Dagster wants a whole path, which is another one once the folder was moved. What somebody added stays.
             settings.write_text(wanted, encoding="utf-8")
+        fold(home / "history" / "runs")
         dagster = opened(str(home))
     with dagster:
         _sweep_leftovers(site)

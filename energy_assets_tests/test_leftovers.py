@@ -6,15 +6,17 @@ import os
 import resource
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 from filelock import FileLock
 
 from energy_assets.disclosures.shelf import replacing, sweep
-from energy_assets.running import instance
+from energy_assets.running import dagster_home, instance
 from energy_assets.site import load_site
 from energy_assets.staging import owned_name, sweep_dead
 from energy_assets_tests.small_site import write_site
@@ -69,6 +71,37 @@ def test_the_next_start_sweeps(tmp_path: Path) -> None:
     with instance(site):
         assert not scratch.exists()
         assert not report.exists()
+
+
+def killed_while_writing(path: Path) -> None:
+    """Leave a database as a killed process does: what it wrote is in the log beside it."""
+    text = (
+        "import os, sqlite3, sys\n"
+        "c = sqlite3.connect(sys.argv[1])\n"
+        "c.execute('PRAGMA journal_mode = WAL')\n"
+        "c.execute('CREATE TABLE t AS SELECT 1 AS a')\n"
+        "c.commit()\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", text, str(path)], check=False).returncode == -signal.SIGKILL
+
+
+def test_logs_that_killed_runs_left_beside_their_databases_are_folded_into_them(tmp_path: Path) -> None:
+    site = load_site(write_site(tmp_path))
+    runs = dagster_home(site) / "history" / "runs"
+    runs.mkdir(parents=True)
+    dead, busy, broken = (runs / f"{name}.db" for name in ("dead", "busy", "broken"))
+    killed_while_writing(dead)
+    killed_while_writing(busy)
+    broken.with_suffix(".db-wal").write_text("no log")
+    broken.write_text("no database")
+    with closing(sqlite3.connect(busy)) as connection:
+        assert connection.execute("SELECT a FROM t").fetchall() == [(1,)]
+        with instance(site):
+            left = {path.name for path in runs.glob("*.db-wal")}
+            assert (left & {"dead.db-wal", "busy.db-wal"}, broken.read_text()) == ({"busy.db-wal"}, "no database")
+            with closing(sqlite3.connect(dead)) as again:
+                assert again.execute("SELECT a FROM t").fetchall() == [(1,)]
 
 
 def test_a_full_disk_ends_a_run_in_a_sentence(tmp_path: Path) -> None:

@@ -7,11 +7,14 @@ half of its transforms. The files and everything in them are Dagster's: without 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -99,6 +102,20 @@ class EventLog(SqliteEventLogStorage):
         while self._engines:
             self._engines.popitem()[1].dispose()
         super().dispose()
+
+
+def fold(folder: Path) -> None:
+    """Fold the write-ahead logs that killed processes left beside their databases into them.
+
+    Each is some seven times as large as what it holds, and nobody opens the database of an old run again. SQLite does
+    it when the last connection closes; where another process has the database open, nothing happens.
+
+    Args:
+        folder: Of the event log's databases.
+    """
+    for log in folder.glob("*.db-wal"):
+        with contextlib.suppress(sqlite3.Error), closing(sqlite3.connect(log.with_suffix(".db"))) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
 def _clean(stated: Any) -> Any:
