@@ -10,7 +10,7 @@ from collections.abc import Mapping
 _PROMETHEUS = ("sources/prometheus/test_energy.py", "sources/prometheus/test_readings.py")
 
 MODULES: Mapping[str, tuple[str, ...]] = {
-    "contracts/conservation.py": ("contracts/test_proof.py", "test_publishing.py", "unified/test_energy.py"),
+    "contracts/conservation.py": ("unified/test_energy.py", "contracts/test_proof.py"),
     "contracts/fingerprint.py": ("contracts/test_fingerprint.py", "contracts/test_origin.py"),
     "disclosures/rounding.py": ("disclosures/test_rounding.py",),
     "emissions/appliers.py": ("emissions",),
