@@ -289,6 +289,19 @@ class Landing:
         keys = self._keys(f"landing/receipts/{sha256[:2]}/{sha256}/")
         return sorted((self._read_entry(key, "receipt") for key in keys), key=lambda r: str(r["fetched_at"]))
 
+    def lost_receipts(self, editions: Collection[Edition]) -> Iterator[tuple[Edition, str]]:
+        """Editions and the keys of receipts of their objects that are not there.
+
+        Args:
+            editions: Any.
+        """
+        there = set(self._keys("landing/receipts/"))
+        for edition in editions:
+            for landed in edition.objects:
+                key = self._receipt_key(edition.source, landed.sha256, landed.request)
+                if key not in there:
+                    yield edition, key
+
     def object_names(self) -> Iterator[str]:
         """The sha256 of every object that is there."""
         for key in self._keys("landing/objects/"):
@@ -300,6 +313,14 @@ class Landing:
             if _entry(self._get(key)) is None:
                 yield key
 
+    def days(self, source: str) -> set[date]:
+        """Days of which a source has an edition, whether it can be read or not.
+
+        Args:
+            source: Its name.
+        """
+        return {date.fromisoformat(Path(key).parent.name) for key in self._keys(f"landing/editions/{source}/")}
+
     def latest(self, sources: Collection[str]) -> Iterator[Edition]:
         """The newest edition of every day of some sources; damaged ones are left out.
 
@@ -307,10 +328,9 @@ class Landing:
             sources: Their names.
         """
         for source in sources:
-            days = {Path(key).parent.name for key in self._keys(f"landing/editions/{source}/")}
-            for day in sorted(days):
+            for day in sorted(self.days(source)):
                 try:
-                    edition = self.edition(source, date.fromisoformat(day))
+                    edition = self.edition(source, day)
                 except DamagedError:
                     continue
                 if edition:

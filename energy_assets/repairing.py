@@ -22,7 +22,7 @@ from energy_assets.landing import Edition, Landing
 from energy_assets.partitions import tables_of
 from energy_assets.periods import ONE_DAY, Month
 from energy_assets.site import Site
-from energy_assets.tables import Table
+from energy_assets.tables import Table, raw_table
 
 NO_DAY = "no run is needed: no day's newest edition names it, only older reports may"
 
@@ -53,7 +53,10 @@ def damages(site: Site) -> Iterator[Damage]:
     """
     disk = site.disk()
     lake, landing = Lake(disk), disk.landing()
-    yield from _of_landing(landing, [source.name for source in site.sources])
+    editions = list(landing.latest([source.name for source in site.sources]))
+    yield from _of_landing(landing, editions)
+    for source in site.sources:
+        yield from _of_editions(landing, lake, source.name, raw_table(source).name)
     described = {table.name: table for table in tables_of(site)}
     listed = obstore.list_with_delimiter(disk.store(), "lake")["common_prefixes"]
     for name in sorted(Path(prefix).name for prefix in listed):
@@ -71,9 +74,9 @@ def days_to_run(site: Site, found: list[Damage]) -> list[date]:
     return sorted({day for damage in found for day in damage.days if site.start <= day <= yesterday})
 
 
-def _of_landing(landing: Landing, sources: list[str]) -> Iterator[Damage]:
+def _of_landing(landing: Landing, editions: list[Edition]) -> Iterator[Damage]:
     users: dict[str, list[Edition]] = defaultdict(list)
-    for edition in landing.latest(sources):
+    for edition in editions:
         for landed in edition.objects:
             users[landed.sha256].append(edition)
     for sha256 in sorted({*landing.object_names(), *users}):
@@ -81,6 +84,21 @@ def _of_landing(landing: Landing, sources: list[str]) -> Iterator[Damage]:
             yield _object(landing, sha256, said, users[sha256])
     for key in landing.damaged_entries():
         yield _entry(landing, key, users)
+    lost: dict[str, set[date]] = defaultdict(set)
+    for edition, key in landing.lost_receipts(editions):
+        lost[key].add(edition.day)
+    for key, days in sorted(lost.items()):
+        yield Damage(f"receipt {key}", GONE, frozenset(days))
+
+
+def _of_editions(landing: Landing, lake: Lake, source: str, table: str) -> Iterator[Damage]:
+    """Days of which rows are published and no edition says of which objects they were made."""
+    try:
+        published = lake.fingerprints(table)
+    except DamagedError:
+        return  # told with the table
+    for day in sorted(set(published) - landing.days(source)):
+        yield Damage(f"edition landing/editions/{source}/{day}/", GONE, frozenset({day}))
 
 
 def _object(landing: Landing, sha256: str, said: str, users: list[Edition]) -> Damage:
