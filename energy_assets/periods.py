@@ -164,7 +164,7 @@ class Period:
         """`September 2026`, `third quarter of 2026` or `2026`."""
         first = self.first_month
         if self.grain == "quarter":
-            return f"{_ORDINALS[(first.month - 1) // 3]} quarter of {first.year}"
+            return f"{_ORDINALS[first.month // 3]} quarter of {first.year}"
         return f"{MONTH_NAMES[first.month - 1]} {first.year}" if self.grain == "month" else str(first.year)
 
     @property

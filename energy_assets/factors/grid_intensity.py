@@ -26,7 +26,7 @@ def grid_intensity(rows: Mapping[str, ir.Table], needed: ir.Table, stated: Colle
         stated: Sources whose values of a month are one number for all its hours.
     """
     ranked = [ladder(table, source, rank, source in stated) for rank, (source, table) in enumerate(rows.items())]
-    candidates = ibis.union(*ranked) if len(ranked) > 1 else ranked[0]
+    candidates = ibis.union(*ranked)
     best = (
         candidates.mutate(
             place=ibis.row_number().over(
@@ -57,7 +57,7 @@ def grid_intensity(rows: Mapping[str, ir.Table], needed: ir.Table, stated: Colle
     return best.union(absent.select(best.columns))
 
 
-def ladder(rows: ir.Table, source: str, rank: int, stated: bool = False) -> ir.Table:
+def ladder(rows: ir.Table, source: str, rank: int, stated: bool) -> ir.Table:
     """The rung of every row of one source; rows without any intensity are no rung.
 
     Args:

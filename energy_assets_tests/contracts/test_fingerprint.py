@@ -16,7 +16,7 @@ from pandera.ibis import DataFrameModel, Field
 from energy_assets.contracts import raw, tables
 from energy_assets.contracts import types as t
 from energy_assets.contracts.audit import audit, schema_of
-from energy_assets.contracts.fingerprint import ALGORITHM, _hash, keys_in
+from energy_assets.contracts.fingerprint import ALGORITHM, _hash, contents, fingerprint, keys_in
 from energy_assets_tests.rows import at, table
 
 HASHES = [
@@ -107,3 +107,14 @@ def test_the_key_of_an_hour_is_that_of_its_thing_with_the_hour() -> None:
 @pytest.mark.parametrize("text", ["d1-dc62953bbe8620930000000170ea076d", "dc62953bbe8620930000000170ea076d", ""])
 def test_the_keys_of_an_older_fingerprint_are_not_known(text: str) -> None:
     assert keys_in(text) is None
+
+
+def test_a_fingerprint_has_one_length_however_many_rows_and_no_keys_where_nothing_is_one() -> None:
+    con = ibis.duckdb.connect(threads=1)
+    rows = con.sql("SELECT DATE '2024-05-09' AS day, n FROM range(1000) t(n)")
+    (keyed,) = con.to_pyarrow(contents(rows, "day", ["n"], single={})).to_pylist()
+    (keyless,) = con.to_pyarrow(contents(rows, "day", [], single={})).to_pylist()
+    assert len(fingerprint(keyed)) == len(fingerprint(keyless)) == len(ALGORITHM) + 1 + 48
+    assert keyed["keys"] == 1000
+    assert "keys" not in keyless
+    assert keys_in(fingerprint(keyless)) == "0" * 16

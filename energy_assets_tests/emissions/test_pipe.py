@@ -108,6 +108,10 @@ def test_columns_of_later_work_are_null() -> None:
         ({"uncertainty_pct": None}, {}, Decimal(10), None),
         ({"uncertainty_pct": Decimal(5)}, {"factor_tier": 2}, None, None),
         ({"uncertainty_pct": Decimal(5)}, {"factor_tier": 1, "resolution": "month"}, None, None),
+        ({"uncertainty_pct": Decimal(7)}, {}, Decimal(10), Decimal("12.207")),
+        ({"uncertainty_pct": Decimal("1.006")}, {}, Decimal(10), Decimal("10.050")),
+        ({"uncertainty_pct": Decimal("999.949")}, {}, Decimal(10), Decimal("999.999")),
+        ({"uncertainty_pct": Decimal("999.950")}, {}, Decimal(10), None),
         ({"uncertainty_pct": Decimal("999.999")}, {}, Decimal(10), None),
     ],
 )

@@ -441,6 +441,24 @@ def test_a_provider_has_one_spelling_with_and_without_a_region() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("place", "row", "region"),
+    [
+        ({"provider": "azure", "region": "West Europe"}, "westeurope", "West Europe"),
+        ({"provider": "aws", "region": "us-east-1a"}, "US-EAST-1", "us-east-1"),
+        ({"provider": "onprem", "region": " DUB1 "}, "dub1", "DUB1"),
+        ({"provider": "onprem", "zone": "DE"}, "DUB1", "dub1"),
+    ],
+)
+def test_a_region_is_spelled_as_the_site_does_unless_that_is_a_zone_of_it(
+    place: dict[str, str], row: str, region: str
+) -> None:
+    rows = ibis.memtable([(place["provider"], row)], schema={"provider": "string", "region": "string"})
+    spellings = ibis.memtable(one_spelling(rows, {}, [stated(**place)]))
+    (found,) = CON.to_pyarrow(respelled(rows, spellings)).to_pylist()
+    assert found["region"] == region
+
+
 @pytest.mark.parametrize("zone", ["''", "' '"])
 def test_a_zone_without_letters_is_refused(tmp_path: Path, zone: str) -> None:
     with pytest.raises(SiteError, match=r"places\[0\].zone: String should have at least 1"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -24,8 +25,8 @@ from energy_assets_tests.mutation.pool import CHECKOUT, judge, out
 
 LIMIT = 0.9
 SAMPLE = 25
-DECLARES = "@dataclass"
-"""Whether a class can be changed calculates nothing."""
+_OPTIONAL = re.compile(r"[-+*/%&^@<>|]+ None\b")
+"""Of a type, or of the same type changed."""
 
 
 def main() -> None:
@@ -66,10 +67,17 @@ def mutants(module: str) -> list[Mutant]:
             code = mutate_code(source, operator, occurrence)
             if code is not None and code != source:
                 mutant = _mutant(module, name, occurrence, source, code)
-                found += [] if mutant.before.startswith(DECLARES) else [mutant]
+                found += [mutant] if _calculates(mutant.before, mutant.after) else []
     if gone := set(same) - {mutant.after for mutant in found}:
         sys.exit(f"energy_assets_tests/mutation/equivalent.py: {module} has no mutant any more with {gone.pop()}")
     return [mutant for mutant in found if mutant.after not in same]
+
+
+def _calculates(before: str, after: str) -> bool:
+    """Whether a changed line calculates: not what declares a class or a type, or demands lists of one length."""
+    if before.startswith("@dataclass") or before.replace("strict=True", "strict=False") == after:
+        return False
+    return _OPTIONAL.sub("?", before) != _OPTIONAL.sub("?", after)
 
 
 def _mutant(module: str, operator: str, occurrence: int, source: str, code: str) -> Mutant:

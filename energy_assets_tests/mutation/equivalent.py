@@ -9,9 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 EQUIVALENT: Mapping[str, Mapping[str, str]] = {
+    "contracts/fingerprint.py": {
+        '"slot": ibis.literal(1).cast("int64") << (rows.hour.hour().cast("int64") if hourly else 1),': "any one bit",
+    },
     "disclosures/rounding.py": {
         "by_remainder = sorted(free, key=lambda n: (-(exact[n] - rounded[n]) / sign, n))": "the sign is 1 or -1",
         "sign = 1 if missing >= 0 else -1": "where nothing is missing it has returned before",
+    },
+    "factors/places.py": {
+        "members = members_of(filled(rows, site.source_places, {source.name: 1}))": "the only source has any rank",
+        "members = members_of(filled(rows, site.source_places, {source.name: -1}))": "the only source has any rank",
+    },
+    "sources/focus/cells.py": {
+        'if (scale and int(scale[1]) <= 17) or "INT" in kind:': "a shortcut: as text it is the same number",
+        'if (scale and int(scale[1]) <= 18) and "INT" in kind:': "a shortcut: as text it is the same number",
+        "if column is None and not self.has(column):": "no bill has a column of no name",
     },
     "sources/intensity.py": {
         "units = (2 * total + count) // (2 * count).nullif( 1)": "twice a count is even",

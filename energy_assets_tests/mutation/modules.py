@@ -11,12 +11,12 @@ _PROMETHEUS = ("sources/prometheus/test_energy.py", "sources/prometheus/test_rea
 
 MODULES: Mapping[str, tuple[str, ...]] = {
     "contracts/conservation.py": ("unified/test_energy.py", "contracts/test_proof.py"),
-    "contracts/fingerprint.py": ("contracts/test_fingerprint.py", "contracts/test_origin.py"),
+    "contracts/fingerprint.py": ("contracts",),
     "disclosures/rounding.py": ("disclosures/test_rounding.py",),
     "emissions/appliers.py": ("emissions",),
     "emissions/pipe.py": ("emissions",),
     "factors/grid_intensity.py": ("factors/test_grid_intensity.py",),
-    "factors/places.py": ("factors/test_places.py",),
+    "factors/places.py": ("factors/test_places.py", "factors/test_zones_in_rows.py"),
     "kpis/daily.py": ("kpis",),
     "kpis/facts.py": ("kpis",),
     "kpis/indicators.py": ("kpis",),

@@ -61,7 +61,8 @@ class Cell:
         if self.kept:
             return "false"
         long = f"(length({raw}) - instr({raw}, '.') > 18 OR contains({raw}, 'e-') OR contains({raw}, 'E-'))"
-        return f"CASE WHEN {long} THEN TRY_CAST({raw} AS {_FINER}) <> {value} ELSE false END"
+        pointed = f"replace({raw}, ',', '.')"
+        return f"CASE WHEN {long} THEN TRY_CAST({pointed} AS {_FINER}) <> {value} ELSE false END"
 
 
 class RetypedError(Exception):

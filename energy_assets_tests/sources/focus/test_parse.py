@@ -388,6 +388,11 @@ def test_digits_beyond_the_18th_are_rounded_and_told(step: StepContext, tmp_path
     rows, notes = read(step)
     assert {row["billed_cost"] for row in rows} == {Decimal("0.123456789012345679"), Decimal(0)}
     assert notes == {"amounts_rounded_to_18_decimals": 2}
+    cells = line(BilledCost="0,1234567890123456785", EffectiveCost="", ListCost="", ConsumedQuantity="")
+    (tmp_path / "c.csv").write_text("\n".join([";".join(cells), ";".join(cells.values())]))
+    rows, notes = read(step, "c.csv")
+    assert [row["billed_cost"] for row in rows] == [Decimal("0.123456789012345679")]
+    assert notes == {"amounts_rounded_to_18_decimals": 1}
 
 
 def test_a_charge_longer_than_a_day_stays_one_row_on_its_first_day(step: StepContext, tmp_path: Path) -> None:
