@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_PROMETHEUS = ("sources/prometheus/test_energy.py", "sources/prometheus/test_readings.py")
+_PROMETHEUS = ("sources/prometheus/test_energy.py", "sources/prometheus/test_readings.py", "sources/prometheus")
 
 MODULES: Mapping[str, tuple[str, ...]] = {
     "contracts/conservation.py": ("unified/test_energy.py", "contracts/test_proof.py"),
@@ -28,7 +28,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "sources/power.py": ("sources/test_power.py", "sources/power_files"),
     "sources/prometheus/counters.py": _PROMETHEUS,
     "sources/prometheus/gauges.py": _PROMETHEUS,
-    "sources/prometheus/meters.py": (*_PROMETHEUS, "sources/prometheus/test_meters.py"),
+    "sources/prometheus/meters.py": ("sources/prometheus/test_meters.py", *_PROMETHEUS),
     "sources/prometheus/sharing.py": _PROMETHEUS,
     "unified/containment.py": ("unified/test_energy.py", "unified/test_nodes.py"),
     "unified/cost.py": ("unified/test_cost_and_activity.py", "unified/test_cost_sources.py"),

@@ -213,7 +213,7 @@ def test_a_request_of_prefill_and_decode_is_one_and_so_is_its_prompt(serving: Se
     rows = serving.rows()
     assert {(row["deployment"], row["requests"], row["prompt_tokens"]) for row in rows} == {("decode-0", 3600, 360_000)}
     assert serving.notes["prefill_requests_left_out"] == 3600 * HOURS
-    assert serving.examples["prefill_requests_left_out"] == [f"prefill-0: {3600 * HOURS} requests of m"]
+    assert serving.examples["prefill_requests_left_out"] == [f"prefill-0: {3600 * HOURS:,} requests of m"]
     assert "prefill_suspected" not in serving.notes
 
 
