@@ -256,14 +256,6 @@ def zones_of(resolved: Iterable[Resolved]) -> tuple[str, ...]:
     return tuple(sorted({entry.zone for entry in resolved if entry.zone}))
 
 
-def unknown_regions(resolved: Iterable[Resolved]) -> list[tuple[str, str]]:
-    """Provider and region, as rows spell it ('' for none), of members whose grid zone nobody states on some day.
-
-    Their emissions are NULL and count as not covered, until `places` of site.yaml says where they stand.
-    """
-    return sorted({(r.member.provider, r.member.region or "") for r in resolved if r.zone is None})
-
-
 def _speaking_of(
     member: Member, by_key: Mapping[tuple[str, str, str], list[tuple[str, SitePlace]]]
 ) -> list[tuple[str, SitePlace]]:
