@@ -29,5 +29,10 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
         "units = (2 * total + count) // (2 * count).nullif( 1)": "twice a count is even",
         "units = (2 * total + count) // (2 * count).nullif( -1)": "twice a count is not negative",
     },
+    "sources/prometheus/sharing.py": {
+        'WITH crowded AS (SELECT key_no, t FROM {scratch["uses"]} GROUP BY key_no, t HAVING count(*) >= 1),': (
+            "a shortcut: who has a device alone has all of it"
+        ),
+    },
 }
 """By module below `energy_assets`: the changed line, and why the program stays what it is."""
