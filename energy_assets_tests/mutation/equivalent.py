@@ -36,6 +36,7 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
     },
     "sources/prometheus/gauges.py": {
         'if not scratch.rows(f"SELECT 2 FROM {readings} LIMIT 1"):': "any row will do",
+        'return f"({column}::DECIMAL(28, 10) * 1000000000::DECIMAL(10, 0))::HUGEINT"': "the column has nine digits",
     },
     "sources/prometheus/sharing.py": {
         'WITH crowded AS (SELECT key_no, t FROM {scratch["uses"]} GROUP BY key_no, t HAVING count(*) >= 1),': (
