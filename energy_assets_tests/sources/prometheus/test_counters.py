@@ -39,7 +39,8 @@ def look(
     seen = {"key_no": "INTEGER", "role": "VARCHAR", "t": "BIGINT", "n": "HUGEINT", "state": "VARCHAR"}
     rows = []
     for role, t, n, *more in observed:
-        state, number = (*more, *("ok" if n is not None else "nan", 0)[len(more) :])
+        state = more[0] if more else "nan" if n is None else "ok"
+        number = more[1] if len(more) > 1 else 0
         rows.append((number, role, t, n, state))
     table(scratch, "observed", seen, rows)
     table(scratch, "counted", {"key_no": "INTEGER", "t": "BIGINT", "samples": "BIGINT"}, counted)

@@ -126,7 +126,12 @@ def test_built_in_meters_count_or_gauge_and_users_share_gpus_alone() -> None:
 def test_a_die_is_a_meter_that_wraps(name: str, kind: str, device: str) -> None:
     found = die_meter(name, Decimal(7))
     assert found
-    assert (found.device_kind, found.device_prefix, found.counter, found.wrap_joules) == (kind, device, True, 7)
+    assert (found.device_kind, found.device_prefix, found.counter, found.wrap_joules) == (
+        kind,
+        device,
+        True,
+        Decimal(7),
+    )
 
 
 @pytest.mark.parametrize("name", ["node_rapl_package_joules_total", "node_rapl_core_0_die_1_joules_total", ""])
