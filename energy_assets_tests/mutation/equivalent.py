@@ -29,5 +29,19 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
         "units = (2 * total + count) // (2 * count).nullif( 1)": "twice a count is even",
         "units = (2 * total + count) // (2 * count).nullif( -1)": "twice a count is not negative",
     },
+    "sources/prometheus/counters.py": {
+        "if scratch.rows(f\"SELECT 2 FROM {scratch['suspicious']} LIMIT 1\"):": "any row will do",
+        "if scratch.rows(f\"SELECT 2 FROM {scratch['steps']} WHERE what = 'wrap' LIMIT 1\"):": "any row will do",
+        "if scratch.rows(f\"SELECT 1 FROM {scratch['steps']} WHERE what = 'wrap' LIMIT 2\"):": "any row will do",
+    },
+    "sources/prometheus/gauges.py": {
+        'if not scratch.rows(f"SELECT 2 FROM {readings} LIMIT 1"):': "any row will do",
+        'return f"({column}::DECIMAL(28, 10) * 1000000000::DECIMAL(10, 0))::HUGEINT"': "the column has nine digits",
+    },
+    "sources/prometheus/sharing.py": {
+        'WITH crowded AS (SELECT key_no, t FROM {scratch["uses"]} GROUP BY key_no, t HAVING count(*) >= 1),': (
+            "a shortcut: who has a device alone has all of it"
+        ),
+    },
 }
 """By module below `energy_assets`: the changed line, and why the program stays what it is."""

@@ -161,8 +161,8 @@ def _find_steps(scratch: Scratch) -> None:
         "steps",
         f"""
         SELECT key_no, node_id, t, n, wrap_n, limit_n, was, within_ms,
-            CASE WHEN n >= was THEN 'gain' WHEN wrap_n IS NOT NULL THEN 'wrap'
-                 WHEN n > limit_n * within_ms THEN 'jump' WHEN n < was THEN 'restart' END AS what
+            CASE WHEN was IS NULL THEN NULL WHEN n >= was THEN 'gain' WHEN wrap_n IS NOT NULL THEN 'wrap'
+                 WHEN n > limit_n * within_ms THEN 'jump' ELSE 'restart' END AS what
         FROM (
             SELECT *, lag(n) OVER w AS was, t - lag(t) OVER w + CASE WHEN lag(derived) OVER w THEN {HOUR_MS} ELSE 0 END
                 AS within_ms

@@ -64,9 +64,9 @@ def find_uses(scratch: Scratch, keep_labels: Sequence[str]) -> None:
         "tenants",
         f"""
         SELECT
-            key_no, user_id, bool_and(pod IS NULL AND hpc_job IS NULL) AND bool_or(attached) AS idle,
+            key_no, user_id, user_id = '' AND bool_or(attached) AS idle,
             max(coalesce(pod, hpc_job)) AS workload_id,
-            map_from_entries(list_filter([{pairs}], lambda e: e[2] IS NOT NULL AND e[2] <> '')) AS labels
+            map_from_entries(list_filter([{pairs}], lambda e: e[2] <> '')) AS labels
         FROM {scratch["users"]} GROUP BY key_no, user_id""",
     )
     scratch.make(
@@ -162,8 +162,7 @@ def measure_time(scratch: Scratch, interval_s: int | None) -> None:
             GROUP BY key_no, hour
         ),
         empty AS (
-            SELECT key_no, t FROM {scratch["lowest"]} ANTI JOIN {scratch["suspicious"]} USING (key_no, t)
-            WHERE n IS NULL
+            SELECT key_no, t FROM {scratch["lowest"]} WHERE n IS NULL
         )
         SELECT
             key_no, t, interval_ms,
