@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Literal
 
@@ -126,6 +126,7 @@ def hourly_energy(
     gigawatt are dropped and counted; of several readings of a device at one instant the highest is kept, as
     copies of one reading are equal; where they are not, `disagreements` says so. Between two readings power is taken
     as linear. Where they are further apart than `max_gap_s` nothing is known: no energy, and `coverage` says so.
+    Readings of times before 1970 count nowhere.
 
     Args:
         readings: On a DuckDB backend, with `node_id`, `device_id`, `time` (timestamp, UTC), `power_w` (any
@@ -199,16 +200,15 @@ class _Names:
 
 @dataclass(frozen=True)
 class _Span:
-    """A half-open stretch of time in epoch microseconds; the ends of DuckDB's timestamps where there is none."""
+    """A half-open stretch of time in epoch microseconds; all years of Python where there is none."""
 
     start_us: int
     end_us: int
 
     @classmethod
     def of(cls, within: tuple[datetime, datetime] | None) -> _Span:
-        if within is None:
-            return cls(-(10**17), 10**17)
-        return cls(*(round(edge.timestamp()) * 1_000_000 for edge in within))
+        ever = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+        return cls(*(round(edge.timestamp()) * 1_000_000 for edge in within or ever))
 
     def holds(self, time_us: str) -> str:
         return f"({time_us} >= {self.start_us} AND {time_us} < {self.end_us})"
@@ -260,6 +260,7 @@ def _number_table(names: _Names, column: str) -> str:
 def _sequence_table(names: _Names) -> str:
     """Good readings with the following one of the same device.
 
+    Of times before 1970 the engine's `//` would round up, and put them into the hour after theirs.
     Of readings at one instant the highest comes first, so that is what the instant before links to; the last of
     them carries the link to the next instant, with values from `_instant_table` (one sort instead of two).
     """
@@ -272,7 +273,7 @@ def _sequence_table(names: _Names) -> str:
                 round(power_w * 1000000)::BIGINT AS p, run_no, origin_no
             FROM {names.given} JOIN {names.devices} USING (node_id, device_id)
                 LEFT JOIN {names.numbers["run"]} USING (run) LEFT JOIN {names.numbers["origin"]} USING (origin)
-            WHERE {good} AND time IS NOT NULL
+            WHERE {good} AND time >= TIMESTAMP '1970-01-01'
         )
         SELECT *, lead(t) OVER w AS t_next, lead(p) OVER w AS p_next
         FROM good WINDOW w AS (PARTITION BY device_no ORDER BY t, p DESC)"""

@@ -47,7 +47,7 @@ def deciding_days(billing_periods: Iterable[date]) -> list[DayRange]:
     ranges: list[DayRange] = []
     for first, last in sorted({(start - LEAD, start + MONTH) for start in billing_periods}):
         if ranges and first <= ranges[-1].last + ONE_DAY:
-            ranges[-1] = DayRange(ranges[-1].first, max(last, ranges[-1].last))
+            ranges[-1] = DayRange(ranges[-1].first, last)
         else:
             ranges.append(DayRange(first, last))
     return ranges

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+_CLAIMED = "SELECT *, unnest(range(s // {{_HOUR_US}}, ({}) // {{_HOUR_US}} + {})) AS hour_no FROM clipped WHERE s {} e"
+
 EQUIVALENT: Mapping[str, Mapping[str, str]] = {
     "contracts/fingerprint.py": {
+        "if name not in single or  (single[name] is None or dtype.is_numeric()):": "it stands for what the rows hold",
         '"slot": ibis.literal(1).cast("int64") << (rows.hour.hour().cast("int64") if hourly else 1),': "any one bit",
     },
     "disclosures/rounding.py": {
@@ -28,6 +31,11 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
     "sources/intensity.py": {
         "units = (2 * total + count) // (2 * count).nullif( 1)": "twice a count is even",
         "units = (2 * total + count) // (2 * count).nullif( -1)": "twice a count is not negative",
+    },
+    "sources/power.py": {
+        _CLAIMED.format("e - 1", 2, "<"): "an hour more of a window, in which it claims nothing",
+        _CLAIMED.format("e + 1", 1, "<"): "an hour more of a window, in which it claims nothing",
+        _CLAIMED.format("e - 1", 1, "<="): "an empty window claims nothing",
     },
     "sources/prometheus/counters.py": {
         "if scratch.rows(f\"SELECT 2 FROM {scratch['suspicious']} LIMIT 1\"):": "any row will do",

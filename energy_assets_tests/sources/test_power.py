@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -15,7 +15,7 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from energy_assets.sources.power import hourly_energy
+from energy_assets.sources.power import Disagreement, Lone, hourly_energy
 
 NOON = datetime(2024, 5, 1, 12)
 Reading = tuple[float | datetime, float | None]
@@ -39,6 +39,12 @@ def table(con: Any, readings: Sequence[Reading], node: str = "n", run: str | Non
     columns |= {"run": pa.array([run] * len(readings), pa.string()), "time": pa.array(instants, pa.timestamp("us"))}
     columns |= {"power_w": pa.array([watts for _, watts in readings], pa.float64())}
     return con.create_table(ibis.util.gen_name("given"), pa.table(columns), temp=True)
+
+
+def sighted(con: Any, *readings: tuple[float | datetime, float, str]) -> ibis.Table:
+    """Readings of one device, each with its origin."""
+    tables = [table(con, [(t, watts)]).mutate(origin=ibis.literal(origin)) for t, watts, origin in readings]
+    return ibis.union(*tables)
 
 
 def energies(rows: ibis.Table) -> list[tuple[int, str | None, Decimal]]:
@@ -156,7 +162,9 @@ def test_windows_cut_at_their_edges_and_what_lies_outside_belongs_to_nobody(con:
 
 def test_an_interval_belongs_to_the_run_of_its_first_reading(con: Any) -> None:
     both = ibis.union(table(con, [(0, 600), (1, 600)], run="a"), table(con, [(2, 600), (3, 600)], run=None))
-    assert energies(hourly_energy(both).rows) == [(12, "a", Decimal("0.02")), (12, None, Decimal("0.01"))]
+    rows = hourly_energy(both).rows
+    assert energies(rows) == [(12, "a", Decimal("0.02")), (12, None, Decimal("0.01"))]
+    assert [r["runs"] for r in rows.to_pyarrow().to_pylist()] == [1, 0]
 
 
 def test_a_day_alone_is_equal_to_the_day_in_a_range(con: Any) -> None:
@@ -211,3 +219,152 @@ def test_a_distance_of_exactly_the_longest_gap_is_no_gap(con: Any, gap_s: int, k
     """Meters that read every five minutes lie exactly on the default."""
     rows = hourly_energy(table(con, [(0, 600), (gap_s / 60, 600)]), max_gap_s=300).rows.to_pyarrow()
     assert rows.num_rows == int(known)
+
+
+@pytest.mark.parametrize(
+    ("policy", "seconds", "kwh", "bridged"),
+    [
+        ("hold", 300, "0.075", False),
+        ("mean", 300, "0.075", False),
+        ("hold", 301, "0.050166667", True),
+        ("mean", 301, "0.075250000", True),
+    ],
+)
+def test_a_distance_of_exactly_the_longest_gap_lies_on_the_line_and_is_not_bridged(
+    con: Any, policy: Any, seconds: int, kwh: str, bridged: bool
+) -> None:
+    """600 W to 1200 W in five minutes: 900 W on average, as measured; only a longer gap is filled."""
+    (row,) = (
+        hourly_energy(table(con, [(0, 600), (seconds / 60, 1200)]), gap_policy=policy).rows.to_pyarrow().to_pylist()
+    )
+    assert (row["energy_kwh"], row["bridged"], row["coverage"] == 0) == (Decimal(kwh), bridged, bridged)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "hours"),
+    [
+        (at(-1), at(0), [11]),
+        (at(0), at(1), [12]),
+        (at(-1), at(0) + timedelta(microseconds=1), [11, 12]),
+        (at(0) - timedelta(microseconds=1), at(1), [11, 12]),
+        (at(59), at(119), [12, 13]),
+        (at(60), at(120), [13]),
+        (at(59), at(121), [12, 13, 14]),
+    ],
+)
+def test_an_interval_that_ends_on_the_hour_is_of_the_hour_before(
+    con: Any, start: datetime, end: datetime, hours: list[int]
+) -> None:
+    """Both of readings, and of windows within longer readings."""
+    rows = hourly_energy(table(con, [(start, 6e8), (end, 6e8)]), max_gap_s=4000).rows
+    assert [hour for hour, _, _ in energies(rows)] == hours
+    run = ibis.memtable([{"node_id": "n", "run": "a", "start": start, "end": end}])
+    window = con.create_table(ibis.util.gen_name("windows"), run, temp=True)
+    readings = table(con, [(minute, 6e8) for minute in range(-5, 130, 5)])
+    claimed = [(hour, kwh) for hour, name, kwh in energies(hourly_energy(readings, windows=window).rows) if name]
+    assert claimed == [(hour, kwh) for hour, _, kwh in energies(rows)]
+
+
+@pytest.mark.parametrize(
+    ("micros", "watts", "kwh", "hours", "coverage"),
+    [
+        (1, 1800, "0.000000001", "0", "0"),
+        (1, 1799.999999, "0", "0", "0"),
+        (1, 5400, "0.000000002", "0", "0"),
+        (1, 5399.999999, "0.000000001", "0", "0"),
+        (9, 600, "0.000000002", "0.000000003", "0"),
+        (8, 600, "0.000000001", "0.000000002", "0"),
+        (1799, 600, "0.000000300", "0.000000500", "0"),
+        (1800, 600, "0.000000300", "0.000000500", "0.000001"),
+        (5399, 600, "0.000000900", "0.000001500", "0.000001"),
+        (5400, 600, "0.000000900", "0.000001500", "0.000002"),
+    ],
+)
+def test_the_last_digit_is_rounded_half_up(
+    con: Any, micros: int, watts: float, kwh: str, hours: str, coverage: str
+) -> None:
+    """A watt for an hour is a million nano-kWh: 1800 W for a microsecond are half of one."""
+    (row,) = hourly_energy(table(con, [(0, watts), (micros / 6e7, watts)])).rows.to_pyarrow().to_pylist()
+    assert [row[name] for name in ("energy_kwh", "usage_hours", "coverage")] == list(
+        map(Decimal, (kwh, hours, coverage))
+    )
+
+
+@pytest.mark.parametrize("year", [1970, 2300, 5200, 9999])
+def test_without_a_span_every_year_counts(con: Any, year: int) -> None:
+    first = datetime(year, 1, 1)
+    result = hourly_energy(table(con, [(first, 600), (first, 500), (first + timedelta(minutes=1), 600)]))
+    assert energies(result.rows) == [(0, None, Decimal("0.01"))]
+    assert result.notes == {"duplicate_readings_dropped": 1}
+
+
+def test_before_1970_nothing_was_read(con: Any) -> None:
+    epoch = datetime(1970, 1, 1)
+    readings = [(epoch + timedelta(minutes=minute), 600) for minute in (-700, -2, -1, 0, 1)]
+    assert energies(hourly_energy(table(con, readings)).rows) == [(0, None, Decimal("0.01"))]
+
+
+@pytest.mark.parametrize(
+    ("sightings", "across"),
+    [
+        ([(5, "a"), (7, "b")], 1),
+        ([(5, "a"), (7, "b"), (7, "b")], 1),
+        ([(5, "a"), (7, "b"), (7, "a")], 1),
+        ([(5, "a"), (7, "a")], 0),
+        ([(5, "a"), (6, "b"), (7, "b")], 0),
+        ([(5, "a"), (5, "b")], None),
+    ],
+)
+def test_readings_that_differ_are_of_origins_that_differ_where_there_are_as_many(
+    con: Any, sightings: list[tuple[float, str]], across: int | None
+) -> None:
+    found = hourly_energy(sighted(con, (-1, 5, "z"), *((0, watts, origin) for watts, origin in sightings)))
+    assert [one.across for one in found.disagreements] == ([] if across is None else [across])
+
+
+def test_a_disagreement_shows_its_first_instant_and_each_day_counts_for_itself(con: Any) -> None:
+    tomorrow = at(24 * 60)
+    readings = [(0, 5, "a"), (1, 9, "b"), (1, 5, "a"), (2, 8, "c"), (2, 1, "c")]
+    found = hourly_energy(sighted(con, *readings, (tomorrow, 3, "c"), (tomorrow, 2, "b")))
+    assert found.disagreements == (
+        Disagreement("n", "d", 3, 2, 1, at(1), 5.0, 9.0, "a", "b"),
+        Disagreement("n", "d", 1, 1, 1, tomorrow, 2.0, 3.0, "b", "c"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("minutes", "lone"),
+    [
+        ([0], Lone("n", "d", 1, at(0), at(0), None)),
+        ([0, 5.1], Lone("n", "d", 2, at(0), at(5.1), 306.0)),
+        ([0, 20, 26], Lone("n", "d", 3, at(0), at(26), 360.0)),
+        ([0, 0, 20], Lone("n", "d", 3, at(0), at(20), 1200.0)),
+        ([0, 5], None),
+        ([0, 20, 25], None),
+    ],
+)
+def test_a_device_of_which_no_two_readings_are_near_enough_is_named(
+    con: Any, minutes: list[float], lone: Lone | None
+) -> None:
+    found = hourly_energy(table(con, [(minute, 600) for minute in minutes]))
+    assert found.lone == ((lone,) if lone else ())
+    assert (found.rows.count().to_pyarrow().as_py() > 0) == (lone is None)
+
+
+def test_only_readings_of_the_span_are_counted_from_its_first_instant_to_before_its_end(con: Any) -> None:
+    span = (at(0).replace(tzinfo=UTC), at(60).replace(tzinfo=UTC))
+    doubled = [(minute, watts) for minute in (-1, 0, 59, 60) for watts in (600, 500)]
+    found = hourly_energy(table(con, doubled), within=span, max_gap_s=60)
+    assert found.notes == {"duplicate_readings_dropped": 2, "gaps_not_bridged": 1}
+    assert [one.instants for one in found.disagreements] == [2]
+    assert energies(found.rows) == [(12, None, Decimal("0.01"))]
+
+
+@pytest.mark.parametrize(("minutes", "notes"), [(719, {"gaps_not_bridged": 1}), (720, {})])
+def test_a_gap_until_another_day_is_no_gap_of_a_day(con: Any, minutes: int, notes: dict[str, int]) -> None:
+    assert hourly_energy(table(con, [(0, 600), (minutes, 600)])).notes == notes
+
+
+def test_a_row_has_the_origin_of_its_earliest_reading_and_of_equal_ones_the_first_by_name(con: Any) -> None:
+    rows = hourly_energy(sighted(con, (0, 5, "c"), (0, 5, "b"), (1, 5, "a"), (2, 5, "a"))).rows
+    assert rows.origin.to_pyarrow().to_pylist() == ["b"]

@@ -241,6 +241,12 @@ def test_the_days_that_decide_depend_on_the_periods_alone() -> None:
     assert deciding_days([OCTOBER]) == [october]
     assert deciding_days([OCTOBER, NOVEMBER, OCTOBER]) == [DayRange(date(2026, 9, 28), date(2026, 12, 1))]
     assert deciding_days([date(2026, 2, 1), OCTOBER]) == [DayRange(date(2026, 1, 29), date(2026, 3, 3)), october]
+    assert deciding_days([date(2026, 2, 1), OCTOBER, NOVEMBER]) == [
+        DayRange(date(2026, 1, 29), date(2026, 3, 3)),
+        DayRange(date(2026, 9, 28), date(2026, 12, 1)),
+    ]
+    assert deciding_days([OCTOBER, date(2026, 11, 4)]) == [DayRange(date(2026, 9, 28), date(2026, 12, 4))], "adjacent"
+    assert deciding_days([OCTOBER, date(2026, 11, 5)]) == [october, DayRange(date(2026, 11, 2), date(2026, 12, 5))]
     assert deciding_days([date(2026, 10, 15)]) == [DayRange(date(2026, 10, 12), date(2026, 11, 14))]
     assert deciding_days([]) == []
 
@@ -361,6 +367,7 @@ def test_what_was_published_is_outdated_where_another_source_has_the_bill_now() 
 
     assert days(one=[], two=before) == []
     assert days(one=[line(seven)], two=before) == [five, six, seven]
+    assert days(one=[line(six)], two=before) == [five, six], "a day once, though one line is over there and one lacking"
     assert days(one=[line(six, billing_account_id="2")], two=before) == [], "a new bill changes no other"
     assert days(one=[line(seven, **UNNAMED)], two=before) == [five, six, seven]
     assert days(one=[line(seven, billing_period=NOVEMBER)], two=before) == []

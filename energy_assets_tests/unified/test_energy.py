@@ -452,15 +452,20 @@ def test_the_interval_of_a_rest_is_that_of_a_difference() -> None:
     gpu = device("gpu", 6)
 
     def rest(*rows: Row) -> Decimal | None:
-        (row,) = [r for r in unified(meters=list(rows)) if r["device_kind"] == "rest_of_node"]
-        pct: Decimal | None = row["uncertainty_pct"]
-        return pct
+        (pct,) = {r["uncertainty_pct"] for r in unified(meters=list(rows)) if r["device_kind"] == "rest_of_node"}
+        found: Decimal | None = pct
+        return found
 
     assert rest(node(10), gpu) == Decimal("7.906")
     halves = [device("gpu", 3, share_id=user) for user in "ab"]
     assert rest(node(10), *halves) == Decimal("7.906"), "users of one device share its error"
     assert rest(node(10), device("gpu", 3), device("gpu", 3, "1")) == Decimal("5.863")
     assert rest(node(6), gpu) is None
+    assert rest(node(0), device("gpu", 0)) is None
+    assert rest(node(7), gpu) == Decimal("30.806"), "a rest of exactly 1 kWh"
+    for kwh, pct in ((0, Decimal("7.906")), (1, None)):
+        unknown = node(kwh, share_id="b", method="measured_counter")
+        assert rest(node(10 - kwh, share_id="a"), unknown, gpu) == pct, "what draws nothing has no interval to know"
     assert rest(node("6.001"), gpu) == Decimal("999.999")
     assert rest(node(10), gpu, device("cpu", 1)) is None, "nobody knows the interval of this CPU"
     assert rest(node(10), gpu, device("cpu", 0)) == Decimal("7.906")
