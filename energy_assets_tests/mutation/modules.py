@@ -26,10 +26,10 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "sources/focus/cells.py": ("sources/focus/test_parse.py",),
     "sources/intensity.py": ("sources/test_intensity.py", "sources/electricity_maps", "sources/intensity_files"),
     "sources/power.py": ("sources/test_power.py", "sources/power_files"),
-    "sources/prometheus/counters.py": _PROMETHEUS,
-    "sources/prometheus/gauges.py": _PROMETHEUS,
+    "sources/prometheus/counters.py": ("sources/prometheus/test_counters.py", *_PROMETHEUS),
+    "sources/prometheus/gauges.py": ("sources/prometheus/test_gauges.py", *_PROMETHEUS),
     "sources/prometheus/meters.py": ("sources/prometheus/test_meters.py", *_PROMETHEUS),
-    "sources/prometheus/sharing.py": _PROMETHEUS,
+    "sources/prometheus/sharing.py": ("sources/prometheus/test_sharing.py", *_PROMETHEUS),
     "unified/containment.py": ("unified/test_energy.py", "unified/test_nodes.py"),
     "unified/cost.py": ("unified/test_cost_and_activity.py", "unified/test_cost_sources.py"),
 }
