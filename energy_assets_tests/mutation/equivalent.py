@@ -36,6 +36,7 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
         _CLAIMED.format("e - 1", 2, "<"): "an hour more of a window, in which it claims nothing",
         _CLAIMED.format("e + 1", 1, "<"): "an hour more of a window, in which it claims nothing",
         _CLAIMED.format("e - 1", 1, "<="): "an empty window claims nothing",
+        "least(e, (hour_no + 2) * {_HOUR_US}) AS e": "no reading of the hour lies in what is cut after it",
     },
     "sources/prometheus/counters.py": {
         "if scratch.rows(f\"SELECT 2 FROM {scratch['suspicious']} LIMIT 1\"):": "any row will do",

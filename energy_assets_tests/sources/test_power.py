@@ -160,6 +160,12 @@ def test_windows_cut_at_their_edges_and_what_lies_outside_belongs_to_nobody(con:
     assert sum(r["energy_kwh"] for r in rows) == whole
 
 
+def test_a_run_that_only_touches_readings_has_none_of_them(con: Any) -> None:
+    readings = table(con, [(1, 600), (3, 600)])
+    touching = windows(con, ("before", 0, 1), ("after", 3, 4))
+    assert energies(hourly_energy(readings, windows=touching).rows) == [(12, None, Decimal("0.02"))]
+
+
 def test_an_interval_belongs_to_the_run_of_its_first_reading(con: Any) -> None:
     both = ibis.union(table(con, [(0, 600), (1, 600)], run="a"), table(con, [(2, 600), (3, 600)], run=None))
     rows = hourly_energy(both).rows
