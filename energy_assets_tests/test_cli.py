@@ -89,7 +89,7 @@ def test_a_run_with_holes_says_them_and_ends_with_a_code_of_its_own(tmp_path: Pa
     assert result.exit_code == 3, result.output
     lines = result.stdout.splitlines()
     assert "! raw/meters: 2 readings name no node or device and were left out (2024-05-31)" in lines
-    assert "· raw/meters: 1 negative readings were left out" in lines
+    assert "· raw/meters: 1 negative reading was left out" in lines
     said = "! emissions/hourly: 144 rows (60.3 kWh) have no grid factor: zone GERMANY; intensity is known for DE"
     assert said in lines
     assert "zones_have_intensities" not in result.stdout, "told once"
