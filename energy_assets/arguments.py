@@ -6,19 +6,15 @@ What belongs here: the types of click. What does not: which command has which op
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 import click
 
+from energy_assets.clock import last_complete_day
 from energy_assets.periods import Period
-
-
-def last_day() -> date:
-    """The last complete day, UTC."""
-    return datetime.now(UTC).date() - timedelta(days=1)
 
 
 class PeriodType(click.ParamType[Period]):
@@ -61,7 +57,7 @@ class DayType(click.ParamType[date]):
                 return date.fromisoformat(text)
             except ValueError:
                 self.fail(f"'{text}' is no day of the calendar.", param, ctx)
-        self.fail(f"write the day '{text}' as YYYY-MM-DD, for example {last_day()}.", param, ctx)
+        self.fail(f"write the day '{text}' as YYYY-MM-DD, for example {last_complete_day()}.", param, ctx)
 
 
 class DecimalType(click.ParamType[Decimal]):

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from energy_assets import __version__
-from energy_assets.arguments import CSV, DECIMAL, DayType, PeriodType, last_day
+from energy_assets.arguments import CSV, DECIMAL, DayType, PeriodType
+from energy_assets.clock import last_complete_day
 from energy_assets.commands import SITE_VARIABLE, command, program, short
 from energy_assets.counting import counted
 from energy_assets.exit_codes import FAILED, HOLES, INTERRUPTED
@@ -58,7 +59,7 @@ class Road(click.Group):
             ctx: Of click.
             formatter: Takes the text.
         """
-        last = last_day()
+        last = last_complete_day()
         steps = [
             (command("init", "site.yaml"), "then edit it"),
             (command("doctor", site=Path("site.yaml")), "what works, what to do"),
@@ -324,7 +325,7 @@ def trace(
             printed(site, report_path, figure, full=full, as_json=as_json, console=out)
     except TraceError as error:
         there = report_path.exists()
-        made = command("report", site=site_path, options={"period": str(Month.of(last_day()))})
+        made = command("report", site=site_path, options={"period": str(Month.of(last_complete_day()))})
         stop(str(error) if there else f"{error}\nTo make one:\n  {made}")
 
 
@@ -398,7 +399,7 @@ def demo(folder: Path, days: int) -> None:
     from energy_assets.sandbox.site import write_site
     from energy_assets.screen import out
 
-    last = last_day()
+    last = last_complete_day()
     span = DayRange(last - timedelta(days=days - 1), last)
     folder.mkdir(parents=True, exist_ok=True)
     out.print(f"Synthetic company, {span}. Everything it makes lies under {folder}.", soft_wrap=True)
@@ -498,7 +499,7 @@ def _resumable(again: str) -> Iterator[None]:
 def _check_days(site: Site, path: Path, days: DayRange) -> None:
     from energy_assets.screen import stop
 
-    yesterday = last_day()
+    yesterday = last_complete_day()
     if days.first < site.start:
         stop(
             f"{path}: the site starts on {site.start}; days before it have no partition. Move `start` back to "
@@ -518,8 +519,8 @@ def _check_period(site: Site, path: Path, period: Period) -> None:
         stop(f"--period {period}: {path} starts on {site.start}; the first {period.grain} it can report on is {first}.")
     if period > running:
         stop(f"--period {period}: has not begun yet; the last {period.grain} there can be data of is {running}.")
-    if not runnable_days(site, period, last_day()):
-        stop(no_indicators(site, period, last_day()))
+    if not runnable_days(site, period, last_complete_day()):
+        stop(no_indicators(site, period, last_complete_day()))
 
 
 def _most_of(days: DayRange) -> Month:

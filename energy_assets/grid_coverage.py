@@ -59,8 +59,11 @@ def grid(
 
 def _shipped(zones: Sequence[str]) -> str:
     """Whose table that comes with this package has one of some zones."""
-    having = [name for name in get_args(Publisher) if {row.zone for row in published_intensities(name)} & set(zones)]
-    return f"; publishers: [{', '.join(having)}] has one of {_listed(zones)}" if having else ""
+    said = ""
+    for name in get_args(Publisher):
+        having = sorted({row.zone for row in published_intensities(name)} & set(zones))
+        said += f"; publishers: [{name}] has one of {_listed(having)}" if having else ""
+    return said
 
 
 def _absent(zone: str, seen: Mapping[str, Sequence[SeenZone]]) -> Finding:

@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import partial
 from pathlib import Path
 
 import ibis
 import obstore
 
+from energy_assets.clock import last_complete_day
 from energy_assets.integrity import GONE, DamagedError
 from energy_assets.lake import Lake
 from energy_assets.landing import Edition, Landing
 from energy_assets.partitions import tables_of
-from energy_assets.periods import ONE_DAY, Month
+from energy_assets.periods import Month
 from energy_assets.site import Site
 from energy_assets.tables import Table, raw_table
 
@@ -70,8 +71,8 @@ def days_to_run(site: Site, found: list[Damage]) -> list[date]:
         site: Says when its partitions begin.
         found: The damage.
     """
-    yesterday = datetime.now(UTC).date() - ONE_DAY
-    return sorted({day for damage in found for day in damage.days if site.start <= day <= yesterday})
+    last = last_complete_day()
+    return sorted({day for damage in found for day in damage.days if site.start <= day <= last})
 
 
 def _of_landing(landing: Landing, editions: list[Edition]) -> Iterator[Damage]:
@@ -151,5 +152,4 @@ def _days(table: Table | None, partition: date) -> list[date]:
         return []
     if table.grain == "day":
         return [partition]
-    yesterday = datetime.now(UTC).date() - ONE_DAY
-    return [min(Month.of(partition).days.last, yesterday)]
+    return [min(Month.of(partition).days.last, last_complete_day())]

@@ -234,6 +234,12 @@ sources:
 """
 
 
+OTHER_LOG = """  - {name: log, kind: power_files, path: "log/*.csv", max_gap_s: 900,
+     node: node, device: device, device_kind: gpu,
+     place: {provider: onprem, region: r1, zone: DE, pue: 1.25}}
+  - {name: grid,"""
+
+
 def two_names(folder: Path, more: str = "") -> Path:
     """A node of 10 kW that its meter knows by address, and its GPUs of 6 kW that know it by name."""
     path = write_site(folder, text=TWO_NAMES + more)
@@ -245,6 +251,21 @@ def two_names(folder: Path, more: str = "") -> Path:
         ((at, "GPU-A.cluster.local", "GPU-0", 6_000) for at in times),
     )
     return path
+
+
+def test_a_gpu_that_another_source_places_in_a_metered_host_is_said(tmp_path: Path) -> None:
+    """It counts on gpu-a, so that it is not taken off the meter of 10.0.0.7, which holds it if the other is right."""
+    path = two_names(tmp_path, "nodes:\n  - {name: gpu-a, metered: false}\n")
+    path.write_text(path.read_text().replace("  - {name: grid,", OTHER_LOG, 1))
+    uuid = "GPU-5fd4f2f9-2a4b-4f57-8b1c-6f1f1d2b3c4d"
+    text = (tmp_path / "dcgm/a.csv").read_text().replace("GPU-0", uuid)
+    (tmp_path / "dcgm/a.csv").write_text(text)
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log/a.csv").write_text(text.replace("GPU-A.cluster.local", "10.0.0.7"))
+    _, outcome = run(path, DAY)
+    (warning,) = [text for text in outcome.warnings if "gpus_have_one_host" in text]
+    assert f"node_id 10.0.0.7, uuid {uuid.upper()}, counted_on gpu-a" in warning
+    assert "mend the source that says otherwise" in warning
 
 
 def test_one_host_under_two_names_is_said_and_counts_once_when_the_site_file_joins_them(tmp_path: Path) -> None:

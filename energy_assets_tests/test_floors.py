@@ -21,6 +21,7 @@ FLOORS = (
         "disk",
         "yaml_limits",
         "counting",
+        "clock",
         "dagster_internals",
         "__init__",
     ),

@@ -71,6 +71,16 @@ def test_a_site_without_any_intensity_is_told_of_the_simplest_one(tmp_path: Path
     grid_line = '  - {name: grid, kind: intensity_files, path: "grid/*.csv"}\n'
     (finding,) = said(tmp_path, text=SITE.replace(grid_line, ""))
     assert (finding.ok, "grid_factors" in finding.what) == (True, True)
+    assert "publishers: [google_cloud] has one of DE)" in finding.what
+
+
+def test_only_zones_that_a_publishers_table_has_are_told_of(tmp_path: Path) -> None:
+    grid_line = '  - {name: grid, kind: intensity_files, path: "grid/*.csv"}\n'
+    site = load_site(write_site(tmp_path, text=SITE.replace(grid_line, "")))
+    (some,) = grid(site, ["DE", "IS"], {}, {})
+    assert "has one of DE)" in some.what
+    (none,) = grid(site, ["IS"], {}, {})
+    assert "publishers" not in none.what
 
 
 def test_doctor_asks_the_files(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_a_month_of_which_no_day_is_over_is_nothing_yet_and_no_failure(
     """On the first of a month its partition is there already; *Materialize all* must not end red on that day."""
     shutil.copytree(small_run.path.parent, tmp_path, dirs_exist_ok=True)
     site, key = load_site(tmp_path / "site.yaml"), dg.AssetKey(["disclosure", "ml_sustainability"])
-    monkeypatch.setattr(disclosure_asset, "last_complete", lambda: date(2024, 6, 30))
+    monkeypatch.setattr(disclosure_asset, "last_complete_day", lambda: date(2024, 6, 30))
     result = reports(site, "2024-06-01", "2024-07-01")
     assert result.success
     with instance(site) as opened:
@@ -141,6 +141,9 @@ def test_a_month_of_which_no_day_is_over_is_nothing_yet_and_no_failure(
     said = record.asset_materialization.metadata["nothing yet"].value
     assert said.startswith("2024-07 has no indicators, and none of its days can be run")
     assert not disclosure_asset.report_folder(site, "ml_sustainability", Period.parse("2024-07")).exists()
+    alone = reports(site, "2024-07-01", "2024-07-01")
+    found = [check for check in alone.get_asset_check_evaluations() if check.asset_key == key]
+    assert {check.description for check in found} == {disclosure_asset.NO_REPORT}, "nothing passed, nothing was made"
 
 
 @pytest.mark.parametrize(("fault", "said"), [("lost", "row of energy lost: 1 row"), ("twice", "unique(")])

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 
 from energy_assets import __version__
+from energy_assets.clock import last_complete_day
 from energy_assets.commands import command
 from energy_assets.dagster_internals import version_tags, without_automatic_events
 from energy_assets.disclosures.checks import ABOUT, RECOMPUTES, Judged, judge
@@ -27,7 +28,7 @@ from energy_assets.engine import connection
 from energy_assets.lake import Lake
 from energy_assets.materialize import EMPTY, FAILED_PARTITIONS, Reader, Warehouse
 from energy_assets.partitions import OWNERS, SINGLE_RUN, monthly, partition_dates, tables_of
-from energy_assets.periods import ONE_DAY, DayRange, Grain, Period
+from energy_assets.periods import DayRange, Grain, Period
 from energy_assets.site import Site
 from energy_assets.tables import KPIS_MONTHLY, SHARED
 
@@ -38,6 +39,7 @@ REPORTS_URL, DEFAULT_REPORTS_URL = "ENERGY_ASSETS_REPORTS_URL", "http://127.0.0.
 """Variable that names where reports are served, and where `make ui` serves them unless told otherwise."""
 LINKS = {"report": "report.xhtml", "report_pdf": "report.pdf", "trace": "trace.xhtml"}
 """Metadata of a materialization: links that open the report while the UI runs."""
+NO_REPORT = "Nothing to check: no day of these periods is over, so no report was made."
 SUFFIX: dict[Grain, str] = {"month": "", "quarter": "_quarterly", "year": "_yearly"}
 """What the asset of a grain is called, after the profile's name."""
 CRON: dict[Grain, str] = {"month": "0 0 1 * *", "quarter": "0 0 1 1,4,7,10 *", "year": "0 0 1 1 *"}
@@ -140,10 +142,11 @@ def _disclosure(site: Site, profile: Profile, grain: Grain) -> dg.AssetsDefiniti
         judged: dict[Period, list[Judged]] = {}
         for first in partition_dates(context):
             period = Period.containing(first, grain)
-            if not runnable_days(site, period, last_complete()):
+            if not runnable_days(site, period, last_complete_day()):
                 # Its partition is there from its first day on, and Dagster takes one that is not made for a failure.
-                context.log.info(no_indicators(site, period, last_complete()))
-                _record(context, first, {"nothing yet": no_indicators(site, period, last_complete())}, EMPTY, {})
+                said = no_indicators(site, period, last_complete_day())
+                context.log.info(said)
+                _record(context, first, {"nothing yet": said}, EMPTY, {table.asset: {} for table in upstream})
                 continue
             try:
                 with connection(duckdb) as con:
@@ -175,7 +178,7 @@ def _checks(key: dg.AssetKey, judged: Mapping[Period, Sequence[Judged]]) -> list
                 check_name=name,
                 asset_key=key,
                 severity=dg.AssetCheckSeverity.ERROR if name == RECOMPUTES else dg.AssetCheckSeverity.WARN,
-                description="\n".join(said) or None,
+                description="\n".join(said) or (None if judged else NO_REPORT),
                 metadata={"reports": len(against)},
             )
         )
@@ -228,7 +231,7 @@ def _make(site: Site, inputs: ReportInputs, warehouse: Warehouse, run_id: str) -
 
     profile, period = inputs.profile, inputs.period
     if not inputs.pins[KPIS_MONTHLY.name]:
-        raise dg.Failure(no_indicators(site, period, last_complete()), allow_retries=False)
+        raise dg.Failure(no_indicators(site, period, last_complete_day()), allow_retries=False)
     document = build(inputs)
     folder = report_folder(site, profile.name, period)
     with replacing(folder) as fresh:
@@ -256,11 +259,6 @@ def _plotted(document: "Document") -> dict[str, float]:
     """The headline figures as numbers, which Dagster plots over the periods; in their stored units."""
     figures = [document.book[name] for name in document.headline]
     return {figure.metric: float(figure.number) for figure in figures if figure.number is not None}
-
-
-def last_complete() -> date:
-    """The last day that can be run."""
-    return datetime.now(UTC).date() - ONE_DAY
 
 
 def runnable_days(site: Site, period: Period, last: date) -> DayRange | None:

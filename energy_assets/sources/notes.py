@@ -129,7 +129,7 @@ WORDS: Mapping[str, Words] = {
         remedy="Copy these deliveries whole, then run the same days again.",
     ),
     "deliveries_partly_in_others": Words(
-        "{n} deliver[y|ies] hold[s|] lines that other deliveries hold as well, and these count in both",
+        "in {n} case[|s] a delivery holds lines of a bill that another one holds as well, and these count in both",
         remedy="If they are the same charges (shared costs in the exports of two teams, say), leave them in one export;"
         " if equal charges were made twice, nothing is wrong.",
     ),

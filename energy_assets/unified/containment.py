@@ -204,7 +204,7 @@ def _rest(holders: ir.Table) -> ir.Table:
 
     share = part(sums.after_kwh) - part((sums.after_kwh - sums.energy_kwh).cast(SUM_KWH))
     width = (sums.holder_variance.cast("float64") + sums.inside_variance.cast("float64")).sqrt()
-    percent = ibis.least(width / rest_kwh.cast("float64") * 100, ibis.literal(LARGEST_PCT))
+    percent = ibis.least(width / rest_kwh.cast("float64").nullif(0.0) * 100, ibis.literal(LARGEST_PCT))
     known = ~(sums.unknown.fill_null(False) | sums.inside_unknown) & (rest_kwh > 0)
     return sums.mutate(
         energy_kwh=share.cast(t.MEASURED),

@@ -274,7 +274,7 @@ class FocusFiles(Source):
 
         def agreement(one: int) -> tuple[str, tuple[str, ...]]:
             others = sorted(sha256 for other in beside[one] for sha256 in hashes[other])
-            return f"apart {hashes[one][0][:16]}", (*hashes[one], *others)
+            return f"compared {hashes[one][0][:16]}", (*hashes[one], *others)
 
         known = {one: memory.agreed(*agreement(one)) for one in beside}
         new = {one for one, said in known.items() if said is None}
@@ -289,7 +289,9 @@ class FocusFiles(Source):
             doubles.append(Incomplete(shared, repeat.error))
         for one in new & compared.keys():
             memory.agree(*agreement(one), alike.get(one, ()))
-        return doubles, {one: said for one, said in {**known, **alike}.items() if said}
+        # What was not compared with all of its neighbours now is told as it was when it was.
+        every = {**known, **{one: alike.get(one) for one in new}}
+        return doubles, {one: said for one, said in every.items() if said}
 
     def _compared(self, bills: Sequence[_Bill], memory: Memory, step: StepContext) -> Compared | None:
         """A delivery with its files rewritten; None where one cannot be: parsing refuses it on all of its days."""

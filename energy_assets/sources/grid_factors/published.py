@@ -3,11 +3,11 @@
 What belongs here: reading `yearly_intensities.csv`, every row with zone, year, unit, source and licence. What does not:
 how long a value stands, and what goes before it (`source`).
 
-Google Cloud publishes for each of its regions "the average operational gross emissions per unit of energy from the
-grid", under Apache-2.0. For 2024 these are the direct intensities of Electricity Maps, averaged over the hours of the
-year, within 1 % (seen for Germany, Great Britain, Singapore, Tokyo, New South Wales, PJM, ERCOT and CAISO); earlier
-years are of another boundary and left out. So are regions whose value may be of a whole country beside its bidding
-zones (Italy, Sweden), and those whose zone is not known.
+Google Cloud publishes a grid intensity of each of its regions and years under Apache-2.0, and calls it operational. For
+2024 these are the direct intensities of Electricity Maps, averaged over the hours of the year, within 1 % (seen for
+Germany, Great Britain, Singapore, Tokyo, New South Wales, PJM, ERCOT and CAISO, which is the value of Los Angeles);
+earlier years are of another boundary and left out. So are regions whose value may be of a whole country beside its
+bidding zones (Italy, Sweden), and those whose zone is not known.
 """
 
 from __future__ import annotations

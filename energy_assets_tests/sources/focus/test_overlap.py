@@ -211,9 +211,16 @@ def test_half_of_the_lines_of_the_smaller_file_are_a_second_export(
         assert total(step) == 45
 
 
+@pytest.fixture
+def _remembering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files as young as a test's are remembered, and what was compared with them."""
+    monkeypatch.setattr("energy_assets.sources.files.SETTLED_S", 0)
+
+
 SHARED_COSTS = [on(day, ResourceId=f"shared-{day}") for day in range(1, 4)]
 
 
+@pytest.mark.usefixtures("_remembering")
 @pytest.mark.parametrize(("own", "told"), [(10, True), (57, True), (58, False)])
 def test_a_smaller_part_of_equal_lines_adds_up_and_is_told_each_time(
     step: StepContext, tmp_path: Path, own: int, told: bool
@@ -236,6 +243,32 @@ def test_a_smaller_part_of_equal_lines_adds_up_and_is_told_each_time(
         said = [finding.what for finding in source.check(step) if not finding.ok]
         assert len(said) == (2 if told else 0)
         assert all("are in bills/" in text for text in said)
+
+
+@pytest.mark.usefixtures("_remembering")
+def test_what_was_told_of_two_is_told_alike_after_a_third_came(step: StepContext, tmp_path: Path) -> None:
+    """The new one is compared with its neighbours, and these not with theirs again: what was told of them stays."""
+
+    def team(name: str, days: Sequence[int], shared: Sequence[int]) -> None:
+        own = [on(day, ResourceId=f"{name}-{day}-{n}") for day in days for n in range(8)]
+        write(tmp_path / "bills" / f"{name}.csv", [*own, *(on(day, ResourceId=f"shared-{day}") for day in shared)])
+
+    source = FocusFiles(name="bills", kind="focus_files", path="bills")
+    for name, days, shared in (("a", (1, 3), (3,)), ("b", (3, 5), (3, 5)), ("c", (5, 7), (5, 7))):
+        team(name, days, shared)
+
+    def told() -> list[str]:
+        parsed, _ = parse(source, collect(source, OCTOBER, step).editions, step)
+        assert parsed
+        return list(parsed.examples["deliveries_partly_in_others"])
+
+    before = told()
+    assert [text.split(":")[0] for text in before] == ["bills/a.csv", "bills/b.csv", "bills/c.csv"]
+    assert before[1].endswith("are in bills/a.csv, bills/c.csv")
+    team("d", (7, 9), (9,))
+    after = told()
+    assert after[:2] == before[:2], "c speaks of a day more that it shares with d"
+    assert [text.split(": ")[1][:12] for text in (before[2], after[2])] == ["1 of 9 lines", "1 of 18 line"]
 
 
 @pytest.mark.parametrize(("same", "refused"), [(3, True), (2, False)])
@@ -295,6 +328,7 @@ def test_what_only_looks_alike_adds_up(step: StepContext, tmp_path: Path, what: 
     assert total(step) == sum(Decimal(line["BilledCost"]) for line in (*one, *other))
 
 
+@pytest.mark.usefixtures("_remembering")
 def test_what_was_found_apart_is_compared_again_beside_a_new_file(step: StepContext, tmp_path: Path) -> None:
     write(tmp_path / "bills" / "a.csv", month(1, 5))
     write(tmp_path / "bills" / "b.csv", month(5, 9, SubAccountId="3"))
