@@ -291,11 +291,11 @@ def test_what_was_agreed_on_a_file_is_forgotten_with_it(step: StepContext, opene
         (step.site_folder / f"{name}.csv").write_bytes(csv_bytes(charges))
     days = DayRange(date(2026, 10, 1), date(2026, 10, 12))
     night(focus("*.csv"), days, fresh(step))
-    assert len([name for name in step.landing.seen("s") if name.startswith("apart ")]) == 3
+    assert len([name for name in step.landing.seen("s") if name.startswith("compared ")]) == 3
     before = set(step.landing.seen("s"))
     (step.site_folder / "c.csv").unlink()
     night(focus("*.csv"), days, fresh(step))
-    left = {name for name in step.landing.seen("s") if name.startswith("apart ")}
+    left = {name for name in step.landing.seen("s") if name.startswith("compared ")}
     assert len(left) == 2, "each of the two that are left, beside the other alone"
     assert not left & before
 
