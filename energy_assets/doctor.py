@@ -11,7 +11,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +21,21 @@ import pyarrow as pa
 
 from energy_assets.contracts.accounts import account_key
 from energy_assets.contracts.bills import BILLS_LOOK_ALIKE, look_alike
-from energy_assets.contracts.conservation import NODE_NAMES, PLACES
-from energy_assets.contracts.meters import ambiguous, split, unmatched
-from energy_assets.contracts.node_names import plain_name
 from energy_assets.contracts.regions import region_key
 from energy_assets.contracts.vocabulary import Feed, GhgScope
-from energy_assets.counting import counted
 from energy_assets.factors.places import (
     BEGINNING,
     END,
     Member,
     Resolved,
-    filled,
     members_of,
-    one_spelling,
     resolve,
-    respelled,
     site_zones,
 )
 from energy_assets.grid_coverage import grid
+from energy_assets.host_names import SHOWN, hosts, placed
 from energy_assets.lake import Lake
+from energy_assets.proposed_lines import added, place_name, quoted
 from energy_assets.secrets import SecretError
 from energy_assets.site import STATED_OF_A_PLACE, Site, SitePlace
 from energy_assets.sources.base import Finding, Place, SeenBill, SeenNode, SeenZone, Source, StepContext
@@ -48,32 +43,15 @@ from energy_assets.sources.errors import SourceError
 from energy_assets.tables import COST
 from energy_assets.trial import Trials
 from energy_assets.unified.cost import owners
-from energy_assets.unified.nodes import node_names
-
-SHOWN = 12
-"""Hosts of one place that are named; the others are counted."""
-
-_TEXT = pa.string()
-_SEEN = pa.schema(
-    [
-        ("day", pa.date32()),
-        ("hour", pa.timestamp("us")),
-        *((n, _TEXT) for n in ("source", "provider", "account_id", "region", "node_id", "device_id", "device_kind")),
-        ("method", _TEXT),
-        ("energy_kwh", pa.decimal128(18, 9)),
-    ]
-)
-"""The columns of readings that say which host and device there is; what was not asked for is NULL."""
 
 _HELD = pa.schema(
     [
-        *((name, _TEXT) for name in ("source", "provider", "billing_account_id")),
+        *((name, pa.string()) for name in ("source", "provider", "billing_account_id")),
         ("precedence", pa.int64()),
         ("billing_period", pa.date32()),
         ("day", pa.date32()),
     ]
 )
-_NOWHERE = ibis.schema({"table": "string", "provider": "string", "region": "string"})
 
 
 @dataclass(frozen=True)
@@ -118,104 +96,13 @@ def examine(site: Site) -> Iterator[Chapter]:
             bills[source.name] = [one for one in seen if isinstance(one, SeenBill)]
             zones[source.name] = [one for one in seen if isinstance(one, SeenZone)]
             yield Chapter(source.name, source.kind, findings)
-        rows = _placed(site, nodes, step.now.date())
+        rows = placed(site, nodes, step.now.date())
         yield from _chapter("hosts", "one host may have several names", hosts(con, site, rows))
         yield from _chapter("places", "where machines stand", places(con, site, rows))
         gaps = list(grid(site, step.zones, nodes, zones)) or trials.unserved()
         yield from _chapter("intensities", "every machine's grid zone has one", gaps)
         counted = [*same_bills(con, site.feeding(Feed.COST), bills), *alike_bills(con, site)]
         yield from _chapter("bills", "each counts once", counted)
-
-
-def hosts(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
-    """Meters without devices, devices without a meter, and names that could be two hosts, by place.
-
-    Args:
-        con: An Ibis DuckDB connection.
-        site: The site file.
-        rows: Hosts seen, in the columns of readings, with their place.
-    """
-    names = con.create_table("doctor_names", node_names(rows, site.nodes), temp=True, overwrite=True)
-    upstream = {
-        "seen": rows,
-        PLACES: ibis.memtable([], schema=_NOWHERE),
-        NODE_NAMES: names,
-    }
-    total = con.to_pyarrow(names.select("provider", "region", "node_id").distinct().count()).as_py()
-    by_place: dict[tuple[str | None, str | None], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for row in con.to_pyarrow(unmatched(rows, upstream)).to_pylist():
-        by_place[row["provider"], row["region"]][row["finding"]].append(row["node_id"])
-    for row in con.to_pyarrow(ambiguous(rows, upstream)).to_pylist():
-        by_place[row["provider"], row["region"]]["ambiguous"].append(row["node_id"])
-    if total and not by_place:
-        yield Finding(True, counted(total, "host") + (", each under one name" if total > 1 else ""))
-    for (provider, region), found in by_place.items():
-        where = _where(provider, region)
-        yield from _unmatched(where, region, found["a meter without devices"], found["devices without a meter"])
-        if found["ambiguous"]:
-            yield _ambiguous(where, region, found["ambiguous"])
-    yield from _split(con.to_pyarrow(split(rows, upstream)).to_pylist())
-
-
-def _unmatched(where: str, region: str | None, meters: list[str], devices: list[str]) -> Iterator[Finding]:
-    if not devices:
-        if meters:
-            yield Finding(True, f"{where}: node meters without devices, which count as whole nodes: {_listed(meters)}")
-        return
-    pairs = _pairs(meters, devices)
-    lines = []
-    for host in devices[:SHOWN]:
-        others = [pairs[host]] if host in pairs else []
-        if others:
-            lines.append(
-                _line(host, region, f'also: ["{others[0]}"]') + "   # if they are one host; else `metered: false`"
-            )
-        else:
-            lines.append(_line(host, region, "metered: false") + "   # if it has no meter; else `also` with its name")
-    said = f"{where}: devices without their node's meter: {_listed(devices)}"
-    if meters:
-        said += f"; node meters without devices: {_listed(meters)}. Under two names one host counts twice"
-    yield Finding(False, said, _add("nodes", lines))
-
-
-def _split(rows: Sequence[dict[str, Any]]) -> Iterator[Finding]:
-    """GPUs and CPUs without a host in common: nothing doubles, so that it is no fault."""
-    by_place: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        by_place[_where(row["provider"], row["region"])][row["finding"]].append(row["node_id"])
-    for where, found in by_place.items():
-        gpus, cpus = _listed(found["gpus alone"]), _listed(found["cpus alone"])
-        yield Finding(
-            True,
-            f"{where}: GPUs of {gpus} and CPUs of {cpus} have no host in common: if these are one machine under two"
-            " names, its energy counts once, but figures by host are split (`also` under `nodes` joins them)",
-        )
-
-
-def _ambiguous(where: str, region: str | None, names: list[str]) -> Finding:
-    short: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        short[name.split(".")[0]].append(name)
-    lines = []
-    for host, full in list(short.items())[:SHOWN]:
-        listed = ", ".join(f'"{name}"' for name in full)
-        lines.append(_line(host, region, f"also: [{listed}]") + "   # if they are one host")
-        lines += [_line(name, region) + "   # else one line for each" for name in full]
-    return Finding(False, f"{where}: names that differ in their domain alone: {_listed(names)}", _add("nodes", lines))
-
-
-def _pairs(meters: Sequence[str], devices: Sequence[str]) -> dict[str, str]:
-    """Devices' hosts and the one meter that is likely theirs: the only one left, or the only one named like it."""
-    if len(meters) == len(devices) == 1:
-        return {devices[0]: meters[0]}
-    alike = {host: [meter for meter in meters if plain_name(host) in _parts(meter)] for host in devices}
-    return {host: found[0] for host, found in alike.items() if len(found) == 1}
-
-
-def _parts(name: str) -> set[str]:
-    """Beginnings and ends of a name at its hyphens: those of `bmc-gpu-7` are bmc, bmc-gpu, gpu-7 and 7."""
-    words = name.split(".")[0].split("-")
-    return {"-".join(words[:n]) for n in range(1, len(words))} | {"-".join(words[n:]) for n in range(1, len(words))}
 
 
 def places(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
@@ -280,7 +167,7 @@ def _placing(entries: Sequence[Resolved]) -> Finding:
     one = entries[0]
     zone, pue, scope = one.said_by
     accounts = len({entry.member.account_id for entry in entries})
-    what = _where(one.member.provider, one.member.region) + (f" ({accounts} accounts)" if accounts > 1 else "")
+    what = place_name(one.member.provider, one.member.region) + (f" ({accounts} accounts)" if accounts > 1 else "")
     what += f" from {one.valid_from}" if one.valid_from != BEGINNING else ""
     what += f" until {one.valid_to}" if one.valid_to != END else ""
     what += f": zone {one.zone} ({zone})" if one.zone else ": zone not known"
@@ -291,10 +178,10 @@ def _placing(entries: Sequence[Resolved]) -> Finding:
     if not absent:
         return Finding(True, what)
     hints = {"zone": "zone: …", "pue": "pue: …"}
-    region = f", region: {_text(one.member.region)}" if one.member.region else ""
+    region = f", region: {quoted(one.member.region)}" if one.member.region else ""
     line = f"- {{provider: {one.member.provider}{region}, {', '.join(hints[name] for name in absent)}}}"
     about = "   # its energy has no grams until then; zones as Electricity Maps names them (DE, US-CAL-CISO)"
-    return Finding(False, what, _add("places", [line + about]))
+    return Finding(False, what, added("places", [line + about]))
 
 
 LOOKED_BACK = 62
@@ -354,18 +241,6 @@ def alike_bills(con: Any, site: Site) -> Iterator[Finding]:
         yield Finding(False, what, f"{BILLS_LOOK_ALIKE.remedy}.")
 
 
-def _placed(site: Site, seen: dict[str, list[SeenNode]], day: date) -> ir.Table:
-    """Hosts seen as readings of one day, with the place of their source where they name none."""
-    rows = [
-        {**vars(one), "day": day, "source": name, "device_id": one.node_id}
-        for name, nodes in seen.items()
-        for one in nodes
-    ]
-    ranks = {source.name: rank for rank, source in enumerate(site.sources)}
-    placed = filled(ibis.memtable(pa.Table.from_pylist(rows, schema=_SEEN)), site.source_places, ranks)
-    return respelled(placed, ibis.memtable(one_spelling(placed, site.source_places, site.places)))
-
-
 def _chapter(name: str, about: str, findings: Iterable[Finding]) -> Iterator[Chapter]:
     if kept := list(findings):
         yield Chapter(name, about, kept)
@@ -385,26 +260,3 @@ def _look(source: Source, step: StepContext) -> tuple[list[Finding], list[SeenNo
     except SecretError as error:
         found.append(Finding(False, str(error)))
     return found, seen
-
-
-def _where(provider: str | None, region: str | None) -> str:
-    return " ".join(part for part in (provider, region or "without a region") if part)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
-
-
-def _line(name: str, region: str | None, more: str = "") -> str:
-    parts = [f"name: {_text(name)}", more, f"region: {_text(region)}" if region else ""]
-    return f"- {{{', '.join(part for part in parts if part)}}}"
-
-
-def _text(value: str | None) -> str:
-    """A YAML text, in quotes, so that numbers and colons stay text."""
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _add(key: str, lines: Sequence[str]) -> str:
-    return "\n".join([f"Add to site.yaml under `{key}:`", *lines])

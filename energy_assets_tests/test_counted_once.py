@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import ibis
 import pytest
 from click.testing import CliRunner
 
 from energy_assets.cli import main
 from energy_assets.definitions import build_defs
 from energy_assets.doctor import examine
+from energy_assets.host_names import hosts, placed
 from energy_assets.operations.schedules import range_tags
 from energy_assets.periods import DayRange
 from energy_assets.query import ask
 from energy_assets.running import Outcome, instance, run_days
 from energy_assets.site import Site, load_site
+from energy_assets.sources.base import SeenNode
 from energy_assets_tests.small_site import DAYS, SITE, contents, write_csv, write_site
 
 DAY = DayRange(DAYS.first, DAYS.first)
@@ -262,10 +265,35 @@ def test_a_gpu_that_another_source_places_in_a_metered_host_is_said(tmp_path: Pa
     (tmp_path / "dcgm/a.csv").write_text(text)
     (tmp_path / "log").mkdir()
     (tmp_path / "log/a.csv").write_text(text.replace("GPU-A.cluster.local", "10.0.0.7"))
+    before = [f for chapter in examine(load_site(path)) for f in chapter.findings if uuid.upper() in f.what]
+    assert [finding.ok for finding in before] == [False]
+    assert "is in gpu-a, and in 10.0.0.7 as well, which has a meter" in before[0].what
+    line = before[0].remedy.splitlines()[1]
+    assert line.startswith('- {name: "gpu-a", also: ["10.0.0.7"], region: "r1"}   # if they are one host')
     _, outcome = run(path, DAY)
     (warning,) = [text for text in outcome.warnings if "gpus_have_one_host" in text]
     assert f"node_id 10.0.0.7, uuid {uuid.upper()}, counted_on gpu-a" in warning
     assert "mend the source that says otherwise" in warning
+
+    path.write_text(path.read_text().replace("  - {name: gpu-a, metered: false}", f"  {line}"))
+    assert {f.what for chapter in examine(load_site(path)) if chapter.name == "hosts" for f in chapter.findings} == {
+        "1 host"
+    }
+
+
+@pytest.mark.parametrize(("last", "told"), [("2024-05-30", True), ("2024-05-28", True), ("2024-05-27", False)])
+def test_a_gpu_seen_elsewhere_longer_ago_has_moved(tmp_path: Path, last: str, told: bool) -> None:
+    """What is said now of where a GPU is speaks against what another source says now, not against what it once said."""
+    gpu = "GPU-5FD4F2F9-2A4B-4F57-8B1C-6F1F1D2B3C4D"
+    site = load_site(two_names(tmp_path))
+    day = datetime(2024, 5, 30, tzinfo=UTC).date()
+    seen = {
+        "ipmi": [SeenNode("b", "node", last=day), SeenNode("b", "gpu", last=day, gpus=(gpu,))],
+        "dcgm": [SeenNode("a", "gpu", last=datetime.fromisoformat(last).date(), gpus=(gpu,))],
+    }
+    con = ibis.duckdb.connect()
+    findings = list(hosts(con, site, placed(site, seen, day)))
+    assert [gpu in finding.what for finding in findings] == [told]
 
 
 def test_one_host_under_two_names_is_said_and_counts_once_when_the_site_file_joins_them(tmp_path: Path) -> None:

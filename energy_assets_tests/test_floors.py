@@ -49,6 +49,8 @@ FLOORS = (
         "running",
         "query",
         "doctor",
+        "host_names",
+        "proposed_lines",
         "own_machine",
         "grid_coverage",
         "repairing",

@@ -143,6 +143,21 @@ def ambiguous(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     return names.filter(names.ambiguous).select(*PLACE, "node_id").distinct().order_by([*PLACE, "node_id"])
 
 
+def told_on_several(readings: ir.Table) -> ir.Table:
+    """GPUs that are told of on several hosts in one hour, by their UUID.
+
+    Args:
+        readings: From `conservation.readings_of`.
+
+    Returns:
+        day, provider, region, node_id, hour and uuid (capitals), a row for each of the hosts.
+    """
+    told = with_thing(readings.filter(readings.device_kind == "gpu"), uuids_of(readings))
+    told = told.filter(told.uuid.notnull()).select(*MACHINE, "uuid").distinct()
+    hosts = told.mutate(hosts=told.count().over(ibis.window(group_by=["hour", "uuid"])))
+    return hosts.filter(hosts.hosts > 1).drop("hosts")
+
+
 def scattered(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     """GPUs that count on one host while a source says they are in another one, whose meter holds them as well.
 
@@ -157,15 +172,11 @@ def scattered(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
         day, provider, region and node_id of the metered host, uuid, and counted_on: the host it counts on.
     """
     readings = readings_of(upstream)
-    uuids = uuids_of(readings)
-    gpu, container = readings.device_kind == "gpu", readings.device_kind.isin(["node", "instance"])
-    told = with_thing(readings.filter(gpu), uuids)
-    told = told.filter(told.uuid.notnull()).select(*MACHINE, "uuid").distinct()
-    several = told.group_by(["hour", "uuid"]).aggregate(hosts=told.count())
-    told = told.semi_join(several.filter(several.hosts > 1), ["hour", "uuid"])
+    container = readings.device_kind.isin(["node", "instance"])
     meters = readings.filter(container & readings.energy_kwh.notnull()).select(*MACHINE).distinct()
+    told = told_on_several(readings)
     told = told.semi_join(meters, [told[key].identical_to(meters[key]) for key in MACHINE])
-    counted = with_thing(spelled_alike(staged.filter(staged.device_kind == "gpu")), uuids)
+    counted = with_thing(spelled_alike(staged.filter(staged.device_kind == "gpu")), uuids_of(readings))
     counted = counted.select("hour", "uuid", **{f"on_{key}": counted[key] for key in ("provider", "region", "node_id")})
     both = told.inner_join(counted, ["hour", "uuid"])
     apart = ibis.or_(*(~both[key].identical_to(both[f"on_{key}"]) for key in ("provider", "region", "node_id")))

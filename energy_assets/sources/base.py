@@ -155,6 +155,7 @@ class SeenNode:
         region: As `provider`.
         first: First day it was seen on, where the source knows.
         last: Last day.
+        gpus: Its GPUs as rows of the source name them, where it tells of GPUs.
     """
 
     node_id: str
@@ -164,6 +165,7 @@ class SeenNode:
     region: str | None = None
     first: date | None = None
     last: date | None = None
+    gpus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ parse works with (`tables`), what doctor says (`checking`) and the integral (`en
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
@@ -204,6 +205,7 @@ class PowerFiles(PlacedSource):
         files = self._reading_files(step)
         newest = max(file.last_modified for file in files)
         spans: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+        gpus: dict[str, dict[str, datetime]] = defaultdict(dict)
         for file in files:
             if newest - file.last_modified <= LATELY:
                 with suppress(MalformedError):
@@ -211,9 +213,17 @@ class PowerFiles(PlacedSource):
                         what = kind_of(device, self.stated, named=self.rules.named, gpus=self.rules.gpus)
                         first, last = spans.get((device.node_id, what), (begun, ended))
                         spans[device.node_id, what] = min(first, begun), max(last, ended)
+                        if what == "gpu":
+                            hosts = gpus[device.device_id]
+                            hosts[device.node_id] = max(hosts.get(device.node_id, ended), ended)
         until = max((last for _, last in spans.values()), default=None)
+        # A GPU that moved is where it was read last.
+        held: dict[str, tuple[str, ...]] = defaultdict(tuple)
+        for gpu, hosts in sorted(gpus.items()):
+            for name in (name for name, last in hosts.items() if last == max(hosts.values())):
+                held[name] += (gpu,)
         return [
-            SeenNode(name, what, first=first.date(), last=last.date())
+            SeenNode(name, what, first=first.date(), last=last.date(), gpus=held[name] if what == "gpu" else ())
             for (name, what), (first, last) in sorted(spans.items())
             if until and until - last <= LATELY
         ]

@@ -5,6 +5,7 @@ What belongs here: the live check shared by both sources. What does not: anythin
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -130,6 +131,8 @@ def _answers(asked: Asked) -> list[Answer]:
 def hosts(api: Api, meter_queries: Sequence[MeterQueries], now: datetime) -> Iterator[SeenNode]:
     """Hosts and device kinds of which samples came in the last five minutes: one instant query per metric.
 
+    A GPU that several hosts' names are written beside is named by none: which of them counts, a day's answers say.
+
     Args:
         api: The server.
         meter_queries: Those of each meter that is there.
@@ -138,7 +141,8 @@ def hosts(api: Api, meter_queries: Sequence[MeterQueries], now: datetime) -> Ite
     Raises:
         SourceError: the server does not answer, or not as Prometheus.
     """
-    seen = set()
+    seen: dict[tuple[str, str], set[str]] = defaultdict(set)
+    hosts_of: dict[str, set[str]] = defaultdict(set)
     for one in meter_queries:
         meter = one.meter
         if not isinstance(meter, Meter):
@@ -146,9 +150,14 @@ def hosts(api: Api, meter_queries: Sequence[MeterQueries], now: datetime) -> Ite
         for series in api.ask(one.reporting(), round(now.timestamp()))["result"]:
             labels = series["metric"]
             host = _first(labels, meter.node_labels)
-            if host and (not meter.device_labels or _first(labels, meter.device_labels)):
-                seen.add((host, meter.device_kind))
-    return (SeenNode(host, kind) for host, kind in sorted(seen))
+            device = _first(labels, meter.device_labels)
+            if host and (device or not meter.device_labels):
+                named = {meter.device_prefix + device} if device and meter.device_kind == "gpu" else set()
+                seen[host, meter.device_kind] |= named
+                for gpu in named:
+                    hosts_of[gpu].add(host)
+    several = {gpu for gpu, hosts in hosts_of.items() if len(hosts) > 1}
+    return (SeenNode(host, kind, gpus=tuple(sorted(gpus - several))) for (host, kind), gpus in sorted(seen.items()))
 
 
 def _first(labels: Mapping[str, str], names: Sequence[str]) -> str | None:

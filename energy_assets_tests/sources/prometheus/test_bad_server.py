@@ -244,10 +244,12 @@ def test_doctor_says_when_no_known_metric_exists(stub: Stub, step: StepContext) 
 
 
 def test_hosts_are_seen_by_one_instant_query_per_metric_that_is_there(stub: Stub, step: StepContext) -> None:
-    """A series without a host or a device is none, as in the rows."""
+    """A series without a host or a device is none, as in the rows; a GPU that two hosts have is named of none."""
     gpus = [
-        {"Hostname": "a", "UUID": "GPU-1"},
         {"Hostname": "a", "UUID": "GPU-2"},
+        {"Hostname": "a", "UUID": "GPU-1"},
+        {"Hostname": "a", "UUID": "GPU-4"},
+        {"Hostname": "c", "UUID": "GPU-4"},
         {"Hostname": "b"},
         {"UUID": "GPU-3"},
     ]
@@ -260,7 +262,11 @@ def test_hosts_are_seen_by_one_instant_query_per_metric_that_is_there(stub: Stub
 
     names = ["DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "ipmi_dcmi_power_consumption_watts"]
     stub.answer, stub.names = answer, json.dumps({"status": "success", "data": names}).encode()
-    assert list(source(stub.url).observe(step)) == [SeenNode("10.0.0.7:9290", "node"), SeenNode("a", "gpu")]
+    assert list(source(stub.url).observe(step)) == [
+        SeenNode("10.0.0.7:9290", "node"),
+        SeenNode("a", "gpu", gpus=("GPU-1", "GPU-2")),
+        SeenNode("c", "gpu"),
+    ]
     assert [path for path, _, _ in stub.asked[1:]] == ["/api/v1/query"] * 2
 
 
