@@ -59,7 +59,7 @@ def test_the_page_opens_without_console_errors_and_draws_everything(
 SPILLING = """
 const wide = document.documentElement.clientWidth, found = [];
 for (const e of document.querySelectorAll('body *')) {
-  const frame = e.closest('.scroll, .draw');
+  const frame = e.closest('.scroll, .draw, .toc ul');
   if (frame && frame !== e) continue;
   const box = e.getBoundingClientRect(), style = getComputedStyle(e);
   const inside = style.display === 'inline' || style.overflowX !== 'visible' || e.scrollWidth <= e.clientWidth + 1;
@@ -107,6 +107,30 @@ def test_a_bill_of_nine_digits_fits_its_card(browser: Any, large: Path) -> None:
     cards = [card.text.split("\n") for card in browser.find_elements("css selector", ".card")]
     (cost,) = [card for card in cards if card[0] == "Billed cost"]
     assert cost[1:3] == ["742.1", "million EUR"]
+
+
+@pytest.mark.parametrize("width", [1360, 375])
+def test_a_link_to_a_figure_shows_its_row_beneath_the_banner(browser: Any, rendered: Path, width: int) -> None:
+    """On a phone the figures scroll in a box of their own, so that the page does not go on for ever."""
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.get((rendered / "report.xhtml").as_uri())
+        browser.execute_script("document.documentElement.style.scrollBehavior = 'auto'")
+        banner, box = browser.execute_script(
+            "return ['.banner', '.figures'].map(name => document.querySelector(name).getBoundingClientRect().height)"
+        )
+        assert (box <= 900 * 0.7) == (width == 375)
+        for link in (0, -1):
+            top, bottom = browser.execute_script(
+                "const links = [...document.querySelectorAll('.main a[href^=\"#F-\"]')], one = links.at(arguments[0]);"
+                "one.click(); const row = document.querySelector(one.getAttribute('href')).getBoundingClientRect();"
+                "return [row.top, row.bottom]",
+                link,
+            )
+            assert banner <= top < bottom <= 900
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_a_number_on_a_phone_is_never_cut_by_its_card(browser: Any, rendered: Path) -> None:

@@ -8,7 +8,9 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pikepdf
@@ -90,6 +92,34 @@ def test_typst_refuses_an_image_without_alternative_text(document: Document, mon
     drawn = dict.fromkeys(_chart_keys(document), "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>")
     with pytest.raises(pdf_face.PdfError, match="alt text"):
         pdf_face.pdf(document, drawn, {})
+
+
+def test_the_last_page_is_worth_turning_to(document: Document, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paragraphs are put before the evidence until its last rows would stand alone on a page."""
+    ends: list[float] = []
+    measured = pdf_face.ends_at_pt
+
+    def noted(compiler: Any) -> float:
+        ends.append(measured(compiler))
+        return ends[-1]
+
+    monkeypatch.setattr(pdf_face, "ends_at_pt", noted)
+    drawn = dict.fromkeys(_chart_keys(document), "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>")
+    *others, last = document.sections
+    filler = {"type": "paragraph", "lead": False, "runs": ["A line."]}
+
+    def pushed(lines: int) -> list[float]:
+        ends.clear()
+        section = replace(last, blocks=[*[filler] * lines, *last.blocks])
+        pdf_face.pdf(replace(document, sections=[*others, section]), drawn, {})
+        return list(ends)
+
+    monkeypatch.setattr(pdf_face, "THIN_PT", 200)
+    assert len(pushed(0)) == 1
+    assert any(pushed(lines)[0] < pdf_face.THIN_PT for lines in range(5, 25)), "some length leaves a few rows"
+    assert len(ends) > 1
+    assert all(end < pdf_face.THIN_PT for end in ends[:-1])
+    assert ends[-1] >= pdf_face.THIN_PT
 
 
 def _chart_keys(document: Document) -> list[str]:
