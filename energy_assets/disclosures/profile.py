@@ -109,7 +109,8 @@ class Profile:
             total whose parts are not all known is not tagged.
         scales: KPIs whose size decides the unit that all quantities of a kind are printed in, by kind.
         maps_to: Codes of standards by quantity.
-        omissions: By quantity that may be missing: what it would hold, and why it is empty.
+        omissions: By quantity that may be missing: `label` and `short`, what it would hold, and `reason`, why it is
+            empty.
         intensity: Gate of grams per kWh.
         watts: Gate of watts per kind of device.
         taxonomy: What its figures are tagged with; None for a page without tagged facts.

@@ -58,16 +58,17 @@ def step_names(steps: Sequence[DayRange]) -> dict[DayRange, str]:
     }
 
 
-def labelled(context: Context, names: Mapping[DayRange, str]) -> str:
+def labelled(context: Context, names: Mapping[DayRange, str], labels: str) -> str:
     """What a caption says of the labels that `totals` makes.
 
     Args:
         context: Of the report.
         names: Label of each step.
+        labels: What they are: totals of stacked bars, or values.
     """
     noun = context.step_noun
     many = len(names) > LABELLED
-    return f"the highest and the lowest {noun} are labelled" if many else "totals above the bars"
+    return f"the highest and the lowest {noun} are labelled" if many else f"{labels} above the bars"
 
 
 def totals(context: Context, figures: Mapping[DayRange, Figure], names: Mapping[DayRange, str]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from energy_assets.disclosures.figure_factory import FigureFactory
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.named import named
 from energy_assets.disclosures.profile import Emission, Profile
+from energy_assets.disclosures.reading import NOT_FILLED
 from energy_assets.periods import MONTH_NAMES, DayRange, Period
 
 
@@ -50,6 +51,12 @@ class Context:
         """The scopes and categories to print; life-cycle factors contain the upstream, which then is none apart."""
         scopes = self.profile.emissions
         return scopes if self.direct else tuple(scope for scope in scopes if not scope.figure.endswith("upstream_g"))
+
+    @property
+    def not_covered(self) -> list[str]:
+        """Quantities of the profile's `omissions` that no row holds."""
+        omissions = self.profile.omissions
+        return [column for column in NOT_FILLED if column in omissions and not self.factory.gaps[f"{column}_rows"]]
 
     def unexpected(self, expected: Collection[str]) -> list[Emission]:
         """The scopes and categories with emissions that are not among the names of figures given."""

@@ -108,7 +108,7 @@ def energy_chart(context: Context) -> Chart:
     return Chart(
         spec="energy_by_time",
         title=f"IT energy by {noun} and workload",
-        caption=[f"In {unit}, {steps_words(list(names))}; {labelled(context, names)}."],
+        caption=[f"In {unit}, {steps_words(list(names))}; {labelled(context, names, 'totals')}."],
         alt=steps_alt(context, f"Stacked bars of IT energy by {noun} and workload type", found.energy_by_step)
         + f" Workload types, bottom to top: {', '.join(WORKLOADS[kind] for kind in kinds)}.",
         rows=rows,

@@ -125,7 +125,7 @@ def _coverage_chart(context: Context) -> list[Block]:
         spec="coverage_by_time",
         title=title,
         caption=[f"Device-hours observed, of all the sources know of, in %, {steps_words(list(names))}; ",
-                 f"{labelled(context, names)}."],
+                 f"{labelled(context, names, 'values')}."],
         alt=steps_alt(context, f"Bars of the share of device-hours observed, by {noun}", figures),
         rows=[
             *({"layer": "part", "time": names[step]} | plot(figure, context) for step, figure in figures.items()),
@@ -346,7 +346,7 @@ def _gap(
 
 def _omissions(context: Context, found: Mapping[str, Any]) -> list[Block]:
     factory, omissions = context.factory, context.profile.omissions
-    empty = [column for column in reading.NOT_FILLED if not found[f"{column}_rows"]]
+    empty = context.not_covered
     # Grams that are filled are printed by scope.
     filled = [column for column in reading.NOT_FILLED if found[f"{column}_rows"] and not column.endswith("_g")]
     blocks: list[Block] = []

@@ -51,7 +51,7 @@ def emissions_chart(context: Context) -> Chart:
     labels = "scopes apart, their numbers stand in the table of chart data"
     if not others:
         rows += totals(context, figures, names)
-        labels = labelled(context, names)
+        labels = labelled(context, names, "totals")
     alt = steps_alt(context, f"Bars of emissions by {noun}: {first.label}", figures)
     if others:
         alt += f" Stacked on top, each in its own colour: {'; '.join(scope.label for scope in others)}."

@@ -127,6 +127,11 @@ def _card(context: Context, card: profile.Card) -> Card:
     return Card(card.label, figure, certainty(figure) if card.note is None else [card.note])
 
 
+def _not_covered(context: Context) -> list[Run]:
+    names = [context.profile.omissions[column]["short"] for column in context.not_covered]
+    return [f"Not covered: {', '.join(names)}."] if names else []
+
+
 def _findings(context: Context, found: Breakdown) -> list[list[Run]]:
     findings = [
         _largest_workload(context, found),
@@ -134,6 +139,7 @@ def _findings(context: Context, found: Breakdown) -> list[list[Run]]:
         _peak(context, found),
         _cleanest_hour(context.factory, found),
         _attribution(context),
+        _not_covered(context),
     ]
     return [runs for runs in findings if runs]
 
