@@ -252,7 +252,8 @@ def run(site_path: Path, first: date, last: date | None, reported: bool) -> None
     with _served(site) as site:
         good, found = _run(site, days, again)
     if not reported:
-        _end(good, found, command("report", site=site_path, options={"period": str(_most_of(days))}))
+        daily = "" if site.organisation.synthetic else command("ui", site=site_path)
+        _end(good, found, command("report", site=site_path, options={"period": str(_most_of(days))}), daily)
         return
     for month in sorted({Month.of(day) for day in days}) if good else ():
         folders, lacking = _report(site, Period.containing(month.first), again)
@@ -274,13 +275,14 @@ def report(site_path: Path, period: Period) -> None:
     _end(bool(folders), lacking, command("trace", folders[0], "F-001", site=site_path) if folders else "")
 
 
-def _end(good: bool, found: int, following: str) -> None:
+def _end(good: bool, found: int, following: str, daily: str = "") -> None:
     """The last words of a command, and its exit code.
 
     Args:
         good: Whether everything was made.
         found: How many holes there are.
         following: The next command, if there is one.
+        daily: The command that goes on collecting, if that is worth telling.
     """
     from energy_assets.screen import out
 
@@ -291,6 +293,8 @@ def _end(good: bool, found: int, following: str) -> None:
         out.print(f"[yellow]Done, with holes:[/] {many} missing or may be wrong (marked ! above).", soft_wrap=True)
     if following:
         out.print(f"Next: {following}", soft_wrap=True)
+    if daily:
+        out.print(f"Every night by itself, as long as it runs: {daily}", soft_wrap=True)
     if found:
         sys.exit(HOLES)
 

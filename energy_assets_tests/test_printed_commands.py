@@ -92,7 +92,8 @@ def test_each_command_leads_to_the_next_up_to_the_trace(folder: Path) -> None:
     assert early.returncode == 1
     (first,) = printed(early)
     assert first.endswith("--from 2024-05-30 --to 2024-05-31"), "days that can be run"
-    (report,) = printed(works(first, folder))
+    report, collecting = printed(works(first, folder))
+    assert collecting.split()[1] == "ui"
     (trace,) = printed(works(report, folder))
     works(trace, folder)
     nowhere = run(f"{PROGRAM} trace nowhere F-001", folder)
