@@ -52,5 +52,16 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
             "a shortcut: who has a device alone has all of it"
         ),
     },
+    "unified/containment.py": {
+        "known = ~(sums.unknown.fill_null(True) | sums.inside_unknown) & (rest_kwh > 0)": (
+            "only where no user was observed is it NULL, and there no rest is above 0"
+        ),
+        'ratio = kwh.cast("float64") / sums.holder_kwh.cast("float64").nullif( -1.0)': (
+            "no energy is below 0, and where it is 0 every amount equals the sum and no ratio is used"
+        ),
+        'percent = ibis.least(width / rest_kwh.cast("float64").nullif( -1.0) * 100, ibis.literal(LARGEST_PCT))': (
+            "no rest is below 0, and where it is 0 the interval is NULL"
+        ),
+    },
 }
 """By module below `energy_assets`: the changed line, and why the program stays what it is."""

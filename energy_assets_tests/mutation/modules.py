@@ -30,7 +30,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "sources/prometheus/gauges.py": ("sources/prometheus/test_gauges.py", *_PROMETHEUS),
     "sources/prometheus/meters.py": ("sources/prometheus/test_meters.py", *_PROMETHEUS),
     "sources/prometheus/sharing.py": ("sources/prometheus/test_sharing.py", *_PROMETHEUS),
-    "unified/containment.py": ("unified/test_energy.py", "unified/test_nodes.py"),
+    "unified/containment.py": ("unified/test_containment_by_hand.py",),
     "unified/cost.py": ("unified/test_cost_and_activity.py", "unified/test_cost_sources.py"),
 }
 """By module, below `energy_assets`: its tests, below `energy_assets_tests`."""
