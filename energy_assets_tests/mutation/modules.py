@@ -10,7 +10,7 @@ from collections.abc import Mapping
 _PROMETHEUS = ("sources/prometheus/test_energy.py", "sources/prometheus/test_readings.py", "sources/prometheus")
 
 MODULES: Mapping[str, tuple[str, ...]] = {
-    "contracts/conservation.py": ("unified/test_energy.py", "contracts/test_proof.py"),
+    "contracts/conservation.py": ("contracts/test_conservation_by_hand.py",),
     "contracts/fingerprint.py": ("contracts",),
     "disclosures/rounding.py": ("disclosures/test_rounding.py",),
     "emissions/appliers.py": ("emissions",),

@@ -33,7 +33,7 @@ Left = tuple[str, str, Told, Told]
 """Kind, where or who (what the case tells apart), kWh, and per cent."""
 
 
-def of(kind: str, kwh: Told, pct: Told = "0", **more: Any) -> Row:
+def of(kind: str, kwh: Told, pct: Any = "0", **more: Any) -> Row:
     """A reading of a device of the machine `n` by a counter."""
     given = {
         "provider": "onprem", "region": "r1", "node_id": "n", "device_id": f"{kind}0", "device_kind": kind,
