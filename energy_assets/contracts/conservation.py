@@ -66,7 +66,7 @@ def readings_of(upstream: Mapping[str, ir.Table]) -> ir.Table:
         optional = ("provider", "region", "device_uuid")
         own = {key: rows[key] if key in rows.columns else ibis.null("string") for key in optional}
         parts.append(rows.mutate(table=ibis.literal(name), **own).select("table", *_COLUMNS, "device_uuid"))
-    rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    rows = ibis.union(*parts)
     stands = places.select(table="table", place_provider="provider", place_region="region")
     rows = rows.left_join(stands, "table")
     # A row that names another provider than its source's block does not stand in the block's region.

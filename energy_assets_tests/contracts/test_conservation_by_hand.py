@@ -17,7 +17,7 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from energy_assets.contracts.conservation import energy_not_conserved
+from energy_assets.contracts.conservation import energy_not_conserved, readings_of
 
 FIRST = date(2024, 5, 9)
 OWN = {"provider": "string", "region": "string", "device_uuid": "string"}
@@ -362,6 +362,17 @@ def found() -> Mapping[str, list[Gap]]:
 def test_gaps(case: str, found: Mapping[str, list[Gap]]) -> None:
     wanted = [(*gap, _text(Decimal(kwh))) for *gap, kwh in CASES[case].gaps]
     assert sorted(found[case], key=str) == sorted(wanted, key=str)
+
+
+@pytest.mark.parametrize("tables", ["a", "b", "c", "ab", "bc", "abc"])
+def test_every_raw_table_is_read_however_many_there_are(tables: str) -> None:
+    case = {"one": Case([of("gpu", "1")], b=[of("gpu", "2")], c=[of("gpu", "4")])}
+    upstream = {name: rows for name, rows in upstream_of(case).items() if len(name) > 1 or name in tables}
+    readings = readings_of(upstream)
+    found = ibis.duckdb.connect(threads=1).to_pyarrow(readings.select("table", "energy_kwh")).to_pydict()
+    assert dict(zip(found["table"], found["energy_kwh"], strict=True)) == {
+        name: kwh for name, kwh in {"a": 1, "b": 2, "c": 4}.items() if name in tables
+    }
 
 
 def _text(kwh: Decimal) -> str:
