@@ -16,7 +16,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "emissions/appliers.py": ("emissions",),
     "emissions/pipe.py": ("emissions",),
     "factors/grid_intensity.py": ("factors/test_grid_intensity.py",),
-    "factors/places.py": ("factors/test_places.py", "factors/test_zones_in_rows.py"),
+    "factors/places.py": ("factors/test_places.py",),
     "kpis/daily.py": ("kpis",),
     "kpis/facts.py": ("kpis",),
     "kpis/indicators.py": ("kpis",),
