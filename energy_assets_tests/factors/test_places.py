@@ -243,6 +243,7 @@ def test_a_source_block_fills_what_its_rows_leave_open_and_nothing_of_another_pr
         rows_at([DAY], source="other"),
     )
     found = fetched(filled(rows, {"payer": block}, {"other": 0, "payer": 1}), "source_rank", "provider", "region")
+    assert set(found[0]) == {"day", "source", "provider", "account_id", "region", "source_rank"}
     assert [tuple(row[key] for key in ("source_rank", "provider", "account_id", "region")) for row in found] == [
         (0, "aws", "111", "us-east-1"),
         (1, "aws", "999", "eu-west-1"),
