@@ -176,6 +176,29 @@ CASES: Mapping[str, Case] = {
         [("machine n", *ON, 0, "-2"), ("n/0", *ON, 0, "-2")],
         b=[of("cpu", "2", device_id="0")],
     ),
+    "of two kinds of one name one is too large by what the other lacks": Case(
+        [of("gpu", "6", device_id="0")],
+        [of("gpu", "7", device_id="0"), of("cpu", "1", device_id="0")],
+        [("n/0", *ON, 0, "1"), ("n/0", *ON, 0, "-1")],
+        b=[of("cpu", "2", device_id="0")],
+    ),
+    **{
+        f"one thing is not another by {key}": Case(
+            [of("gpu", "6"), of("gpu", "5", **other)],
+            [],
+            [(what, *ON, 0, "-6") for what in ("machine n", "n/gpu0")]
+            + [(what, *there, 0, "-5") for what in ("machine n", "n/gpu0")],
+        )
+        for key, other, there in (
+            ("provider", {"provider": "aws", "region": "r1"}, ("aws", "r1")),
+            ("region", {"region": "r2"}, ("onprem", "r2")),
+        )
+    },
+    "every part is in a machine": Case(
+        [of("cpu", "1"), of("dram", "2"), of("gpu", "4"), of("rest_of_node", "8")],
+        [],
+        [("machine n", *ON, 0, "-15"), ("n/cpu0", *ON, 0, "-1"), ("n/dram0", *ON, 0, "-2"), ("n/gpu0", *ON, 0, "-4")],
+    ),
     "storage is in no machine": Case([of("storage", "2")], [], [("n/storage0", *ON, 0, "-2")]),
     "storage is staged and in no machine": Case([of("storage", "2")], [of("storage", "2")]),
     "an instance, its node and its parts": Case(
@@ -206,6 +229,16 @@ CASES: Mapping[str, Case] = {
     "a part of an estimated node in another hour": Case(
         [guess("node", "10"), of("gpu", "6", at=1)], [of("node", "10"), of("gpu", "6", at=1)]
     ),
+    **{
+        f"a part of an estimated node of another {key}": Case(
+            [guess("node", "10", region="r1"), of("gpu", "6", **other)], [of("node", "10"), of("gpu", "6", **other)]
+        )
+        for key, other in (
+            ("provider", {"provider": "aws", "region": "r1"}),
+            ("region", {"region": "r2"}),
+            ("node", {"node_id": "m"}),
+        )
+    },
     "an estimate of an instance beside its node": Case([guess("instance", "10"), of("node", "4")], [of("node", "4")]),
     "an estimate of a node in an instance": Case(
         [of("instance", "10"), guess("node", "12")], [of("node", "12"), of("rest_of_node", "0")]
@@ -304,6 +337,17 @@ CASES: Mapping[str, Case] = {
         [of("gpu", "6", device_id=UUID, node_id="x"), of("gpu", "5", device_id=UUID, node_id="y")],
         [],
         [(UUID.upper(), None, None, 0, "-5")],
+    ),
+    "a UUID moves between hours": Case(
+        [of("gpu", "6", device_id=UUID, node_id="x"), of("gpu", "5", device_id=UUID, node_id="y", at=1)],
+        [],
+        [("machine x", *ON, 0, "-6"), (UUID.upper(), None, None, 0, "-6")]
+        + [("machine y", *ON, 1, "-5"), (UUID.upper(), None, None, 1, "-5")],
+    ),
+    "a UUID that was observed on one of two hosts": Case(
+        [of("gpu", "6", device_id=UUID, node_id="x"), of("gpu", None, device_id=UUID, node_id="y")],
+        [],
+        [("machine x", *ON, 0, "-6"), (UUID.upper(), None, None, 0, "-6")],
     ),
     "a UUID beside what has none": Case(  # of y at least 6, and at most 6 + 5
         [of("gpu", "6", device_id=UUID, node_id="x"), of("gpu", "5", device_id=UUID, node_id="y")]

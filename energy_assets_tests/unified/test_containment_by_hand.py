@@ -211,11 +211,12 @@ RESTS: Mapping[str, tuple[Sequence[Row], str, Sequence[Left]]] = {
         "share_id",
         [(REST, "a", "0", "0"), (REST, "b", "0.000000049", "0"), ("gpu", "all", "99.999999951", "0")],
     ),
-    "devices of a container are shared out before users": (  # 1/8, 4/8 and 8/8 of 4
-        [of("node", "1", share_id="b"), of("node", "3", share_id="c"), of("node", "4", share_id="a", device_id="x")]
-        + [of("gpu", "4")],
+    "devices of a container are shared out before users": (  # until b: 0.333333333; until c: 0.666666667
+        [of("node", "1", share_id="a", device_id="x"), of("node", "1", share_id="b"), of("node", "1", share_id="c")]
+        + [of("gpu", "2")],
         "share_id",
-        [(REST, "b", "0.5", "0"), (REST, "c", "1.5", "0"), (REST, "a", "2", "0"), ("gpu", "all", "4", "0")],
+        [(REST, "b", "0.333333333", "0"), (REST, "c", "0.333333334", "0"), (REST, "a", "0.333333333", "0")]
+        + [("gpu", "all", "2", "0")],
     ),
     "a node in an instance": (  # 20 − (6 + 4), and 10 − 6
         [of("instance", "20"), of("node", "10"), of("gpu", "6")],
