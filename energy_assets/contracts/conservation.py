@@ -3,10 +3,10 @@
 What belongs here: the statement, from raw and staged rows alone. What does not: how overlaps are resolved.
 
 The statement, per place and hour. A thing (a GPU with a UUID wherever it is, in any place; any other device on its
-host) is told of by contributors: a source under one of the names it gives the host. Its energy lies between the
-smallest and the largest amount that one of them observed, and where only one did, it is that amount exactly. A
-machine's energy is its largest account of itself: of its instance, its node meter, or the sum of its devices; an
-estimate of a container says nothing where something inside was measured.
+host, by its kind and name) is told of by contributors: a source under one of the names it gives the host. Its energy
+lies between the smallest and the largest amount that one of them observed, and where only one did, it is that amount
+exactly. A machine's energy is its largest account of itself: of its instance, its node meter, or the sum of its
+devices; an estimate of a container says nothing where something inside was measured.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def readings_of(upstream: Mapping[str, ir.Table]) -> ir.Table:
         optional = ("provider", "region", "device_uuid")
         own = {key: rows[key] if key in rows.columns else ibis.null("string") for key in optional}
         parts.append(rows.mutate(table=ibis.literal(name), **own).select("table", *_COLUMNS, "device_uuid"))
-    rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    rows = ibis.union(*parts)
     stands = places.select(table="table", place_provider="provider", place_region="region")
     rows = rows.left_join(stands, "table")
     # A row that names another provider than its source's block does not stand in the block's region.
@@ -148,12 +148,14 @@ def _things(readings: ir.Table, uuids: ir.Table) -> ir.Table:
 
 
 _KEYS = ["day", "hour", "provider", "region", "node_id", "what"]
+_COMPARED = [*_KEYS, "device_kind"]
+"""What is known by one name and is of two kinds is two things."""
 
 
 def _devices_expected(things: ir.Table) -> ir.Table:
     devices = things.filter(~things.device_kind.isin(["node", "instance", "rest_of_node"]))
     devices = devices.mutate(what=devices.thing, provider=devices.at_provider, region=devices.at_region)
-    keys = ["day", "hour", "provider", "region", "what"]
+    keys = ["day", "hour", "provider", "region", "what", "device_kind"]
     bounds = devices.group_by(keys).aggregate(lo=devices.lo.min(), hi=devices.hi.max())
     return bounds.mutate(node_id=ibis.null("string"))
 
@@ -179,20 +181,20 @@ def _machines_expected(things: ir.Table) -> ir.Table:
         lo=ibis.ifelse(rows.hosts == 1, rows.lo, none).sum().cast(KWH), hi=rows.hi.sum().cast(KWH)
     )
     bounds = levels.group_by(keys).aggregate(lo=levels.lo.max(), hi=levels.hi.max())
-    return bounds.mutate(what=ibis.literal("machine"))
+    return bounds.mutate(what=ibis.literal("machine"), device_kind=_NONE)
 
 
 def _machines_found(found: ir.Table) -> ir.Table:
-    return found.filter(found.device_kind.isin(_MACHINE_KINDS)).mutate(what=ibis.literal("machine"))
+    return found.filter(found.device_kind.isin(_MACHINE_KINDS)).mutate(what=ibis.literal("machine"), device_kind=_NONE)
 
 
 def _apart(given: ir.Table, found: ir.Table) -> ir.Table:
     """Keys whose found energy lies outside the bounds."""
     none = ibis.literal(0).cast(KWH)
-    expected = given.select(*_KEYS, lo=given.lo.cast(KWH), hi=given.hi.cast(KWH), kwh=none)
-    actual = found.select(*_KEYS, lo=none, hi=none, kwh=found.energy_kwh.cast(KWH).fill_null(none))
+    expected = given.select(*_COMPARED, lo=given.lo.cast(KWH), hi=given.hi.cast(KWH), kwh=none)
+    actual = found.select(*_COMPARED, lo=none, hi=none, kwh=found.energy_kwh.cast(KWH).fill_null(none))
     rows = expected.union(actual)
-    sums = rows.group_by(_KEYS).aggregate(
+    sums = rows.group_by(_COMPARED).aggregate(
         lo=rows.lo.sum().cast(KWH), hi=rows.hi.sum().cast(KWH), kwh=rows.kwh.sum().cast(KWH)
     )
     gap = ibis.cases((sums.kwh > sums.hi, sums.kwh - sums.hi), (sums.kwh < sums.lo, sums.kwh - sums.lo), else_=none)

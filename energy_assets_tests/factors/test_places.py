@@ -15,6 +15,7 @@ import ibis
 import pyarrow as pa
 import pytest
 
+from energy_assets.contracts import types as t
 from energy_assets.contracts.regions import maybe_same, region_key, region_keys
 from energy_assets.factors.places import (
     BEGINNING,
@@ -30,11 +31,13 @@ from energy_assets.factors.places import (
     respelled,
     site_zones,
     with_place,
+    zones_in_rows,
     zones_of,
 )
 from energy_assets.factors.tables import cloud_regions, factor_uncertainty_pct
 from energy_assets.site import Site, SiteError, SitePlace, load_site
 from energy_assets.sources.base import Place
+from energy_assets.tables import Table
 
 CON = ibis.duckdb.connect(threads=1)
 DAY = date(2026, 3, 1)
@@ -169,6 +172,31 @@ def test_days_with_the_same_values_are_one_stretch() -> None:
     assert len(resolve([Member("s", "aws", "222", None)], {}, places)) == 2
 
 
+def test_what_holds_again_after_another_is_a_stretch_of_its_own() -> None:
+    """Within the account's block the bounds of the hidden one change nothing."""
+    places = [
+        stated(zone="P", pue=1.7, ghg_scope="scope2"),
+        stated(zone="hidden", valid_from="2026-02-01", valid_to="2026-03-01"),
+        stated(account_id="111", zone="A", valid_from="2026-01-01", valid_to="2026-04-01"),
+    ]
+    resolved = resolve([Member("s", "aws", "111", "us-moon-1")], {}, places)
+    assert [(r.valid_from, r.valid_to, r.zone, r.pue) for r in resolved] == [
+        (BEGINNING, date(2026, 1, 1), "P", Decimal("1.7")),
+        (date(2026, 1, 1), date(2026, 4, 1), "A", Decimal("1.7")),
+        (date(2026, 4, 1), END, "P", Decimal("1.7")),
+    ]
+
+
+def test_a_table_of_places_has_the_columns_of_the_lake_even_without_any() -> None:
+    table = as_table([])
+    assert table.num_rows == 0
+    assert {name: ibis.Schema.from_pyarrow(table.schema)[name] for name in ("valid_from", "zone", "pue")} == {
+        "valid_from": t.DAY,
+        "zone": t.TEXT,
+        "pue": t.PUE,
+    }
+
+
 def test_rows_meet_their_place_null_account_and_null_region_included() -> None:
     members = [VIRGINIA, Member("payer", "aws", None, "us-east-1"), Member("payer", "aws", "111", None)]
     places = [stated(account_id="111", pue=1.1), stated(region="us-east-1", pue=1.2)]
@@ -215,6 +243,7 @@ def test_a_source_block_fills_what_its_rows_leave_open_and_nothing_of_another_pr
         rows_at([DAY], source="other"),
     )
     found = fetched(filled(rows, {"payer": block}, {"other": 0, "payer": 1}), "source_rank", "provider", "region")
+    assert set(found[0]) == {"day", "source", "provider", "account_id", "region", "source_rank"}
     assert [tuple(row[key] for key in ("source_rank", "provider", "account_id", "region")) for row in found] == [
         (0, "aws", "111", "us-east-1"),
         (1, "aws", "999", "eu-west-1"),
@@ -264,6 +293,19 @@ def test_a_site_knows_its_zones_from_blocks_places_and_announced_regions(tmp_pat
     assert site_zones(loaded) == ("DE", "GB", "IE", "US-MIDA-PJM")
     table = resolved_for(loaded, CON.create_table("sighted", CON.to_pyarrow(rows_at([DAY], region="eu-west-1b"))))
     assert table.column("zone").to_pylist() == ["IE", "GB"]
+
+
+def test_zones_in_rows_are_those_of_the_block_and_those_that_rows_name(tmp_path: Path) -> None:
+    loaded = site(tmp_path, "  - {provider: azure, region: East US, zone: GB}\n")
+    own = {"provider": ["aws", "gcp", None], "account_id": [None, "7", None], "region": ["eu-west-3", "mars-1", None]}
+    read = []
+
+    def rows(table: Table) -> ibis.Table:
+        read.append(table.name)
+        return CON.create_table("told", pa.table({name: pa.array(told, pa.string()) for name, told in own.items()}))
+
+    assert zones_in_rows(loaded, rows) == ("DE", "FR")
+    assert read == ["raw_meters"]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _CLAIMED = "SELECT *, unnest(range(s // {{_HOUR_US}}, ({}) // {{_HOUR_US}} + {})) AS hour_no FROM clipped WHERE s {} e"
+_GAP = (
+    "gap = ibis.cases((sums.kwh {} sums.hi, sums.kwh - sums.hi), (sums.kwh {} sums.lo, sums.kwh - sums.lo), else_=none)"
+)
+_LEVEL = (
+    "rows = rows.mutate("
+    'level=ibis.cases((rows.device_kind == "instance", {}), (rows.device_kind == "node", 2), else_={}))'
+)
+_MEASURED = "measured = ibis.ifelse(rows.guessed, ibis.literal( {}), rows.level).min().over(window)"
+_REPLACED = "rows = rows.filter(~(rows.guessed & (rows.level {}) & (rows.innermost < rows.level)))"
+
 
 EQUIVALENT: Mapping[str, Mapping[str, str]] = {
+    "contracts/conservation.py": {
+        _GAP.format(">=", "<"): "exactly on the bound the difference is 0 too",
+        _GAP.format(">", "<="): "exactly on the bound the difference is 0 too",
+        _LEVEL.format(4, 1): "levels are compared, and an instance is above a node",
+        _LEVEL.format(3, " 0"): "levels are compared, and a device is below a node",
+        _MEASURED.format(8): "any number above all levels",
+        _MEASURED.format(10): "any number above all levels",
+        _REPLACED.format(">= 1"): "nothing is inside a device: no level is below 1",
+        _REPLACED.format("> 0"): "nothing is inside a device: no level is below 1",
+    },
     "contracts/fingerprint.py": {
         "if name not in single or  (single[name] is None or dtype.is_numeric()):": "it stands for what the rows hold",
         '"slot": ibis.literal(1).cast("int64") << (rows.hour.hour().cast("int64") if hourly else 1),': "any one bit",
@@ -50,6 +70,17 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
     "sources/prometheus/sharing.py": {
         'WITH crowded AS (SELECT key_no, t FROM {scratch["uses"]} GROUP BY key_no, t HAVING count(*) >= 1),': (
             "a shortcut: who has a device alone has all of it"
+        ),
+    },
+    "unified/containment.py": {
+        "known = ~(sums.unknown.fill_null(True) | sums.inside_unknown) & (rest_kwh > 0)": (
+            "only where no user was observed is it NULL, and there no rest is above 0"
+        ),
+        'ratio = kwh.cast("float64") / sums.holder_kwh.cast("float64").nullif( -1.0)': (
+            "no energy is below 0, and where it is 0 every amount equals the sum and no ratio is used"
+        ),
+        'percent = ibis.least(width / rest_kwh.cast("float64").nullif( -1.0) * 100, ibis.literal(LARGEST_PCT))': (
+            "no rest is below 0, and where it is 0 the interval is NULL"
         ),
     },
 }

@@ -188,6 +188,12 @@ def test_a_device_two_sources_tell_of_counts_once_by_tier_then_by_order() -> Non
     assert amounts(unified({"b": THERE}, a=first, b=second)) == [("a", "gpu", 1), ("b", "gpu", 2)]
 
 
+def test_devices_of_two_kinds_are_two_even_where_two_sources_give_them_one_name() -> None:
+    """The proof took them for one device, and refused right rows."""
+    gpu, cpu = node(6, device_kind="gpu", device_id="0"), node(2, device_kind="cpu", device_id="0")
+    assert amounts(unified(a=[gpu], b=[cpu, node(10)])) == [("a", "gpu", 6), ("b", "cpu", 2), ("b", "rest_of_node", 2)]
+
+
 def test_of_two_sources_one_that_observed_the_hour_is_taken() -> None:
     """An hour the better source missed is not unknown when the other one has it."""
     assert amounts(unified(a=[device("gpu", None)], b=[device("gpu", 2, quality_tier=3)])) == [("b", "gpu", 2)]
