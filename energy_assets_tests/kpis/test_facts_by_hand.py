@@ -1,0 +1,496 @@
+"""Facts of a few rows: what is summed, whose errors, shares of idle, and what has both sides of a ratio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import ibis
+import pytest
+
+from energy_assets.contracts.tables import KPI_DIMENSIONS, Activity, Cost, Emissions
+from energy_assets.kpis.facts import carrier, errors_of, facts, has_interval, measures, name_of, part, type_of
+from energy_assets.kpis.indicators import BOUGHT_GRAMS
+from energy_assets.kpis.ingredients import Filter, Ingredient, Selection, total
+from energy_assets_tests.kpis.tables import MONDAY, TUESDAY, Row, indicator
+from energy_assets_tests.rows import at, rows_of, table
+
+D = Decimal
+Only = Callable[..., None]
+INFERENCE, SCOPE2 = Filter("workload_type", "=", "inference"), Filter("ghg_scope", "=", "scope2")
+KWH, FACILITY = total("emissions", "energy_kwh"), total("emissions", "facility_kwh")
+GRAMS, BOUGHT = total("emissions", "location_g"), total("emissions", BOUGHT_GRAMS)
+REQUESTS, COST = total("activity", "requests"), total("cost", "billed_cost")
+F, G = "emissions_facility_kwh", "emissions_location_g"
+EXACT = ("facility_kwh", "energy_kwh", "location_g", "lifecycle_g", "embodied_g", "uncertainty_pct",
+         "factor_uncertainty_pct", "grams_uncertainty_pct", "coverage", "billed_cost")  # fmt: skip
+
+
+def exact(rows: Iterable[Row]) -> list[Row]:
+    """Rows of Monday with numbers as the lake keeps them."""
+    return [
+        {"day": MONDAY, "hour": at(0, row.get("day", MONDAY))}
+        | {name: D(str(value)) if name in EXACT and value is not None else value for name, value in row.items()}
+        for row in rows
+    ]
+
+
+def summed(
+    con: Any, emissions: Iterable[Row] = (), activity: Iterable[Row] = (), cost: Iterable[Row] = ()
+) -> list[Row]:
+    """Facts of an organisation that counts in EUR."""
+    return rows_of(
+        con,
+        facts(
+            table(Emissions, exact(emissions)), table(Activity, exact(activity)), table(Cost, exact(cost)), "EUR"
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("one", "name"),
+    [
+        (KWH, "emissions_energy_kwh"),
+        (total("emissions", None), "emissions_rows"),
+        (Selection("activity", "coverage"), "activity_coverage"),
+        (total("emissions", "energy_kwh", factor="1000"), "emissions_energy_kwh"),
+        (total("emissions", "energy_kwh", with_idle=True), "emissions_energy_kwh_with_idle"),
+        (Selection("emissions", "energy_kwh", (INFERENCE, SCOPE2)),
+         "emissions_energy_kwh_workload_type_inference_ghg_scope_scope2"),
+        (total("emissions", "energy_kwh", Filter("project", "!=", "x")), "emissions_energy_kwh_project_not_x"),
+        (Selection("emissions", "energy_kwh", (Filter("zone", "is null"),)), "emissions_energy_kwh_zoneis_null"),
+        (BOUGHT, "emissions_lifecycle_g_or_location_g_embodied_g"),
+    ],
+)  # fmt: skip
+def test_the_column_of_a_sum(one: Ingredient | Selection, name: str) -> None:
+    assert name_of(one) == name
+
+
+@pytest.mark.parametrize(
+    ("table_", "column", "scale"),
+    [("emissions", "energy_kwh", 9), ("emissions", "facility_kwh", 12), ("emissions", "location_g", 15),
+     ("emissions", None, 0), ("activity", "requests", 0), ("activity", "coverage", 6), ("cost", "billed_cost", 18),
+     ("emissions", "energy_kwh + location_g", 15)],
+)  # fmt: skip
+def test_a_sum_is_as_exact_as_its_columns(table_: str, column: str | None, scale: int) -> None:
+    assert type_of(Selection(table_, column)) == f"decimal(38, {scale})"
+
+
+@pytest.mark.parametrize(
+    ("one", "errors"),
+    [
+        (KWH, ("meter",)),
+        (FACILITY, ("meter",)),
+        (GRAMS, ("meter", "factor")),
+        (total("emissions", "lifecycle_g"), ("meter", "factor")),
+        (BOUGHT, ("meter", "factor")),
+        (total("emissions", "upstream_g"), ()),
+        (total("emissions", None), ()),
+        (COST, ()),
+    ],
+)
+def test_the_errors_that_are_known_of_a_sum(one: Ingredient, errors: tuple[str, ...]) -> None:
+    assert errors_of(one) == errors
+
+
+@pytest.mark.parametrize(
+    ("top", "below", "kind", "told", "side"),
+    [
+        (KWH, None, "energy", True, KWH),
+        (COST, None, "money", False, COST),
+        (KWH, None, "share", False, KWH),
+        (KWH, FACILITY, "share", False, KWH),
+        (COST, FACILITY, "ratio", True, FACILITY),
+        (KWH, REQUESTS, "ratio", True, KWH),
+        (GRAMS, FACILITY, "ratio", True, GRAMS),
+        (COST, REQUESTS, "ratio", False, REQUESTS),
+    ],
+)
+def test_the_side_that_carries_the_error(top: Any, below: Any, kind: str, told: bool, side: Ingredient) -> None:
+    one = indicator("one", top, below, kind=kind)
+    assert (has_interval(one), carrier(one)) == (told, side)
+
+
+def test_a_matched_sum_has_a_column_of_its_own() -> None:
+    assert part(indicator("one", KWH), KWH) == "emissions_energy_kwh"
+    assert part(indicator("one", KWH, match="account"), KWH) == "one__emissions_energy_kwh"
+
+
+def test_every_measure_and_its_type(only: Only) -> None:
+    only(
+        indicator("plain", KWH, basis="energy"),
+        indicator("cost", COST, FACILITY, basis="matched numerator", match="account"),
+        indicator("share", GRAMS, KWH, kind="share"),
+        indicator("hardware", total("emissions", "embodied_g"), basis="none"),
+    )
+    kwh, grams, facility, money = (f"decimal(38, {scale})" for scale in (9, 15, 12, 18))
+    assert measures() == {
+        "emissions_energy_kwh": kwh,
+        "emissions_energy_kwh__meter": "decimal(38, 12)",
+        "emissions_energy_kwh__open": kwh,
+        "emissions_coverage_energy_kwhis_not_null": "decimal(38, 6)",
+        "emissions_rows": "decimal(38, 0)",
+        "cost_billed_cost": money,
+        "cost__cost_billed_cost": money,
+        "cost__cost_billed_cost__matched": money,
+        "cost__cost_billed_cost__all": money,
+        "emissions_facility_kwh": facility,
+        "emissions_facility_kwh__meter": "decimal(38, 15)",
+        "emissions_facility_kwh__open": facility,
+        "cost__emissions_facility_kwh": facility,
+        "cost__emissions_facility_kwh__meter": "decimal(38, 15)",
+        "cost__emissions_facility_kwh__open": facility,
+        "emissions_location_g": grams,
+        "emissions_embodied_g": grams,
+    }
+
+
+def by_source(rows: Iterable[Row], *measures_: str) -> dict[str, Any]:
+    """The measures by source, without the names of sources."""
+    return {row["source"]: tuple(row[name] for name in measures_) for row in rows}
+
+
+METER: Row = {"uncertainty_pct": 3, "factor_uncertainty_pct": 4, "grams_uncertainty_pct": 5}
+
+
+@pytest.mark.parametrize(
+    ("rows", "grams", "kwh"),
+    [
+        # Sum, error of the meter, of the factor, and what is open; 10 kWh of 3 % and 3,000 g of 3 and 4 %
+        pytest.param([{}], (3000, 9000, 12_000, None), (10, 30, None), id="known"),
+        pytest.param([{}, {"location_g": 1000, "facility_kwh": 2}], (4000, 12_000, 16_000, None), (12, 36, None), id="two"),
+        pytest.param([{}, {"location_g": 1000, "facility_kwh": 2, "uncertainty_pct": 5}], (4000, 14_000, 16_000, None),
+                     (12, 40, None), id="of two intervals"),
+        pytest.param([{"uncertainty_pct": None, "grams_uncertainty_pct": None}], (3000, None, 12_000, 3000), (10, None, 10),
+                     id="an unknown meter"),
+        pytest.param([{"uncertainty_pct": None}], (3000, None, 12_000, 3000), (10, None, 10), id="the meter alone"),
+        pytest.param([{"factor_uncertainty_pct": None}], (3000, 9000, None, 3000), (10, 30, None), id="the factor alone"),
+        pytest.param([{"grams_uncertainty_pct": None}], (3000, 9000, 12_000, 3000), (10, 30, None), id="the grams alone"),
+        pytest.param([{}, {"grams_uncertainty_pct": None, "location_g": 7}], (3007, 9021, 12_028, 7), (20, 60, None),
+                     id="of part"),
+        pytest.param([{"location_g": None}], (None, None, None, None), (10, 30, None), id="no grams"),
+        pytest.param([{"ghg_scope": "scope3.1"}], (None, None, None, None), (10, 30, None), id="another scope"),
+        pytest.param([{"ghg_scope": "scope3.1", "uncertainty_pct": None}], (None, None, None, None), (10, None, 10),
+                     id="another scope, unknown"),
+        pytest.param([{"facility_kwh": "0.000000000001", "uncertainty_pct": "0.001"}], (3000, 3, 12_000, None),
+                     (D("1E-12"), D("1E-15"), None), id="to the last digit"),
+    ],
+)  # fmt: skip
+def test_sums_and_their_errors(con: Any, only: Only, rows: list[Row], grams: Any, kwh: Any) -> None:
+    only(indicator("kwh", FACILITY), indicator("g", total("emissions", "location_g", SCOPE2)))
+    (found,) = summed(con, [{"facility_kwh": 10, "location_g": 3000, **METER, **row} for row in rows])
+    name = "emissions_location_g_ghg_scope_scope2"
+    assert tuple(found[f"{name}{of}"] for of in ("", "__meter", "__factor", "__open")) == grams
+    assert tuple(found[f"{F}{of}"] for of in ("", "__meter", "__open")) == kwh
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        pytest.param([(400, 300, None)], (400, 1200, 1600, None), id="the whole"),
+        pytest.param([(None, 300, None)], (300, 900, 1200, None), id="without upstream"),
+        pytest.param([(400, 300, 5)], (405, 1200, 1600, 405), id="hardware, of no interval"),
+        pytest.param([(400, 300, 0)], (400, 1200, 1600, None), id="no hardware"),
+        pytest.param([(400, 300, 1)], (401, 1200, 1600, 401), id="one gram"),
+        pytest.param([(None, None, 5)], (5, None, None, 5), id="hardware alone"),
+        pytest.param([(None, None, None)], (None, None, None, None), id="nothing"),
+        pytest.param([(400, 300, None), (None, 200, None), (None, None, 7)], (607, 1800, 2400, 7), id="in turn"),
+    ],
+)
+def test_grams_of_bought_services_are_each_the_first_that_is_known(
+    con: Any, only: Only, rows: list[Any], told: Any
+) -> None:
+    only(indicator("kwh", FACILITY), indicator("g", BOUGHT))
+    given = [dict(zip(("lifecycle_g", "location_g", "embodied_g"), row, strict=True)) for row in rows]
+    (found,) = summed(con, [{**METER, "facility_kwh": 1, **row} for row in given])
+    assert tuple(found[f"{name_of(BOUGHT)}{of}"] for of in ("", "__meter", "__factor", "__open")) == told
+
+
+def test_conditions_that_ask_whether_a_value_is_known(con: Any, only: Only) -> None:
+    wanted = {
+        "reported": total("emissions", "energy_kwh", Filter("workload_id", "or idle")),
+        "without": total("emissions", "energy_kwh", Filter("location_g", "is null")),
+        "with": total("emissions", "facility_kwh", Filter("location_g", "is not null")),
+        "any": total("emissions", "energy_kwh", Filter("lifecycle_g or location_g", "is not null")),
+        "hours": total("emissions", None),
+        "observed": total("emissions", "coverage"),
+        "tier": total("emissions", "energy_kwh", Filter("quality_tier", "=", "1")),
+    }
+    only(indicator("kwh", FACILITY), *(indicator(name, one) for name, one in wanted.items()))
+    job, idle, nobody = (
+        {"workload_id": "j", "workload_type": "training", "energy_kwh": 1, "facility_kwh": 10, "coverage": "0.5"},
+        {"workload_type": "idle", "energy_kwh": 2, "facility_kwh": 20, "location_g": 5, "quality_tier": 1},
+        {"workload_type": "training", "energy_kwh": 4, "facility_kwh": 40, "lifecycle_g": 6, "coverage": "0.25"},
+    )
+    rows = [{"source": "job", **job}, {"source": "idle", **idle}, {"source": "nobody", **nobody}]
+    rows += [{"source": "all", **one, "workload_type": "idle"} for one in (job, idle)]
+    rows += [{"source": "both", **one, "location_g": grams} for one in (job, nobody) for grams in (None, 7)]
+    assert by_source(summed(con, rows), *map(name_of, wanted.values())) == {
+        "job": (1, 1, None, None, 1, D("0.5"), None),
+        "idle": (2, None, 20, 2, 1, 1, 2),
+        "nobody": (None, 4, None, 4, 1, D("0.25"), None),
+        "all": (3, 1, 20, 2, 2, D("1.5"), 2),
+        # 1 and 4 kWh, each with grams and without; those of 4 have the life cycle.
+        "both": (2, 5, 50, 9, 4, D("1.5"), None),
+    }
+
+
+def test_facts_have_every_column_of_every_table_in_one_order(con: Any, only: Only) -> None:
+    only(indicator("kwh", FACILITY), indicator("requests", REQUESTS, basis="activity"), indicator("billed", COST))
+    alike: Row = {"project": "p", "model_id": "m", "workload_type": "inference"}
+    served: Row = {**alike, "requests": 100, "coverage": "0.5"}
+    found = summed(
+        con,
+        [{**alike, "facility_kwh": 2, "zone": "IE"}, {**alike, "facility_kwh": 3, "zone": "IE", "day": TUESDAY}],
+        [served, served | {"requests": None, "coverage": 1, "hour": at(1)}, served | {"day": TUESDAY}],
+        [{**alike, "billed_cost": 6}, {**alike, "billed_cost": 1}, {**alike, "billed_cost": 9, "billing_currency": "USD"}],
+    )
+    columns = ["day", *KPI_DIMENSIONS, "currency", "error_source", *measures()]
+    assert [list(row) for row in found] == [columns] * 6
+    nothing: Row = dict.fromkeys(columns) | {"day": MONDAY, **alike}
+    meters: Row = nothing | {"source": "meters", "error_source": "meters/container", "zone": "IE", "ghg_scope": "scope2"}
+    serving: Row = nothing | {"source": "serving", "error_source": "serving"}
+    bills: Row = nothing | {"source": "bills", "error_source": "bills"}
+    expected = [
+        meters | {F: 2, f"{F}__meter": 2},
+        meters | {F: 3, f"{F}__meter": 3, "day": TUESDAY},
+        serving | {"activity_requests": 100, "activity_rows": 2, "activity_coverage": D("1.5")},
+        serving | {"activity_requests": 100, "activity_rows": 1, "activity_coverage": D("0.5"), "day": TUESDAY},
+        bills | {"cost_billed_cost": 7, "currency": "EUR"},
+        bills | {"cost_billed_cost": 9, "currency": "USD"},
+    ]
+
+    def order(row: Row) -> str:
+        return f"{row['source']} {row['day']} {row['currency']}"
+
+    assert sorted(found, key=order) == sorted(expected, key=order)
+
+
+def test_types_of_facts_are_those_of_measures(con: Any, only: Only) -> None:
+    only(indicator("kwh", FACILITY), indicator("cost", COST, FACILITY, match="account", basis="matched numerator"),
+         indicator("wh", FACILITY, REQUESTS, match="model_id", basis="matched"))  # fmt: skip
+    rows = facts(table(Emissions, []), table(Activity, []), table(Cost, []), "EUR")
+    assert {name: rows.schema()[name] for name in measures()} == {
+        name: ibis.dtype(dtype) for name, dtype in measures().items()
+    }
+
+
+def test_a_rest_is_counted_once_and_borrows_the_errors_of_its_devices(con: Any, only: Only) -> None:
+    """5 kWh ±10 % beside a device of 5 kWh ±8 %: of the meter 30 kWh × per cent, and 40 of the device against it."""
+    only(indicator("kwh", FACILITY), indicator("hours", total("emissions", None)))
+    alike: Row = {"energy_kwh": 5, "facility_kwh": 6}
+    rest: Row = {**alike, "source": "ipmi", "device_kind": "rest_of_node", "uncertainty_pct": 10}
+    gpu: Row = {**alike, "source": "dcgm", "device_kind": "gpu", "uncertainty_pct": 8, "project": "chat"}
+    found = {
+        (row["source"], row["project"], row["error_source"]): (
+            row[F], row[f"{F}__meter"], row[f"{F}__open"], row["emissions_rows"]
+        )
+        for row in summed(con, [rest, gpu])
+    }  # fmt: skip
+    # Per kWh of the rest 6 % and -8 %, of 6 kWh.
+    assert found == {
+        ("ipmi", "unknown", "ipmi/container"): (6, 36, None, 1),
+        ("ipmi", "unknown", "dcgm"): (None, -48, None, None),
+        ("dcgm", "chat", "dcgm"): (6, 48, None, 1),
+    }
+
+
+SERVED = total("emissions", "facility_kwh", INFERENCE, with_idle=True)
+SERVED_G = total("emissions", "location_g", INFERENCE, with_idle=True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "kwh", "grams"),
+    [
+        # 100 kWh, of which 20 idle: 30 and 10 of the busy 80 carry 7.5 and 2.5; 8,000 g are 3,000 and 1,000.
+        pytest.param(
+            [("chat", 30, 9000), ("lab", 10, 100), ("training", 40, 50), ("idle", 20, 8000)],
+            {"chat": D("37.5"), "lab": D("12.5"), "training": None, "idle": None},
+            {"chat": 12_000, "lab": 1100, "training": None, "idle": None},
+            id="shared by busy energy",
+        ),
+        pytest.param([("chat", 5, 1500), ("lab", 3, 900)], {"chat": 5, "lab": 3}, {"chat": 1500, "lab": 900}, id="no idle"),
+        pytest.param([("chat", 1, 10), ("idle", 3, 4)], {"chat": 4, "idle": None}, {"chat": 14, "idle": None}, id="one kWh"),
+        pytest.param([("chat", 0, 0), ("idle", 5, 6)], {"chat": 0, "idle": None}, {"chat": 0, "idle": None}, id="not busy"),
+        pytest.param(
+            [("chat", 2, 4), ("idle", 1, None)], {"chat": 3, "idle": None}, {"chat": 4, "idle": None}, id="idle of no grams"
+        ),
+        pytest.param(
+            [("chat", 2, None), ("idle", 1, 9)], {"chat": 3, "idle": None}, {"chat": None, "idle": None}, id="no grams"
+        ),
+        pytest.param([("idle", 1, 9)], {"idle": None}, {"idle": None}, id="idle alone"),
+        # 12.345678901346 / 100 of the one kWh: 0.12345678901346
+        pytest.param(
+            [("chat", 1, 0), ("training", 99, 0), ("idle", "12.345678901346", 0)],
+            {"chat": D("1.123456789013"), "training": None, "idle": None},
+            {"chat": 0, "training": None, "idle": None},
+            id="to twelve digits",
+        ),
+    ],
+)  # fmt: skip
+def test_idle_is_shared_by_what_is_busy_of_its_source(
+    con: Any, only: Only, rows: list[tuple[str, Any, Any]], kwh: Row, grams: Row
+) -> None:
+    only(indicator("kwh", SERVED), indicator("g", SERVED_G))
+    elsewhere = [
+        {"source": "other", "project": "chat", "workload_type": "inference", "facility_kwh": 7, "location_g": 7},
+        {"source": "other", "project": "idle", "workload_type": "idle", "facility_kwh": 7, "location_g": 7},
+    ]
+    given = [
+        {"project": who, "facility_kwh": used, "location_g": emitted,
+         "workload_type": who if who in ("training", "idle") else "inference"}
+        for who, used, emitted in rows
+    ]  # fmt: skip
+    found = summed(con, [*given, *elsewhere, *(row | {"day": TUESDAY} for row in elsewhere)])
+    mine = [row for row in found if row["source"] == "meters"]
+    assert {row["project"]: row[name_of(SERVED)] for row in mine} == kwh
+    assert {row["project"]: row[name_of(SERVED_G)] for row in mine} == grams
+    others = {(row["day"], row[name_of(SERVED)]) for row in found if row["source"] == "other"}
+    assert others == {(day, amount) for day in (MONDAY, TUESDAY) for amount in (14, None)}
+
+
+@pytest.mark.parametrize(
+    ("kwh", "pct", "idle", "meter"),
+    [
+        (30, 3, 10, 120),
+        (1, 3, 3, 12),
+        (30, 3, None, 90),
+        ("0.0000000016", 1, None, D("2E-9")),
+        (0, 3, 5, None),
+        (30, None, 10, None),
+    ],
+)
+def test_errors_grow_with_the_share_of_idle(con: Any, only: Only, kwh: Any, pct: Any, idle: Any, meter: Any) -> None:
+    """30 kWh ±3 % of 30 busy ones and 10 idle: 40 of 3 %; told to nine digits."""
+    only(indicator("kwh", SERVED))
+    rows: list[Row] = [{"workload_type": "inference", "facility_kwh": kwh, "uncertainty_pct": pct}]
+    rows += [{"workload_type": "idle", "facility_kwh": idle, "uncertainty_pct": 3}] if idle else []
+    (found,) = [row for row in summed(con, rows) if row["workload_type"] == "inference"]
+    assert found[f"{name_of(SERVED)}__meter"] == meter
+    assert found[f"{name_of(SERVED)}__open"] == (kwh if pct is None else None)
+
+
+def energy(account: str | None, kwh: Any = 10, **more: Any) -> Row:
+    return {"provider": "aws", "account_id": account, "project": "p", "facility_kwh": kwh, "uncertainty_pct": 3, **more}
+
+
+def bill(account: str | None, amount: Any = 6, **more: Any) -> Row:
+    return {"provider": "aws", "account_id": account, "project": "p", "billed_cost": amount, **more}
+
+
+UNPAIRED = (None, None, None, None, 6)
+
+
+@pytest.mark.parametrize(
+    ("metered", "billed", "told"),
+    [
+        # kWh and their error, cost, its matched and its whole amount
+        pytest.param([energy("1")], [bill("1")], (10, 30, 6, 6, 6), id="one account"),
+        pytest.param([energy("1"), energy("2", 1)], [bill("1"), bill("2", 5)], (11, 33, 11, 11, 11), id="two"),
+        pytest.param([energy("1")], [bill("2")], UNPAIRED, id="another account"),
+        pytest.param([energy("1"), energy("2", 1)], [bill("1"), bill("3", 5)], (10, 30, 6, 6, 11), id="one of two"),
+        pytest.param([energy(None)], [bill("2")], (10, 30, 6, 6, 6), id="energy of any account"),
+        pytest.param([energy("1")], [bill(None)], (10, 30, 6, 6, 6), id="a bill of any account"),
+        pytest.param([energy(None)], [bill(None)], (10, 30, 6, 6, 6), id="of no account"),
+        pytest.param([energy("1"), energy(None, 1)], [bill("3")], (1, 3, 6, 6, 6), id="energy of an account that is not billed"),
+        pytest.param([energy("1")], [bill("3"), bill(None, 5)], (10, 30, 5, 5, 11), id="a bill of an account without energy"),
+        pytest.param([energy("1")], [bill("1", provider=" AWS ")], (10, 30, 6, 6, 6), id="spelled otherwise"),
+        pytest.param([energy("000000000001")], [bill("1")], (10, 30, 6, 6, 6), id="an account spelled otherwise"),
+        pytest.param([energy("1")], [bill("1", provider="gcp")], UNPAIRED, id="another provider"),
+        pytest.param([energy(None)], [bill(None, provider="gcp")], UNPAIRED, id="another provider of no account"),
+        pytest.param([energy("1")], [bill("1", project="q")], UNPAIRED, id="another project"),
+        pytest.param([energy(None)], [bill(None, project="q")], UNPAIRED, id="another project of no account"),
+        pytest.param([energy("1")], [bill("1", day=TUESDAY)], UNPAIRED, id="another day"),
+        pytest.param([energy(None)], [bill(None, day=TUESDAY)], UNPAIRED, id="another day of no account"),
+        pytest.param([energy("1", project="unknown")], [bill("1", project="unknown")], UNPAIRED, id="nobody knows whose"),
+        pytest.param([energy("1", project="idle")], [bill("1", project="idle")], UNPAIRED, id="idle"),
+        pytest.param([energy("1", None)], [bill("1")], UNPAIRED, id="unknown energy"),
+        pytest.param([energy("1"), energy("1", None)], [bill("1")], (10, 30, 6, 6, 6), id="energy known in part"),
+        pytest.param([energy("1")], [bill("1", billing_currency="USD")], (None,) * 5, id="another currency"),
+        pytest.param([energy("1")], [bill("1"), bill("1", 9, billing_currency="USD")], (10, 30, 6, 6, 6), id="and another currency"),
+        pytest.param([energy("1")], [bill("1", -6), bill("2", 4)], (10, 30, -6, 6, 10), id="a credit"),
+        pytest.param([energy("1")], [bill("1", 4), bill("2", -6)], (10, 30, 4, 4, 10), id="a credit of another account"),
+        pytest.param([energy("1"), energy("2", 1, project="q")], [bill("1"), bill("1", 5, project="q")], (10, 30, 6, 6, 11), id="the project of another account"),
+        pytest.param([energy("1")], [], (None,) * 5, id="no bill"),
+        pytest.param([], [bill("1")], UNPAIRED, id="no energy"),
+    ],
+)  # fmt: skip
+def test_cost_is_paired_with_energy_of_its_project_and_account(
+    con: Any, only: Only, metered: list[Row], billed: list[Row], told: Any
+) -> None:
+    only(indicator("cost", COST, FACILITY, match="account", basis="matched numerator"))
+    found = summed(con, metered, cost=billed)
+    names = (f"{F}", f"{F}__meter", "cost_billed_cost", "cost_billed_cost__matched", "cost_billed_cost__all")
+    assert tuple(add(found, f"cost__{name}") for name in names) == told
+    assert add(found, F) == add(exact(metered), "facility_kwh")
+    assert add(found, "cost_billed_cost") == add(exact(billed), "billed_cost")
+
+
+def add(rows: Iterable[Row], name: str) -> Any:
+    known = [row[name] for row in rows if row[name] is not None]
+    return sum(known) if known else None
+
+
+def test_paired_energy_of_unknown_interval_is_open(con: Any, only: Only) -> None:
+    only(indicator("cost", COST, FACILITY, match="account", basis="matched numerator"))
+    unknown: Row = {"uncertainty_pct": None}
+    found = summed(con, [energy("1", 4, **unknown), energy("2", 5, **unknown), energy("1", 1)], cost=[bill("1")])
+    assert add(found, f"cost__{F}__open") == 4
+    assert add(found, f"{F}__open") == 9
+
+
+def running(kwh: Any = 10, project: str = "p", model: str | None = "m", **more: Any) -> Row:
+    return {"project": project, "model_id": model, "facility_kwh": kwh, "uncertainty_pct": 3, **more}
+
+
+def serving(requests: Any = 100, project: str = "p", model: str | None = "m", **more: Any) -> Row:
+    return {"project": project, "model_id": model, "requests": requests, **more}
+
+
+ALONE = (None, None, None, 10, None, None, 100)
+BOTH = (10, 30, 10, 10, 100, 100, 100)
+
+
+@pytest.mark.parametrize(
+    ("used", "served", "told"),
+    [
+        # kWh, their error, their matched and whole amount; requests, matched and whole
+        pytest.param([running()], [serving()], BOTH, id="both"),
+        pytest.param([running()], [serving(model="n")], ALONE, id="another model"),
+        pytest.param([running()], [serving(project="q")], BOTH, id="by its name"),
+        pytest.param([running()], [serving(project="unknown")], BOTH, id="by its name in no project"),
+        pytest.param([running(project="unknown")], [serving(project="unknown")], BOTH, id="in no project"),
+        pytest.param([running(model=None)], [serving(model=None)], BOTH, id="a project's only one"),
+        pytest.param([running(model=None)], [serving(model=None, project="q")], ALONE, id="of no name in another project"),
+        pytest.param([running(10, "unknown", None)], [serving(100, "unknown", None)], ALONE, id="of no name and project"),
+        pytest.param([running(10, "idle", None)], [serving(100, "idle", None)], ALONE, id="idle"),
+        pytest.param([running()], [serving(day=TUESDAY)], ALONE, id="another day"),
+        pytest.param([running()], [serving(None)], (None, None, None, 10, None, None, None), id="unknown requests"),
+        pytest.param([running(None)], [serving()], (None, None, None, None, None, None, 100), id="unknown energy"),
+        pytest.param([running()], [], (None, None, None, 10, None, None, None), id="no servers"),
+        pytest.param([running(), running(7, "q")], [serving()], (10, 30, 10, 17, 100, 100, 100), id="shared in one project"),
+        pytest.param([running(), running(7, "q")], [serving(project="r")], (17, 51, 17, 17, 100, 100, 100), id="shared in none"),
+        pytest.param([running()], [serving(), serving(5, "q")], (10, 30, 10, 10, 100, 100, 105), id="served in another too"),
+        pytest.param([running(), running(7, "q", "n")], [serving(), serving(5, "q", "o")], (10, 30, 10, 17, 100, 100, 105),
+                     id="one model of two"),
+        pytest.param([running(), running(7, "q", "n")], [serving(5, "r", "n"), serving()], (17, 51, 17, 17, 105, 105, 105),
+                     id="one in its project and one by its name"),
+    ],
+)  # fmt: skip
+def test_energy_and_requests_of_a_model_meet(
+    con: Any, only: Only, used: list[Row], served: list[Row], told: Any
+) -> None:
+    only(indicator("wh", replace(FACILITY, factor="1000"), REQUESTS, match="model_id", basis="matched"))
+    found = summed(con, used, served)
+    r = "activity_requests"
+    names = (F, f"{F}__meter", f"{F}__matched", f"{F}__all", r, f"{r}__matched", f"{r}__all")
+    assert tuple(add(found, f"wh__{name}") for name in names) == told
+
+
+def test_what_is_not_known_of_a_model_that_meets_is_open(con: Any, only: Only) -> None:
+    only(indicator("wh", FACILITY, REQUESTS, match="model_id", basis="matched"))
+    unknown: Row = {"uncertainty_pct": None}
+    found = summed(con, [running(4, **unknown), running(5, model="n", **unknown)], [serving()])
+    assert (add(found, f"wh__{F}__open"), add(found, f"{F}__open")) == (4, 9)
