@@ -14,7 +14,7 @@ from energy_assets.kpis.indicators import Indicator
 
 @pytest.fixture(scope="session")
 def con() -> Any:
-    """DuckDB in UTC; tests make no tables of their own in it."""
+    """DuckDB in UTC; tests share it, and name no table alike."""
     found = ibis.duckdb.connect(threads=2)
     found.raw_sql("SET TimeZone = 'UTC'")
     return found

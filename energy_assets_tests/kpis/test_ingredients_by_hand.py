@@ -142,7 +142,8 @@ def test_what_a_row_gives(con: Any, rows: ir.Table, column: str, values: list[in
 def test_the_terms_of_a_selection() -> None:
     assert Selection("t", "a or b + c").terms == (("a", "b"), ("c",))
     assert Selection("t", "a or b + c").columns == ("a", "b", "c")
-    assert Selection("t").terms == Selection("t").columns == ()
+    assert Selection("t").terms == ()
+    assert Selection("t").columns == ()
 
 
 def test_further_conditions_are_added_behind_those_there_are() -> None:
