@@ -31,6 +31,18 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
     },
     "kpis/facts.py": {
         "def name_of(ingredient: Ingredient & Selection) -> str:": "a type, that nothing reads when it runs",
+        "return max((TABLES[rows.table][name].scale or 1 if TABLES[rows.table][name].is_decimal() else 0": (
+            "every decimal has a scale"
+        ),
+        "return max((TABLES[rows.table][name].scale or -1 if TABLES[rows.table][name].is_decimal() else 0": (
+            "every decimal has a scale"
+        ),
+        "name for rows in wanted for term in rows.terms if len(term) >= 1 for name in term": (
+            "rows that are kept further apart are summed all the same"
+        ),
+        "name for rows in wanted for term in rows.terms if len(term) > 0 for name in term": (
+            "rows that are kept further apart are summed all the same"
+        ),
     },
     "kpis/ingredients.py": {
         "if len(columns) == 0:": "the sum of one column is the column",
