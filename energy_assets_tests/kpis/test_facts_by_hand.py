@@ -433,6 +433,31 @@ def test_errors_grow_with_the_share_of_idle(con: Any, only: Only) -> None:
     assert [row[f"{name_of(SERVED)}__open"] for row in inference] == [None] * 5 + [30]
 
 
+def test_a_share_of_idle_that_is_added_to_nothing_has_no_known_interval(con: Any, only: Only) -> None:
+    """Of 10 busy kWh all are inference, so the grams of idle are all added: to 50 g, to 0 g, and none to 0 g."""
+    only(indicator("kwh", SERVED), indicator("g", SERVED_G))
+    found = apart(
+        con,
+        [
+            {
+                "emissions": [
+                    {**METER, "workload_type": "inference", "facility_kwh": 10, "location_g": busy},
+                    {**METER, "workload_type": "idle", "facility_kwh": 5, "location_g": idle},
+                ]
+            }
+            for busy, idle in ((50, 100), (0, 100), (0, 0))
+        ],
+    )
+    name = name_of(SERVED_G)
+    told = [
+        tuple(row[f"{name}{of}"] for of in ("", "__meter", "__factor", "__open"))
+        for rows in found
+        for row in rows
+        if row["workload_type"] == "inference"
+    ]
+    assert told == [(150, 450, 600, None), (100, None, None, 100), (0, None, None, None)]
+
+
 def energy(account: str | None, kwh: Any = 10, **more: Any) -> Row:
     return {"provider": "aws", "account_id": account, "project": "p", "facility_kwh": kwh, "uncertainty_pct": 3, **more}
 
