@@ -37,6 +37,7 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
         "return max((TABLES[rows.table][name].scale or -1 if TABLES[rows.table][name].is_decimal() else 0": (
             "every decimal has a scale"
         ),
+        'found = ((keys.side != side) & where).cast("int8")': "there are two sides, and both are asked for",
         "name for rows in wanted for term in rows.terms if len(term) >= 1 for name in term": (
             "rows that are kept further apart are summed all the same"
         ),
@@ -45,13 +46,11 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "kpis/ingredients.py": {
-        "if len(columns) == 0:": "the sum of one column is the column",
         "return columns[ -1]": "there is one column",
         "return ibis.ifelse(known, reduce(lambda a, b: a + b, filled), ibis.null(columns[ 1].type()))": "of one type",
         "return ibis.ifelse(known, reduce(lambda a, b: a + b, filled), ibis.null(columns[ -1].type()))": "of one type",
         "return first_known_sql(self.terms[ -1])": "there is one term",
         "return columns[ -1] if len(columns) == 1 else ibis.coalesce(*columns)": "there is one column",
-        "return columns[0] if len(columns) == 0 else ibis.coalesce(*columns)": "the first known of one is that one",
         "return columns[ -1] if len(columns) == 1 else f\"coalesce({', '.join(columns)})\"": "there is one column",
     },
     "kpis/rests.py": {
