@@ -245,15 +245,21 @@ def _with_idle(sums: ir.Table, ingredient: Ingredient) -> dict[str, Any]:
 
 
 def _errors_with_idle(sums: ir.Table, ingredient: Ingredient) -> dict[str, Any]:
-    """Errors grown as the amount is, borrowed ones as the rest that they stand beside."""
+    """Errors grown as the amount is, borrowed ones as the rest that they stand beside.
+
+    A share that is added to zero has nothing to be as uncertain as: its interval is not known. So it is with grams of
+    hours in which the grid emitted nothing.
+    """
     base, name = name_of(ingredient.rows), name_of(ingredient)
     alike = ibis.window(group_by=[sums.day, *(sums[key] for key in KPI_DIMENSIONS)])
     whole, bare = (sums[column].cast("float64").sum().over(alike) for column in (name, base))
     grown: Any = whole / bare.nullif(0.0)
-    return {
+    found = {
         f"{name}__{kind}": (sums[f"{base}__{kind}"].cast("float64") * grown).round(9).cast(_error_type(ingredient.rows))
         for kind in errors_of(ingredient)
     }
+    from_nothing: Any = (bare == 0) & (whole != 0)
+    return found | {f"{name}__open": ibis.ifelse(from_nothing, sums[name], sums[f"{name}__open"])}
 
 
 @cache

@@ -43,6 +43,39 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
         "members = members_of(filled(rows, site.source_places, {source.name: 1}))": "the only source has any rank",
         "members = members_of(filled(rows, site.source_places, {source.name: -1}))": "the only source has any rank",
     },
+    "kpis/daily.py": {
+        "return below is not None and bool(errors_of(below)) or carrier(indicator) != below": "a column nobody reads",
+        "if factor == 0:": "a shortcut: times one it is the same number",
+        'scale = ibis.literal(ingredient.factor).cast(f"decimal({digits + 2}, {digits})")': "the factor is below one",
+        'scale = ibis.literal(ingredient.factor).cast(f"decimal({digits + 0}, {digits})")': "the factor is below one",
+    },
+    "kpis/facts.py": {
+        "def name_of(ingredient: Ingredient & Selection) -> str:": "a type, that nothing reads when it runs",
+        "return max((TABLES[rows.table][name].scale or 1 if TABLES[rows.table][name].is_decimal() else 0": (
+            "every decimal has a scale"
+        ),
+        "return max((TABLES[rows.table][name].scale or -1 if TABLES[rows.table][name].is_decimal() else 0": (
+            "every decimal has a scale"
+        ),
+        'found = ((keys.side != side) & where).cast("int8")': "there are two sides, and both are asked for",
+        "name for rows in wanted for term in rows.terms if len(term) >= 1 for name in term": (
+            "rows that are kept further apart are summed all the same"
+        ),
+        "name for rows in wanted for term in rows.terms if len(term) > 0 for name in term": (
+            "rows that are kept further apart are summed all the same"
+        ),
+    },
+    "kpis/ingredients.py": {
+        "return columns[ -1]": "there is one column",
+        "return ibis.ifelse(known, reduce(lambda a, b: a + b, filled), ibis.null(columns[ 1].type()))": "of one type",
+        "return ibis.ifelse(known, reduce(lambda a, b: a + b, filled), ibis.null(columns[ -1].type()))": "of one type",
+        "return first_known_sql(self.terms[ -1])": "there is one term",
+        "return columns[ -1] if len(columns) == 1 else ibis.coalesce(*columns)": "there is one column",
+        "return columns[ -1] if len(columns) == 1 else f\"coalesce({', '.join(columns)})\"": "there is one column",
+    },
+    "kpis/rests.py": {
+        "def _error(source: Any, pct: Any, /, borrowed: bool) -> dict[str, Any]:": "all who call it name the third",
+    },
     "sources/focus/cells.py": {
         'if (scale and int(scale[1]) <= 17) or "INT" in kind:': "a shortcut: as text it is the same number",
         'if (scale and int(scale[1]) <= 18) and "INT" in kind:': "a shortcut: as text it is the same number",
