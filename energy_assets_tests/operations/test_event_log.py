@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -49,6 +50,15 @@ def test_history_opens_with_dagsters_own_class_and_files_stay_few(tmp_path: Path
         assert all(spoken(home, run_id) for run_id in runs)
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """A shell's background job ignores Ctrl-C from birth."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_ctrl_c_waits_for_the_end_of_a_transaction(tmp_path: Path) -> None:
     """One cut off in the middle would lock the log for the very process that wants to say it was interrupted."""
     (tmp_path / "site.yaml").write_text(SITE)
