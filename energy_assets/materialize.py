@@ -47,6 +47,8 @@ NOTES = "notes"
 EMPTY = "empty"
 """Data version of a partition without rows."""
 PREVIEW_ROWS = 3
+PREVIEW_AMONG = 1000
+"""Rows among which those of a preview are chosen."""
 PREVIEW_CELL = 26
 """Characters of a preview's cell: three rows beside each other then fit the window that shows them."""
 SUMMARY_ROWS = 40
@@ -351,7 +353,7 @@ def _shown(
     published = read.lake.read(read.con, table, good[-1:])
     # Labels and tags are maps of any size, and a preview is read at a glance.
     plain = published.drop(*(name for name, dtype in published.schema().items() if dtype.is_map()))
-    preview = vertical_markdown(plain.limit(PREVIEW_ROWS).to_pyarrow().to_pylist())
+    preview = vertical_markdown(fullest(plain.limit(PREVIEW_AMONG)).to_pyarrow().to_pylist())
     return {
         "dagster/row_count": read.lake.row_count(table.name),
         "preview": dg.MetadataValue.md(preview),
@@ -604,6 +606,16 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
     lines += ["| " + " | ".join(_cell(row[name]) for name in names) + " |" for row in rows]
     return "\n".join(lines)
+
+
+def fullest(rows: ir.Table) -> ir.Table:
+    """The rows with the fewest empty columns, `PREVIEW_ROWS` of them: they show what a table can hold.
+
+    Args:
+        rows: Not too many.
+    """
+    filled: Any = sum(rows[name].notnull().cast("int32") for name in rows.columns)
+    return rows.order_by([filled.desc(), *rows.columns]).limit(PREVIEW_ROWS)
 
 
 def vertical_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
