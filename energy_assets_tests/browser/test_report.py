@@ -16,7 +16,8 @@ INERT = """return window.hostile === undefined && document.scripts.length === 0
 
 @pytest.fixture
 def report(chromium: Any, finished: FinishedSite) -> Any:
-    """The browser at the report."""
+    """The browser at the report; a page left before, whose server may be gone, complains no more."""
+    chromium.get("about:blank")
     complaints(chromium)
     requested(chromium)
     chromium.get((finished.report / "report.xhtml").as_uri())
