@@ -67,18 +67,16 @@ def typed(columns: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> ir.T
     Args:
         columns: Types by name.
         rows: Values by name.
+
+    Raises:
+        ValueError: a row names a column that the table does not have, which is a mistake of the test.
     """
-    schema = ibis.schema(columns).to_pyarrow()
-    filled = [{name: _exact(row.get(name)) for name in columns} | _strangers(row, columns) for row in rows]
+    rows, schema = list(rows), ibis.schema(columns).to_pyarrow()
+    if unknown := {name for row in rows for name in row} - set(columns):
+        raise ValueError(f"{sorted(unknown)}: not among {sorted(columns)}")
+    filled = [{name: _exact(row.get(name)) for name in columns} for row in rows]
     return ibis.memtable(pa.Table.from_pylist(filled, schema=schema))
 
 
 def _exact(value: Any) -> Any:
     return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _strangers(row: Mapping[str, Any], columns: Mapping[str, Any]) -> Row:
-    """Nothing; a column that the table does not have is a mistake of the test."""
-    if unknown := set(row) - set(columns):
-        raise ValueError(f"{sorted(unknown)}: not among {sorted(columns)}")
-    return {}
