@@ -76,6 +76,8 @@ CHUNK = 8 << 20
 """Bytes read at once from a bucket."""
 DAMAGED = "damaged"
 """In place of a fingerprint: equal to none."""
+STORE_TROUBLE = ("Error performing", "error sending request", "timed out")
+"""Words of the object store's client in an error; most of its errors are an `OSError`."""
 SHOWN = 5
 """Days named in a message; the others are counted."""
 PLACED_FOR_S = AGE.total_seconds() / 2
@@ -513,7 +515,8 @@ class Lake:
             if known is not None:
                 raise _damaged_log(table, "it is gone")
             return None, []
-        files = files_of(delta)
+        with _log_errors(table, version):
+            files = files_of(delta)
         if said := fault(store, prefix, delta, files, known):
             raise _damaged_log(table, said)
         return delta, files
@@ -559,13 +562,10 @@ class Lake:
 
     def _delta(self, table: str, version: int | None = None) -> DeltaTable | None:
         try:
-            return DeltaTable(self.path(table), version=version, storage_options=self._storage.object_options)
+            with _log_errors(table, version):
+                return DeltaTable(self.path(table), version=version, storage_options=self._storage.object_options)
         except TableNotFoundError:
             return None
-        except DeltaError as error:
-            if not _says_damaged(str(error)):
-                raise
-            raise _damaged_log(table, " ".join(str(error).split())[:160]) from error
 
 
 def _union_all(con: Any, tables: Sequence[ir.Table]) -> ir.Table:
@@ -587,9 +587,23 @@ def _algorithm(fingerprint: str) -> str:
     return fingerprint.partition("-")[0]
 
 
-def _says_damaged(error: str) -> bool:
-    """Whether an error of Delta is about what the log holds, as opposed to a store that does not answer."""
-    return any(words in error for words in ("Json error", "gap", "No table metadata", "Parquet error", "Arrow"))
+@contextmanager
+def _log_errors(table: str, version: int | None) -> Iterator[None]:
+    """Whatever Delta cannot make of a log is damage; a store that does not answer stays an error of its own."""
+    try:
+        yield
+    except TableNotFoundError:
+        raise
+    except DeltaError as error:
+        said = " ".join(str(error).split())[:160]
+        if any(words in said for words in STORE_TROUBLE):
+            raise
+        if version is None:
+            raise _damaged_log(table, said) from error
+        raise DamagedError(
+            f"version {version} of table {table} cannot be read ({said})",
+            "Make what needs it again: a report pins the versions of its tables.",
+        ) from error
 
 
 def _damaged_log(table: str, said: str) -> DamagedError:

@@ -133,6 +133,21 @@ def first_commit_gone(root: Path) -> None:
     commit(root, 0).unlink()
 
 
+def a_type_unknown(root: Path) -> None:
+    path = commit(root, 0)
+    path.write_text(path.read_text().replace("decimal(", "decmmal("))
+
+
+def a_day_unreadable(root: Path) -> None:
+    path = commit(root, 0)
+    path.write_text(path.read_text().replace(f'"day":"{TWO}"', '"day":"2024-05-1)"'))
+
+
+def a_column_of_no_schema(root: Path) -> None:
+    path = commit(root, 0)
+    path.write_text(path.read_text().replace(f'"day":"{TWO}"', f'"dey":"{TWO}"'))
+
+
 def log_gone(root: Path) -> None:
     for path in (root / "_delta_log").iterdir():
         path.unlink()
@@ -148,6 +163,9 @@ def log_gone(root: Path) -> None:
         last_commit_empty,
         a_brace_lost,
         first_commit_gone,
+        a_type_unknown,
+        a_day_unreadable,
+        a_column_of_no_schema,
         log_gone,
     ],
 )
@@ -162,6 +180,18 @@ def test_a_log_that_does_not_add_up_is_never_read(folder: tuple[Lake, Path], dam
     assert lake.version(TABLE) is None
     put(lake, [ONE, TWO])
     assert rows(lake) == 100
+
+
+def test_a_version_that_is_gone_is_named(folder: tuple[Lake, Path]) -> None:
+    with pytest.raises(DamagedError, match=rf"version 7 of table {TABLE} cannot be read"):
+        rows(folder[0], version=7)
+
+
+def test_a_store_that_does_not_answer_is_no_damage() -> None:
+    with s3_bucket() as storage:
+        put(Lake(storage), [ONE])
+    with pytest.raises(OSError, match="Error performing"):
+        Lake(storage).version(TABLE)
 
 
 def test_tables_of_older_stores_are_read_and_gain_checksums(folder: tuple[Lake, Path]) -> None:
