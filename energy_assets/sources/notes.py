@@ -174,6 +174,12 @@ WORDS: Mapping[str, Words] = {
     "disagreeing_readings_dropped": Words(
         "at {n} instant[|s] a device has several different readings; the highest was kept", hole=False
     ),
+    "devices_told_by_several_files": Words(
+        "several files tell of {n} device[|s] at the same time and agree, so each counts once; if the files are of"
+        " different machines that draw alike, energy is missing",
+        remedy="Name machines apart, with a file for each `node: {from_path: '([^/]+)[.]csv'}`; of two logs of one"
+        " machine, take one out of `path`.",
+    ),
     "cut_lines_dropped": Words("{n} line[|s] [was|were] cut while being written, and [was|were] left out", hole=False),
     "estimates_outdone_dropped": Words(
         "{n} estimated point[|s] [was|were] left out, for the same file has a measured value of the same instant",

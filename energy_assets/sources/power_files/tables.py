@@ -23,6 +23,7 @@ from energy_assets.sources.opening import Opened
 from energy_assets.sources.power import GapPolicy, HourlyEnergy, Lone, hourly_energy
 from energy_assets.sources.power_files.kinds import create_kinds
 from energy_assets.sources.power_files.names import Name
+from energy_assets.sources.power_files.overlaps import require_one_thing, shared_time
 from energy_assets.sources.power_files.parse import (
     Readings,
     WindowColumns,
@@ -144,6 +145,7 @@ def find_energy(
             within=(days.start, days.end) if days else None,
         )
         _require_one_voice(con, given, energy, rules, notes, examples)
+        tables.require_files_agree(days, given, rules, notes, examples)
         _tell_lone(energy.lone, rules, notes, examples)
         summary = tables.summary()
     finally:
@@ -174,7 +176,7 @@ def _require_one_voice(
         elif devices := set_back(con, one.readings):
             notes["clocks_set_back"] = notes.get("clocks_set_back", 0) + devices
             examples["clocks_set_back"] = [*examples.get("clocks_set_back", ()), one.readings.file.name][:_SHOWN]
-    strays, where = require_agreement(energy.disagreements, {one.origin: one.readings.file.name for one in given})
+    strays, where = require_agreement(energy.disagreements, {one.origin: one.readings for one in given})
     if strays:
         notes["disagreeing_readings_dropped"] = strays
         examples["disagreeing_readings_dropped"] = where[:_SHOWN]
@@ -252,6 +254,33 @@ class Tables:
                 notes[note] = sum(row[0] for row in rows)
                 examples[note] = [f"{names[row[1]]}: {row[0]}, first taken as {row[2]} UTC" for row in rows[:_SHOWN]]
         self._con.raw_sql(f"DELETE FROM {self.readings} WHERE clock = '{local_time.NEVER}'")
+
+    def require_files_agree(
+        self,
+        days: DayRange | None,
+        given: Sequence[Given],
+        rules: Rules,
+        notes: dict[str, int],
+        examples: dict[str, Sequence[str]],
+    ) -> None:
+        """Files that tell of one device at the same time agree, or are refused; those that do are told.
+
+        Args:
+            days: Only these are looked at; None for all.
+            given: The files.
+            rules: Of site.yaml.
+            notes: Gets the count.
+            examples: Gets which they are.
+
+        Raises:
+            MalformedError: they are of different things.
+        """
+        if len(given) < 2:
+            return
+        found = shared_time(self._con, self.readings, rules.max_gap_s, _within("time", days))
+        if said := require_one_thing(found, {one.origin: one.readings for one in given}):
+            notes["devices_told_by_several_files"] = len(said)
+            examples["devices_told_by_several_files"] = said[:_SHOWN]
 
     def add_windows(self, files: Sequence[Opened], columns: WindowColumns, days: DayRange | None) -> dict[str, int]:
         """Windows that have an end after their start; the others are dropped, and counted if they start in `days`.
