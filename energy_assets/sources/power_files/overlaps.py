@@ -1,8 +1,8 @@
 """Several files that tell of one device at the same time: two logs of one thing, or two things under one name.
 
-What belongs here: comparing what files say in the time they share, and what to say of it. What does not: readings of one
-instant (`telling`), and copies of a file (`copies`). Interleaved readings of two machines make one series of about their
-mean, half of their energy; so files must agree, or say whose they are.
+What belongs here: comparing what files say in the time they share, and what to say of it. What does not: readings of
+one instant (`telling`), and copies of a file (`copies`). Readings of two machines among each other make one series of
+about their mean, half of their energy; so files must agree, or say whose they are.
 """
 
 # ruff: noqa: S608 - table names are made here
@@ -25,8 +25,8 @@ HANDFUL = 10
 this in the time that two share are not compared, and make no more than some minutes of energy."""
 
 BIAS = 0.01
-"""Two logs of one device read at other instants have the same mean but for chance, which is allowed for apart. Boards of
-one model in one training differ by some per cent, so what is left for the loggers themselves must be small."""
+"""Two logs of one device read at other instants have the same mean but for chance, which is allowed for apart. Boards
+of one model in one training differ by some per cent, so what is left for the loggers themselves must be small."""
 
 CHANCE = 4
 """How many standard errors of the mean difference chance may make: one case in some ten thousand."""
@@ -110,7 +110,10 @@ def shared_time(con: Any, readings: str, max_gap_s: int, where: str) -> list[Sha
         GROUP BY node_id, device_id, day, one, other
         HAVING sum(one_n) >= {HANDFUL} AND sum(other_n) >= {HANDFUL}
         ORDER BY day, node_id, device_id, one, other""").fetchall()
-    return [Shared(*row[:4], (row[4], row[5]), (row[6], row[7]), row[8]) for row in rows]
+    return [
+        Shared(node, device, first, last, (one, other), (watts, others), agree)
+        for node, device, first, last, one, other, watts, others, agree in rows
+    ]
 
 
 def require_one_thing(found: Sequence[Shared], files: Mapping[str, Readings]) -> list[str]:
@@ -133,9 +136,9 @@ def require_one_thing(found: Sequence[Shared], files: Mapping[str, Readings]) ->
                 f"{watts:.1f} W by {file.file.name}" for watts, file in zip(one.watts, (first, second), strict=True)
             )
             raise MalformedError(
-                f"{first.file.name} and {second.file.name}: both tell of {device_said(one.node_id, one.device_id)} from "
-                f"{one.first:%Y-%m-%d %H:%M} to {one.last:%Y-%m-%d %H:%M} UTC, and do not agree: it draws {means} on "
-                "average, so these are different things under one name",
+                f"{first.file.name} and {second.file.name}: both tell of {device_said(one.node_id, one.device_id)} "
+                f"from {one.first:%Y-%m-%d %H:%M} to {one.last:%Y-%m-%d %H:%M} UTC, and do not agree: it draws {means} "
+                "on average, so these are different things under one name",
                 remedy_by_file(first, second),
             )
     said = {}

@@ -21,6 +21,7 @@ from energy_assets.periods import DayRange
 from energy_assets.sources import local_time
 from energy_assets.sources.opening import Opened
 from energy_assets.sources.power import GapPolicy, HourlyEnergy, Lone, hourly_energy
+from energy_assets.sources.power_files.boards import require_boards_named
 from energy_assets.sources.power_files.kinds import create_kinds
 from energy_assets.sources.power_files.names import Name
 from energy_assets.sources.power_files.overlaps import require_one_thing, shared_time
@@ -144,6 +145,8 @@ def find_energy(
             windows=by_node,
             within=(days.start, days.end) if days else None,
         )
+        for one in given:
+            require_boards_named(con, one.readings)
         _require_one_voice(con, given, energy, rules, notes, examples)
         tables.require_files_agree(days, given, rules, notes, examples)
         _tell_lone(energy.lone, rules, notes, examples)
