@@ -174,6 +174,10 @@ WORDS: Mapping[str, Words] = {
     "disagreeing_readings_dropped": Words(
         "at {n} instant[|s] a device has several different readings; the highest was kept", hole=False
     ),
+    "copies_under_other_names_dropped": Words(
+        "{n} cop[y|ies] of a log under another name [was|were] left out, so that nothing counts twice",
+        remedy="Take the copies out of `path`; if they are logs of machines of their own, look why they are equal.",
+    ),
     "devices_told_by_several_files": Words(
         "several files tell of {n} device[|s] at the same time and agree, so each counts once; if the files are of"
         " different machines that draw alike, energy is missing",

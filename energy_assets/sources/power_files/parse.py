@@ -141,6 +141,11 @@ class FileColumns:
     model: str | None
 
     @property
+    def by_path(self) -> bool:
+        """Whether the path of the file names what its readings are of."""
+        return any(name is not None and name.from_path is not None for name in (self.node, self.device))
+
+    @property
     def naming(self) -> set[str]:
         """Columns that say when a reading is and of what."""
         named = [name.columns for name in (self.node, self.device) if name]

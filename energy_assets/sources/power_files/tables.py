@@ -22,6 +22,7 @@ from energy_assets.sources import local_time
 from energy_assets.sources.opening import Opened
 from energy_assets.sources.power import GapPolicy, HourlyEnergy, Lone, hourly_energy
 from energy_assets.sources.power_files.boards import require_boards_named
+from energy_assets.sources.power_files.copies import copied_files, drop_copied_readings
 from energy_assets.sources.power_files.kinds import create_kinds
 from energy_assets.sources.power_files.names import Name
 from energy_assets.sources.power_files.overlaps import require_one_thing, shared_time
@@ -124,11 +125,13 @@ def find_energy(
     tables = Tables(con)
     try:
         create_readings(con, tables.readings)
+        given, copied = _without_copied_files(given)
         span = (days.start - rules.reach, days.end + rules.reach) if days else ALWAYS
         for one in given:
             add_readings(con, tables.readings, one.readings, one.origin, span)
         notes, examples = tables.drop_nameless(days), dict[str, Sequence[str]]()
         tables.drop_misplaced(days, given, notes, examples)
+        tables.drop_copies(days, given, copied, notes, examples)
         if cut := sum(cut_lines(con, one.readings) for one in given):
             notes["cut_lines_dropped"] = cut
         create_kinds(con, tables.kinds, tables.readings, rules.stated, named=rules.named, gpus=rules.gpus)
@@ -154,6 +157,14 @@ def find_energy(
     finally:
         tables.drop()
     return Found(energy, con.table(tables.kinds), notes | dict(energy.notes), examples, summary)
+
+
+def _without_copied_files(given: Sequence[Given]) -> tuple[list[Given], list[str]]:
+    """The files without copies of others, where their paths give names; and what to say of these."""
+    by_path = [one.readings for one in given if one.readings.columns.by_path]
+    copies = copied_files(by_path) if len(by_path) > 1 else {}
+    kept = [one for one in given if one.readings.file.name not in copies]
+    return kept, [f"{copy} holds the bytes of {other}, which counts" for copy, other in sorted(copies.items())]
 
 
 def _require_one_voice(
@@ -257,6 +268,31 @@ class Tables:
                 notes[note] = sum(row[0] for row in rows)
                 examples[note] = [f"{names[row[1]]}: {row[0]}, first taken as {row[2]} UTC" for row in rows[:_SHOWN]]
         self._con.raw_sql(f"DELETE FROM {self.readings} WHERE clock = '{local_time.NEVER}'")
+
+    def drop_copies(
+        self,
+        days: DayRange | None,
+        given: Sequence[Given],
+        copied: Sequence[str],
+        notes: dict[str, int],
+        examples: dict[str, Sequence[str]],
+    ) -> None:
+        """Devices that are copies of others in another file are taken out, and told.
+
+        Args:
+            days: Only these are told; None for all.
+            given: The files.
+            copied: What to say of files that were left out already.
+            notes: Gets the count.
+            examples: Gets which they are.
+        """
+        said = list(copied)
+        if len(given) > 1:
+            files = {one.origin: one.readings for one in given}
+            said += drop_copied_readings(self._con, self.readings, files, days)
+        if said:
+            notes["copies_under_other_names_dropped"] = len(said)
+            examples["copies_under_other_names_dropped"] = said[:_SHOWN]
 
     def require_files_agree(
         self,
