@@ -63,7 +63,9 @@ WORDS: Mapping[str, Words] = {
     ),
     "gaps_bridged": Words("{n} gap[|s] between readings [was|were] bridged", hole=False),
     "gaps_not_bridged": Words(
-        "{n} gap[|s] between readings [is|are] longer than max_gap_s and ha[s|ve] no energy", hole=False
+        "{n} gap[|s] between readings [is|are] longer than max_gap_s and ha[s|ve] no energy",
+        remedy="Look why nothing was read then. Where readings always come less often, raise `max_gap_s` to the time"
+        " between them.",
     ),
     "unusable_readings_dropped": Words("{n} sample[|s] that hold[s|] no usable number [was|were] left out", hole=False),
     "low_readings_dropped": Words(
@@ -84,6 +86,14 @@ WORDS: Mapping[str, Words] = {
     ),
     "device_hours_without_energy": Words(
         "{n} device-hour[|s] ha[s|ve] no reading; [its|their] energy is not known", hole=False
+    ),
+    "device_hours_without_reading": Words(
+        "{n} device-hour[|s] between readings ha[s|ve] none in the files; [its|their] energy is not known",
+        remedy="Look whether the logger ran then, and whether a file is missing.",
+    ),
+    "device_hours_after_the_last_reading": Words(
+        "{n} device-hour[|s] of the day come[s|] after a device's last reading; [its|their] energy is not known",
+        hole=False,
     ),
     "device_hours_with_energy_of_a_gap": Words(
         "{n} device-hour[|s] hold[s|] what a counter went on by while it was not read", hole=False

@@ -83,12 +83,15 @@ def _digest(path: Path, length: int) -> bytes:
     return digest.digest()
 
 
-def drop_copied_readings(con: Any, readings: str, files: Mapping[str, Readings], days: DayRange | None) -> list[str]:
+def drop_copied_readings(
+    con: Any, readings: str, presence: str, files: Mapping[str, Readings], days: DayRange | None
+) -> list[str]:
     """Take out the readings of devices that are copies of others, by UTC day.
 
     Args:
         con: An Ibis connection to DuckDB.
         readings: A table of `create_readings`; loses the copies.
+        presence: A table of `create_presence`; loses the copies.
         files: By origin.
         days: Only copies on these are told; None for all.
 
@@ -135,9 +138,9 @@ def drop_copied_readings(con: Any, readings: str, files: Mapping[str, Readings],
             if rank[other[0]] < rank[origin] and (day, *other) not in dropped:
                 dropped.setdefault((day, origin, node, device), tuple(other))
         for day, origin, node, device in dropped:
-            con.raw_sql(f"""
-                DELETE FROM {readings} WHERE time::DATE = DATE '{day}' AND origin = {text_sql(origin)}
-                AND node_id = {text_sql(node)} AND device_id = {text_sql(device)}""")
+            same = f"origin = {text_sql(origin)} AND node_id = {text_sql(node)} AND device_id = {text_sql(device)}"
+            con.raw_sql(f"DELETE FROM {readings} WHERE time::DATE = DATE '{day}' AND {same}")
+            con.raw_sql(f"DELETE FROM {presence} WHERE day = DATE '{day}' AND {same}")
     finally:
         con.raw_sql(f"DROP TABLE IF EXISTS {copies}")
     said = {

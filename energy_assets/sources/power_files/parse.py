@@ -318,7 +318,7 @@ def days_of(con: Any, readings: Readings, reach: timedelta) -> set[date]:
         MalformedError: a time is missing or cannot be right.
     """
     us = reach // timedelta(microseconds=1)
-    with _timed(con, readings) as (table, spare_us):
+    with timed_readings(con, readings) as (table, spare_us):
         sql = f"""
             SELECT DISTINCT (t - {us + spare_us}) // {_DAY_US}, (t + {us + spare_us}) // {_DAY_US}
             FROM {table}"""
@@ -353,7 +353,7 @@ def add_readings(con: Any, table: str, readings: Readings, origin: str, span: tu
         MalformedError: a time is missing or cannot be right, or a power is no number.
     """
     start, end = (round(edge.timestamp()) * 1_000_000 for edge in span)
-    with _timed(con, readings) as (timed, _):
+    with timed_readings(con, readings) as (timed, _):
         con.raw_sql(f"""
             INSERT INTO {table}
             SELECT node_id, device_id, run, kind, model, make_timestamp(t), power, clock, {text_sql(origin)}
@@ -361,7 +361,7 @@ def add_readings(con: Any, table: str, readings: Readings, origin: str, span: tu
 
 
 @contextmanager
-def _timed(con: Any, readings: Readings) -> Iterator[tuple[str, int]]:
+def timed_readings(con: Any, readings: Readings) -> Iterator[tuple[str, int]]:
     """The readings with their instants `t`, and how far these may still be wrong in microseconds.
 
     Raises:
@@ -419,7 +419,7 @@ def seen_devices(con: Any, readings: Readings) -> list[tuple[Device, datetime, d
     Raises:
         MalformedError: a time is missing or cannot be right.
     """
-    with _timed(con, readings) as (table, _):
+    with timed_readings(con, readings) as (table, _):
         rows = con.raw_sql(f"""
             SELECT node_id, device_id, min(kind), min(model), make_timestamp(min(t)), make_timestamp(max(t))
             FROM {table} GROUP BY ALL HAVING node_id IS NOT NULL AND device_id IS NOT NULL ORDER BY ALL""").fetchall()

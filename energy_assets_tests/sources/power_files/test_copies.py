@@ -11,7 +11,7 @@ import pytest
 
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import StepContext
-from energy_assets_tests.conftest import rows_of
+from energy_assets_tests.sources.power_files.reading import rows_read
 from energy_assets_tests.sources.power_files.test_power_files import DAY, MIDNIGHT, source, write
 
 ONE = DayRange(DAY, DAY)
@@ -32,7 +32,7 @@ def moving(minute: int) -> float:
 
 
 def found(step: StepContext, days: DayRange = ONE, **keys: Any) -> tuple[dict[str, Decimal], dict[str, int]]:
-    table, notes = rows_of(source(**BY_FILE, **keys), days, step)
+    table, notes = rows_read(source(**BY_FILE, **keys), days, step)
     kwh: dict[str, Decimal] = {}
     for row in table.to_pylist():
         kwh[row["node_id"]] = kwh.get(row["node_id"], Decimal(0)) + (row["energy_kwh"] or 0)

@@ -13,7 +13,7 @@ from energy_assets.periods import DayRange
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.power_files.nvidia_smi import COMMAND, is_log, power_column
-from energy_assets_tests.conftest import rows_of
+from energy_assets_tests.sources.power_files.reading import rows_read
 from energy_assets_tests.sources.power_files.test_power_files import source, write
 
 DAY = date(2025, 7, 1)
@@ -33,7 +33,7 @@ def lines(minutes: int = 60, unit: str = " W", first: int = 0) -> str:
 
 def rows(step: StepContext, text: str, **keys: Any) -> tuple[list[dict[str, Any]], dict[str, int]]:
     write(step.site_folder, "meters/smi.csv", text)
-    table, notes = rows_of(source(**{**KEYS, **keys}), ONE, step)
+    table, notes = rows_read(source(**{**KEYS, **keys}), ONE, step)
     return table.to_pylist(), notes
 
 
@@ -94,7 +94,7 @@ def test_words_for_no_reading_are_none_and_counted(step: StepContext, word: str)
 def test_what_powershell_writes_is_read(step: StepContext) -> None:
     (step.site_folder / "meters").mkdir()
     (step.site_folder / "meters/smi.csv").write_bytes((HEADER + lines()).replace("\n", "\r\n").encode("utf-16"))
-    table, notes = rows_of(source(**KEYS), ONE, step)
+    table, notes = rows_read(source(**KEYS), ONE, step)
     assert (kwh(table.to_pylist()), notes) == (Decimal("0.6"), {})
 
 

@@ -13,7 +13,7 @@ from energy_assets.periods import DayRange
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.power_files.overlaps import telling_path
-from energy_assets_tests.conftest import rows_of
+from energy_assets_tests.sources.power_files.reading import rows_read
 from energy_assets_tests.sources.power_files.test_power_files import DAY, HEADER, MIDNIGHT, source, write
 
 ONE = DayRange(DAY, DAY)
@@ -41,7 +41,7 @@ def log(watts: tuple[float, ...], late: int = 0, name: str = "", apart_ms: int =
 
 
 def found(step: StepContext, **keys: Any) -> tuple[Decimal, dict[str, int]]:
-    table, notes = rows_of(source(**keys), ONE, step)
+    table, notes = rows_read(source(**keys), ONE, step)
     return sum((kwh for kwh in table["energy_kwh"].to_pylist() if kwh is not None), Decimal(0)), notes
 
 
