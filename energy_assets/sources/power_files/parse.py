@@ -37,6 +37,7 @@ from energy_assets.sources.opening import (
 from energy_assets.sources.power_files import nvidia_smi
 from energy_assets.sources.power_files.kinds import Device
 from energy_assets.sources.power_files.names import Kind, Name, joined
+from energy_assets.sources.power_files.torn import NONE_TORN, Torn, without_torn_lines
 
 PowerUnit = Literal["mW", "W", "kW", "MW"]
 Format = Literal["nvidia_smi"]
@@ -188,11 +189,13 @@ class Readings:
         file: As it was opened.
         columns: Which of its columns hold what.
         wanted: The same as site.yaml says it.
+        torn: Lines that `file` leaves out.
     """
 
     file: Opened
     columns: FileColumns
     wanted: ReadingColumns
+    torn: Torn = NONE_TORN
 
     @classmethod
     def of(cls, file: Opened, wanted: ReadingColumns) -> Readings:
@@ -203,10 +206,12 @@ class Readings:
             wanted: As site.yaml says it.
 
         Raises:
-            MalformedError: a column is not there, or its numbers are of no certain unit.
+            MalformedError: a column is not there, or its numbers are of no certain unit, or most of its
+                lines are torn.
         """
         columns = wanted.of(file.table, file.name)
-        found = cls(file, columns, wanted)
+        whole, torn = without_torn_lines(file, columns.time, columns.power, wanted.clock)
+        found = cls(whole, columns, wanted, torn)
         found._require_unit()
         return found
 
@@ -244,11 +249,7 @@ class Readings:
                 {columns.kind.sql(path) if columns.kind else "NULL"} AS kind,
                 {joined((columns.model,)) if columns.model else "NULL"} AS model,
                 {local} AS local_us, {fixed} AS t, {self.power()} AS power
-            FROM {self.file.relation} WHERE NOT {header}{self._whole()}"""
-
-    def _whole(self) -> str:
-        """Lines of a log that were cut while they were written have no power."""
-        return f" AND {quoted(self.columns.power)} IS NOT NULL" if self.file.padded else ""
+            FROM {self.file.relation} WHERE NOT {header}"""
 
     def power(self, *, lenient: bool = False) -> str:
         """SQL for the power in watts.
@@ -383,19 +384,6 @@ def timed_readings(con: Any, readings: Readings) -> Iterator[tuple[str, int]]:
         raise _diagnosed(con, readings, error) from error
     finally:
         con.raw_sql(f"DROP TABLE IF EXISTS {placed}")
-
-
-def cut_lines(con: Any, readings: Readings) -> int:
-    """Lines of a log that were cut while they were written: they lack their last columns.
-
-    Args:
-        con: An Ibis connection to DuckDB.
-        readings: A readable file.
-    """
-    if not readings.file.padded:
-        return 0
-    sql = f"SELECT count(*) FROM {readings.file.relation} WHERE {quoted(readings.columns.power)} IS NULL"
-    return int(con.raw_sql(sql).fetchone()[0])
 
 
 def nodes_of_runs(readings: Readings) -> str:

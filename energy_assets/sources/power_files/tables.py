@@ -32,7 +32,6 @@ from energy_assets.sources.power_files.parse import (
     add_readings,
     create_readings,
     create_windows,
-    cut_lines,
     nodes_of_runs,
 )
 from energy_assets.sources.power_files.presence import (
@@ -148,8 +147,9 @@ def find_energy(
         notes, examples = tables.drop_nameless(days), dict[str, Sequence[str]]()
         tables.drop_misplaced(days, given, notes, examples)
         tables.drop_copies(days, given, copied, notes, examples)
-        if cut := sum(cut_lines(con, one.readings) for one in given):
-            notes["cut_lines_dropped"] = cut
+        if torn := [one.readings for one in given if one.readings.torn.number]:
+            notes["cut_lines_dropped"] = sum(one.torn.number for one in torn)
+            examples["cut_lines_dropped"] = [one.torn.said(one.file.name) for one in torn[:_SHOWN]]
         create_known_hours(con, tables.known, tables.presence, days, now, stays=not rules.by_run)
         create_kinds(con, tables.kinds, tables.told_of, rules.stated, named=rules.named, gpus=rules.gpus)
         by_node = None
