@@ -324,11 +324,11 @@ class PowerFiles(PlacedSource):
         return [day.isoformat() for day in sorted(filled(held))]
 
     def _opened(self, file: SourceFile, step: StepContext) -> Opened:
-        path = plain_path(file.fetch(step.folder), file.name, step.folder)
+        path = plain_path(file.still(step.folder), file.name, step.folder)
         return open_file(step.con, path, file.name, step.folder)
 
     def _readings(self, file: SourceFile, step: StepContext) -> Readings:
-        path = plain_path(file.fetch(step.folder), file.name, step.folder)
+        path = plain_path(file.still(step.folder), file.name, step.folder)
         opened = open_file(step.con, path, file.name, step.folder, padded=self.format is not None)
         return Readings.of(opened, self.columns)
 
@@ -347,7 +347,7 @@ class PowerFiles(PlacedSource):
         concerned = days_concerned(file.name, days, spoken, self._readable(files, memory, step))
         if not isinstance(error, MalformedError):
             return Incomplete(concerned, error)
-        return self._answer(file, "readings", tuple(sorted(concerned)), file.fetch(step.folder))
+        return self._answer(file, "readings", tuple(sorted(concerned)), file.still(step.folder))
 
     def _landable(
         self, file: SourceFile, known: Known, needed: tuple[date, ...], memory: Memory
