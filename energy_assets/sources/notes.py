@@ -87,13 +87,12 @@ WORDS: Mapping[str, Words] = {
     "device_hours_without_energy": Words(
         "{n} device-hour[|s] ha[s|ve] no reading; [its|their] energy is not known", hole=False
     ),
-    "device_hours_without_reading": Words(
-        "{n} device-hour[|s] between readings ha[s|ve] none in the files; [its|their] energy is not known",
+    "hours_between_readings_unread": Words(
+        "{n} time[|s] a device has no reading for whole hours between others, and no energy in them",
         remedy="Look whether the logger ran then, and whether a file is missing.",
     ),
-    "device_hours_after_the_last_reading": Words(
-        "{n} device-hour[|s] of the day come[s|] after a device's last reading; [its|their] energy is not known",
-        hole=False,
+    "hours_after_the_last_reading": Words(
+        "{n} time[|s] the rest of a day comes after a device's last reading, and its energy is not known", hole=False
     ),
     "device_hours_with_energy_of_a_gap": Words(
         "{n} device-hour[|s] hold[s|] what a counter went on by while it was not read", hole=False

@@ -404,6 +404,12 @@ def suffix_of(name: str) -> str:
     for suffix in SUFFIXES:
         if name.lower().endswith(suffix):
             return suffix
+    if name.lower().endswith((".log", ".txt", ".log.gz", ".txt.gz")):
+        raise MalformedError(
+            f"{name}: its ending does not say that it is CSV",
+            "If it is, as nvidia-smi writes with --format=csv, let the command write into a file that ends in .csv "
+            "(… >> smi.csv), rename this one, and change `path` in site.yaml.",
+        )
     raise MalformedError(
         f"{name}: a format that cannot be read", f"Files must end in {', '.join(SUFFIXES)}; narrow `path` to them."
     )

@@ -97,6 +97,10 @@ class ReadingColumns:
             MalformedError: a column is not there, or the file is of another kind.
         """
         _refuse_totals(table, path)
+        if said := nvidia_smi.unread_output(table.names):
+            raise MalformedError(
+                f"{path}: {said}", f"Write it with `{nvidia_smi.COMMAND}`, or take it out of `path` in site.yaml."
+            )
         if self.format == "nvidia_smi":
             return self._of_log(table, path)
         return FileColumns(

@@ -25,7 +25,7 @@ LONGEST = 31
 """Days from one with readings to the next with readings within which a device is known and unread. What is silent for
 longer was put away; and clocks that start in another year (2001, say) do not make years of unknown hours."""
 
-BETWEEN, ENDED = "device_hours_without_reading", "device_hours_after_the_last_reading"
+BETWEEN, ENDED = "hours_between_readings_unread", "hours_after_the_last_reading"
 """Notes: something is missing between readings; after the last one a machine may be off, or its log not yet copied."""
 
 
@@ -131,8 +131,8 @@ def with_unread_hours(con: Any, table: str, rows: str, known: str) -> tuple[dict
         known: A table of `create_known_hours`.
 
     Returns:
-        How many hours of devices were unread between readings and after the last one, by the name of the note; and a
-        line for each stretch of them.
+        How many stretches of hours of devices were unread between readings and after the last one, by the name of the
+        note; and a line for each of them.
     """
     con.raw_sql(f"""
         CREATE TEMP TABLE {table} AS
@@ -154,7 +154,7 @@ def with_unread_hours(con: Any, table: str, rows: str, known: str) -> tuple[dict
     said: dict[str, list[str]] = {}
     for ended, node, device, first, last, number in found:
         note = ENDED if ended else BETWEEN
-        numbers[note] = numbers.get(note, 0) + number
+        numbers[note] = numbers.get(note, 0) + 1
         stretch = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC ({counted(number, 'hour')})"
         said.setdefault(note, []).append(f"{device_said(node, device)}: {stretch}")
     return numbers, said

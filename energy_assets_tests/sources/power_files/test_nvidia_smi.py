@@ -101,7 +101,12 @@ def test_what_powershell_writes_is_read(step: StepContext) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (lines(), "is no log of nvidia-smi"),
+        (lines(), r"has no header \(nvidia-smi leaves it out with `noheader`\); its first line holds 2025/07/01 14:00"),
+        (
+            "# gpu    pwr  gtemp\n# Idx      W      C\n    0    312     40\n",
+            "is what `nvidia-smi dmon` or `pmon` prints",
+        ),
+        ("#Date       Time        gpu    pwr\n 20250701   14:00:00      0    312\n", "is what `nvidia-smi dmon`"),
         ("timestamp, index, power.limit [W]\n", "is no log of nvidia-smi .* it has 'timestamp', 'index'"),
         ("timestamp, power.draw [W]\n", "is no log of nvidia-smi"),
         (
@@ -130,3 +135,11 @@ def test_a_log_read_by_names_of_columns_gives_the_same(step: StepContext) -> Non
     assert [{**row, "device_model": None} for row in one] == other
     spelled = {**by_names, "time": "timestamp", "device": " uuid", "power_w": " power.draw [W]"}
     assert rows(step, HEADER + lines(), **spelled)[0] == other
+
+
+@pytest.mark.parametrize("name", ["smi.log", "smi.txt", "smi.log.gz"])
+def test_an_ending_that_says_nothing_is_refused_with_what_to_write(step: StepContext, name: str) -> None:
+    write(step.site_folder, f"meters/{name}", HEADER + lines())
+    (finding,) = source(**KEYS).check(step)
+    assert finding.what == f"meters/{name}: its ending does not say that it is CSV"
+    assert ">> smi.csv" in finding.remedy
