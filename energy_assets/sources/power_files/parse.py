@@ -369,6 +369,10 @@ def add_readings(con: Any, table: str, readings: Readings, origin: str, span: tu
 def timed_readings(con: Any, readings: Readings) -> Iterator[tuple[str, int]]:
     """The readings with their instants `t`, and how far these may still be wrong in microseconds.
 
+    Args:
+        con: An Ibis connection to DuckDB.
+        readings: A readable file.
+
     Raises:
         MalformedError: a time is missing or cannot be right, or a power is no number.
     """
