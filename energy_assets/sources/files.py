@@ -11,6 +11,7 @@ import glob
 import hashlib
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,9 @@ BUCKET_SCHEMES = frozenset({"s3", "s3a", "gs", "az", "abfs", "abfss", "azure", "
 SETTLED_S = 2.0
 """A local file changed less than this long ago may change again without a trace in its times: file systems keep
 them in steps of up to two seconds."""
+
+QUIET_S = 600
+"""A local file changed less than this long ago may be written on while it is read, and is copied first."""
 
 _MAGIC = re.compile(r"[*?\[]")
 
@@ -111,6 +115,30 @@ class SourceFile:
             except STORE_ERRORS as error:
                 raise classified(self.name, error) from error
         return target
+
+    def still(self, folder: Path) -> Path:
+        """The file as a local path whose bytes do not change: as `fetch`, or a copy of what is being written on.
+
+        A log that grows is copied once, so that what is looked into, hashed and landed are the same bytes.
+
+        Args:
+            folder: A temporary folder for downloads and copies.
+
+        Raises:
+            SourceError: see `fetch`.
+        """
+        path = self.fetch(folder)
+        if self._store is not None:
+            return path
+        copy = folder / f"{hashlib.sha256(f'{self.name} {self._version}'.encode()).hexdigest()[:16]}-{path.name}"
+        if copy.exists():
+            return copy
+        if time.time() - path.stat().st_mtime > QUIET_S:
+            return path
+        part = copy.with_name(f"{copy.name}.part")
+        shutil.copyfile(path, part)
+        part.rename(copy)
+        return copy
 
     def discard(self, folder: Path) -> None:
         """Give the disk space of a download back; a local file stays where it is.

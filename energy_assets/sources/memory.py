@@ -74,7 +74,7 @@ class Memory:
         entry = self._seen.get(file.name)
         if entry and (entry["version"], entry["basis"]) == (file.version, self._basis):
             return Known(entry["sha256"], entry["bytes"], entry["facts"])
-        path = file.fetch(self._step.folder)
+        path = file.still(self._step.folder)
         sha256 = sha256_of(path)
         known = Known(sha256, path.stat().st_size, json.loads(json.dumps(look(path, sha256))))
         if file.settled():
@@ -102,7 +102,7 @@ class Memory:
         """
         if self._step.landing.holds(known.sha256):
             return Held(known.sha256, known.bytes)
-        path = file.fetch(self._step.folder)
+        path = file.still(self._step.folder)
         if sha256_of(path) != known.sha256:
             self._note(file.name, None)
             self.save()

@@ -63,7 +63,9 @@ WORDS: Mapping[str, Words] = {
     ),
     "gaps_bridged": Words("{n} gap[|s] between readings [was|were] bridged", hole=False),
     "gaps_not_bridged": Words(
-        "{n} gap[|s] between readings [is|are] longer than max_gap_s and ha[s|ve] no energy", hole=False
+        "{n} gap[|s] between readings [is|are] longer than max_gap_s and ha[s|ve] no energy",
+        remedy="Look why nothing was read then. Where readings always come less often, raise `max_gap_s` to the time"
+        " between them.",
     ),
     "unusable_readings_dropped": Words("{n} sample[|s] that hold[s|] no usable number [was|were] left out", hole=False),
     "low_readings_dropped": Words(
@@ -84,6 +86,13 @@ WORDS: Mapping[str, Words] = {
     ),
     "device_hours_without_energy": Words(
         "{n} device-hour[|s] ha[s|ve] no reading; [its|their] energy is not known", hole=False
+    ),
+    "hours_between_readings_unread": Words(
+        "{n} time[|s] a device has no reading for whole hours between others, and no energy in them",
+        remedy="Look whether the logger ran then, and whether a file is missing.",
+    ),
+    "hours_after_the_last_reading": Words(
+        "{n} time[|s] the rest of a day comes after a device's last reading, and its energy is not known", hole=False
     ),
     "device_hours_with_energy_of_a_gap": Words(
         "{n} device-hour[|s] hold[s|] what a counter went on by while it was not read", hole=False
@@ -173,6 +182,16 @@ WORDS: Mapping[str, Words] = {
     ),
     "disagreeing_readings_dropped": Words(
         "at {n} instant[|s] a device has several different readings; the highest was kept", hole=False
+    ),
+    "copies_under_other_names_dropped": Words(
+        "{n} cop[y|ies] of a log under another name [was|were] left out, so that nothing counts twice",
+        remedy="Take the copies out of `path`; if they are logs of machines of their own, look why they are equal.",
+    ),
+    "devices_told_by_several_files": Words(
+        "several files tell of {n} device[|s] at the same time and agree, so each counts once; if the files are of"
+        " different machines that draw alike, energy is missing",
+        remedy="Name machines apart, with a file for each `node: {from_path: '([^/]+)[.]csv'}`; of two logs of one"
+        " machine, take one out of `path`.",
     ),
     "cut_lines_dropped": Words("{n} line[|s] [was|were] cut while being written, and [was|were] left out", hole=False),
     "estimates_outdone_dropped": Words(

@@ -123,6 +123,7 @@ class Opened:
         types: By column.
         shape: What its first bytes show; None for Parquet.
         padded: Lines that are too short are read, with NULL in the columns they lack.
+        lines: SQL that reads each line after the header as one text, `line`; empty where they are not padded.
     """
 
     con: Any
@@ -132,6 +133,7 @@ class Opened:
     types: Mapping[str, str]
     shape: csv_text.Shape | None = None
     padded: bool = False
+    lines: str = ""
     _orders: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -340,12 +342,15 @@ def _open_csv(con: Any, path: Path, name: str, folder: Path, padded: bool) -> Op
         path, packed = _written_plain(path, packed, shape, name, folder), False
     columns = [column or f"column{number}" for number, column in enumerate(shape.header)]
     types = ", ".join(f"{text_sql(column)}: 'VARCHAR'" for column in columns)
+    how = f"auto_detect = false, header = true, compression = '{'gzip' if packed else 'none'}'"
     relation = (
-        f"read_csv({text_sql(path)}, auto_detect = false, header = true, columns = {{{types}}}, "
-        f"delim = {text_sql(shape.separator)}, quote = '\"', escape = '\"', null_padding = {str(padded).lower()}, "
-        f"compression = '{'gzip' if packed else 'none'}')"
+        f"read_csv({text_sql(path)}, {how}, columns = {{{types}}}, delim = {text_sql(shape.separator)}, quote = '\"', "
+        f"escape = '\"', null_padding = {str(padded).lower()})"
     )
-    return Opened(con, name, path, relation, dict.fromkeys(columns, "VARCHAR"), shape, padded)
+    one = "columns = {'line': 'VARCHAR'}, delim = '\x01', quote = '', escape = ''"
+    lines = f"SELECT line FROM read_csv({text_sql(path)}, {how}, {one})" if padded else ""
+    types_of = dict.fromkeys(columns, "VARCHAR")
+    return Opened(con, name, path, relation, types_of, shape, padded, lines)
 
 
 def _read_to_the_end(path: Path, name: str, *, prove: bool) -> None:
@@ -399,6 +404,12 @@ def suffix_of(name: str) -> str:
     for suffix in SUFFIXES:
         if name.lower().endswith(suffix):
             return suffix
+    if name.lower().endswith((".log", ".txt", ".log.gz", ".txt.gz")):
+        raise MalformedError(
+            f"{name}: its ending does not say that it is CSV",
+            "If it is, as nvidia-smi writes with --format=csv, let the command write into a file that ends in .csv "
+            "(… >> smi.csv), rename this one, and change `path` in site.yaml.",
+        )
     raise MalformedError(
         f"{name}: a format that cannot be read", f"Files must end in {', '.join(SUFFIXES)}; narrow `path` to them."
     )

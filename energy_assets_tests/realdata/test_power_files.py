@@ -117,7 +117,11 @@ def test_energy_of_every_run_equals_an_independent_trapezoid(
 
 
 def test_a_day_alone_is_equal_to_the_day_in_a_range(step: StepContext, folder: Path, meters: PowerFiles) -> None:
-    """Runs cross midnight between 2024-05-09 and 10 and between 16 and 17; from 11 to 15 there are no readings."""
+    """Runs cross midnight between 2024-05-09 and 10 and between 16 and 17; from 11 to 15 there are no readings.
+
+    Files with readings before and after these days are looked into for devices that are known; but each run is a
+    machine of its own here, and none has readings again.
+    """
     at_folder = replace(step, site_folder=folder)
     table, _ = rows_of(meters, ALL_DAYS, at_folder)
     total = 0
@@ -127,7 +131,7 @@ def test_a_day_alone_is_equal_to_the_day_in_a_range(step: StepContext, folder: P
         assert sorted(alone, key=str) == sorted(ranged, key=str)
         files = [o.request["path"] for o in collect(meters, DayRange(day, day), at_folder).editions[day].objects]
         has_readings = day.day in (9, 10, 16, 17)
-        assert (len(alone) > 0, len(files)) == (has_readings, 3 if has_readings else 1), day
+        assert (len(alone) > 0, len(files)) == (has_readings, 3 if 9 <= day.day <= 17 else 1), day
         total += len(alone)
     assert total == table.num_rows
 

@@ -44,6 +44,8 @@ def said_of_file(con: Any, readings: Readings, rules: Rules) -> Finding:
         f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}, "
         f"median {watts or 0:.0f} W; {_clock(readings)}, the first reading is {first:%Y-%m-%d %H:%M:%S} UTC"
     )
+    if readings.torn.number:
+        what += f"; left out: {readings.torn.said(name)}, cut while being written"
     holes = {note: number for note, number in found.notes.items() if note in _TOLD}
     if not holes:
         return Finding(True, what)

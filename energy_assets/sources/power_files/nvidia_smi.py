@@ -20,6 +20,13 @@ DEVICES = ("uuid", "gpu_uuid", "pci.bus_id", "gpu_bus_id", "index", "name", "gpu
 
 MODELS = ("name", "gpu_name")
 _POWER = re.compile(r"power\.draw(\.(?P<how>average|instant))?( \[W\])?")
+_MONITOR = re.compile(r"#\s*(Date\s+Time\s+|Time\s+)?gpu\b", re.IGNORECASE)
+"""The first line of `dmon` and `pmon`: `# gpu   pwr gtemp …`, with the day and the time before it where asked for."""
+
+_A_TIME = re.compile(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(\.\d+)?")
+_A_BOARD = re.compile(
+    r"(GPU|MIG)-[0-9a-f-]+|\d{1,3}|[0-9a-f]+:[0-9a-f]{2}:[0-9a-f]{2}\.\d|\d+(\.\d+)?( W)?|NVIDIA .*", re.I
+)
 _PREFERENCE = (None, "average", "instant")
 """`power.draw` is the mean over a second on most boards; the two others say which they are."""
 
@@ -41,6 +48,23 @@ def is_log(header: Sequence[str]) -> bool:
         header: Column names without blanks around them.
     """
     return TIME in header and power_column(header) is not None
+
+
+def unread_output(header: Sequence[str]) -> str:
+    """What a header shows a file to be that nvidia-smi writes and that is not read, as the end of a sentence.
+
+    Args:
+        header: Column names without blanks around them.
+
+    Returns:
+        Empty where it is nothing known.
+    """
+    first = header[0] if header else ""
+    if _MONITOR.match(first):
+        return "is what `nvidia-smi dmon` or `pmon` prints, whose lines do not state their day, or not in one column"
+    if any(map(_A_TIME.fullmatch, header)) and any(map(_A_BOARD.fullmatch, header)):
+        return f"has no header (nvidia-smi leaves it out with `noheader`); its first line holds {', '.join(header[:8])}"
+    return ""
 
 
 def first_of(wanted: Sequence[str], header: Sequence[str]) -> str | None:

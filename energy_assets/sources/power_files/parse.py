@@ -37,6 +37,7 @@ from energy_assets.sources.opening import (
 from energy_assets.sources.power_files import nvidia_smi
 from energy_assets.sources.power_files.kinds import Device
 from energy_assets.sources.power_files.names import Kind, Name, joined
+from energy_assets.sources.power_files.torn import NONE_TORN, Torn, without_torn_lines
 
 PowerUnit = Literal["mW", "W", "kW", "MW"]
 Format = Literal["nvidia_smi"]
@@ -96,6 +97,10 @@ class ReadingColumns:
             MalformedError: a column is not there, or the file is of another kind.
         """
         _refuse_totals(table, path)
+        if said := nvidia_smi.unread_output(table.names):
+            raise MalformedError(
+                f"{path}: {said}", f"Write it with `{nvidia_smi.COMMAND}`, or take it out of `path` in site.yaml."
+            )
         if self.format == "nvidia_smi":
             return self._of_log(table, path)
         return FileColumns(
@@ -141,6 +146,11 @@ class FileColumns:
     model: str | None
 
     @property
+    def by_path(self) -> bool:
+        """Whether the path of the file names what its readings are of."""
+        return any(name is not None and name.from_path is not None for name in (self.node, self.device))
+
+    @property
     def naming(self) -> set[str]:
         """Columns that say when a reading is and of what."""
         named = [name.columns for name in (self.node, self.device) if name]
@@ -183,11 +193,13 @@ class Readings:
         file: As it was opened.
         columns: Which of its columns hold what.
         wanted: The same as site.yaml says it.
+        torn: Lines that `file` leaves out.
     """
 
     file: Opened
     columns: FileColumns
     wanted: ReadingColumns
+    torn: Torn = NONE_TORN
 
     @classmethod
     def of(cls, file: Opened, wanted: ReadingColumns) -> Readings:
@@ -198,10 +210,12 @@ class Readings:
             wanted: As site.yaml says it.
 
         Raises:
-            MalformedError: a column is not there, or its numbers are of no certain unit.
+            MalformedError: a column is not there, or its numbers are of no certain unit, or most of its
+                lines are torn.
         """
         columns = wanted.of(file.table, file.name)
-        found = cls(file, columns, wanted)
+        whole, torn = without_torn_lines(file, columns.time, columns.power, wanted.clock)
+        found = cls(whole, columns, wanted, torn)
         found._require_unit()
         return found
 
@@ -239,11 +253,7 @@ class Readings:
                 {columns.kind.sql(path) if columns.kind else "NULL"} AS kind,
                 {joined((columns.model,)) if columns.model else "NULL"} AS model,
                 {local} AS local_us, {fixed} AS t, {self.power()} AS power
-            FROM {self.file.relation} WHERE NOT {header}{self._whole()}"""
-
-    def _whole(self) -> str:
-        """Lines of a log that were cut while they were written have no power."""
-        return f" AND {quoted(self.columns.power)} IS NOT NULL" if self.file.padded else ""
+            FROM {self.file.relation} WHERE NOT {header}"""
 
     def power(self, *, lenient: bool = False) -> str:
         """SQL for the power in watts.
@@ -313,7 +323,7 @@ def days_of(con: Any, readings: Readings, reach: timedelta) -> set[date]:
         MalformedError: a time is missing or cannot be right.
     """
     us = reach // timedelta(microseconds=1)
-    with _timed(con, readings) as (table, spare_us):
+    with timed_readings(con, readings) as (table, spare_us):
         sql = f"""
             SELECT DISTINCT (t - {us + spare_us}) // {_DAY_US}, (t + {us + spare_us}) // {_DAY_US}
             FROM {table}"""
@@ -348,7 +358,7 @@ def add_readings(con: Any, table: str, readings: Readings, origin: str, span: tu
         MalformedError: a time is missing or cannot be right, or a power is no number.
     """
     start, end = (round(edge.timestamp()) * 1_000_000 for edge in span)
-    with _timed(con, readings) as (timed, _):
+    with timed_readings(con, readings) as (timed, _):
         con.raw_sql(f"""
             INSERT INTO {table}
             SELECT node_id, device_id, run, kind, model, make_timestamp(t), power, clock, {text_sql(origin)}
@@ -356,8 +366,12 @@ def add_readings(con: Any, table: str, readings: Readings, origin: str, span: tu
 
 
 @contextmanager
-def _timed(con: Any, readings: Readings) -> Iterator[tuple[str, int]]:
+def timed_readings(con: Any, readings: Readings) -> Iterator[tuple[str, int]]:
     """The readings with their instants `t`, and how far these may still be wrong in microseconds.
+
+    Args:
+        con: An Ibis connection to DuckDB.
+        readings: A readable file.
 
     Raises:
         MalformedError: a time is missing or cannot be right, or a power is no number.
@@ -378,19 +392,6 @@ def _timed(con: Any, readings: Readings) -> Iterator[tuple[str, int]]:
         raise _diagnosed(con, readings, error) from error
     finally:
         con.raw_sql(f"DROP TABLE IF EXISTS {placed}")
-
-
-def cut_lines(con: Any, readings: Readings) -> int:
-    """Lines of a log that were cut while they were written: they lack their last columns.
-
-    Args:
-        con: An Ibis connection to DuckDB.
-        readings: A readable file.
-    """
-    if not readings.file.padded:
-        return 0
-    sql = f"SELECT count(*) FROM {readings.file.relation} WHERE {quoted(readings.columns.power)} IS NULL"
-    return int(con.raw_sql(sql).fetchone()[0])
 
 
 def nodes_of_runs(readings: Readings) -> str:
@@ -414,7 +415,7 @@ def seen_devices(con: Any, readings: Readings) -> list[tuple[Device, datetime, d
     Raises:
         MalformedError: a time is missing or cannot be right.
     """
-    with _timed(con, readings) as (table, _):
+    with timed_readings(con, readings) as (table, _):
         rows = con.raw_sql(f"""
             SELECT node_id, device_id, min(kind), min(model), make_timestamp(min(t)), make_timestamp(max(t))
             FROM {table} GROUP BY ALL HAVING node_id IS NOT NULL AND device_id IS NOT NULL ORDER BY ALL""").fetchall()

@@ -59,6 +59,7 @@ from energy_assets.sources.power_files.parse import (
     days_of,
     seen_devices,
 )
+from energy_assets.sources.power_files.presence import filled
 from energy_assets.sources.power_files.tables import Found, Given, Rules, find_energy
 from energy_assets.sources.unreadable import days_concerned
 
@@ -85,7 +86,7 @@ class PowerFiles(PlacedSource):
     """CSV or Parquet files of power readings, in a folder or a bucket."""
 
     feeds: ClassVar[Feed] = Feed.ENERGY
-    parser_version: ClassVar[str] = "2"
+    parser_version: ClassVar[str] = "3"
     title: ClassVar[str] = "Files of power readings"
     engine_kind: ClassVar[str] = "csv"
 
@@ -168,7 +169,7 @@ class PowerFiles(PlacedSource):
             for landed, opened in self._spooled("readings", objects, step)
         ]
         windows = [opened for _, opened in self._spooled("windows", objects, step)]
-        found = find_energy(step.con, given, windows, self.rules, days)
+        found = find_energy(step.con, given, windows, self.rules, days, step.now)
         return Parsed(self._rows(found), found.notes, found.examples)
 
     def check(self, step: StepContext) -> Iterable[Finding]:
@@ -271,6 +272,7 @@ class PowerFiles(PlacedSource):
             kinds_told=self.device_kind is not None and self.device_kind.constant is None,
             device=self.device,
             gpus=self.format == "nvidia_smi",
+            by_run=self.run is not None and bool(set(self.run.columns) & set(self.node.columns)),
         )
 
     def _options(self) -> dict[str, str] | None:
@@ -319,14 +321,14 @@ class PowerFiles(PlacedSource):
 
     def _days_held(self, file: SourceFile, step: StepContext, path: Path, sha256: str) -> list[str]:
         held = days_of(step.con, self._readings(file, step), self.rules.reach)
-        return [day.isoformat() for day in sorted(held)]
+        return [day.isoformat() for day in sorted(filled(held))]
 
     def _opened(self, file: SourceFile, step: StepContext) -> Opened:
-        path = plain_path(file.fetch(step.folder), file.name, step.folder)
+        path = plain_path(file.still(step.folder), file.name, step.folder)
         return open_file(step.con, path, file.name, step.folder)
 
     def _readings(self, file: SourceFile, step: StepContext) -> Readings:
-        path = plain_path(file.fetch(step.folder), file.name, step.folder)
+        path = plain_path(file.still(step.folder), file.name, step.folder)
         opened = open_file(step.con, path, file.name, step.folder, padded=self.format is not None)
         return Readings.of(opened, self.columns)
 
@@ -345,7 +347,7 @@ class PowerFiles(PlacedSource):
         concerned = days_concerned(file.name, days, spoken, self._readable(files, memory, step))
         if not isinstance(error, MalformedError):
             return Incomplete(concerned, error)
-        return self._answer(file, "readings", tuple(sorted(concerned)), file.fetch(step.folder))
+        return self._answer(file, "readings", tuple(sorted(concerned)), file.still(step.folder))
 
     def _landable(
         self, file: SourceFile, known: Known, needed: tuple[date, ...], memory: Memory
@@ -382,11 +384,13 @@ class PowerFiles(PlacedSource):
             day=t.hour.date(),
             device_model=ibis.literal(self.device_model, type="string") if self.device_model else t.model,
             device_uuid=ibis.null("string"),
-            share_id=reserved.ifelse(ibis.literal("run:") + t.run, t.run).fill_null("idle" if knows_idle else "all"),
+            share_id=reserved.ifelse(ibis.literal("run:") + t.run, t.run).fill_null(
+                t.energy_kwh.isnull().ifelse("all", "idle" if knows_idle else "all")
+            ),
             method=ibis.ifelse(whole, "metered_node", "measured_power"),
             quality_tier=t.bridged.ifelse(3, tier).cast("int16"),
             workload_id=(t.runs == 1).ifelse(t.run, ibis.null("string")),
-            idle=(t.runs == 0) if knows_idle else ibis.literal(False),
+            idle=((t.runs == 0) & t.energy_kwh.notnull()) if knows_idle else ibis.literal(False),
             labels=t.run.isnull().ifelse(
                 ibis.map(ibis.array([node]), ibis.array([t.node_id])),
                 ibis.map(ibis.array([node, run]), ibis.array([t.node_id, t.run])),

@@ -9,7 +9,7 @@ them (`source`), and the integral (`energy_assets.sources.power`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -21,16 +21,24 @@ from energy_assets.periods import DayRange
 from energy_assets.sources import local_time
 from energy_assets.sources.opening import Opened
 from energy_assets.sources.power import GapPolicy, HourlyEnergy, Lone, hourly_energy
+from energy_assets.sources.power_files.boards import require_boards_named
+from energy_assets.sources.power_files.copies import copied_files, drop_copied_readings
 from energy_assets.sources.power_files.kinds import create_kinds
 from energy_assets.sources.power_files.names import Name
+from energy_assets.sources.power_files.overlaps import require_one_thing, shared_time
 from energy_assets.sources.power_files.parse import (
     Readings,
     WindowColumns,
     add_readings,
     create_readings,
     create_windows,
-    cut_lines,
     nodes_of_runs,
+)
+from energy_assets.sources.power_files.presence import (
+    add_presence,
+    create_known_hours,
+    create_presence,
+    with_unread_hours,
 )
 from energy_assets.sources.power_files.telling import refuse, require_agreement, set_back, telling_column
 
@@ -53,6 +61,7 @@ class Rules:
         kinds_told: Whether files tell what devices are.
         device: Where devices are named.
         gpus: Whether files are of a format that knows GPUs alone.
+        by_run: Whether the names of machines hold those of runs, so that they end with them.
     """
 
     max_gap_s: int
@@ -64,6 +73,7 @@ class Rules:
     kinds_told: bool
     device: Name | None
     gpus: bool
+    by_run: bool = False
 
     @property
     def reach(self) -> timedelta:
@@ -105,7 +115,12 @@ class Found:
 
 
 def find_energy(
-    con: Any, given: Sequence[Given], windows: Sequence[Opened], rules: Rules, days: DayRange | None
+    con: Any,
+    given: Sequence[Given],
+    windows: Sequence[Opened],
+    rules: Rules,
+    days: DayRange | None,
+    now: datetime = ALWAYS[1],
 ) -> Found:
     """The energy of files of readings.
 
@@ -115,6 +130,7 @@ def find_energy(
         windows: Files of run windows.
         rules: Of site.yaml.
         days: Only these; None for whatever the files hold.
+        now: Hours that are not over have no row without energy.
 
     Raises:
         MalformedError: a cell cannot be read, a device is of no certain kind, or readings are of different things.
@@ -122,14 +138,20 @@ def find_energy(
     tables = Tables(con)
     try:
         create_readings(con, tables.readings)
+        create_presence(con, tables.presence)
+        given, copied = _without_copied_files(given)
         span = (days.start - rules.reach, days.end + rules.reach) if days else ALWAYS
         for one in given:
             add_readings(con, tables.readings, one.readings, one.origin, span)
+            add_presence(con, tables.presence, one.readings, one.origin)
         notes, examples = tables.drop_nameless(days), dict[str, Sequence[str]]()
         tables.drop_misplaced(days, given, notes, examples)
-        if cut := sum(cut_lines(con, one.readings) for one in given):
-            notes["cut_lines_dropped"] = cut
-        create_kinds(con, tables.kinds, tables.readings, rules.stated, named=rules.named, gpus=rules.gpus)
+        tables.drop_copies(days, given, copied, notes, examples)
+        if torn := [one.readings for one in given if one.readings.torn.number]:
+            notes["cut_lines_dropped"] = sum(one.torn.number for one in torn)
+            examples["cut_lines_dropped"] = [one.torn.said(one.file.name) for one in torn[:_SHOWN]]
+        create_known_hours(con, tables.known, tables.presence, days, now, stays=not rules.by_run)
+        create_kinds(con, tables.kinds, tables.told_of, rules.stated, named=rules.named, gpus=rules.gpus)
         by_node = None
         if rules.windows:
             notes |= tables.add_windows(windows, rules.windows, days)
@@ -143,12 +165,24 @@ def find_energy(
             windows=by_node,
             within=(days.start, days.end) if days else None,
         )
+        for one in given:
+            require_boards_named(con, one.readings)
         _require_one_voice(con, given, energy, rules, notes, examples)
+        tables.require_files_agree(days, given, rules, notes, examples)
+        energy = tables.with_unread_hours(energy, notes, examples)
         _tell_lone(energy.lone, rules, notes, examples)
         summary = tables.summary()
     finally:
         tables.drop()
     return Found(energy, con.table(tables.kinds), notes | dict(energy.notes), examples, summary)
+
+
+def _without_copied_files(given: Sequence[Given]) -> tuple[list[Given], list[str]]:
+    """The files without copies of others, where their paths give names; and what to say of these."""
+    by_path = [one.readings for one in given if one.readings.columns.by_path]
+    copies = copied_files(by_path) if len(by_path) > 1 else {}
+    kept = [one for one in given if one.readings.file.name not in copies]
+    return kept, [f"{copy} holds the bytes of {other}, which counts" for copy, other in sorted(copies.items())]
 
 
 def _require_one_voice(
@@ -174,7 +208,7 @@ def _require_one_voice(
         elif devices := set_back(con, one.readings):
             notes["clocks_set_back"] = notes.get("clocks_set_back", 0) + devices
             examples["clocks_set_back"] = [*examples.get("clocks_set_back", ()), one.readings.file.name][:_SHOWN]
-    strays, where = require_agreement(energy.disagreements, {one.origin: one.readings.file.name for one in given})
+    strays, where = require_agreement(energy.disagreements, {one.origin: one.readings for one in given})
     if strays:
         notes["disagreeing_readings_dropped"] = strays
         examples["disagreeing_readings_dropped"] = where[:_SHOWN]
@@ -210,7 +244,14 @@ class Tables:
         number = next(_serial)
         self._con = con
         self.readings = f"power_readings_{number}"
+        self.presence = f"power_presence_{number}"
+        self.known = f"power_known_{number}"
         self.kinds = f"power_kinds_{number}"
+        self.told_of = (
+            f"(SELECT node_id, device_id, kind, model FROM {self.readings} UNION ALL "
+            f"SELECT node_id, device_id, kind, model FROM {self.known})"
+        )
+        self._rows = f"power_rows_{number}"
         self._windows = f"power_runs_{number}"
         self._by_node = f"power_runs_by_node_{number}"
 
@@ -252,6 +293,75 @@ class Tables:
                 notes[note] = sum(row[0] for row in rows)
                 examples[note] = [f"{names[row[1]]}: {row[0]}, first taken as {row[2]} UTC" for row in rows[:_SHOWN]]
         self._con.raw_sql(f"DELETE FROM {self.readings} WHERE clock = '{local_time.NEVER}'")
+
+    def drop_copies(
+        self,
+        days: DayRange | None,
+        given: Sequence[Given],
+        copied: Sequence[str],
+        notes: dict[str, int],
+        examples: dict[str, Sequence[str]],
+    ) -> None:
+        """Devices that are copies of others in another file are taken out, and told.
+
+        Args:
+            days: Only these are told; None for all.
+            given: The files.
+            copied: What to say of files that were left out already.
+            notes: Gets the count.
+            examples: Gets which they are.
+        """
+        said = list(copied)
+        if len(given) > 1:
+            files = {one.origin: one.readings for one in given}
+            said += drop_copied_readings(self._con, self.readings, self.presence, files, days)
+        if said:
+            notes["copies_under_other_names_dropped"] = len(said)
+            examples["copies_under_other_names_dropped"] = said[:_SHOWN]
+
+    def require_files_agree(
+        self,
+        days: DayRange | None,
+        given: Sequence[Given],
+        rules: Rules,
+        notes: dict[str, int],
+        examples: dict[str, Sequence[str]],
+    ) -> None:
+        """Files that tell of one device at the same time agree, or are refused; those that do are told.
+
+        Args:
+            days: Only these are looked at; None for all.
+            given: The files.
+            rules: Of site.yaml.
+            notes: Gets the count.
+            examples: Gets which they are.
+
+        Raises:
+            MalformedError: they are of different things.
+        """
+        if len(given) < 2:
+            return
+        found = shared_time(self._con, self.readings, rules.max_gap_s, _within("time", days))
+        if said := require_one_thing(found, {one.origin: one.readings for one in given}):
+            notes["devices_told_by_several_files"] = len(said)
+            examples["devices_told_by_several_files"] = said[:_SHOWN]
+
+    def with_unread_hours(
+        self, energy: HourlyEnergy, notes: dict[str, int], examples: dict[str, Sequence[str]]
+    ) -> HourlyEnergy:
+        """The energy with a row for each hour in which a device is known and was not read.
+
+        Args:
+            energy: Of the readings.
+            notes: Gets the count.
+            examples: Gets which hours of which devices.
+        """
+        before = energy.rows.get_name()
+        numbers, said = with_unread_hours(self._con, self._rows, before, self.known)
+        self._con.raw_sql(f"DROP TABLE {before}")
+        notes |= numbers
+        examples |= {note: lines[:_SHOWN] for note, lines in said.items()}
+        return replace(energy, rows=self._con.table(self._rows))
 
     def add_windows(self, files: Sequence[Opened], columns: WindowColumns, days: DayRange | None) -> dict[str, int]:
         """Windows that have an end after their start; the others are dropped, and counted if they start in `days`.
@@ -304,7 +414,7 @@ class Tables:
 
     def drop(self) -> None:
         """Give the memory back."""
-        for table in (self.readings, self._windows, self._by_node):
+        for table in (self.readings, self.presence, self.known, self._windows, self._by_node):
             self._con.raw_sql(f"DROP TABLE IF EXISTS {table}")
 
     def _value(self, sql: str) -> int:

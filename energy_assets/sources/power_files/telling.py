@@ -9,7 +9,7 @@ keeping one of it is for a person to decide. A stray line or two is kept as the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -18,6 +18,7 @@ from energy_assets.sources import local_time
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.opening import quoted
 from energy_assets.sources.power import Disagreement
+from energy_assets.sources.power_files.overlaps import device_said, remedy_by_file
 from energy_assets.sources.power_files.parse import Readings
 
 STRAY = 100
@@ -151,12 +152,12 @@ def refuse(told: Told, readings: Readings, device: list[str], kind_stated: bool)
     )
 
 
-def require_agreement(found: Sequence[Disagreement], names: dict[str, str]) -> tuple[int, list[str]]:
+def require_agreement(found: Sequence[Disagreement], given: Mapping[str, Readings]) -> tuple[int, list[str]]:
     """Readings that differ at one instant although no column tells why.
 
     Args:
         found: By device and day.
-        names: File names by the sha256 of their bytes.
+        given: The files by origin.
 
     Returns:
         How many instants differ, and where: stray ones, of which the highest reading is kept.
@@ -166,29 +167,28 @@ def require_agreement(found: Sequence[Disagreement], names: dict[str, str]) -> t
     """
     for one in found:
         if one.differing * STRAY > one.instants:
-            files = [names.get(origin or "", "") for origin in (one.origin, one.other_origin)]
-            raise _by_file(one, files) if one.across == one.differing and files[0] != files[1] else _untold(one, files)
+            first, second = given[one.origin or ""], given[one.other_origin or ""]
+            across = one.across == one.differing and first is not second
+            raise _by_file(one, first, second) if across else _untold(one, first.file.name)
     return sum(one.differing for one in found), [_said(one) for one in found]
 
 
 def _said(one: Disagreement) -> str:
-    what = one.node_id if one.device_id == one.node_id else f"{one.device_id} on {one.node_id}"
+    what = device_said(one.node_id, one.device_id)
     return f"{what} at {one.first:%Y-%m-%d %H:%M:%S} UTC: {one.low_w:g} W and {one.high_w:g} W"
 
 
-def _by_file(one: Disagreement, files: Sequence[str]) -> MalformedError:
+def _by_file(one: Disagreement, first: Readings, second: Readings) -> MalformedError:
     return MalformedError(
-        f"{' and '.join(sorted(files))}: give different readings of one device at {one.differing} of its "
-        f"{one.instants} instants, first {_said(one)}",
-        "If each file is of a device of its own, add to this source in site.yaml:\n"
-        "  device: {from_path: '([^/]+)[.]csv'}   # the part of the path that names it\n"
-        "If they are two logs of one device, take one of them out of `path`.",
+        f"{' and '.join(sorted((first.file.name, second.file.name)))}: give different readings of one device at "
+        f"{one.differing} of its {one.instants} instants, first {_said(one)}",
+        remedy_by_file(first, second),
     )
 
 
-def _untold(one: Disagreement, files: Sequence[str]) -> MalformedError:
+def _untold(one: Disagreement, name: str) -> MalformedError:
     return MalformedError(
-        f"{files[0]}: gives different readings of one device at {one.differing} of its {one.instants} instants, and no "
+        f"{name}: gives different readings of one device at {one.differing} of its {one.instants} instants, and no "
         f"column tells them apart, first {_said(one)}",
         "If times are by a local clock that was put back, name its zone: `timezone: Europe/Berlin`. If readings come "
         "faster than times are written, write times with fractions of a second. If there are several devices, write "

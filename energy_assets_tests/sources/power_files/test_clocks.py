@@ -16,7 +16,7 @@ from energy_assets.periods import DayRange
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.local_time import changes
-from energy_assets_tests.conftest import rows_of
+from energy_assets_tests.sources.power_files.reading import rows_read
 from energy_assets_tests.sources.power_files.test_power_files import HEADER, source, write
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -36,7 +36,7 @@ def local(start: datetime, minutes: int, step: int = 5, node: str = "n1", zone: 
 
 def energies(step: StepContext, days: DayRange = AUTUMN, **keys: Any) -> tuple[dict[str, Decimal], dict[str, int]]:
     """The energy of each hour, and the notes."""
-    table, notes = rows_of(source(**keys), days, step)
+    table, notes = rows_read(source(**keys), days, step)
     return {f"{row['hour']:%d %H}": row["energy_kwh"] for row in table.to_pylist()}, notes
 
 
@@ -209,6 +209,6 @@ def test_windows_at_a_time_that_clocks_show_twice_are_refused(step: StepContext)
     with pytest.raises(MalformedError, match=r"runs\.csv: .* twice or never"):
         energies(step, windows="runs.csv", timezone="Europe/Berlin")
     write(step.site_folder, "runs.csv", "run,start,end\na,2025-10-26 01:00:00,2025-10-26T02:30:00+01:00\n")
-    table, _ = rows_of(source(windows="runs.csv", timezone="Europe/Berlin"), AUTUMN, step)
+    table, _ = rows_read(source(windows="runs.csv", timezone="Europe/Berlin"), AUTUMN, step)
     hours = [row["usage_hours"] for row in table.to_pylist() if row["workload_id"] == "a"]
     assert sum(hours) == Decimal("2.5"), "01:00 is 23:00 UTC, and the second 02:30 is 01:30 UTC"

@@ -13,7 +13,7 @@ from energy_assets.periods import DayRange
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.power_files.nvidia_smi import COMMAND, is_log, power_column
-from energy_assets_tests.conftest import rows_of
+from energy_assets_tests.sources.power_files.reading import rows_read
 from energy_assets_tests.sources.power_files.test_power_files import source, write
 
 DAY = date(2025, 7, 1)
@@ -33,7 +33,7 @@ def lines(minutes: int = 60, unit: str = " W", first: int = 0) -> str:
 
 def rows(step: StepContext, text: str, **keys: Any) -> tuple[list[dict[str, Any]], dict[str, int]]:
     write(step.site_folder, "meters/smi.csv", text)
-    table, notes = rows_of(source(**{**KEYS, **keys}), ONE, step)
+    table, notes = rows_read(source(**{**KEYS, **keys}), ONE, step)
     return table.to_pylist(), notes
 
 
@@ -94,14 +94,19 @@ def test_words_for_no_reading_are_none_and_counted(step: StepContext, word: str)
 def test_what_powershell_writes_is_read(step: StepContext) -> None:
     (step.site_folder / "meters").mkdir()
     (step.site_folder / "meters/smi.csv").write_bytes((HEADER + lines()).replace("\n", "\r\n").encode("utf-16"))
-    table, notes = rows_of(source(**KEYS), ONE, step)
+    table, notes = rows_read(source(**KEYS), ONE, step)
     assert (kwh(table.to_pylist()), notes) == (Decimal("0.6"), {})
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (lines(), "is no log of nvidia-smi"),
+        (lines(), r"has no header \(nvidia-smi leaves it out with `noheader`\); its first line holds 2025/07/01 14:00"),
+        (
+            "# gpu    pwr  gtemp\n# Idx      W      C\n    0    312     40\n",
+            "is what `nvidia-smi dmon` or `pmon` prints",
+        ),
+        ("#Date       Time        gpu    pwr\n 20250701   14:00:00      0    312\n", "is what `nvidia-smi dmon`"),
         ("timestamp, index, power.limit [W]\n", "is no log of nvidia-smi .* it has 'timestamp', 'index'"),
         ("timestamp, power.draw [W]\n", "is no log of nvidia-smi"),
         (
@@ -130,3 +135,11 @@ def test_a_log_read_by_names_of_columns_gives_the_same(step: StepContext) -> Non
     assert [{**row, "device_model": None} for row in one] == other
     spelled = {**by_names, "time": "timestamp", "device": " uuid", "power_w": " power.draw [W]"}
     assert rows(step, HEADER + lines(), **spelled)[0] == other
+
+
+@pytest.mark.parametrize("name", ["smi.log", "smi.txt", "smi.log.gz"])
+def test_an_ending_that_says_nothing_is_refused_with_what_to_write(step: StepContext, name: str) -> None:
+    write(step.site_folder, f"meters/{name}", HEADER + lines())
+    (finding,) = source(**KEYS).check(step)
+    assert finding.what == f"meters/{name}: its ending does not say that it is CSV"
+    assert ">> smi.csv" in finding.remedy

@@ -24,7 +24,7 @@ from energy_assets.raw.collecting import collect
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import MalformedError, PermanentError
 from energy_assets.sources.power_files.source import PowerFiles
-from energy_assets_tests.conftest import rows_of
+from energy_assets_tests.sources.power_files.reading import rows_read
 
 DAY = date(2024, 5, 9)
 MIDNIGHT = datetime(2024, 5, 9, tzinfo=UTC)
@@ -57,7 +57,7 @@ HEADER = "time,node,power_w\n"
 
 def test_rows_fill_the_contract_and_say_how_the_energy_is_known(step: StepContext) -> None:
     write(step.site_folder, "meters/a.csv", HEADER + steps(MIDNIGHT, 60))
-    table, notes = rows_of(source(confirmed=True, device_model="DGX H100"), DayRange(DAY, DAY), step)
+    table, notes = rows_read(source(confirmed=True, device_model="DGX H100"), DayRange(DAY, DAY), step)
     (row,) = table.to_pylist()
     object_ = collect(source(), DayRange(DAY, DAY), step).editions[DAY].objects[0]
 
@@ -95,7 +95,7 @@ def test_rows_fill_the_contract_and_say_how_the_energy_is_known(step: StepContex
 )
 def test_method_and_tier_follow_from_what_is_metered(step: StepContext, keys: Any, method: str, tier: int) -> None:
     write(step.site_folder, "meters/a.csv", HEADER + steps(MIDNIGHT, 1))
-    (row,) = rows_of(source(**keys), DayRange(DAY, DAY), step)[0].to_pylist()
+    (row,) = rows_read(source(**keys), DayRange(DAY, DAY), step)[0].to_pylist()
     assert (row["method"], row["quality_tier"], row["energy_kwh"]) == (method, tier, Decimal("0.01"))
 
 
@@ -123,7 +123,7 @@ TIMES: dict[str, tuple[list[Any], dict[str, str]]] = {
 def test_other_delimiters_line_ends_and_a_byte_order_mark_are_read(step: StepContext, mark: str, newline: str) -> None:
     text = ("\ufeff" + HEADER + steps(MIDNIGHT, 60)).replace(",", mark).replace("\n", newline)
     write(step.site_folder, "meters/a.csv", text)
-    assert rows_of(source(), DayRange(DAY, DAY), step)[0]["energy_kwh"].to_pylist() == [Decimal("0.6")]
+    assert rows_read(source(), DayRange(DAY, DAY), step)[0]["energy_kwh"].to_pylist() == [Decimal("0.6")]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "csv.gz", "parquet"])
@@ -138,7 +138,7 @@ def test_every_spelling_of_time_in_every_format_gives_the_same_energy(
         pa.parquet.write_table(columns, step.site_folder / "meters/a.parquet")
     else:
         write(step.site_folder, f"meters/a.{suffix}", HEADER + "".join(f"{t},n1,600\n" for t in times))
-    (row,) = rows_of(source(**keys), DayRange(DAY, DAY), step)[0].to_pylist()
+    (row,) = rows_read(source(**keys), DayRange(DAY, DAY), step)[0].to_pylist()
     assert (row["hour"], row["energy_kwh"]) == (MIDNIGHT.replace(tzinfo=None), Decimal("0.01"))
 
 
@@ -148,7 +148,7 @@ def test_a_day_gets_the_files_near_it_and_alone_equals_itself_in_a_range(step: S
     for number in range(10):
         begin = start + timedelta(hours=6 * number)
         write(step.site_folder, f"meters/{number}.csv.gz", HEADER + steps(begin, 358, 500 + number))
-    ranged = rows_of(source(), DayRange(DAY - timedelta(days=1), DAY + timedelta(days=1)), step)[0]
+    ranged = rows_read(source(), DayRange(DAY - timedelta(days=1), DAY + timedelta(days=1)), step)[0]
     collected = collect(source(), NEXT, step)
     alone = collect(source(), DayRange(DAY, DAY), step)
 
@@ -158,7 +158,7 @@ def test_a_day_gets_the_files_near_it_and_alone_equals_itself_in_a_range(step: S
     con = duckdb.connect()
     con.register("ranged", ranged)
     of_day = con.sql(f"FROM ranged WHERE day = '{DAY}' ORDER BY hour").to_arrow_table()
-    rows = rows_of(source(), DayRange(DAY, DAY), step)[0]
+    rows = rows_read(source(), DayRange(DAY, DAY), step)[0]
     assert rows.to_pylist() == of_day.to_pylist()
     assert len(rows) == 24
     assert {row["coverage"] for row in rows.to_pylist()} == {Decimal(1)}
@@ -179,7 +179,7 @@ def test_runs_share_an_hour_with_idle_and_their_sum_is_the_nodes_energy(step: St
         "run,start,end\na,2024-05-09T00:05:00Z,2024-05-09T00:20:00Z\nb,2024-05-09T00:30:00Z,2024-05-09T00:45:30Z\n"
         "b,2024-05-09T00:50:00Z,\nc,2024-05-09T00:00:00Z,2024-05-09T01:00:00Z\n",
     )
-    table, notes = rows_of(source(run="run", windows="runs.csv"), DayRange(DAY, DAY), step)
+    table, notes = rows_read(source(run="run", windows="runs.csv"), DayRange(DAY, DAY), step)
     found = {(r["node_id"], r["share_id"]): (r["energy_kwh"], r["workload_id"], r["idle"]) for r in table.to_pylist()}
     assert found == {
         ("n1", "a"): (Decimal("0.15"), "a", False),
@@ -202,7 +202,7 @@ def test_windows_of_readings_without_runs_are_for_every_node_or_the_one_they_nam
     write(step.site_folder, "meters/a.csv", HEADER + steps(MIDNIGHT, 60) + steps(MIDNIGHT, 60, node="n2"))
     write(step.site_folder, "runs.csv", f"{header}\na,{EPOCH},{EPOCH + 600}{',n2' if keys else ''}\n")
     windows = {"path": "runs.csv", "time_unit": "s", **keys}
-    rows = rows_of(source(windows=windows), DayRange(DAY, DAY), step)[0].to_pylist()
+    rows = rows_read(source(windows=windows), DayRange(DAY, DAY), step)[0].to_pylist()
     assert {row["node_id"] for row in rows if row["share_id"] == "a"} == nodes
     assert {row["energy_kwh"] for row in rows if row["share_id"] == "a"} == {Decimal("0.1")}
 
@@ -210,14 +210,14 @@ def test_windows_of_readings_without_runs_are_for_every_node_or_the_one_they_nam
 def test_columns_joined_keep_equal_names_of_different_machines_apart(step: StepContext) -> None:
     lines = "".join(f"{hall},{line}" for hall in "AB" for line in steps(MIDNIGHT, 60).splitlines(keepends=True))
     write(step.site_folder, "meters/a.csv", "hall," + HEADER + lines)
-    rows = rows_of(source(node=["hall", "node"]), DayRange(DAY, DAY), step)[0].to_pylist()
+    rows = rows_read(source(node=["hall", "node"]), DayRange(DAY, DAY), step)[0].to_pylist()
     assert [(row["node_id"], row["energy_kwh"]) for row in rows] == [("A/n1", Decimal("0.6")), ("B/n1", Decimal("0.6"))]
 
 
 def test_two_copies_of_a_file_count_once(step: StepContext) -> None:
     for name in ("a", "b"):
         write(step.site_folder, f"meters/{name}.csv", HEADER + steps(MIDNIGHT, 60) + "2024-05-09T00:30:30Z,,600\n")
-    table, notes = rows_of(source(), DayRange(DAY, DAY), step)
+    table, notes = rows_read(source(), DayRange(DAY, DAY), step)
     assert table["energy_kwh"].to_pylist() == [Decimal("0.6")]
     assert notes == {"duplicate_readings_dropped": 61, "readings_without_node_dropped": 2}
 
@@ -281,7 +281,7 @@ def test_bytes_that_cannot_be_read_are_landed_and_the_error_names_file_column_an
     (step.site_folder / "meters").mkdir()
     (step.site_folder / "meters" / name).write_bytes(body)
     with pytest.raises(MalformedError, match=message) as caught:
-        rows_of(source(**keys), DayRange(DAY, DAY), step)
+        rows_read(source(**keys), DayRange(DAY, DAY), step)
     assert caught.value.remedy
     assert str(step.folder) not in str(caught.value)
     assert collect(source(**keys), DayRange(DAY, DAY), step).editions[DAY].objects[0].bytes == len(body)
@@ -289,7 +289,7 @@ def test_bytes_that_cannot_be_read_are_landed_and_the_error_names_file_column_an
 
 def test_a_glob_that_matches_nothing_is_an_error(step: StepContext) -> None:
     with pytest.raises(PermanentError, match=r"meters/\*: no file matches"):
-        rows_of(source(), DayRange(DAY, DAY), step)
+        rows_read(source(), DayRange(DAY, DAY), step)
 
 
 @pytest.mark.parametrize(
@@ -300,15 +300,15 @@ def test_a_bad_window_is_an_error_that_names_the_file(step: StepContext, line: s
     write(step.site_folder, "meters/a.csv", HEADER + GOOD)
     write(step.site_folder, "runs.csv", f"run,start,end\n{line}\n")
     with pytest.raises(MalformedError, match=message):
-        rows_of(source(windows="runs.csv"), DayRange(DAY, DAY), step)
+        rows_read(source(windows="runs.csv"), DayRange(DAY, DAY), step)
 
 
 def test_a_day_without_readings_has_no_rows(step: StepContext) -> None:
     write(step.site_folder, "meters/a[1].csv", HEADER + GOOD)
     empty = DayRange(DAY + timedelta(days=3), DAY + timedelta(days=3))
     assert collect(source(), empty, step).editions[empty.first].objects == ()
-    assert rows_of(source(), empty, step) == (step.con.table(_empty(step)).to_pyarrow(), {})
-    assert len(rows_of(source(), DayRange(DAY, DAY), step)[0]) == 1
+    assert rows_read(source(), empty, step) == (step.con.table(_empty(step)).to_pyarrow(), {})
+    assert len(rows_read(source(), DayRange(DAY, DAY), step)[0]) == 1
 
 
 def _empty(step: StepContext) -> str:
@@ -328,10 +328,10 @@ def test_files_in_a_bucket_give_the_same_rows(step: StepContext, monkeypatch: py
         client = boto3.client("s3", endpoint_url=url, region_name="us-east-1")
         client.create_bucket(Bucket="power")
         client.upload_file(str(step.site_folder / "meters/a.csv.gz"), "power", "meters/a.csv.gz")
-        remote = rows_of(source(path="s3://power/meters/*", endpoint_url=url), DayRange(DAY, DAY), step)
+        remote = rows_read(source(path="s3://power/meters/*", endpoint_url=url), DayRange(DAY, DAY), step)
     finally:
         server.stop()
-    assert remote == rows_of(source(), DayRange(DAY, DAY), step)
+    assert remote == rows_read(source(), DayRange(DAY, DAY), step)
 
 
 def test_the_doctor_tells_each_file_and_whether_windows_match(step: StepContext) -> None:

@@ -13,7 +13,7 @@ from energy_assets.periods import DayRange
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.power_files.kinds import Device, kind_of
-from energy_assets_tests.conftest import rows_of
+from energy_assets_tests.sources.power_files.reading import rows_read
 from energy_assets_tests.sources.power_files.test_power_files import DAY, HEADER, MIDNIGHT, source, steps, write
 
 ONE = DayRange(DAY, DAY)
@@ -32,7 +32,7 @@ def supplies(minutes: int = 60, watts: tuple[float, float] = (310, 290), header:
 
 
 def energy(step: StepContext, **keys: Any) -> tuple[Decimal, dict[str, int]]:
-    table, notes = rows_of(source(**keys), ONE, step)
+    table, notes = rows_read(source(**keys), ONE, step)
     return sum(table["energy_kwh"].to_pylist(), Decimal(0)), notes
 
 
@@ -147,7 +147,7 @@ def test_a_device_is_what_its_name_leaves_no_doubt_of(device: str, kind: str | N
 def test_boards_do_not_pass_for_whole_nodes_because_a_column_was_called_node(step: StepContext) -> None:
     name = "NVIDIA H100 80GB HBM3"
     write(step.site_folder, "meters/a.csv", HEADER + steps(MIDNIGHT, 60, node=name))
-    (row,) = rows_of(source(confirmed=True), ONE, step)[0].to_pylist()
+    (row,) = rows_read(source(confirmed=True), ONE, step)[0].to_pylist()
     assert (row["device_kind"], row["method"], row["quality_tier"]) == ("gpu", "measured_power", 2)
     (finding,) = source().check(step)
     assert f"1 device of kind gpu ({name})" in finding.what
@@ -167,15 +167,15 @@ def test_names_and_kinds_come_from_constants_columns_and_paths(step: StepContext
     )
     by_column = source(node={"constant": "box-7"}, device="what", device_kind={"column": "what"})
     for one in (by_path, by_column):
-        rows = rows_of(one, ONE, step)[0].to_pylist()
+        rows = rows_read(one, ONE, step)[0].to_pylist()
         assert [(r["node_id"], r["device_kind"], r["energy_kwh"]) for r in rows] == [
             ("box-7", "cpu", Decimal("0.1")),
             ("box-7", "gpu", Decimal("0.4")),
         ]
     with pytest.raises(MalformedError, match=r"its name has nothing for `node`: \(rack\[0-9\]\) does not match"):
-        rows_of(source(node={"from_path": "(rack[0-9])"}), ONE, step)
+        rows_read(source(node={"from_path": "(rack[0-9])"}), ONE, step)
     with pytest.raises(MalformedError, match="'box' is no kind of device"):
-        rows_of(source(node={"constant": "n"}, device="what", device_kind={"from_path": "(box)"}), ONE, step)
+        rows_read(source(node={"constant": "n"}, device="what", device_kind={"from_path": "(box)"}), ONE, step)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_headers_once_more_and_blanks_around_cells_do_no_harm(step: StepContext)
 def test_readings_too_far_apart_for_any_energy_are_told_with_first_and_last(step: StepContext) -> None:
     lines = "".join(f"2024-05-09T0{hour}:00:00Z,n1,600\n" for hour in range(3))
     write(step.site_folder, "meters/a.csv", HEADER + lines + steps(MIDNIGHT, 60, node="n2"))
-    table, notes = rows_of(source(), ONE, step)
+    table, notes = rows_read(source(), ONE, step)
     assert notes == {"gaps_not_bridged": 2, "devices_without_energy": 1}
     assert set(table["node_id"].to_pylist()) == {"n2"}
     (finding,) = source().check(step)
@@ -272,9 +272,9 @@ def test_readings_too_far_apart_for_any_energy_are_told_with_first_and_last(step
     )
     assert "max_gap_s" in finding.remedy
     assert energy(step, max_gap_s=3600) == (Decimal("1.8"), {})
-    assert rows_of(source(max_gap_s=3599), ONE, step)[1]["devices_without_energy"] == 1
+    assert rows_read(source(max_gap_s=3599), ONE, step)[1]["devices_without_energy"] == 1
 
 
 def test_a_last_reading_at_midnight_is_no_device_without_energy(step: StepContext) -> None:
     write(step.site_folder, "meters/a.csv", HEADER + steps(MIDNIGHT - timedelta(hours=1), 60))
-    assert rows_of(source(), ONE, step)[1] == {}
+    assert rows_read(source(), ONE, step)[1] == {}
