@@ -137,8 +137,14 @@ main.add_command(_Later("ui", short_help="Serve the Dagster UI of a site."))
 
 
 @main.command(short_help="Write a commented example site file.")
-@click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default=Path("site.yaml"))
-@click.option("--from-csv", type=CSV, help="A file of power readings: write a site file that reads it.")
+@click.argument("paths", nargs=-1, metavar="[PATH]")
+@click.option(
+    "--from-csv",
+    multiple=True,
+    metavar="FILE",
+    help="Power readings: a file, a folder or a pattern in quotes; several times for several files. Write a site file "
+    "that reads them.",
+)
 @click.option("--zone", help="With --from-csv: grid zone of the machine, for example DE or US-CAL-CISO.")
 @click.option("--timezone", help="IANA name of the clock of times without an offset; default this machine's.")
 @click.option("--node", help="Name of the machine, where no column has it; default this machine's.")
@@ -149,24 +155,44 @@ main.add_command(_Later("ui", short_help="Serve the Dagster UI of a site."))
 @click.option("--grid-source", help="Who states the factor: publisher, document, year.")
 @click.option("--grid-year", type=click.IntRange(1990, 2100), help="The year it is of; default that of the readings.")
 @click.option("--set", "keys", multiple=True, metavar="KEY=VALUE", help="A key of the source, for example time=Zeit.")
-def init(path: Path, from_csv: Path | None, zone: str | None, keys: tuple[str, ...], **wishes: Any) -> None:
+def init(paths: tuple[str, ...], from_csv: tuple[str, ...], zone: str | None, keys: Any, **wishes: Any) -> None:
     """Write a site file to PATH (default site.yaml): a commented example, or one for your own file of readings."""
     from energy_assets.screen import out, stop
 
+    path = _site_named(paths, from_csv)
     if path.exists():
         stop(f"{path} exists already; remove it or name another path.")
     if not path.parent.exists():
         stop(f"{path}: the folder {path.parent} does not exist; make it first, or name another path.")
-    if from_csv is not None:
+    if from_csv:
         _init_from(path, from_csv, zone, keys, wishes)
         return
     path.write_text(files("energy_assets").joinpath("site_example.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     out.print(f"Wrote {path}. Edit it, then:\n  {command('doctor', site=path)}", soft_wrap=True)
 
 
-def _init_from(path: Path, csv: Path, zone: str | None, keys: Sequence[str], wishes: dict[str, Any]) -> None:
+def _site_named(paths: Sequence[str], from_csv: Sequence[str]) -> Path:
+    """The site file to write; whatever else stands there is refused, for a shell may have written a pattern out."""
+    from energy_assets.screen import stop
+
+    other = next((path for path in paths if not path.lower().endswith((".yaml", ".yml"))), None)
+    if other and from_csv and Path(other).exists():
+        folder = Path(other).parent / f"*{Path(other).suffix}"
+        stop(
+            f"{other} is no site file to write (PATH ends in .yaml). If the shell wrote out a pattern of several "
+            f"files, put it in quotes: --from-csv {shlex.quote(str(folder))}; or write --from-csv before each file."
+        )
+    if other:
+        stop(f"{other} is no name of a site file: PATH ends in .yaml or .yml, for example site.yaml.")
+    if len(paths) > 1:
+        stop(f"Name one site file to write, not {len(paths)}: {', '.join(paths)}.")
+    return Path(paths[0] if paths else "site.yaml")
+
+
+def _init_from(path: Path, named: Sequence[str], zone: str | None, keys: Sequence[str], wishes: dict[str, Any]) -> None:
     from rich.markup import escape
 
+    from energy_assets.own_files import NoFiles, logs_of
     from energy_assets.own_machine import Unrecognised, Wishes, draft
     from energy_assets.screen import out, stop
 
@@ -174,11 +200,13 @@ def _init_from(path: Path, csv: Path, zone: str | None, keys: Sequence[str], wis
         stop("--zone is missing: the grid zone the machine stands in, for example --zone DE.")
     pairs = dict(key.partition("=")[::2] for key in keys)
     try:
-        made = draft(csv, path, Wishes(zone=str(zone), keys=pairs, **wishes), datetime.now(UTC))
-    except Unrecognised as error:
+        made = draft(logs_of(named), path, Wishes(zone=str(zone), keys=pairs, **wishes), datetime.now(UTC))
+    except (NoFiles, Unrecognised) as error:
         stop(str(error))
     path.write_text(made.text, encoding="utf-8")
-    out.print(f"Recognised in {csv}:", *(f"  {escape(line)}" for line in made.said), sep="\n", soft_wrap=True)
+    out.print(
+        f"Recognised in {', '.join(named)}:", *(f"  {escape(line)}" for line in made.said), sep="\n", soft_wrap=True
+    )
     for line in made.missing:
         out.print(f"[yellow]Missing:[/] {escape(line)}.", soft_wrap=True)
     out.print(f"Wrote {path}. If all of this is right:", soft_wrap=True)

@@ -14,7 +14,7 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from typing import Any
 import ibis
 from pydantic import ValidationError
 
+from energy_assets.own_files import Logs, NoFiles, node_of_files
 from energy_assets.sources import csv_text
+from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import SourceError
 from energy_assets.sources.focus.source import FocusFiles
 from energy_assets.sources.grid_factors.published import PublishedIntensity, Publisher, published_intensities
@@ -31,9 +33,10 @@ from energy_assets.sources.local_time import this_machine
 from energy_assets.sources.opening import Opened, header_unit, open_file, plain_path
 from energy_assets.sources.power_files import nvidia_smi
 from energy_assets.sources.power_files.checking import said_of_file
-from energy_assets.sources.power_files.parse import Readings
+from energy_assets.sources.power_files.parse import Readings, seen_devices
 from energy_assets.sources.power_files.source import PowerFiles
 from energy_assets.sources.power_files.tables import Given, find_energy
+from energy_assets.storage import Storage
 
 _NAMES = {
     "time": ("time", "timestamp", "datetime", "date_time", "date", "ts", "time_ms", "time_s", "epoch", "zeit", "datum"),
@@ -50,6 +53,7 @@ _MAGNITUDES = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (1e8, "s"))
 
 _OFFSET = re.compile(r":\d\d(\.\d+)?\s*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$", re.IGNORECASE)
 _LONGEST_GAP_S = 300
+SHOWN = 4
 PUBLISHER: Publisher = "google_cloud"
 """Whose yearly factor is taken where a person names none."""
 
@@ -106,11 +110,11 @@ class Draft:
     last: date | None
 
 
-def draft(csv: Path, site: Path, wishes: Wishes, now: datetime) -> Draft:
-    """A site file for a file of readings.
+def draft(logs: Logs, site: Path, wishes: Wishes, now: datetime) -> Draft:
+    """A site file for files of readings.
 
     Args:
-        csv: CSV or Parquet.
+        logs: CSV or Parquet; the first tells the columns of all.
         site: Where the site file will lie; paths in it start there.
         wishes: What a person says.
         now: The current instant, UTC.
@@ -123,31 +127,73 @@ def draft(csv: Path, site: Path, wishes: Wishes, now: datetime) -> Draft:
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            opened = _opened(con, csv, folder, padded=False)
+            files = _files(logs, site)
+            opened = _opened(con, *files[0], folder, padded=False)
             keys, said = _recognised(opened, wishes)
-            source = _validated(csv, site, keys, wishes)
-            columns = source.columns
-            padded = "format" in keys
-            readings = Readings.of(_opened(con, csv, folder, padded=padded), columns)
-            gap = _gap_s(con, readings, source)
+            pattern = _from(logs.pattern, site)
+            source = _validated(pattern, keys, wishes)
+            every = _readings(con, files, folder, source)
+            if len(files) > 1:
+                said.append(f"{len(files)} files: {', '.join(name for _, name in files[:SHOWN])}{_more(files)}")
+            if len(files) > 1 and not wishes.node and isinstance(keys["node"], dict):
+                if by_name := node_of_files(con, every):
+                    keys["node"] = {"from_path": by_name}
+                    source = _validated(pattern, keys, wishes)
+                    every = _readings(con, files, folder, source)
+                    said[:] = [line for line in said if not line.startswith("node is ")]
+                    said.append(_nodes(con, every))
+                else:
+                    said.append("no board of one name is read in two files at a time, so all are of this one node")
+            gap = _gap_s(con, every, source)
             if gap is not None:
                 keys["max_gap_s"] = gap
                 said.append(f"readings come every {gap / 1.5:.0f} s or so, so max_gap_s is {gap}")
-                source = _validated(csv, site, keys, wishes)
-            found = find_energy(con, [Given("", readings)], [], source.rules, None)
-            checked = said_of_file(con, readings, source.rules)
+                source = _validated(pattern, keys, wishes)
+            found = find_energy(con, _given(every), [], source.rules, None)
+            checked = [said_of_file(con, one, source.rules) for one in every]
     except SourceError as error:
         raise Unrecognised(f"{error.message}.\n{_as_option(error.remedy)}") from error
+    except NoFiles as error:
+        raise Unrecognised(str(error)) from error
     finally:
         con.disconnect()
     _, first, last, _ = found.summary
-    if first is None or last is None or not checked.ok:
-        raise Unrecognised(f"{checked.what}.\n{_as_option(checked.remedy)}")
-    said.append(checked.what)
+    bad = next((one for one in checked if not one.ok), None)
+    if first is None or last is None or bad:
+        wrong = bad or checked[0]
+        raise Unrecognised(f"{wrong.what}.\n{_as_option(wrong.remedy)}")
+    said += [one.what for one in checked[:SHOWN]]
     first_day, yesterday = first.date(), now.date() - timedelta(days=1)
     last_day = min((last - timedelta(microseconds=1)).date(), yesterday)
-    text, missing = _text(site, csv, keys, wishes, first_day, said)
+    text, missing = _text(site, pattern, keys, wishes, first_day, said)
     return Draft(text, said, missing, first_day, last_day if last_day >= first_day else None)
+
+
+def _files(logs: Logs, site: Path) -> list[tuple[Path, str]]:
+    """Each file, and its name as the source will call it."""
+    folder = site.resolve().parent
+    return [(file, Path(os.path.relpath(file.resolve(), folder)).as_posix()) for file in logs.files]
+
+
+def _readings(con: Any, files: Sequence[tuple[Path, str]], folder: Path, source: PowerFiles) -> list[Readings]:
+    padded = source.format is not None
+    return [Readings.of(_opened(con, *file, folder, padded=padded), source.columns) for file in files]
+
+
+def _given(readings: Sequence[Readings]) -> list[Given]:
+    return [Given(str(number), one) for number, one in enumerate(readings)]
+
+
+def _more(files: Sequence[Any]) -> str:
+    return f" and {len(files) - SHOWN} more" if len(files) > SHOWN else ""
+
+
+def _nodes(con: Any, readings: Sequence[Readings]) -> str:
+    names = sorted({device.node_id for one in readings for device, *_ in seen_devices(con, one)})
+    return (
+        f"node is the name of the file ({', '.join(names[:SHOWN])}{_more(names)}): boards of one name are read in "
+        "several files at a time (--node names one machine for all)"
+    )
 
 
 def _check_wishes(wishes: Wishes) -> None:
@@ -158,8 +204,8 @@ def _check_wishes(wishes: Wishes) -> None:
         raise Unrecognised("--grid-source names who states a factor; say the factor too: --grid-factor 380")
 
 
-def _opened(con: Any, csv: Path, folder: Path, *, padded: bool) -> Opened:
-    return open_file(con, plain_path(csv.resolve(), csv.name, folder), csv.name, folder, padded=padded)
+def _opened(con: Any, csv: Path, name: str, folder: Path, *, padded: bool) -> Opened:
+    return open_file(con, plain_path(csv.resolve(), name, folder), name, folder, padded=padded)
 
 
 def _recognised(file: Opened, wishes: Wishes) -> tuple[dict[str, Any], list[str]]:
@@ -223,8 +269,8 @@ def _clock(file: Opened, column: str, keys: dict[str, Any], said: list[str], wis
     said.append(f"times are column '{column}' by the clock of {zone} ({whose}; first value {cell!r})")
 
 
-def _validated(csv: Path, site: Path, keys: Mapping[str, Any], wishes: Wishes) -> PowerFiles:
-    block = {"name": "power", "kind": "power_files", "path": _from(csv, site), "place": _place(wishes), **keys}
+def _validated(path: str, keys: Mapping[str, Any], wishes: Wishes) -> PowerFiles:
+    block = {"name": "power", "kind": "power_files", "path": path, "place": _place(wishes), **keys}
     try:
         return PowerFiles.model_validate(block)
     except ValidationError as error:
@@ -233,9 +279,9 @@ def _validated(csv: Path, site: Path, keys: Mapping[str, Any], wishes: Wishes) -
         raise Unrecognised(f"{'.'.join(map(str, fault['loc'])) or 'the source'}: {said}") from error
 
 
-def _gap_s(con: Any, readings: Readings, source: PowerFiles) -> int | None:
+def _gap_s(con: Any, readings: Sequence[Readings], source: PowerFiles) -> int | None:
     """What `max_gap_s` must be where readings come less often than it is by default; None where it is enough."""
-    found = find_energy(con, [Given("", readings)], [], source.rules, None)
+    found = find_energy(con, _given(readings), [], source.rules, None)
     if not found.energy.lone or "max_gap_s" in source.model_fields_set:
         return None
     nearest = [one.nearest_s for one in found.energy.lone if one.nearest_s is not None]
@@ -284,9 +330,9 @@ def _as_option(remedy: str) -> str:
     return remedy + hint
 
 
-def _from(path: Path, site: Path) -> str:
-    """A path as the site file writes it; names with wildcards stay names."""
-    return glob.escape(Path(os.path.relpath(path.resolve(), site.resolve().parent)).as_posix())
+def _from(pattern: str, site: Path) -> str:
+    """A path or pattern as the site file writes it."""
+    return Path(os.path.relpath(Path(pattern).resolve(), site.resolve().parent)).as_posix()
 
 
 def _place(wishes: Wishes) -> dict[str, Any]:
@@ -294,13 +340,11 @@ def _place(wishes: Wishes) -> dict[str, Any]:
 
 
 def _text(
-    site: Path, csv: Path, keys: Mapping[str, Any], wishes: Wishes, first: date, said: list[str]
+    site: Path, pattern: str, keys: Mapping[str, Any], wishes: Wishes, first: date, said: list[str]
 ) -> tuple[str, list[str]]:
     missing: list[str] = []
     currency = "EUR"
-    blocks = [
-        _block({"name": "power", "kind": "power_files", "path": _from(csv, site), **keys, "place": _place(wishes)})
-    ]
+    blocks = [_block({"name": "power", "kind": "power_files", "path": pattern, **keys, "place": _place(wishes)})]
     said.append(
         f"the machine stands in grid zone {_place(wishes)['zone']}, PUE {wishes.pue} (--pue names your building's)"
     )
@@ -324,8 +368,8 @@ def _text(
         )
     if wishes.bill is not None:
         currency = _currency(wishes.bill) or currency
-        bill = {"name": "bills", "kind": "focus_files", "path": _from(wishes.bill, site)}
-        FocusFiles.model_validate(bill)
+        bill = {"name": "bills", "kind": "focus_files", "path": _from(glob.escape(str(wishes.bill)), site)}
+        _look_into(FocusFiles.model_validate(bill), site)
         blocks.append(_block(bill))
         said.append(f"the bill is {wishes.bill}, in {currency}")
     else:
@@ -339,6 +383,29 @@ def _text(
         "sources:\n"
     )
     return head + "".join(blocks), missing
+
+
+def _look_into(bill: FocusFiles, site: Path) -> None:
+    """Read the bill as `doctor` does.
+
+    Raises:
+        Unrecognised: it cannot be counted; in the words of `doctor`.
+    """
+    con = ibis.duckdb.connect()
+    con.raw_sql("SET TimeZone = 'UTC'")
+    with tempfile.TemporaryDirectory() as name:
+        step = StepContext(
+            con=con,
+            landing=Storage(name).landing(),
+            folder=Path(name),
+            site_folder=site.resolve().parent,
+            zones=(),
+            now=datetime.now(UTC),
+        )
+        bad = next((found for found in bill.check(step) if not found.ok), None)
+    con.disconnect()
+    if bad:
+        raise Unrecognised(f"{bad.what}.\n{bad.remedy}")
 
 
 def _published(zone: str, year: int) -> list[PublishedIntensity]:

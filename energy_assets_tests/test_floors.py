@@ -51,6 +51,7 @@ FLOORS = (
         "doctor",
         "host_names",
         "proposed_lines",
+        "own_files",
         "own_machine",
         "grid_coverage",
         "repairing",

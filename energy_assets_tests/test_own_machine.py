@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 
 from energy_assets.cli import main
 from energy_assets.doctor import examine
+from energy_assets.own_files import logs_of
 from energy_assets.own_machine import Draft, Unrecognised, Wishes, draft
 from energy_assets.periods import DayRange
 from energy_assets.query import ask
@@ -44,7 +46,7 @@ def write_bill(path: Path) -> None:
 
 def made(folder: Path, text: str, name: str = "power.csv", **wishes: Any) -> Draft:
     (folder / name).write_text(text)
-    found = draft(folder / name, folder / "site.yaml", Wishes(**{"zone": "DE", **wishes}), NOW)
+    found = draft(logs_of([str(folder / name)]), folder / "site.yaml", Wishes(**{"zone": "DE", **wishes}), NOW)
     (folder / "site.yaml").write_text(found.text)
     return found
 
@@ -204,3 +206,127 @@ def test_a_zone_is_asked_for(tmp_path: Path) -> None:
 def test_a_name_with_wildcards_is_a_name(tmp_path: Path) -> None:
     made(tmp_path, smi(1), name="log[1].csv")
     assert next(iter(examine(load_site(tmp_path / "site.yaml")))).findings[0].ok
+
+
+def log(start: datetime = START, hours: int = 24, uuid: str = "", power: int = 300) -> str:
+    """A log of nvidia-smi of two boards named by their index, or by a UUID too."""
+    header = SMI if uuid else "timestamp, index, power.draw [W]\n"
+    own = f"{uuid}, H100, {power}.00 W, 9 %" if uuid else f"{power}.00 W"
+    return header + "".join(
+        f"{start + timedelta(minutes=5 * m):%Y/%m/%d %H:%M:%S}.000, {n}, {own.replace('#', str(n))}\n"
+        for m in range(12 * hours + 1)
+        for n in (0, 1)
+    )
+
+
+def written(folder: Path, **texts: str) -> Path:
+    """A folder of logs, by their names without suffix."""
+    logs = folder / "logs"
+    logs.mkdir()
+    for name, text in texts.items():
+        (logs / f"{name}.csv").write_text(text)
+    return logs
+
+
+def init(folder: Path, *named: str, more: Sequence[str] = ()) -> tuple[int, str]:
+    """`init` for files of readings: exit code and output, in one line."""
+    named_files = [part for name in named for part in ("--from-csv", str(folder / name))]
+    zone = ["--zone", "DE", "--timezone", "UTC"]
+    result = CliRunner().invoke(main, ["init", str(folder / "site.yaml"), *named_files, *zone, *more])
+    return result.exit_code, " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("named", [["logs"], ["logs/*.csv"], ["logs/box1.csv", "logs/box2.csv"]])
+def test_several_logs_of_equal_boards_are_machines_named_by_their_files(tmp_path: Path, named: list[str]) -> None:
+    """Two machines of two boards of 300 and 200 W, a day: 24 h * 2 * 0.5 kW = 24 kWh."""
+    written(tmp_path, box1=log(), box2=log(power=200))
+    code, output = init(tmp_path, *named)
+    assert code == 0, output
+    assert "node is the name of the file (box1, box2)" in output
+    site = load_site(tmp_path / "site.yaml")
+    assert source(tmp_path).path == "logs/*.csv"
+    assert all(finding.ok for finding in next(iter(examine(site))).findings)
+    assert run_days(site, DayRange(date(2026, 11, 20), date(2026, 11, 20)), lambda step: None).success
+    rows = ask(site, "select node_id, sum(energy_kwh) from energy group by all order by all")[1]
+    assert rows == [("box1", Decimal("14.4")), ("box2", Decimal("9.6"))]
+
+
+def test_several_files_beside_others_are_named_by_what_their_names_have_in_common(tmp_path: Path) -> None:
+    written(tmp_path, box1=log(), box2=log(power=200), bill="a,b\n1,2\n")
+    assert init(tmp_path, "logs/box1.csv", "logs/box2.csv")[0] == 0
+    assert source(tmp_path).path == "logs/box*.csv"
+
+
+def test_several_files_that_no_pattern_tells_from_others_are_refused(tmp_path: Path) -> None:
+    written(tmp_path, box1=log(), box2=log(power=200), box3=log())
+    code, output = init(tmp_path, "logs/box1.csv", "logs/box3.csv")
+    assert (code, "no one pattern matches these 2 files and no others" in output) == (2, True)
+
+
+def test_logs_that_follow_one_another_are_of_one_machine(tmp_path: Path) -> None:
+    written(tmp_path, monday=log(hours=23), tuesday=log(START + timedelta(hours=24)))
+    code, output = init(tmp_path, "logs", more=["--node", "box"])
+    assert code == 0, output
+    assert source(tmp_path).node.constant == "box"
+    (tmp_path / "site.yaml").unlink()
+    assert "no board of one name is read in two files at a time" in init(tmp_path, "logs")[1]
+    assert source(tmp_path).node.constant
+
+
+def test_boards_with_names_that_no_two_have_do_not_tell_machines_apart(tmp_path: Path) -> None:
+    written(tmp_path, one=log(uuid="GPU-#a1b2c3d-0000"), two=log(uuid="GPU-#a1b2c3d-0000"))
+    assert init(tmp_path, "logs")[0] == 0
+    assert source(tmp_path).node.constant
+
+
+def test_machines_whose_files_have_one_name_are_named_by_their_folders(tmp_path: Path) -> None:
+    logs = written(tmp_path)
+    for name in ("box1", "box2"):
+        (logs / name).mkdir()
+        (logs / name / "smi.csv").write_text(log())
+    assert init(tmp_path, "logs")[0] == 0
+    assert (source(tmp_path).path, source(tmp_path).node.from_path) == ("logs/**/*.csv", "([^/]+)/[^/]+$")
+
+
+def test_files_that_a_shell_wrote_out_are_never_to_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, box1=log(), box2=log(), box3=log())
+    monkeypatch.chdir(tmp_path)
+    for others in (["logs/box2.csv"], ["logs/box2.csv", "logs/box3.csv"]):
+        result = CliRunner().invoke(main, ["init", "--from-csv", "logs/box1.csv", *others, "--zone", "DE"])
+        output = " ".join(result.output.split())
+        assert result.exit_code == 2
+        assert "logs/box2.csv is no site file to write" in output
+        assert "put it in quotes: --from-csv 'logs/*.csv'" in output
+        assert "remove" not in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["box"], "box is no name of a site file: PATH ends in .yaml or .yml, for example site.yaml."),
+        (["a.yaml", "b.yml"], "Name one site file to write, not 2: a.yaml, b.yml."),
+        (["--from-csv", "no/*.csv", "--zone", "DE"], "no/*.csv: there is no such file"),
+    ],
+)
+def test_what_is_no_path_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["init", *arguments])
+    assert (result.exit_code, message in " ".join(result.output.split())) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("date,meterCategory,costInBillingCurrency\n2026-11-20,VM,1\n", "bill.csv: this is no FOCUS bill"),
+        ("", "bill.csv: is empty"),
+    ],
+)
+def test_what_is_no_bill_is_refused_in_the_words_of_doctor(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "smi.csv").write_text(smi(1))
+    (tmp_path / "bill.csv").write_text(text)
+    code, output = init(tmp_path, "smi.csv", more=["--bill", str(tmp_path / "bill.csv")])
+    assert (code, message in output) == (2, True), output
+    assert not (tmp_path / "site.yaml").exists()

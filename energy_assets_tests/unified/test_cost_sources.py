@@ -277,6 +277,21 @@ def test_the_cross_check_shows_both_sides_by_day_and_the_days_the_winner_lacks()
     ]
 
 
+@pytest.mark.parametrize("first", ["monthly", "hourly"])
+def test_a_month_in_one_source_and_its_days_in_another_count_once_whichever_is_first(first: str) -> None:
+    """The month lies on the first day, of which the other has nothing: 31 USD either way."""
+    month = [line(OCTOBER, billed_cost=Decimal(31))]
+    days = [line(date(2026, 10, day), billed_cost=Decimal(1)) for day in range(2, 32)]
+    days.append(line(date(2026, 10, 31), billed_cost=Decimal(1)))
+    sources = {"monthly": month, "hourly": days}
+    ordered = {name: sources[name] for name in sorted(sources, key=lambda name: name != first)}
+    rows = rows_of(CON, conform(made_of(**ordered), Cost))
+    assert {row["source"] for row in rows} == {first}
+    assert sum(row["billed_cost"] for row in rows) == 31
+    found = checked(**ordered)
+    assert (sum(row["billed_cost"] for row in found), sum(row["withheld_billed_cost"] for row in found)) == (31, 31)
+
+
 def test_the_cross_check_names_every_withheld_source_and_none_where_nothing_is() -> None:
     found = checked(one=[line()], two=[line()], three=[line(), line()])
     assert sorted((r["billing_account_id"], r["withheld_source"], r["rows"], r["withheld_rows"]) for r in found) == [

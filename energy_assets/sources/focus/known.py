@@ -21,7 +21,7 @@ FIELDS = tuple(field.name for field in fields(Share))
 """Part of a memory's settings: what was remembered in another form is looked into again."""
 
 PROVIDER, ACCOUNT, PERIOD = map(FIELDS.index, ("provider", "billing_account", "billing_period"))
-_DATES = ("billing_period", "day")
+_DATES = ("billing_period", "day", "last")
 
 
 def look(con: Any, name: str, wanted: Wanted, rewrite_in: Path | None = None) -> Look:

@@ -2,12 +2,14 @@
 
 Two exports of one bill differ in what providers and portals vary: the number of decimals, the version of FOCUS and
 with it the names of regions and services, the case of accounts and resources, how the lines are cut into files, and
-whether a line is an hour or a day. So deliveries are compared by what does not vary, each with all others together
-that speak of the same bill on the same days, in three looks:
+whether a line is an hour, a day or a month. So deliveries are compared by what does not vary, each with all others
+together that speak of the same bill on the same days, in four looks:
 
 1. line by line: start, account, resource and amount, rounded as the coarser of them prints it;
 2. where the lines of one are longer than those of the other: totals of each resource and day;
-3. where one names resources and the other none: totals of each day.
+3. where one names resources and the other none: totals of each day;
+4. where the lines of one are longer than a day and those of the other much shorter: totals of the billing period, of
+   each resource, of each service, and of all (`grains`).
 
 What belongs here: comparing. What does not: equal bytes (counted once, in `parse`), and runs of one export (only
 the newest counts, in `deliveries`).
@@ -17,14 +19,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
 from energy_assets.contracts.accounts import account_key, account_key_sql
 from energy_assets.sources.errors import PermanentError
+from energy_assets.sources.focus import grains
 from energy_assets.sources.focus.bill import literal
+from energy_assets.sources.focus.grains import DECIMALS, NO_MINOR_UNIT, WITHIN
 from energy_assets.sources.focus.parse import Share, rewritten
 
 SAME_SHARE = 0.5
@@ -35,15 +39,8 @@ ALIKE_SHARE = 0.05
 shared costs, say. Below it, equal lines are chance."""
 WHOLLY = 0.95
 """From this share of all its lines on, a delivery may go without loss."""
-NO_MINOR_UNIT = (
-    "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF",
-)  # fmt: skip
-"""Currencies without cents (ISO 4217, list one): in these a bill may be rounded to whole units."""
-DECIMALS = (0, 2, 4, 6, 8, 10, 12)
-"""To how many places amounts may be rounded, at most the last: no portal prints more."""
-WITHIN = "0.005"
-"""How far two totals may be apart that rounding has made differ, as a share of the total."""
 SHOWN = 3
+KEEP = " If they are two bills that only cost the same, `same_lines: keep` in the source's block counts both."
 
 
 class Holds(Protocol):
@@ -82,14 +79,16 @@ class Repeat:
     Attributes:
         deliveries: Their numbers.
         error: What to tell.
+        spans: They were found by charges longer than a day, which lie on the day they start.
     """
 
     deliveries: frozenset[int]
     error: PermanentError
+    spans: bool = False
 
 
 def neighbours(bills: Iterable[Holds]) -> dict[int, set[int]]:
-    """By delivery, the other deliveries that speak of the same bill on the same day.
+    """By delivery, the other deliveries that speak of the same bill on the same day, or on one within a longer charge.
 
     A line that names no billing account may be of any of its provider.
 
@@ -103,7 +102,8 @@ def neighbours(bills: Iterable[Holds]) -> dict[int, set[int]]:
         for share in bill.shares:
             period = (share.provider, share.billing_period)
             account = "" if period in loose else account_key(share.provider, share.billing_account)
-            holders[(*period, account, share.day)].add(bill.delivery)
+            for day in share.covered:
+                holders[(*period, account, day)].add(bill.delivery)
     found: dict[int, set[int]] = defaultdict(set)
     for together in holders.values():
         for one in together:
@@ -122,7 +122,7 @@ def loosely(shares: Iterable[Share]) -> set[tuple[str, Any]]:
 
 def repeats(
     con: Any, deliveries: Mapping[int, Compared], loose: Iterable[tuple[str, Any]]
-) -> tuple[list[Repeat], dict[int, list[str]]]:
+) -> tuple[list[Repeat], dict[int, list[str]], dict[int, list[str]]]:
     """Deliveries of which half or more, on the days they share with others, is in these others.
 
     Args:
@@ -131,29 +131,41 @@ def repeats(
         loose: See `loosely`.
 
     Returns:
-        What repeats; and by delivery, of those that repeat nothing, which of their lines are in others as well.
+        What repeats; and by delivery, of those that repeat nothing, which of their lines are in others as well; and
+        which of their long charges lie beside shorter ones in others, with totals that prove nothing.
     """
     lines = f"lines_{uuid4().hex[:8]}"
     found: dict[tuple[Any, ...], _Found] = {}
-    alike: dict[tuple[Any, ...], _Found] = {}
+    equal: dict[tuple[Any, ...], _Found] = {}
+    unsure: dict[tuple[Any, ...], _Found] = {}
     try:
         sizes = _prepare(con, deliveries, loose, lines)
         if con.execute(f"SELECT count(*) FROM {lines}").fetchone()[0] == 0:  # noqa: S608
-            return [], {}
-        places = _places(con, lines)
-        for number, look in enumerate(_looks(lines, places)):
+            return [], {}, {}
+        looks = _looks(lines, _places(con, lines))
+        for look in looks:
             for delivery, provider, account, period, same, of, others, share in con.execute(look.query).fetchall():
-                one = _Found(delivery, frozenset(others), look.what.format(same=same, of=of), same / of * share)
+                key = delivery, provider, account, period
+                what = look.what.format(same=same, of=of)
+                one = _Found(delivery, frozenset(others), what, same / of * share, look.spans, look.sure)
+                if look is looks[0]:
+                    equal[key] = one
                 if same >= SAME_SHARE * of:
-                    found.setdefault((delivery, provider, account, period), one)
-                elif number == 0:
-                    alike[delivery, provider, account, period] = one
+                    found[key] = one.after(found.get(key), equal.get(key))
+                elif look.spans and key in found and found[key] is equal.get(key) and found[key].others <= one.others:
+                    found[key] = found[key].beside(one)
+        for query, thing in _undecided(lines):
+            for delivery, provider, account, period, same, of, others in con.execute(query).fetchall():
+                if same >= SAME_SHARE * of:
+                    one = _Found(delivery, frozenset(others), f"{same} of {of} {thing}", same)
+                    unsure.setdefault((delivery, provider, account, period), one)
     finally:
         con.execute(f"DROP TABLE IF EXISTS {lines}")
     repeated = {number for one in found.values() for number in (one.delivery, *one.others)}
-    return _told(deliveries, sizes, found), _partly(
-        deliveries, {bill: one for bill, one in alike.items() if one.delivery not in repeated}
+    alike, unsure = (
+        {bill: one for bill, one in told.items() if one.delivery not in repeated} for told in (equal, unsure)
     )
+    return _told(deliveries, sizes, found), _partly(deliveries, alike), _beside(deliveries, unsure)
 
 
 @dataclass(frozen=True)
@@ -164,18 +176,40 @@ class _Found:
     others: frozenset[int]
     what: str
     lines: float
+    spans: bool = False
+    sure: bool = True
+
+    def beside(self, other: _Found) -> _Found:
+        """This, and the lines that another look found: of the bills of a month and of its days, the taxes are equal."""
+        return replace(self, others=self.others | other.others, lines=self.lines + other.lines)
+
+    def after(self, before: _Found | None, equal: _Found | None) -> _Found:
+        """What counts of this, of what was found before it, and of the lines that are `equal`.
+
+        Totals and equal lines are never of the same charges where they are in the same deliveries: the ones need
+        charges of different length, the others of the same.
+        """
+        if not self.spans or not self.sure or not equal or not equal.others <= self.others:
+            return before or self
+        return before if before and before is not equal else self.beside(equal)
 
 
 @dataclass(frozen=True)
 class _Look:
     query: str
     what: str
+    spans: bool = False
+    sure: bool = True
 
 
 def _prepare(
     con: Any, deliveries: Mapping[int, Compared], loose: Iterable[tuple[str, Any]], lines: str
 ) -> dict[int, int]:
-    """Make the table of all lines on days that several speak of; returns how many lines each delivery has in all."""
+    """Make the table of all lines on days that several speak of (`shared`), and of all of bills with long charges.
+
+    Returns:
+        How many lines each delivery has in all.
+    """
     files = [(typed.name, number) for number, delivery in deliveries.items() for typed in delivery.typed]
     of_file = ", ".join(f"({literal(name)}, {number})" for name, number in files)
     every = rewritten(con, [typed for delivery in deliveries.values() for typed in delivery.typed])
@@ -197,20 +231,26 @@ def _prepare(
                 nullif(regexp_extract(lower(trim(resource_id)), '([^/:]*)[/:]*$', 1), '') AS resource,
                 hash(own.key, charge_category, charge_class) AS kind,
                 hash(lower(service_name), sku_id, regexp_replace(lower(region), '[^a-z0-9]', '', 'g')) AS service,
+                hash(own.key, charge_category, charge_class, lower(service_name)) AS offer,
                 billed_cost, billing_currency
             FROM every c
             JOIN accounts bill ON bill.provider = c.provider AND bill.name IS NOT DISTINCT FROM billing_account_id
             JOIN accounts own ON own.provider = c.provider AND own.name IS NOT DISTINCT FROM account_id),
         together AS (
-            SELECT {_BILL}, day FROM read GROUP BY ALL HAVING count(DISTINCT delivery) > 1),
+            SELECT {_BILL}, day, true AS shared FROM read GROUP BY ALL HAVING count(DISTINCT delivery) > 1),
+        longer AS (
+            SELECT {_BILL}, true AS long FROM read GROUP BY ALL
+            HAVING count(DISTINCT delivery) > 1 AND max(date_diff('minute', start, until)) > 60 * {grains.LONG_HOURS}),
         currencies AS (
             SELECT {_BILL}, count(DISTINCT currency) > 1 AND bool_and(one) AS converted FROM (
                 SELECT {_BILL}, delivery, min(billing_currency) AS currency, count(DISTINCT billing_currency) = 1 AS one
                 FROM read GROUP BY ALL) GROUP BY ALL)
-        SELECT * EXCLUDE (resource, service), resource IS NOT NULL AS named,
-            hash(kind, coalesce(resource, service::VARCHAR)) AS thing, sizes.n AS size
-        FROM read JOIN together USING ({_BILL}, day) JOIN currencies USING ({_BILL})
-        JOIN (SELECT delivery, count(*) AS n FROM read GROUP BY ALL) AS sizes USING (delivery)"""  # noqa: S608
+        SELECT * EXCLUDE (resource, service, shared, long), resource IS NOT NULL AS named,
+            hash(kind, coalesce(resource, service::VARCHAR)) AS thing, coalesce(shared, false) AS shared, n AS size
+        FROM read JOIN currencies USING ({_BILL})
+        LEFT JOIN together USING ({_BILL}, day) LEFT JOIN longer USING ({_BILL})
+        JOIN (SELECT delivery, count(*) AS n FROM read GROUP BY ALL) AS sizes USING (delivery)
+        WHERE shared OR long"""  # noqa: S608
     )
     return dict(con.execute(f"SELECT DISTINCT delivery, size FROM {lines}").fetchall())  # noqa: S608
 
@@ -226,8 +266,10 @@ def _places(con: Any, lines: str) -> int:
         f"""SELECT min(places), bool_or(whole) FROM (
             SELECT CASE {counted} ELSE {DECIMALS[-1]} END AS places,
                 bool_and(billing_currency IN ({", ".join(map(literal, NO_MINOR_UNIT))})) AS whole
-            FROM {lines} GROUP BY delivery)"""  # noqa: S608
+            FROM {lines} WHERE shared GROUP BY delivery)"""  # noqa: S608
     ).fetchone()
+    if places is None:  # no day is shared, only a billing period
+        return int(DECIMALS[-1])
     return int(places) if whole else max(int(places), 2)
 
 
@@ -235,7 +277,7 @@ _LINES = "{same} of {of} lines"
 
 
 def _looks(lines: str, places: int) -> list[_Look]:
-    """The queries of the three looks.
+    """The queries of all looks; those on the days that several speak of first.
 
     Each gives delivery, bill, how many of its things are the same in others, of how many, which others, and how many
     lines a thing stands for. Only amounts other than 0 are looked at, where there are any.
@@ -249,7 +291,7 @@ def _looks(lines: str, places: int) -> list[_Look]:
         SELECT delivery, {_BILL}, day, {{thing}} AS thing, {{currency}} AS currency, 1 AS n, count(*) AS lines,
             sum(billed_cost) AS total, max(round(date_diff('minute', start, until) / 60)) AS hours,
             min(start) AS first, max(until) AS last, bool_or(named) AS named
-        FROM {lines} WHERE NOT converted GROUP BY ALL HAVING round(sum(billed_cost), {places}) <> 0"""  # noqa: S608
+        FROM {lines} WHERE shared AND NOT converted GROUP BY ALL HAVING round(sum(billed_cost), {places}) <> 0"""  # noqa: S608
     overlap = "a.thing = b.thing AND a.currency = b.currency AND a.first < b.last AND b.first < a.last"
     sums = f"({agree.format(one='a.total', other='b.total', lines='a.lines + b.lines')})"
     together = agree.format(one="any_value(a.total)", other="sum(b.total)", lines="any_value(a.lines) + sum(b.lines)")
@@ -265,7 +307,22 @@ def _looks(lines: str, places: int) -> list[_Look]:
     ):
         things = totals.format(thing=thing, currency="billing_currency")
         looks.append(_Look(_query(things, f"{overlap} AND {differ}", f"(bool_or({sums}) OR {together})::BIGINT"), what))
+    for thing, what in (
+        ("thing", "the totals of {same} of {of} resources, in charges of different length,"),
+        ("offer", "the totals of {same} of {of} services, in charges of different length,"),
+        (grains.ALL, "the charges, which are of different length and the same total,"),
+    ):
+        query = _query(grains.totals(lines, thing), grains.met(), grains.agree())
+        looks.append(_Look(query, what, spans=True, sure=thing != grains.ALL))
     return looks
+
+
+def _undecided(lines: str) -> list[tuple[str, str]]:
+    """The queries of what cannot be decided, and what each compares."""
+    return [
+        (grains.undecided(lines, "thing", named=True), "resources"),
+        (grains.undecided(lines, "offer", named=False), "services"),
+    ]
 
 
 def _things(lines: str, amount: str) -> str:
@@ -273,7 +330,8 @@ def _things(lines: str, amount: str) -> str:
         SELECT delivery, {_BILL}, day, hash(thing, date_trunc('minute', start),
             CASE WHEN NOT converted THEN hash(billing_currency, {amount}) END) AS thing,
             count(*) AS n, count(*) AS lines
-        FROM (SELECT *, bool_or({amount} <> 0) OVER (PARTITION BY delivery, {_BILL}) AS paid FROM {lines})
+        FROM (SELECT *, bool_or({amount} <> 0) OVER (PARTITION BY delivery, {_BILL}) AS paid
+            FROM {lines} WHERE shared)
         WHERE {amount} <> 0 OR NOT paid GROUP BY ALL"""  # noqa: S608
 
 
@@ -307,6 +365,21 @@ def _partly(deliveries: Mapping[int, Compared], alike: Mapping[tuple[Any, ...], 
     return dict(told)
 
 
+def _beside(deliveries: Mapping[int, Compared], unsure: Mapping[tuple[Any, ...], _Found]) -> dict[int, list[str]]:
+    """What is said of long charges beside shorter ones, which add up: of both, for each speaks of other days."""
+    told: dict[int, list[str]] = defaultdict(list)
+    for (number, provider, account, period), one in sorted(unsure.items()):
+        others = ", ".join(str(deliveries[other]) for other in sorted(one.others)[:SHOWN])
+        whose = f"account {account}" if account else "without an account"
+        text = (
+            f"{deliveries[number]}: {one.what} of {provider} {whose} in the billing period {period} have shorter "
+            f"charges in {others}, with other totals"
+        )
+        for either in (number, *one.others):
+            told[either].append(text)
+    return dict(told)
+
+
 def _told(
     deliveries: Mapping[int, Compared], sizes: Mapping[int, int], found: Mapping[tuple[Any, ...], _Found]
 ) -> list[Repeat]:
@@ -323,9 +396,9 @@ def _told(
         error = PermanentError(
             f"{shown} hold the same charges: {one.what} of {provider} {whose} in the billing period {period} are in "
             f"{'both' if len(group) == 2 else 'others of them'}: adding them up would count them twice",
-            _remedy(deliveries, sizes, group, mine.values()),
+            _remedy(deliveries, sizes, group, mine.values()) + ("" if any(one.sure for one in mine.values()) else KEEP),
         )
-        told.append(Repeat(frozenset(group), error))
+        told.append(Repeat(frozenset(group), error, any(one.spans for one in mine.values())))
     return told
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
@@ -40,6 +40,9 @@ BESIDE = {"tags": "VARCHAR", "allocation": "VARCHAR"}
 ROW_GROUP = 20_480
 """Small, so that the rows of a day are found without reading much of its neighbours; bills are sorted by time."""
 EXAMPLES = 3
+LONGEST = 62
+"""Days of a charge that are looked at for others of its billing period: a period is a month, and bills come late."""
+_LAST = "max(greatest(coalesce(CAST(charge_period_end - INTERVAL 1 MICROSECOND AS DATE), day), day))"
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 TIMES = ("charge_period_start", "charge_period_end", "billing_period")
 _CHECKED = "Correct the line at its source, or export the bill again; nothing of this file is counted."
@@ -47,13 +50,29 @@ _CHECKED = "Correct the line at its source, or export the bill again; nothing of
 
 @dataclass(frozen=True)
 class Share:
-    """How many charges of one account's billing period a file holds on one day."""
+    """How many charges of one account's billing period a file holds on one day.
+
+    Attributes:
+        provider: Whose bill it is.
+        billing_account: As the bill writes it.
+        billing_period: Its first day.
+        day: On which the charges start.
+        last: On which the longest of them ends.
+        charges: How many there are.
+    """
 
     provider: str
     billing_account: str | None
     billing_period: date
     day: date
+    last: date
     charges: int
+
+    @property
+    def covered(self) -> list[date]:
+        """The days from the first to the last of the longest charge, of a charge of years the first `LONGEST`."""
+        days = min(max((self.last - self.day).days, 0), LONGEST)
+        return [self.day + timedelta(days=number) for number in range(days + 1)]
 
 
 def typed_file(folder: Path, sha256: str, wanted: Wanted) -> Path:
@@ -87,10 +106,12 @@ def contents(con: Any, path: Path, name: str, wanted: Wanted, rewrite_in: Path |
         with suppress(MalformedError):
             return _shares_of_text(con, bill, wanted, rewrite_in)
     cells = {c: charge.cells[c] for c in ("provider", "billing_period", "charge_period_start")}
+    read = {**cells, "charge_period_end": charge.cells["charge_period_end"]}
     with _readable(bill) as plain:
         query = f"""
-            SELECT provider, billing_account, billing_period, CAST(charge_period_start AS DATE) AS day, count(*)
-            FROM (SELECT {_named(cells)}, {charge.texts["billing_account_id"]} AS billing_account FROM {plain.scan})
+            SELECT provider, billing_account, billing_period, day, {_LAST}, count(*)
+            FROM (SELECT *, CAST(charge_period_start AS DATE) AS day FROM (
+                SELECT {_named(read)}, {charge.texts["billing_account_id"]} AS billing_account FROM {plain.scan}))
             GROUP BY ALL ORDER BY ALL"""  # noqa: S608
         with malformed(name, plain.path):
             shares = [Share(*row) for row in con.execute(query).fetchall()]
@@ -116,7 +137,7 @@ def _shares_of_text(con: Any, bill: Bill, wanted: Wanted, folder: Path) -> list[
     if not typed.exists():
         rewrite(con, bill.path, bill.name, wanted, typed)
     query = f"""
-        SELECT provider, billing_account_id, billing_period, day, count(*)
+        SELECT provider, billing_account_id, billing_period, day, {_LAST}, count(*)
         FROM {rewritten(con, [typed])} GROUP BY ALL ORDER BY ALL"""  # noqa: S608
     return _of_our_time([Share(*row) for row in con.execute(query).fetchall()], bill.name)
 

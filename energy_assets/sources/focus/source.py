@@ -55,8 +55,11 @@ TOLD = {
     "incomplete": "incomplete_deliveries_dropped",
     "unlisted": "files_outside_manifest_dropped",
     "alike": "deliveries_partly_in_others",
+    "unsure": "deliveries_beside_shorter_charges",
 }
 """What the requests of landed files say of them and of what was passed over beside them, and the note it becomes."""
+SAID = {"alike": "compared", "unsure": "weighed"}
+"""Of these `TOLD`, what remembers that files were held against one another."""
 BUCKET_SLASHES = 3
 """Of the shortest url that has a folder: s3://bucket/folder."""
 MEDIA_TYPES = {".parquet": "application/vnd.apache.parquet", ".gz": "application/gzip", ".csv": "text/csv"}
@@ -148,10 +151,12 @@ class FocusFiles(Source):
             bills, unreadable = self._look(chosen, DayRange(today, today), memory, step)
             yield from (Finding(False, error.message, error.remedy) for _, _, error in unreadable)
             if self.same_lines == "refuse":
-                doubles, alike = self._compare(bills, memory, step)
+                doubles, told = self._compare(bills, memory, step)
                 yield from (Finding(False, double.error.message, double.error.remedy) for double in doubles)
-                told = words(TOLD["alike"])
-                yield from (Finding(False, text, told.remedy) for said in alike.values() for text in said)
+                for key, said in told.items():
+                    remedy = words(TOLD[key]).remedy
+                    every = dict.fromkeys(text for texts in said.values() for text in texts)
+                    yield from (Finding(False, text, remedy) for text in every)
             if newest not in [file for _, file, _ in unreadable]:
                 yield self._read_in_full(newest, step)
         except SourceError as error:
@@ -191,9 +196,9 @@ class FocusFiles(Source):
         bills, unreadable = self._look(chosen, days, memory, step)
         memory.save()
         yield from self._without(unreadable, bills, days, memory, step)
-        alike: Mapping[int, Sequence[str]] = {}
+        told: Mapping[str, Mapping[int, Sequence[str]]] = {}
         if self.same_lines == "refuse":
-            doubles, alike = self._compare(bills, memory, step)
+            doubles, told = self._compare(bills, memory, step)
             yield from doubles
             memory.save()
         for delivery in chosen:
@@ -201,7 +206,8 @@ class FocusFiles(Source):
             for bill in bills:
                 if bill.owner is delivery and any(day in days for day in bill.days):
                     covered |= bill.days
-                    yield self._landable(bill, alike.get(bill.delivery, ()), memory)
+                    said = {key: texts[bill.delivery] for key, texts in told.items() if bill.delivery in texts}
+                    yield self._landable(bill, said, memory)
             if delivery.manifest and covered:
                 request = {**self._request(delivery, delivery.manifest), "manifest": True}
                 body = _text_of(memory, delivery.manifest)
@@ -257,12 +263,12 @@ class FocusFiles(Source):
 
     def _compare(
         self, bills: Sequence[_Bill], memory: Memory, step: StepContext
-    ) -> tuple[list[Incomplete], dict[int, list[str]]]:
+    ) -> tuple[list[Incomplete], dict[str, dict[int, list[str]]]]:
         """Compare deliveries that speak of one bill and day; what was once found apart is not compared again.
 
         Returns:
-            Days of which several hold the same charges; and by delivery, what is said of lines that are in others as
-            well and count in both.
+            Days of which several hold the same charges; and by `alike` and `unsure` (see `TOLD`) and delivery, what is
+            said of lines that are, or may be, in others as well and count in both.
         """
         doubles = []
         once = list({bill.known.sha256: bill for bill in reversed(bills)}.values())[::-1]
@@ -272,26 +278,28 @@ class FocusFiles(Source):
         beside = neighbours(once)
         hashes = {number: sorted(bill.known.sha256 for bill in own) for number, own in of_delivery.items()}
 
-        def agreement(one: int) -> tuple[str, tuple[str, ...]]:
+        def agreement(key: str, one: int) -> tuple[str, tuple[str, ...]]:
             others = sorted(sha256 for other in beside[one] for sha256 in hashes[other])
-            return f"compared {hashes[one][0][:16]}", (*hashes[one], *others)
+            return f"{SAID[key]} {hashes[one][0][:16]}", (*hashes[one], *others)
 
-        known = {one: memory.agreed(*agreement(one)) for one in beside}
-        new = {one for one, said in known.items() if said is None}
+        known = {key: {one: memory.agreed(*agreement(key, one)) for one in beside} for key in SAID}
+        new = {one for one in beside if any(said[one] is None for said in known.values())}
         wanted = sorted(new.union(*(beside[one] for one in new)))
         compared = {number: made for number in wanted if (made := self._compared(of_delivery[number], memory, step))}
         loose = loosely(share for bill in once for share in bill.shares)
-        repeated, alike = repeats(step.con.con, compared, loose) if len(compared) > 1 else ([], {})
+        repeated, *found = repeats(step.con.con, compared, loose) if len(compared) > 1 else ([], {}, {})
         for repeat in repeated:
             new -= repeat.deliveries
-            days = [{day for bill in of_delivery[number] for day in bill.days} for number in repeat.deliveries]
-            shared = frozenset(day for own in days for day in own if sum(day in d for d in days) > 1)
-            doubles.append(Incomplete(shared, repeat.error))
-        for one in new & compared.keys():
-            memory.agree(*agreement(one), alike.get(one, ()))
-        # What was not compared with all of its neighbours now is told as it was when it was.
-        every = {**known, **{one: alike.get(one) for one in new}}
-        return doubles, {one: said for one, said in every.items() if said}
+            concerned = {number: of_delivery[number] for number in repeat.deliveries}
+            doubles.append(Incomplete(_days_of_repeat(concerned, spans=repeat.spans), repeat.error))
+        told = {}
+        for key, said in zip(SAID, found, strict=True):
+            for one in new & compared.keys():
+                memory.agree(*agreement(key, one), said.get(one, ()))
+            # What was not compared with all of its neighbours now is told as it was when it was.
+            every = {**known[key], **{one: said.get(one) for one in new}}
+            told[key] = {one: texts for one, texts in every.items() if texts}
+        return doubles, told
 
     def _compared(self, bills: Sequence[_Bill], memory: Memory, step: StepContext) -> Compared | None:
         """A delivery with its files rewritten; None where one cannot be: parsing refuses it on all of its days."""
@@ -306,7 +314,7 @@ class FocusFiles(Source):
             typed.append(target)
         return Compared(tuple(bill.file.name for bill in bills), tuple(typed))
 
-    def _landable(self, bill: _Bill, alike: Sequence[str], memory: Memory) -> Fetched | Incomplete:
+    def _landable(self, bill: _Bill, said: Mapping[str, Sequence[str]], memory: Memory) -> Fetched | Incomplete:
         try:
             body = memory.body(bill.file, bill.known)
         except DeniedError:
@@ -314,8 +322,7 @@ class FocusFiles(Source):
         except SourceError as error:
             return Incomplete(frozenset(bill.days), error)
         request = self._request(bill.owner, bill.file)
-        if alike:
-            request["alike"] = list(alike)
+        request |= {key: list(texts) for key, texts in said.items()}
         return Fetched(body, request, tuple(sorted(bill.days)), None, _media(bill.file))
 
     @staticmethod
@@ -424,6 +431,25 @@ def _text_of(memory: Memory, manifest: SourceFile) -> bytes:
 def _local(bill: _Bill, memory: Memory, step: StepContext) -> Path:
     body = memory.body(bill.file, bill.known)
     return step.landing.spool(body.sha256, step.folder) if isinstance(body, Held) else body
+
+
+def _days_of_repeat(deliveries: Mapping[int, Sequence[_Bill]], *, spans: bool) -> frozenset[date]:
+    """The days on which charges start that several deliveries hold; with `spans`, also of those that last over them."""
+    shares = {number: [share for bill in bills for share in bill.shares] for number, bills in deliveries.items()}
+    covered = {
+        number: {day for share in own for day in (share.covered if spans else (share.day,))}
+        for number, own in shares.items()
+    }
+    return frozenset(
+        share.day
+        for number, own in shares.items()
+        for share in own
+        if any(
+            not others.isdisjoint(share.covered if spans else (share.day,))
+            for other, others in covered.items()
+            if other != number
+        )
+    )
 
 
 def _days_of_group(where: str, days: DayRange) -> frozenset[date]:
