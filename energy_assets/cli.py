@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib.resources import files
@@ -29,7 +30,6 @@ from energy_assets.periods import DayRange, Month, Period
 
 if TYPE_CHECKING:
     from energy_assets.doctor import Chapter
-    from energy_assets.running import Outcome
     from energy_assets.site import Site
 
 ORDER = ("demo", "init", "doctor", "run", "report", "trace", "sql", "ui", "repair")
@@ -284,8 +284,8 @@ def run(site_path: Path, first: date, last: date | None, reported: bool) -> None
         _end(good, found, command("report", site=site_path, options={"period": str(_most_of(days))}), daily)
         return
     for month in sorted({Month.of(day) for day in days}) if good else ():
-        folders, lacking = _report(site, Period.containing(month.first), again)
-        good, found = good and bool(folders), found + lacking
+        made = _report(site, Period.containing(month.first), again, whole=False)
+        good, found = good and made.sound, found + made.lacking
     _end(good, found, "")
 
 
@@ -299,8 +299,8 @@ def report(site_path: Path, period: Period) -> None:
     site = _site(site_path)
     _check_period(site, site_path, period)
     again = command("report", site=site_path, options={"period": str(period)})
-    folders, lacking = _report(site, period, again)
-    _end(bool(folders), lacking, command("trace", folders[0], "F-001", site=site_path) if folders else "")
+    made = _report(site, period, again, whole=True)
+    _end(made.sound, made.lacking, command("trace", made.folders[0], "F-001", site=site_path) if made.folders else "")
 
 
 def _end(good: bool, found: int, following: str, daily: str = "") -> None:
@@ -342,7 +342,11 @@ def _end(good: bool, found: int, following: str, daily: str = "") -> None:
 def trace(
     site_path: Path | None, full: bool, as_json: bool, sha256: str | None, report_path: Path, figure: str
 ) -> None:
-    """Follow FIGURE (for example F-003) of REPORT to the bytes it came from: rows, factors, raw objects, receipts."""
+    """Follow FIGURE (for example F-003) of REPORT to the bytes it came from: rows, factors, raw objects, receipts.
+
+    Ends with 0 where every step was made again and is equal, and with 1 where one differs, stored bytes are damaged, or
+    a file of the report is not what was written.
+    """
     from energy_assets.disclosures.following import bytes_of, printed
     from energy_assets.disclosures.tracing import TraceError, opened
     from energy_assets.screen import out, stop
@@ -354,8 +358,12 @@ def trace(
         if sha256:
             sys.stdout.buffer.write(bytes_of(site, sha256))
         else:
-            printed(site, report_path, figure, full=full, as_json=as_json, console=out)
+            against = printed(site, report_path, figure, full=full, as_json=as_json, console=out)
+            if against:
+                stop("\n".join(against), FAILED)
     except TraceError as error:
+        if error.damaged:
+            stop(str(error), FAILED)
         there = report_path.exists()
         made = command("report", site=site_path, options={"period": str(Month.of(last_complete_day()))})
         stop(str(error) if there else f"{error}\nTo make one:\n  {made}")
@@ -365,11 +373,11 @@ def trace(
 @site_option
 @click.option("--set-aside", is_flag=True, help="Move what is damaged to `damaged` below the storage root.")
 def repair(site_path: Path, set_aside: bool) -> None:
-    """Look at every stored byte: what is damaged, and which days to run to mend it."""
+    """Look at every stored byte: what is damaged, and which days to run and reports to make to mend it."""
     from rich.markup import escape
 
     from energy_assets.periods import contiguous
-    from energy_assets.repairing import damages, days_to_run
+    from energy_assets.repairing import damages, days_to_run, reports_to_make
     from energy_assets.screen import out
 
     site, found = _site(site_path), []
@@ -379,21 +387,26 @@ def repair(site_path: Path, set_aside: bool) -> None:
         if set_aside and damage.set_aside:
             damage.set_aside()
     if not found:
-        out.print("Every object, receipt, edition and table file is what was written.")
+        out.print("Every object, receipt, edition, table file and report is what was written.")
         return
     if not set_aside and any(damage.set_aside for damage in found):
         out.print(
-            "Move it out of the way, so that nothing reads it:\n"
+            "Move it out of the way first, so that nothing reads it:\n"
             f"  {command('repair', site=site_path, options={'set-aside': True})}",
             soft_wrap=True,
         )
     days = contiguous(days_to_run(site, found))
     if days:
-        out.print("Then run the days it is of, which fetches it again:" if not set_aside else "Now run:")
+        out.print("Run the days it is of, which fetches or computes it again:")
     for span in days:
         again = command("run", site=site_path, options={"from": span.first, "to": span.last})
         out.print(f"  {again}", soft_wrap=True)
-    sys.exit(1)
+    periods = reports_to_make(found)
+    if periods:
+        out.print("Make the reports again:" if not days else "After that, make the reports again:")
+    for period in periods:
+        out.print(f"  {command('report', site=site_path, options={'period': str(period)})}", soft_wrap=True)
+    sys.exit(FAILED)
 
 
 @main.command(short_help="Ask the lake: a table, or CSV in a pipe.")
@@ -440,12 +453,12 @@ def demo(folder: Path, days: int) -> None:
         site = _site(path)
         again = command("demo", options={"folder": short(folder), "days": days})
         good, _ = _run(site, span, again)
-        folders = _report(site, Period.containing(_most_of(span).first), again)[0] if good else []
-    if not folders:
+        made = _report(site, Period.containing(_most_of(span).first), again, whole=False) if good else None
+    if not made or not made.sound:
         sys.exit(FAILED)
     query = "select kpi, value, unit from kpis_monthly where grain = 'total'"
     lines = [
-        command("trace", folders[0], "F-001", site=path),
+        command("trace", made.folders[0], "F-001", site=path),
         command("sql", query, site=path),
         command("ui", site=path),
     ]
@@ -489,16 +502,29 @@ def _run(site: Site, days: DayRange, again: str) -> tuple[bool, int]:
     return outcome.success, found
 
 
-def _report(site: Site, period: Period, again: str) -> tuple[list[Path], int]:
-    """The folders of the reports made, one per profile, and how many headline figures they lack.
+@dataclass(frozen=True)
+class _Reports:
+    """The reports of a period.
 
-    No folder where one failed, which was then said.
+    Attributes:
+        folders: Of each, one per profile; empty where one could not be made.
+        sound: Whether all were made and their figures follow again from what is stored.
+        lacking: How many things they lack.
     """
+
+    folders: list[Path]
+    sound: bool
+    lacking: int = 0
+
+
+def _report(site: Site, period: Period, again: str, *, whole: bool) -> _Reports:
+    """Make the reports of a period, and say what came of it; `whole` where the period itself was asked for."""
     with _resumable(again):
         from energy_assets.disclosures.asset import report_folder
         from energy_assets.disclosures.profile import profiles
         from energy_assets.partitions import tables_of
         from energy_assets.progress import progress
+        from energy_assets.report_telling import tell_reports
         from energy_assets.running import run_report
         from energy_assets.screen import stop
 
@@ -507,15 +533,9 @@ def _report(site: Site, period: Period, again: str) -> tuple[list[Path], int]:
             stop(f"--period {period}: no profile in reports/frameworks has `{period.grain}` among its grains.")
         with progress(len(tables_of(site, "month")) + len(names)) as listen:
             outcome = run_report(site, period, listen)
-    _tell_failures(outcome)
     folders = [short(report_folder(site, name, period)) for name in names] if outcome.success else []
-    return folders, sum(_print_report(site, folder) for folder in folders)
-
-
-def _tell_failures(outcome: Outcome) -> None:
-    from energy_assets.telling import tell_outcome
-
-    tell_outcome(outcome)
+    sound = outcome.success and not outcome.refuted
+    return _Reports(folders, sound, tell_reports(site, period, folders, outcome, whole=whole))
 
 
 @contextmanager
@@ -559,29 +579,6 @@ def _most_of(days: DayRange) -> Month:
     """The month most of the days lie in, the later one where two have the same."""
     months = [Month.of(day) for day in days]
     return max(sorted(set(months), reverse=True), key=months.count)
-
-
-def _print_report(site: Site, folder: Path) -> int:
-    """Print the headline and the files of a report; how many headline figures it lacks that its sources could give."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from energy_assets.disclosures.asset import headline
-    from energy_assets.holes import withheld
-    from energy_assets.screen import out
-
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for figure_id, label, value in headline(folder):
-        table.add_row(f"[cyan]{figure_id}[/]", escape(label), f"[bold]{escape(value)}[/]")
-    out.print(table)
-    lacking = withheld(site, folder)
-    for label in lacking:
-        out.print(f"[yellow]![/] {escape(label)}: not in this report", soft_wrap=True)
-    # The one to open stands last, where the eye is.
-    for name in ("figures.json", "facts.csv", "trace.xhtml", "report.pdf", "report.xhtml"):
-        if (folder / name).exists():
-            out.print(f"  {folder / name}", soft_wrap=True, markup=False)
-    return len(lacking)
 
 
 def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

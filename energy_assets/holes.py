@@ -7,12 +7,10 @@ not: what a source left out while parsing (`sources/notes.py`), and rules that a
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import ibis
@@ -20,18 +18,14 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts.vocabulary import Feed, GhgScope, WorkloadType
 from energy_assets.counting import counted
-from energy_assets.disclosures.missing import NOT_REPORTED
-from energy_assets.kpis.indicators import INDICATORS
 from energy_assets.lake import Lake
 from energy_assets.periods import contiguous
 from energy_assets.remarks import Remark
 from energy_assets.site import Site
-from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, SHARED, Table, raw_table
+from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, Table, raw_table
 
 SHOWN = 5
 """Zones, models or places that a sentence names; the others are counted."""
-MISSING = ("not measured", "no factor")
-"""How a report begins to print what should have a value and has none; `none` and what does not apply are no holes."""
 UNKNOWN = WorkloadType.UNKNOWN.value
 
 
@@ -75,31 +69,6 @@ def empty_sources(site: Site, empty: dict[str, set[date]], asked: Collection[dat
             )
         )
     return found
-
-
-def withheld(site: Site, report: Path) -> list[str]:
-    """Labels of headline figures without a value although the site has every source they are made of.
-
-    Not what its sources could not tell at all: who used a device is in no reading of its power.
-
-    Args:
-        site: Its sources.
-        report: Folder of a report.
-    """
-    headline = json.loads((report / "document.json").read_text(encoding="utf-8"))["headline"]
-    figures = json.loads((report / "figures.json").read_text(encoding="utf-8"))["figures"]
-    feeds = {table.name: table.feed for table in SHARED}
-    labels = []
-    for figure in figures:
-        if figure["id"] not in headline or not figure["display"]["text"].startswith(MISSING):
-            continue
-        if figure["reason"] == NOT_REPORTED:
-            continue
-        indicator = INDICATORS.get(figure["metric"])
-        needed = {feeds.get(one.rows.table) for one in indicator.ingredients()} if indicator else set()
-        if all(site.feeding(feed) for feed in needed if feed):
-            labels.append(str(figure["label"]))
-    return labels
 
 
 @dataclass(frozen=True)

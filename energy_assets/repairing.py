@@ -1,13 +1,15 @@
-"""Repairing: everything stored below the root looked at, what is damaged, and the days whose run mends it.
+"""Repairing: everything stored looked at, what is damaged, and the days and reports to make again.
 
 What belongs here: finding and setting aside, and which days are to be run. What does not: what damage is (`integrity`,
 `landing`, `commits`), and mending, which is a run of these days: it fetches what is not there and writes what differs.
+A report that is made again replaces the damaged one.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -17,11 +19,14 @@ import ibis
 import obstore
 
 from energy_assets.clock import last_complete_day
+from energy_assets.disclosures.asset import reports_root
+from energy_assets.disclosures.shelf import BUILD, uploaded_faults
+from energy_assets.disclosures.written import BuildError, changed, read_build
 from energy_assets.integrity import GONE, DamagedError
 from energy_assets.lake import Lake
 from energy_assets.landing import Edition, Landing
 from energy_assets.partitions import tables_of
-from energy_assets.periods import Month
+from energy_assets.periods import Month, Period
 from energy_assets.site import Site
 from energy_assets.tables import Table, raw_table
 
@@ -36,13 +41,15 @@ class Damage:
         what: The thing, with its source or table and where it lies.
         found: What is wrong with it.
         days: The days to run again; empty where no day needs it.
+        report: The period whose report is to be made again; None of everything that is no report.
         set_aside: Moves it out of the way, where a run alone would not replace it; None where it would, or where
             it is gone.
     """
 
     what: str
     found: str
-    days: frozenset[date]
+    days: frozenset[date] = frozenset()
+    report: Period | None = None
     set_aside: Callable[[], None] | None = None
 
 
@@ -62,6 +69,7 @@ def damages(site: Site) -> Iterator[Damage]:
     listed = obstore.list_with_delimiter(disk.store(), "lake")["common_prefixes"]
     for name in sorted(Path(prefix).name for prefix in listed):
         yield from _of_table(lake, name, described.get(name))
+    yield from _of_reports(site)
 
 
 def days_to_run(site: Site, found: list[Damage]) -> list[date]:
@@ -73,6 +81,15 @@ def days_to_run(site: Site, found: list[Damage]) -> list[date]:
     """
     last = last_complete_day()
     return sorted({day for damage in found for day in damage.days if site.start <= day <= last})
+
+
+def reports_to_make(found: list[Damage]) -> list[Period]:
+    """The periods whose reports are to be made again.
+
+    Args:
+        found: The damage.
+    """
+    return sorted({damage.report for damage in found if damage.report}, key=lambda period: (period.first, str(period)))
 
 
 def _of_landing(landing: Landing, editions: list[Edition]) -> Iterator[Damage]:
@@ -107,7 +124,7 @@ def _object(landing: Landing, sha256: str, said: str, users: list[Edition]) -> D
     names = " and ".join(sorted({edition.source for edition in users}))
     of = f" of {names}" if names else f" ({NO_DAY})"
     aside = None if said == GONE else partial(landing.set_aside, sha256)
-    return Damage(f"raw object {sha256}{of}", said, days, aside)
+    return Damage(f"raw object {sha256}{of}", said, days, set_aside=aside)
 
 
 def _entry(landing: Landing, key: str, users: dict[str, list[Edition]]) -> Damage:
@@ -119,7 +136,7 @@ def _entry(landing: Landing, key: str, users: dict[str, list[Edition]]) -> Damag
     else:
         days = frozenset(edition.day for edition in users[parts[3]] if parts[4].startswith(f"{edition.source}-"))
         what = f"receipt {key}" + ("" if days else f" ({NO_DAY})")
-    return Damage(what, "it is not what was written", days, partial(landing.set_aside, key))
+    return Damage(what, "it is not what was written", days, set_aside=partial(landing.set_aside, key))
 
 
 def _of_table(lake: Lake, name: str, table: Table | None) -> Iterator[Damage]:
@@ -128,7 +145,7 @@ def _of_table(lake: Lake, name: str, table: Table | None) -> Iterator[Damage]:
     except DamagedError as error:
         found = f"{error.message}; the versions of it that reports pin are lost"
         days = frozenset(day for part in lake.placed_partitions(name) for day in _days(table, part))
-        yield Damage(f"table {name}{_no_source(table)}", found, days, partial(lake.set_aside, name))
+        yield Damage(f"table {name}{_no_source(table)}", found, days, set_aside=partial(lake.set_aside, name))
         return
     damaged = lake.damage(name, files, whole=True)
     if table is not None:
@@ -139,7 +156,31 @@ def _of_table(lake: Lake, name: str, table: Table | None) -> Iterator[Damage]:
         if said := damaged.get(file.name):
             what = f"{file.partition} of table {name}{_no_source(table)}: {lake.path(name)}/{file.name}"
             aside = None if said == GONE else partial(lake.set_aside, name, file.name)
-            yield Damage(what, said, frozenset(_days(table, file.partition)), aside)
+            yield Damage(what, said, frozenset(_days(table, file.partition)), set_aside=aside)
+
+
+def _of_reports(site: Site) -> Iterator[Damage]:
+    """Files of reports that are not what was written; reports of older versions say nothing of their files."""
+    for folder in sorted(path for path in reports_root(site).glob("[!.]*/[!.]*") if path.is_dir()):
+        try:
+            found = changed(folder, read_build(folder))
+        except FileNotFoundError:
+            found = {BUILD: GONE}
+        except BuildError as error:
+            found = {BUILD: str(error)}
+        yield from _report(folder.parent.name, folder.name, str(folder), found)
+    disk = site.disk()
+    for prefix, found in uploaded_faults(disk.store()) if not disk.is_local else ():
+        profile, period = prefix.split("/")[-2:]
+        yield from _report(profile, period, prefix, found)
+
+
+def _report(profile: str, period: str, at: str, found: Mapping[str, str]) -> Iterator[Damage]:
+    for name, said in found.items():
+        again = None
+        with suppress(ValueError):  # a copy that somebody made has a name of its own
+            again = Period.parse(period)
+        yield Damage(f"report {profile} of {period}: {at}/{name}", said, report=again)
 
 
 def _no_source(table: Table | None) -> str:

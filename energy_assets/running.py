@@ -84,6 +84,7 @@ class Outcome:
         rows: Rows published by asset.
         failures: Message by asset, for those that failed.
         warnings: What checks that withhold nothing have found, one line each.
+        refuted: What checks of severity ERROR have found, by asset; of a failed asset its message says it, too.
         noted: By asset: what its source told while parsing, by the stretch of days that shares its objects.
         empty: By asset: the partitions it published without a row.
         failed: The partitions of a failed asset that were not published; empty where it failed as a whole.
@@ -99,6 +100,7 @@ class Outcome:
     rows: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    refuted: dict[str, list[str]] = field(default_factory=dict)
     noted: dict[str, dict[DayRange, Noted]] = field(default_factory=dict)
     empty: dict[str, set[date]] = field(default_factory=dict)
     failed: dict[str, frozenset[date]] = field(default_factory=dict)
@@ -367,7 +369,7 @@ def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
     if event.event_type_value == "ASSET_MATERIALIZATION":
         _add_made(outcome, asset, event.step_materialization_data.materialization)
     elif event.event_type_value == "ASSET_CHECK_EVALUATION":
-        outcome.warnings += _warning(event)
+        _add_checked(outcome, event)
     elif event.event_type_value == "STEP_FAILURE" and _interrupted(event):
         outcome.interrupted = True
     elif event.event_type_value == "STEP_FAILURE":
@@ -401,12 +403,16 @@ def _noted(told: Any) -> Noted:
     return Noted(DayRange(first, last), told["counts"], told["examples"])
 
 
-def _warning(event: dg.DagsterEvent) -> list[str]:
-    """What a check has found that withheld nothing; a check that did is in the message of the failure."""
+def _add_checked(outcome: Outcome, event: dg.DagsterEvent) -> None:
+    """Take in what a check has found."""
     found = event.asset_check_evaluation_data
-    if found.passed or found.severity == dg.AssetCheckSeverity.ERROR:
-        return []
-    return [f"{found.asset_key.to_user_string()}: {found.check_name}: {found.description}"]
+    if found.passed:
+        return
+    asset, said = found.asset_key.to_user_string(), f"{found.check_name}: {found.description}"
+    if found.severity == dg.AssetCheckSeverity.ERROR:
+        outcome.refuted.setdefault(asset, []).append(said)
+    else:
+        outcome.warnings.append(f"{asset}: {said}")
 
 
 def _add_also_made(outcome: Outcome, asset: str, metadata: Mapping[str, Any]) -> None:

@@ -59,6 +59,10 @@ def tell_outcome(outcome: Outcome) -> None:
         out.print(f"{asset}: made again as well, because what is new changes them too: {spans(made)}", soft_wrap=True)
     for asset, message in outcome.failures.items():
         err.print(f"[red]✗ {asset}[/]\n{escape(message)}", soft_wrap=True)
+    for asset, against in outcome.refuted.items():
+        # What is said against a failed asset stands in its message.
+        for said in against if asset not in outcome.failures else ():
+            err.print(f"[red]✗ {asset}[/]: {escape(said)}", soft_wrap=True)
     for bad in dict.fromkeys(outcome.withheld.values()):
         names = ", ".join(name for name, lacks in outcome.withheld.items() if lacks == bad)
         err.print(f"Not made for {spans(bad)}: {names}", soft_wrap=True)

@@ -22,10 +22,11 @@ from urllib.request import urlopen
 import click
 
 from energy_assets.commands import command
-from energy_assets.disclosures.asset import REPORTS_URL, reports_root
+from energy_assets.disclosures.asset import reports_root
 from energy_assets.report_server import serving
 from energy_assets.running import instance
 from energy_assets.site import SITE_VARIABLE, SiteError, load_site
+from energy_assets.ui_guard import REPORTS_VARIABLE
 
 LOG = "ui.log"
 GRACE_S = 25
@@ -56,7 +57,7 @@ def main(path: Path, port: int) -> None:
     except SiteError as error:
         raise SystemExit(f"{error}\nThe demo's site is made by: {command('demo')}") from None
     if _taken(port):
-        another = command("ui", site=path, options={"port": port + 1})
+        another = command("ui", site=path, options={"port": _free_pair(port)})
         raise SystemExit(f"Port {port} is taken by another program. Choose another one: {another}")
     stop = threading.Event()
     for number in STOP:
@@ -73,7 +74,7 @@ def main(path: Path, port: int) -> None:
             "DAGSTER_DISABLE_TELEMETRY": "1",
             "PYTHONWARNINGS": "ignore",
             SITE_VARIABLE: str(path.resolve()),
-            REPORTS_URL: reports,
+            REPORTS_VARIABLE: reports,
         }
         click.echo(f"Starting the Dagster UI of {site.organisation.name} (10 to 30 seconds; its log is {log})")
         with _dagster(port, environment, log) as running:
@@ -141,6 +142,12 @@ def _taken(port: int) -> bool:
         except OSError:
             return True
     return False
+
+
+def _free_pair(port: int) -> int:
+    """The next port that is free, for the UI, together with the one after it, for the reports."""
+    pairs = range(port + 2, port + 200, 2)
+    return next((one for one in pairs if not _taken(one) and not _taken(one + 1)), port + 2)
 
 
 @contextmanager

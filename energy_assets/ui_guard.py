@@ -15,13 +15,16 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from energy_assets.dagster_internals import run_dagster_command, run_guarded_webserver
+from energy_assets.disclosures.places import UI_REPORTS
 
 HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 HOSTS_VARIABLE = "ENERGY_ASSETS_UI_HOSTS"
 """More names under which the UI may be asked for, with commas between them: for a proxy that somebody trusts."""
+REPORTS_VARIABLE = "ENERGY_ASSETS_UI_REPORTS"
+"""Where the reports are served while this UI runs: another port, so that no page of a report is one of the UI."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN = frozenset({"", "same-origin", "none"})
 """What `Sec-Fetch-Site` says of a page of the UI itself, of what a person typed, and where there is no browser."""
@@ -36,10 +39,11 @@ class Guard:
     Args:
         app: What is guarded.
         hosts: Names of hosts it may be asked for under, beside those of this machine.
+        reports: Where the reports are served, to which `/reports/…` leads; empty where they are not.
     """
 
-    def __init__(self, app: App, hosts: frozenset[str] = frozenset()) -> None:
-        self._app, self._hosts = app, HOSTS | hosts
+    def __init__(self, app: App, hosts: frozenset[str] = frozenset(), reports: str = "") -> None:
+        self._app, self._hosts, self._reports = app, HOSTS | hosts, reports
 
     async def __call__(
         self,
@@ -49,7 +53,12 @@ class Guard:
     ) -> None:
         """Pass a request on, or answer it with what is wrong."""
         said = self._refusal(scope) if scope["type"] in ("http", "websocket") else ""
-        if not said:
+        if not said and self._reports and scope["type"] == "http" and scope["path"].startswith(f"{UI_REPORTS}/"):
+            to = self._reports + quote(scope["path"].removeprefix(UI_REPORTS))
+            headers = [(b"location", to.encode()), (b"content-length", b"0"), (b"cache-control", b"no-store")]
+            await send({"type": "http.response.start", "status": 307, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+        elif not said:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()
@@ -90,7 +99,7 @@ def main() -> None:
         run_dagster_command("energy_assets.ui_guard")
     else:
         more = frozenset(name.strip() for name in os.environ.get(HOSTS_VARIABLE, "").split(",") if name.strip())
-        run_guarded_webserver(Guard, hosts=more)
+        run_guarded_webserver(Guard, hosts=more, reports=os.environ.get(REPORTS_VARIABLE, ""))
 
 
 if __name__ == "__main__":

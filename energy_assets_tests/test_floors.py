@@ -56,6 +56,8 @@ FLOORS = (
         "grid_coverage",
         "repairing",
         "holes",
+        "report_holes",
+        "report_telling",
         "remarks",
         "screen",
         "progress",

@@ -72,7 +72,7 @@ def table_file(site: Site, table: str = "energy") -> Path:
 def test_a_sound_store_is_called_sound(site: Site) -> None:
     result = repair(site)
     assert result.exit_code == 0
-    assert result.stdout == "Every object, receipt, edition and table file is what was written.\n"
+    assert result.stdout == "Every object, receipt, edition, table file and report is what was written.\n"
 
 
 @pytest.mark.parametrize("lose", [flip, Path.unlink])

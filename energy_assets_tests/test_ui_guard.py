@@ -34,6 +34,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         "DAGSTER_HOME": str(folder),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "ENERGY_ASSETS_UI_HOSTS": "ui.example, other.example",
+        "ENERGY_ASSETS_UI_REPORTS": "http://127.0.0.1:9",
         SITE_VARIABLE: str(write_site(folder)),
     }
     with (folder / "log").open("wb") as log:
@@ -122,3 +123,12 @@ def test_subscriptions_are_for_the_uis_own_pages(port: int, origin: str | None, 
     with socket.create_connection(("127.0.0.1", port), timeout=20) as wire:
         wire.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
         assert int(wire.recv(4096).split()[1]) == status
+
+
+@pytest.mark.parametrize("path", ["ml/2024-05/report.xhtml", "ml/2024%2D05/%C3%A9%0D%0Ax.pdf", "/evil.example/x"])
+def test_a_report_is_found_on_the_port_where_this_ui_serves_it(port: int, path: str) -> None:
+    answer = httpx.get(f"http://127.0.0.1:{port}/reports/{path}", follow_redirects=False)
+    assert answer.status_code == 307
+    assert answer.headers["location"].startswith("http://127.0.0.1:9/")
+    assert "\r" not in answer.headers["location"]
+    assert httpx.get(f"http://127.0.0.1:{port}/reports/x", headers={"host": "evil.example"}).status_code == 403

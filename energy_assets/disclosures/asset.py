@@ -22,8 +22,9 @@ from energy_assets.commands import command
 from energy_assets.dagster_internals import version_tags, without_automatic_events
 from energy_assets.disclosures.checks import ABOUT, RECOMPUTES, Judged, judge
 from energy_assets.disclosures.inputs import TABLES, Organisation, ReportInputs, Target
+from energy_assets.disclosures.places import UI_REPORTS
 from energy_assets.disclosures.profile import Profile, profiles
-from energy_assets.disclosures.shelf import BUILD, replacing, upload
+from energy_assets.disclosures.shelf import replacing, upload
 from energy_assets.engine import connection
 from energy_assets.lake import Lake
 from energy_assets.materialize import EMPTY, FAILED_PARTITIONS, Reader, Warehouse
@@ -35,8 +36,8 @@ from energy_assets.tables import KPIS_MONTHLY, SHARED
 if TYPE_CHECKING:
     from energy_assets.disclosures.document import Document
 
-REPORTS_URL, DEFAULT_REPORTS_URL = "ENERGY_ASSETS_REPORTS_URL", "http://127.0.0.1:3001"
-"""Variable that names where reports are served, and where `make ui` serves them unless told otherwise."""
+REPORTS_URL = "ENERGY_ASSETS_REPORTS_URL"
+"""Variable that names where reports are served; without it their links lead through the UI they are shown in."""
 LINKS = {"report": "report.xhtml", "report_pdf": "report.pdf", "trace": "trace.xhtml"}
 """Metadata of a materialization: links that open the report while the UI runs."""
 NO_REPORT = "Nothing to check: no day of these periods is over, so no report was made."
@@ -228,6 +229,7 @@ def _make(site: Site, inputs: ReportInputs, warehouse: Warehouse, run_id: str) -
     from energy_assets.disclosures.building import build
     from energy_assets.disclosures.render import render
     from energy_assets.disclosures.tracing import write_trace_page
+    from energy_assets.disclosures.written import write_build
 
     profile, period = inputs.profile, inputs.period
     if not inputs.pins[KPIS_MONTHLY.name]:
@@ -237,11 +239,11 @@ def _make(site: Site, inputs: ReportInputs, warehouse: Warehouse, run_id: str) -
     with replacing(folder) as fresh:
         render(document, fresh)
         traced = write_trace_page(document, inputs.tables, warehouse.landing, fresh)
-        _write_build(fresh, warehouse.lake, run_id, site_from(folder, site))
+        write_build(fresh, _build(warehouse.lake, run_id, site_from(folder, site)))
     if not warehouse.storage.is_local:
         upload(warehouse.storage.store(), f"reports/{profile.name}/{period}", folder)
     lines = [f"- **{label}**: {value} ({name})" for name, label, value in headline(folder)]
-    address = f"{os.environ.get(REPORTS_URL, DEFAULT_REPORTS_URL)}/{profile.name}/{period}"
+    address = f"{os.environ.get(REPORTS_URL, UI_REPORTS).rstrip('/')}/{profile.name}/{period}"
     files = sorted(path.name for path in folder.iterdir())
     metadata = {
         "headline": dg.MetadataValue.md("\n".join(lines)),
@@ -342,8 +344,7 @@ def _above(folder: Path, site: Site) -> Path | None:
     return Path(site_from(folder, site)) if below else None
 
 
-def _write_build(folder: Path, lake: Lake, run_id: str, site: str) -> None:
+def _build(lake: Lake, run_id: str, site: str) -> dict[str, Any]:
     """What may differ between two equal reports: the run, the table versions it read, and where its site file lies."""
     versions = {table.name: lake.version(table.name) for table in SHARED}
-    build = {"dagster_run_id": run_id, "delta_versions": versions, "code_version": __version__, "site": site}
-    (folder / BUILD).write_text(json.dumps(build, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return {"dagster_run_id": run_id, "delta_versions": versions, "code_version": __version__, "site": site}

@@ -54,11 +54,14 @@ def judge(document: Document, traced: Sequence[Node]) -> list[Judged]:
 
 def _not_recomputed(document: Document, traced: Sequence[Node]) -> str:
     # Imported when a report is judged: definitions must not wait for what walks through a lake.
-    from energy_assets.disclosures.trace import DIFFERS, EQUAL, recomputed
+    from energy_assets.disclosures.trace import DAMAGED, DIFFERS, EQUAL, recomputed
 
     wrong = [figure.id for figure in document.book if recomputed(figure, document.book) == DIFFERS]
-    wrong += [root.id for root in traced if any(step.verdict not in ("", EQUAL) for step in root.walk())]
-    return f"not equal when made again: {', '.join(dict.fromkeys(wrong))}" if wrong else ""
+    wrong += [root.id for root in traced if any(step.verdict not in ("", EQUAL, DAMAGED) for step in root.walk())]
+    spoiled = [root.id for root in traced if root.verdict == DAMAGED]
+    said = [f"not equal when made again: {', '.join(dict.fromkeys(wrong))}"] if wrong else []
+    said += [f"made of damaged bytes: {', '.join(spoiled)}"] if spoiled else []
+    return "; ".join(said)
 
 
 def _outside(document: Document) -> str:

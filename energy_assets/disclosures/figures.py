@@ -10,11 +10,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from energy_assets.disclosures.missing import NOT_MEASURED
-from energy_assets.disclosures.rounding import EXACT, MINUS, MOVED, Scale, grouped
+from energy_assets.disclosures.rounding import EXACT, MINUS, MOVED, Scale, grouped, ungrouped
 from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import Selection
 
@@ -284,6 +284,37 @@ def display_of(
         interval=interval,
         coverage="" if coverage is None else f"{_part_of_hundred(coverage)} %",
     )
+
+
+def as_printed(figure: Figure) -> Display:
+    """The display that the exact value of a figure asks for; where its last digit was moved, what it has if it may.
+
+    Args:
+        figure: Of a report.
+    """
+    shown, value = figure.display, figure.number
+    if value is None:
+        return shown
+    scale = Scale(shown.unit, shown.power, shown.decimals)
+    made = display_of(
+        value,
+        scale,
+        uncertainty_pct=None if figure.uncertainty_pct is None else Decimal(figure.uncertainty_pct),
+        coverage=None if figure.coverage is None else Decimal(figure.coverage),
+        signed=shown.text.startswith("+"),
+    )
+    if shown.moved and _within_a_step(shown.text, scale.exact(value), scale.step):
+        return replace(made, text=shown.text, rule=shown.rule)
+    return made
+
+
+def _within_a_step(text: str, exact: Decimal, step: Decimal) -> bool:
+    """Whether a moved number is one of the two neighbours of the exact one."""
+    try:
+        printed = Decimal(0) if text.startswith(("<", ">")) else ungrouped(text)
+    except InvalidOperation:
+        return False
+    return abs(printed - exact) < step and printed % step == 0
 
 
 def bounds(value: Decimal, uncertainty_pct: Decimal) -> tuple[Decimal, Decimal]:

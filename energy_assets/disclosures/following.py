@@ -14,15 +14,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from energy_assets.commands import command
-from energy_assets.disclosures.trace import Node
+from energy_assets.disclosures.trace import DAMAGED, DIFFERS, Node
 from energy_assets.disclosures.trace_looks import summary, to_json, to_tree
-from energy_assets.disclosures.tracing import TraceError, follow
+from energy_assets.disclosures.tracing import Followed, TraceError, follow
 from energy_assets.site import Site
 
 OBJECT = "Raw object "
 
 
-def printed(site: Site, report: Path, wanted: str, *, full: bool, as_json: bool, console: Console) -> None:
+def printed(site: Site, report: Path, wanted: str, *, full: bool, as_json: bool, console: Console) -> list[str]:
     """Trace a figure and print it: ten lines, and with `full` every step.
 
     Args:
@@ -33,25 +33,48 @@ def printed(site: Site, report: Path, wanted: str, *, full: bool, as_json: bool,
         as_json: Print every step as JSON, and nothing else.
         console: Where a person reads.
 
+    Returns:
+        What speaks against the figure and what to do, one text each; empty where every step is equal and the files of
+        the report are those that were written.
+
     Raises:
         TraceError: no such report or figure.
     """
     found = follow(site, report, wanted, full=full or as_json)
     if as_json:
-        sys.stdout.write(json.dumps(to_json(found.node), indent=1, ensure_ascii=False) + "\n")
-        return
+        content = {**to_json(found.node), "changed_files": dict(found.report.changed)}
+        sys.stdout.write(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        return _against(site, found)
     table = Table(box=None, show_header=False, pad_edge=False)
     for label, text in summary(found.node, found.figure, found.report.book):
         table.add_row(f"[dim]{label}[/]", escape(text))
     console.print(table)
     if full:
         console.print(to_tree(found.node))
-        return
+        return _against(site, found)
     console.print(f"Every step: {command('trace', report, found.figure.id)} --full", soft_wrap=True, markup=False)
     first = next((step for step in found.node.walk() if step.kind == "object"), None)
     if first:
         line = f"{command('trace', report, found.figure.id)} --bytes {_sha256(first)}"
         console.print(f"Bytes of the first object: {line}", soft_wrap=True, markup=False)
+    return _against(site, found)
+
+
+def _against(site: Site, found: Followed) -> list[str]:
+    """What a person must know who meant to rely on the figure, each with its remedy."""
+    again = command("report", site=site.file, options={"period": str(found.report.period)})
+    repair = command("repair", site=site.file)
+    verdicts = {step.verdict for step in found.node.walk()}
+    said = [f"{found.report.folder / name}: {what}. Make the report again:\n  {again}"
+            for name, what in found.report.changed.items()]  # fmt: skip
+    if DAMAGED in verdicts:
+        said.append(f"{found.figure.id} is made of bytes that are damaged. Find them, and what mends them:\n  {repair}")
+    if DIFFERS in verdicts:
+        said.append(
+            f"{found.figure.id} does not follow from what is stored: see DIFFERS above. Look whether stored bytes were "
+            f"changed, then make the report again:\n  {repair}\n  {again}"
+        )
+    return said
 
 
 def bytes_of(site: Site, sha256: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Where the editable parts of a report lie: in a checkout, or beside an installed package."""
+"""Where things of a report are: its editable parts, in a checkout or beside an installed package, and its links."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sysconfig
 from pathlib import Path
 
 MARK = Path("templates") / "report.xhtml.j2"
+UI_REPORTS = "/reports"
+"""Path of the UI below which it leads to the reports, on whichever port it and they are served."""
 SHARE = Path("share") / "energy_assets" / "reports"
 
 

@@ -19,10 +19,14 @@ from typing import Any
 import obstore
 from filelock import FileLock, Timeout
 
+from energy_assets.integrity import GONE
+
 #: What may differ between two equal reports (see `asset`); not part of a report's address.
 BUILD = "build.json"
 #: The pointer to the current report of a period in a bucket.
 POINTER = "current.json"
+CHANGED = "its bytes are not those that were written"
+"""What is said of a file that is there and is another one."""
 
 
 @contextmanager
@@ -95,6 +99,32 @@ def upload(store: Any, prefix: str, folder: Path) -> str:
     pointer = {"schema": "energy-assets/current-report/1", "folder": f"{prefix}/{address}", "files": files}
     obstore.put(store, f"{prefix}/{POINTER}", (json.dumps(pointer, indent=1, sort_keys=True) + "\n").encode())
     return address
+
+
+def uploaded_faults(store: Any, prefix: str = "reports") -> Iterator[tuple[str, dict[str, str]]]:
+    """What is wrong with the current reports of a bucket, each with its prefix; reads them whole.
+
+    Args:
+        store: An obstore store.
+        prefix: Below which all reports lie.
+    """
+    for listed in obstore.list(store, prefix).collect():
+        if not listed["path"].endswith(f"/{POINTER}"):
+            continue
+        period, found = listed["path"].removesuffix(f"/{POINTER}"), {}
+        try:
+            pointer = json.loads(bytes(obstore.get(store, listed["path"]).bytes()))
+            places = {name: (f"{pointer['folder']}/{name}", sha256) for name, sha256 in pointer["files"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            yield period, {POINTER: CHANGED}
+            continue
+        for name, (path, sha256) in places.items():
+            try:
+                if hashlib.sha256(obstore.get(store, path).bytes()).hexdigest() != sha256:
+                    found[name] = CHANGED
+            except FileNotFoundError:
+                found[name] = GONE
+        yield period, found
 
 
 def _swap(fresh: Path, folder: Path) -> None:

@@ -7,19 +7,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from energy_assets.disclosures.figures import Display, Figure, FigureBook, Input
-from energy_assets.disclosures.shelf import heal
+from energy_assets.disclosures.shelf import BUILD, heal
+from energy_assets.disclosures.written import BuildError, changed, read_build
 from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import Filter, Selection
 from energy_assets.periods import Period
 
 
 class StoredReportError(Exception):
-    """The folder holds no report that can be read; the message says what is missing."""
+    """The folder holds no report that can be read; the message says what is missing.
+
+    Attributes:
+        damaged: Whether there is a report, whose files are not what was written.
+    """
+
+    def __init__(self, message: str, *, damaged: bool = False) -> None:
+        super().__init__(message)
+        self.damaged = damaged
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,7 @@ class StoredReport:
         book: Its figures.
         versions: Version of each lake table it was made from.
         site: The site file it was made of, as the build says it from the report's folder; None of older reports.
+        changed: What is wrong with its files, by name; empty where all are what was written.
     """
 
     folder: Path
@@ -39,6 +49,7 @@ class StoredReport:
     book: FigureBook
     versions: Mapping[str, int | None]
     site: Path | None = None
+    changed: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_report(path: Path) -> StoredReport:
@@ -52,7 +63,7 @@ def read_report(path: Path) -> StoredReport:
     try:
         figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))["figures"]
         document = json.loads((folder / "document.json").read_text(encoding="utf-8"))
-        build = json.loads((folder / "build.json").read_text(encoding="utf-8"))
+        build = read_build(folder)
         book = FigureBook([figure_of(content) for content in figures])
         period = Period.parse(document["period"].get("key", document["period"]["from"][:7]))
     except FileNotFoundError as error:
@@ -61,9 +72,14 @@ def read_report(path: Path) -> StoredReport:
             "<storage root>/reports/<profile>/<period>."
         ) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise StoredReportError(f"{folder}: the report's files are damaged ({error!r}); make it again.") from error
+        raise StoredReportError(_damaged(folder, error), damaged=True) from error
     site = folder / build["site"] if build.get("site") else None
-    return StoredReport(folder, period, book, build["delta_versions"], site)
+    return StoredReport(folder, period, book, build["delta_versions"], site, changed(folder, build))
+
+
+def _damaged(folder: Path, error: Exception) -> str:
+    said = f"{BUILD}: {error}" if isinstance(error, BuildError) else repr(error)
+    return f"{folder}: the report's files are damaged ({said}); make it again."
 
 
 def figure_of(content: Mapping[str, Any]) -> Figure:

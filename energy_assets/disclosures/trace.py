@@ -20,7 +20,7 @@ from ibis.util import gen_name
 
 from energy_assets.disclosures import reading
 from energy_assets.disclosures.figure_factory import QUOTIENT, compute
-from energy_assets.disclosures.figures import Figure, FigureBook, Input, plain
+from energy_assets.disclosures.figures import Display, Figure, FigureBook, Input, as_printed, plain
 from energy_assets.disclosures.rounding import EXACT
 from energy_assets.disclosures.text import visible
 from energy_assets.integrity import DamagedError
@@ -166,12 +166,19 @@ def _judged(node: Node) -> Node:
 
 
 def recomputed(figure: Figure, book: FigureBook) -> str:
-    """Whether a figure's value follows again from its parents or ingredients; '' where there is nothing to compute.
+    """Whether a figure's value follows again from its parents or ingredients, and what is printed from its value.
 
     Args:
         figure: Of the report.
         book: The figures of the report.
+
+    Returns:
+        `equal`, `differs`, or '' where there is nothing to compute and the printed number is that of the value.
     """
+    return DIFFERS if figure.display != as_printed(figure) else _computed(figure, book)
+
+
+def _computed(figure: Figure, book: FigureBook) -> str:
     if figure.number is None or figure.operation == "setting":
         return ""
     if figure.parents:
@@ -364,8 +371,22 @@ def exact_words(figure: Figure) -> str:
     return f"{figure.value} of 1" if figure.unit == "share" else f"{figure.value} {figure.unit}".strip()
 
 
+def shown_words(display: Display) -> str:
+    """All that is printed of a value: number, unit, uncertainty, interval and coverage.
+
+    Args:
+        display: Of a figure.
+    """
+    said = [f"{display.text}{display.mark} {display.unit}".strip(), display.uncertainty]
+    said += [f"interval {display.interval}" if display.interval else ""]
+    said += [f"coverage {display.coverage}" if display.coverage else ""]
+    return ", ".join(filter(None, said))
+
+
 def _figure_facts(figure: Figure) -> Iterator[tuple[str, str]]:
     yield "exact", exact_words(figure)
+    if figure.display != (again := as_printed(figure)):
+        yield "prints as", shown_words(again)
     if figure.display.moved:
         yield "rounded", figure.display.rule
     yield "period", " to ".join(figure.period)

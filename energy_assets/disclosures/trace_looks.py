@@ -14,11 +14,11 @@ from rich.text import Text
 from rich.tree import Tree
 
 from energy_assets.disclosures.document import Document
-from energy_assets.disclosures.figures import Figure, FigureBook
+from energy_assets.disclosures.figures import Figure, FigureBook, as_printed
 from energy_assets.disclosures.places import reports_folder
 from energy_assets.disclosures.rounding import Scale, grouped
 from energy_assets.disclosures.text import visible
-from energy_assets.disclosures.trace import DAMAGED, DIFFERS, EQUAL, Node, exact_words
+from energy_assets.disclosures.trace import DAMAGED, DIFFERS, EQUAL, Node, exact_words, shown_words
 from energy_assets.disclosures.xhtml import page_fonts
 
 #: Names told in one line; the number of the others is said.
@@ -58,6 +58,8 @@ def summary(node: Node, figure: Figure, book: FigureBook) -> list[tuple[str, str
 def _printed(figure: Figure, book: FigureBook) -> str:
     display = figure.display
     text = f"{display.text}{display.mark} {display.unit}".strip()
+    if display != (again := as_printed(figure)):
+        return f"{shown_words(display)} DIFFERS: the exact value prints as {shown_words(again)}"
     if not display.moved or figure.number is None:
         return text
     alone = grouped(Scale(display.unit, display.power, display.decimals).rounded(figure.number))

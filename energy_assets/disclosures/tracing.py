@@ -32,7 +32,15 @@ EVERYTHING = sys.maxsize
 
 
 class TraceError(Exception):
-    """The figure cannot be traced; the message says why."""
+    """The figure cannot be traced; the message says why.
+
+    Attributes:
+        damaged: Whether what is stored is to blame, and not what was asked for.
+    """
+
+    def __init__(self, message: str, *, damaged: bool = False) -> None:
+        super().__init__(message)
+        self.damaged = damaged
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ def opened(report: Path) -> StoredReport:
     try:
         return read_report(report)
     except StoredReportError as error:
-        raise TraceError(str(error)) from error
+        raise TraceError(str(error), damaged=error.damaged) from error
 
 
 def figure_id(text: str) -> str:
@@ -109,7 +117,8 @@ def follow(site: Site, report: Path, wanted: str, *, full: bool = False) -> Foll
             if table.name in TABLES
         }
     except DamagedError as error:
-        raise TraceError(f"{figure.id} cannot be traced, for what it was made of is damaged: {error}") from error
+        said = f"{figure.id} cannot be traced, for what it was made of is damaged: {error}"
+        raise TraceError(said, damaged=True) from error
     landing = disk.landing()
     node = trace(
         figure,

@@ -139,6 +139,18 @@ def test_a_bucket_is_pointed_to_a_report_only_when_all_of_it_is_there(
     assert pointed(store) == {"report.xhtml": "new", "figures.json": "new"}
 
 
+def test_what_is_wrong_with_a_report_in_a_bucket_is_found(folder: Path) -> None:
+    store = MemoryStore()
+    address = shelf.upload(store, "r/2026-09", folder)
+    assert list(shelf.uploaded_faults(store, "r")) == [("r/2026-09", {})]
+    obstore.put(store, f"r/2026-09/{address}/report.xhtml", b"old?")
+    obstore.delete(store, f"r/2026-09/{address}/gone.txt")
+    ((_, found),) = shelf.uploaded_faults(store, "r")
+    assert found == {"report.xhtml": shelf.CHANGED, "gone.txt": "it is gone"}
+    obstore.put(store, "r/2026-09/current.json", b"{")
+    assert list(shelf.uploaded_faults(store, "r")) == [("r/2026-09", {"current.json": shelf.CHANGED})]
+
+
 def test_the_same_report_of_another_run_has_the_same_address(folder: Path) -> None:
     store = MemoryStore()
     (folder / "build.json").write_text("run 1")
