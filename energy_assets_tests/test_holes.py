@@ -13,10 +13,11 @@ import ibis
 import pytest
 
 from energy_assets.disclosures.missing import NOT_REPORTED
-from energy_assets.holes import empty_sources, holes, withheld
+from energy_assets.holes import empty_sources, holes
 from energy_assets.lake import Lake
 from energy_assets.periods import DayRange
 from energy_assets.remarks import Remark
+from energy_assets.report_holes import withheld
 from energy_assets.site import Site, load_site
 from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, Table, raw_table
 from energy_assets_tests.rows import DAY, at, table
