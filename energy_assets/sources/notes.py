@@ -142,11 +142,11 @@ WORDS: Mapping[str, Words] = {
         remedy="If they are the same charges (shared costs in the exports of two teams, say), leave them in one export;"
         " if equal charges were made twice, nothing is wrong.",
     ),
-    "deliveries_beside_shorter_charges": Words(
+    "long_charges_in_several_deliveries": Words(
         "in {n} case[|s] a delivery holds long charges (of a month, say) of resources or services of which another one"
-        " holds shorter ones with other totals: they may be the same charges, and these count in both",
-        remedy="If they are one bill, of which one export ended earlier, leave the one that is whole below `path` and"
-        " move the other out; if they are different charges, nothing is wrong.",
+        " holds charges of the same time with other totals: they may be the same charges, and these count in both",
+        remedy="If they are one bill, of which one export was made earlier, leave the one that is whole below `path`"
+        " and move the other out; if they are different charges, nothing is wrong.",
     ),
     "charges_after_their_billing_period_dropped": Words(
         "{n} charge[|s] begin[s|] after the month [it is|they are] billed in and [was|were] left out"

@@ -61,7 +61,7 @@ def agree() -> str:
 
 
 def undecided(lines: str, thing: str, *, named: bool) -> str:
-    """Things of which one delivery has long charges and others much shorter ones, whatever their totals.
+    """Things of which one delivery has long charges and others as long or much shorter ones, whatever their totals.
 
     Args:
         lines: The table of lines; see `overlap`.
@@ -69,7 +69,7 @@ def undecided(lines: str, thing: str, *, named: bool) -> str:
         named: Compare what both name resources of; False: what only one of them does.
 
     Returns:
-        SQL of rows with delivery, bill, how many of its things are so, of how many, and which others have the shorter
+        SQL of rows with delivery, bill, how many of its things are so, of how many, and which others have the other
         charges.
     """
     return f"""
@@ -82,7 +82,8 @@ def undecided(lines: str, thing: str, *, named: bool) -> str:
             list_sort(list(DISTINCT b.delivery))
         FROM things a
         JOIN things b ON a.provider = b.provider AND a.account = b.account AND a.billing_period = b.billing_period
-            AND a.delivery <> b.delivery AND a.thing = b.thing AND {_TOGETHER} AND {_longer("a", "b")}
+            AND a.delivery <> b.delivery AND a.thing = b.thing AND {_TOGETHER}
+            AND ({_longer("a", "b")} OR {_as_long("a", "b")})
             AND (a.named = b.named) = {named}
         JOIN whole w ON w.delivery = a.delivery AND w.provider = a.provider AND w.account = a.account
             AND w.billing_period = a.billing_period
@@ -95,6 +96,12 @@ _TOGETHER = "a.first < b.last AND b.first < a.last"
 
 def _longer(one: str, other: str) -> str:
     return f"({one}.hours > {LONG_HOURS} AND {one}.hours >= {LONGER} * {other}.hours)"
+
+
+def _as_long(one: str, other: str) -> str:
+    """Two editions of a bill in charges of a month, say, of which one was written before the month was over."""
+    both = f"least({one}.hours, {other}.hours) > {LONG_HOURS}"
+    return f"({both} AND NOT {_longer(one, other)} AND NOT {_longer(other, one)})"
 
 
 def _near(mine: str, total: str, rounding: str, unit: str) -> str:

@@ -132,7 +132,7 @@ def repeats(
 
     Returns:
         What repeats; and by delivery, of those that repeat nothing, which of their lines are in others as well; and
-        which of their long charges lie beside shorter ones in others, with totals that prove nothing.
+        which of their long charges lie beside others of the same time, with totals that prove nothing.
     """
     lines = f"lines_{uuid4().hex[:8]}"
     found: dict[tuple[Any, ...], _Found] = {}
@@ -157,7 +157,7 @@ def repeats(
         for query, thing in _undecided(lines):
             for delivery, provider, account, period, same, of, others in con.execute(query).fetchall():
                 if same >= SAME_SHARE * of:
-                    one = _Found(delivery, frozenset(others), f"{same} of {of} {thing}", same)
+                    one = _Found(delivery, frozenset(others), f"{same} of {of} {thing}", same / of)
                     unsure.setdefault((delivery, provider, account, period), one)
     finally:
         con.execute(f"DROP TABLE IF EXISTS {lines}")
@@ -366,14 +366,22 @@ def _partly(deliveries: Mapping[int, Compared], alike: Mapping[tuple[Any, ...], 
 
 
 def _beside(deliveries: Mapping[int, Compared], unsure: Mapping[tuple[Any, ...], _Found]) -> dict[int, list[str]]:
-    """What is said of long charges beside shorter ones, which add up: of both, for each speaks of other days."""
+    """What is said of long charges beside others of their time: of both deliveries, for each speaks of other days.
+
+    Where both are long, the one of which a greater part is in the other speaks for the two.
+    """
     told: dict[int, list[str]] = defaultdict(list)
-    for (number, provider, account, period), one in sorted(unsure.items()):
+    said: set[tuple[Any, ...]] = set()
+    for (number, provider, account, period), one in sorted(unsure.items(), key=lambda item: (-item[1].lines, item[0])):
+        bill = provider, account, period
+        if any((*bill, other, number) in said for other in one.others):
+            continue
+        said |= {(*bill, number, other) for other in one.others}
         others = ", ".join(str(deliveries[other]) for other in sorted(one.others)[:SHOWN])
         whose = f"account {account}" if account else "without an account"
         text = (
-            f"{deliveries[number]}: {one.what} of {provider} {whose} in the billing period {period} have shorter "
-            f"charges in {others}, with other totals"
+            f"{deliveries[number]}: {one.what} of {provider} {whose} in the billing period {period} have other "
+            f"charges of the same time in {others}, with other totals"
         )
         for either in (number, *one.others):
             told[either].append(text)

@@ -55,7 +55,7 @@ TOLD = {
     "incomplete": "incomplete_deliveries_dropped",
     "unlisted": "files_outside_manifest_dropped",
     "alike": "deliveries_partly_in_others",
-    "unsure": "deliveries_beside_shorter_charges",
+    "unsure": "long_charges_in_several_deliveries",
 }
 """What the requests of landed files say of them and of what was passed over beside them, and the note it becomes."""
 SAID = {"alike": "compared", "unsure": "weighed"}

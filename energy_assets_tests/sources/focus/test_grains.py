@@ -19,7 +19,7 @@ from energy_assets_tests.sources.focus.test_overlap import OCTOBER, Lines, days_
 
 MONTH = {"ChargePeriodStart": "2026-10-01 00:00:00", "ChargePeriodEnd": "2026-11-01 00:00:00"}
 TAX = line(ChargeCategory="Tax", ResourceId="", BilledCost="3.21", **MONTH)
-NOTE = "deliveries_beside_shorter_charges"
+NOTE = "long_charges_in_several_deliveries"
 
 
 def summed(lines: Lines, **span: str) -> Lines:
@@ -236,8 +236,8 @@ def test_a_finished_month_beside_its_days_to_date_is_told_each_time(
     (cost, count, examples), findings = read_twice(step)
     assert cost == sum(Decimal(one["BilledCost"]) for one in (*to_date, *month)), "both count"
     text = (
-        "bills/month.csv: 2 of 4 resources of aws account 111111111111 in the billing period 2026-10-01 have shorter "
-        "charges in bills/days.csv, with other totals"
+        "bills/month.csv: 2 of 4 resources of aws account 111111111111 in the billing period 2026-10-01 have other "
+        "charges of the same time in bills/days.csv, with other totals"
     )
     assert (count > 0, examples) == ((True, [text]) if told else (False, []))
     assert WORDS[NOTE].hole
@@ -253,3 +253,27 @@ def test_days_to_date_are_named_by_a_run_of_days_that_only_they_speak_of(step: S
     parsed, _ = parse(source, collect(source, [date(2026, 10, 6)], step).editions, step)
     assert parsed
     assert parsed.notes[NOTE] == 1
+
+
+@pytest.mark.usefixtures("_remembering")
+@pytest.mark.parametrize(("machines_", "told"), [(4, True), (2, True), (1, False), (0, False)])
+def test_an_earlier_edition_of_a_month_is_told_each_time(
+    step: StepContext, tmp_path: Path, machines_: int, told: bool
+) -> None:
+    """Charges of a month in both, the earlier with lower amounts: nothing says whether they are the same charges."""
+    early = summed(
+        [one for n in range(machines_) for one in hourly(range(1, 11), ResourceId=f"i-{n}", cost=str(n + 1))]
+    )
+    early += summed([one for n in range(7, 9) for one in hourly(range(1, 31), ResourceId=f"i-{n}", cost=str(n + 1))])
+    month = summed([one for n in range(4) for one in hourly(range(1, 31), ResourceId=f"i-{n}", cost=str(n + 1))])
+    write(tmp_path / "bills" / "a.csv", early)
+    write(tmp_path / "bills" / "b.csv", month)
+    (cost, count, examples), findings = read_twice(step)
+    assert cost == sum(Decimal(one["BilledCost"]) for one in (*early, *month)), "both count"
+    speaks, of, other = ("b", 4, "a") if machines_ == 4 else ("a", machines_ + 2, "b")
+    text = (
+        f"bills/{speaks}.csv: {machines_} of {of} resources of aws account 111111111111 in the billing period "
+        f"2026-10-01 have other charges of the same time in bills/{other}.csv, with other totals"
+    )
+    assert (count > 0, examples) == ((True, [text]) if told else (False, []))
+    assert [found.what for found in findings if not found.ok] == ([text] if told else [])
