@@ -20,7 +20,7 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts.vocabulary import Feed, GhgScope, WorkloadType
 from energy_assets.counting import counted
-from energy_assets.disclosures.missing import NOT_REPORTED
+from energy_assets.disclosures.missing import BILLED_ALONE, NOT_REPORTED
 from energy_assets.kpis.indicators import INDICATORS
 from energy_assets.lake import Lake
 from energy_assets.periods import contiguous
@@ -80,7 +80,8 @@ def empty_sources(site: Site, empty: dict[str, set[date]], asked: Collection[dat
 def withheld(site: Site, report: Path) -> list[str]:
     """Labels of headline figures without a value although the site has every source they are made of.
 
-    Not what its sources could not tell at all: who used a device is in no reading of its power.
+    Not what its sources could not tell at all: who used a device is in no reading of its power, and the energy of a
+    machine in no bill.
 
     Args:
         site: Its sources.
@@ -93,7 +94,7 @@ def withheld(site: Site, report: Path) -> list[str]:
     for figure in figures:
         if figure["id"] not in headline or not figure["display"]["text"].startswith(MISSING):
             continue
-        if figure["reason"] == NOT_REPORTED:
+        if str(figure["reason"]).endswith((NOT_REPORTED, BILLED_ALONE)):
             continue
         indicator = INDICATORS.get(figure["metric"])
         needed = {feeds.get(one.rows.table) for one in indicator.ingredients()} if indicator else set()

@@ -12,7 +12,7 @@ from typing import Any
 import ibis
 import pytest
 
-from energy_assets.disclosures.missing import NOT_REPORTED
+from energy_assets.disclosures.missing import BILLED_ALONE, NOT_REPORTED
 from energy_assets.holes import empty_sources, holes, withheld
 from energy_assets.lake import Lake
 from energy_assets.periods import DayRange
@@ -177,9 +177,10 @@ def test_headline_figures_that_the_sources_could_give_are_missed(site: Site, tmp
 
     figures = [figure(1, "energy_kwh", "not measured"), figure(2, "billed_cost", "none"), figure(3, "idle_share", "1"),
                figure(4, "wh_per_1k_inferences", "not measured"),
-               figure(5, "idle_share", "not measured", NOT_REPORTED)]  # fmt: skip
+               figure(5, "idle_share", "not measured", NOT_REPORTED),
+               figure(6, "scope31_g", "not measured", f"aws bills it, and {BILLED_ALONE}")]  # fmt: skip
     (tmp_path / "figures.json").write_text(json.dumps({"figures": figures}))
-    (tmp_path / "document.json").write_text(json.dumps({"headline": ["F-1", "F-2", "F-3", "F-4", "F-5"]}))
+    (tmp_path / "document.json").write_text(json.dumps({"headline": [f"F-{number}" for number in range(1, 7)]}))
     assert withheld(site, tmp_path) == ["energy_kwh", "wh_per_1k_inferences"]
     alone = SITE.replace('  - {name: serving, kind: prometheus_inference, url: "http://127.0.0.1:9"}\n', "")
     (tmp_path / "site.yaml").write_text(alone)
