@@ -16,9 +16,9 @@ from energy_assets.clock import last_complete_day
 from energy_assets.commands import command
 from energy_assets.disclosures.asset import runnable_days
 from energy_assets.disclosures.checks import COMPLETE, FACTORS, PLAUSIBLE
-from energy_assets.disclosures.missing import NOT_REPORTED
+from energy_assets.disclosures.missing import BILLED_ALONE, NO_FACTOR, NOT_MEASURED, NOT_REPORTED
 from energy_assets.disclosures.reading import days_with_data
-from energy_assets.kpis.indicators import INDICATORS
+from energy_assets.kpis.indicators import INDICATORS, Indicator
 from energy_assets.lake import Lake
 from energy_assets.periods import Period, contiguous
 from energy_assets.remarks import Remark
@@ -26,7 +26,7 @@ from energy_assets.running import Outcome
 from energy_assets.site import Site
 from energy_assets.tables import KPIS_DAILY, SHARED
 
-MISSING = ("not measured", "no factor")
+MISSING = (NOT_MEASURED, NO_FACTOR)
 """How a report begins to print what should have a value and has none; `none` and what does not apply are no holes."""
 REMEDIES = {
     PLAUSIBLE: "See 'Plausibility' in the report, and look at the unit of what is named: a factor of a thousand falls "
@@ -48,15 +48,16 @@ def report_remarks(
         outcome: How their run ended.
         whole: Whether the period was asked for, and not some days of it.
     """
-    lacking = [label for folder in folders for label in withheld(site, folder)]
-    figures = [Remark(label, "not in this report") for label in dict.fromkeys(lacking)]
+    figures = dict.fromkeys(one for folder in folders for one in unknown_figures(site, folder))
     return [*_days(site, period, whole), *_checked(outcome), *figures]
 
 
-def withheld(site: Site, report: Path) -> list[str]:
-    """Labels of headline figures without a value although the site has every source they are made of.
+def unknown_figures(site: Site, report: Path) -> list[Remark]:
+    """The headline figures of a report without a value: holes, if the site has every source they are made of.
 
-    Not what its sources could not tell at all: who used a device is in no reading of its power.
+    No hole is what its sources could not tell at all: who used a device is in no reading of its power, the energy of a
+    machine in no bill, and a publisher who states no life-cycle intensity leaves upstream emissions open (without any
+    intensity, Scope 2 is the hole).
 
     Args:
         site: Its sources.
@@ -64,18 +65,24 @@ def withheld(site: Site, report: Path) -> list[str]:
     """
     headline = json.loads((report / "document.json").read_text(encoding="utf-8"))["headline"]
     figures = json.loads((report / "figures.json").read_text(encoding="utf-8"))["figures"]
+    unknown = [one for one in figures if one["id"] in headline and one["display"]["text"].startswith(MISSING)]
+    found = []
+    for figure in unknown:
+        indicator, text = INDICATORS.get(figure["metric"]), figure["display"]["text"]
+        upstream = indicator is not None and indicator.numerator.rows.column == "upstream_g"
+        beyond = str(figure["reason"]).endswith((NOT_REPORTED, BILLED_ALONE))
+        if beyond or (upstream and text.startswith(NO_FACTOR)):
+            found.append(Remark(figure["label"], f"{text}: {figure['reason']}", hole=False))
+        elif _has_sources(site, indicator):
+            found.append(Remark(figure["label"], "not in this report"))
+    return found
+
+
+def _has_sources(site: Site, indicator: Indicator | None) -> bool:
+    """Whether a site has every source that an indicator is made of."""
     feeds = {table.name: table.feed for table in SHARED}
-    labels = []
-    for figure in figures:
-        if figure["id"] not in headline or not figure["display"]["text"].startswith(MISSING):
-            continue
-        if figure["reason"] == NOT_REPORTED:
-            continue
-        indicator = INDICATORS.get(figure["metric"])
-        needed = {feeds.get(one.rows.table) for one in indicator.ingredients()} if indicator else set()
-        if all(site.feeding(feed) for feed in needed if feed):
-            labels.append(str(figure["label"]))
-    return labels
+    needed = {feeds.get(one.rows.table) for one in indicator.ingredients()} if indicator else set()
+    return all(site.feeding(feed) for feed in needed if feed)
 
 
 def _days(site: Site, period: Period, whole: bool) -> Iterator[Remark]:

@@ -12,12 +12,12 @@ from typing import Any
 import ibis
 import pytest
 
-from energy_assets.disclosures.missing import NOT_REPORTED
+from energy_assets.disclosures.missing import BILLED_ALONE, NOT_REPORTED
 from energy_assets.holes import empty_sources, holes
 from energy_assets.lake import Lake
 from energy_assets.periods import DayRange
 from energy_assets.remarks import Remark
-from energy_assets.report_holes import withheld
+from energy_assets.report_holes import unknown_figures
 from energy_assets.site import Site, load_site
 from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, Table, raw_table
 from energy_assets_tests.rows import DAY, at, table
@@ -178,10 +178,25 @@ def test_headline_figures_that_the_sources_could_give_are_missed(site: Site, tmp
 
     figures = [figure(1, "energy_kwh", "not measured"), figure(2, "billed_cost", "none"), figure(3, "idle_share", "1"),
                figure(4, "wh_per_1k_inferences", "not measured"),
-               figure(5, "idle_share", "not measured", NOT_REPORTED)]  # fmt: skip
+               figure(5, "idle_share", "not measured", NOT_REPORTED),
+               figure(6, "scope31_g", "not measured", f"aws bills it, and {BILLED_ALONE}"),
+               figure(7, "scope33_upstream_g", "no factor", "none is known"),
+               figure(8, "scope38_location_g", "no factor"),
+               figure(9, "scope38_upstream_g", "not measured")]  # fmt: skip
     (tmp_path / "figures.json").write_text(json.dumps({"figures": figures}))
-    (tmp_path / "document.json").write_text(json.dumps({"headline": ["F-1", "F-2", "F-3", "F-4", "F-5"]}))
-    assert withheld(site, tmp_path) == ["energy_kwh", "wh_per_1k_inferences"]
+    (tmp_path / "document.json").write_text(json.dumps({"headline": [figure["id"] for figure in figures]}))
+
+    def missed(site: Site) -> list[str]:
+        return [one.about for one in unknown_figures(site, tmp_path) if one.hole]
+
+    made_of_its_sources = ["energy_kwh", "wh_per_1k_inferences", "scope38_location_g", "scope38_upstream_g"]
+    assert missed(site) == made_of_its_sources
+    assert [(one.about, one.says) for one in unknown_figures(site, tmp_path) if not one.hole] == [
+        ("idle_share", f"not measured: {NOT_REPORTED}"),
+        ("scope31_g", f"not measured: aws bills it, and {BILLED_ALONE}"),
+        ("scope33_upstream_g", "no factor: none is known"),
+    ], "what no source could tell is told, and no hole"
     alone = SITE.replace('  - {name: serving, kind: prometheus_inference, url: "http://127.0.0.1:9"}\n', "")
     (tmp_path / "site.yaml").write_text(alone)
-    assert withheld(load_site(tmp_path / "site.yaml"), tmp_path) == ["energy_kwh"], "nobody counts requests here"
+    without = [label for label in made_of_its_sources if label != "wh_per_1k_inferences"]
+    assert missed(load_site(tmp_path / "site.yaml")) == without, "nobody counts requests here"

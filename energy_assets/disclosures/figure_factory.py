@@ -18,7 +18,7 @@ import ibis.expr.types as ir
 from ibis.util import gen_name
 
 from energy_assets.contracts.vocabulary import GhgScope
-from energy_assets.disclosures import reading
+from energy_assets.disclosures import bills, reading
 from energy_assets.disclosures.figures import (
     Figure,
     FigureBook,
@@ -30,7 +30,7 @@ from energy_assets.disclosures.figures import (
 )
 from energy_assets.disclosures.inputs import ReportInputs
 from energy_assets.disclosures.methods import QUANTITIES, WORKLOADS, Quantity, printed_unit
-from energy_assets.disclosures.missing import NONE, NOT_MEASURED, NOT_STATED, Found, Looked, Missing, missing
+from energy_assets.disclosures.missing import NOT_MEASURED, NOT_STATED, Found, Looked, Missing, missing
 from energy_assets.disclosures.rounding import EXACT, MOVED, Scale, foot, scale_for, ungrouped
 from energy_assets.disclosures.text import visible
 from energy_assets.factors.countries import zone_name
@@ -143,7 +143,8 @@ class FigureFactory:
         self.previous = _index(before, lambda row: "", currency)
         self._footed: set[str] = set()
         self._found: dict[tuple[str | None, bool], Mapping[tuple[str, str], Mapping[str, Found]]] = {}
-        self._basis: dict[tuple[str | None, str | None], Mapping[str, reading.Basis]] = {}
+        self._billed: dict[tuple[str | None, bool], Mapping[tuple[str, str], tuple[str, ...]]] = {}
+        self._basis: dict[tuple[tuple[str, ...], str | None], Mapping[tuple[str, ...], reading.Basis]] = {}
 
     @cached_property
     def _step_rows(self) -> Mapping[KpiKey, Mapping[str, Any]]:
@@ -187,6 +188,11 @@ class FigureFactory:
     def gaps(self) -> Mapping[str, Any]:
         """Counts and energy of the period's rows that could not be measured, placed or multiplied."""
         return reading.gaps(self.condensed)
+
+    @cached_property
+    def unmeasured(self) -> tuple[bills.Unmeasured, ...]:
+        """Accounts that are billed in the period and of whose machines no source tells any energy."""
+        return bills.unmeasured(self.inputs.tables["cost"], self.condensed)
 
     def members(self, grain: str, kpi: str) -> list[Member]:
         """The values of a dimension that have a row of `kpi`, largest first; `unknown` last.
@@ -288,7 +294,19 @@ class FigureFactory:
         when, step = ("day" if self.by_day else "month", cut.period[0]) if cut.step else (grain, "")
         here = self._rows_of(None if cut.is_total else cut.grain, cut.step).get(("" if cut.is_total else cut.raw, step))
         there = self._rows_of(None, cut.step).get(("", step))
-        return missing(quantity, row, Looked(here or {}, there or {}, when, self.other_currencies))
+        billed = self._billed_of(cut, step) if quantity.scope == GhgScope.SCOPE31 else ()
+        return missing(quantity, row, Looked(here or {}, there or {}, when, self.other_currencies, billed))
+
+    def _billed_of(self, cut: Cut, step: str) -> tuple[str, ...]:
+        """Providers of bills of the cut whose energy no source tells; a bill that names no member may be of any."""
+        grain = None if cut.is_total else cut.grain
+        if (grain, cut.step) not in self._billed:
+            cost = bills.charges(self.inputs.tables["cost"], self.unmeasured)
+            by = bills.providers_by(cost, grain, by_day=self.by_day, by_step=cut.step)
+            self._billed[grain, cut.step] = by
+        found = self._billed[grain, cut.step]
+        names = ["" if cut.is_total else cut.raw, *([UNKNOWN] if cut.grain in bills.MAY_BE_ANY else [])]
+        return tuple(sorted({visible(provider) for name in names for provider in found.get((name, step), ())}))
 
     def _rows_of(self, grain: str | None, by_step: bool) -> Mapping[tuple[str, str], Mapping[str, Found]]:
         if (grain, by_step) not in self._found:
@@ -467,18 +485,17 @@ class FigureFactory:
     def foot(self, total: Figure, parts: Sequence[Figure]) -> bool:
         """Print `parts` so that they add up to `total` as printed; False where they do not.
 
-        Parts that do not exist (printed as none) add nothing.
+        Parts that do not exist (printed as none) add nothing, nor do those that are not known, where the total holds
+        nothing of them either.
 
         Args:
             total: Is printed as it is.
             parts: Figures in the unit of `total`.
         """
-        parts = [part for part in parts if part.display.text != NONE]
-        if not parts and total.display.text == NONE:
-            return True
-        known = [part for part in parts if part.number is not None]
-        whole = total.number
-        if whole is None or len(known) < len(parts) or sum(p.number or 0 for p in known) != whole:
+        whole, parts = total.number, [part for part in parts if part.number is not None]
+        if whole is None:
+            return not parts
+        if sum(part.number or 0 for part in parts) != whole:
             return False
         scale = Scale(total.display.unit, total.display.power, total.display.decimals)
         keep = [n for n, part in enumerate(parts) if part.id in self._footed]
@@ -523,14 +540,13 @@ class FigureFactory:
         }
 
     def _basis_of(self, cut: Cut, scope: str | None) -> reading.Basis | None:
-        """Factors and tiers behind a cut, of one scope or of all; not for one member of a dimension in one step."""
-        if cut.step and not cut.is_total:
-            return None
-        column = "step" if cut.step else None if cut.is_total else cut.grain
-        if (column, scope) not in self._basis:
+        """Factors and tiers behind a cut, of one scope or of all."""
+        at = {**({"step": cut.period[0]} if cut.step else {}), **({} if cut.is_total else {cut.grain: cut.raw})}
+        columns = tuple(at)
+        if (columns, scope) not in self._basis:
             rows = self.condensed if scope is None else self.condensed.filter(self.condensed.ghg_scope == scope)
-            self._basis[column, scope] = reading.basis_by(rows, column)
-        return self._basis[column, scope].get(cut.period[0] if cut.step else cut.raw)
+            self._basis[columns, scope] = reading.basis_by(rows, columns)
+        return self._basis[columns, scope].get(tuple(at.values()))
 
 
 def _scope_of(quantity: Quantity) -> str | None:

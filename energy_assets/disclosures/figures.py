@@ -330,7 +330,7 @@ def bounds(value: Decimal, uncertainty_pct: Decimal) -> tuple[Decimal, Decimal]:
 
 
 def _part_of_hundred(share: Decimal) -> str:
-    """A share in per cent to one decimal; one that is not the whole does not read like it."""
+    """A share in per cent to one decimal, as shares are printed; one that is not the whole does not read like it."""
     rounded = (share * 100).quantize(TENTH, context=EXACT)
     return f">{WHOLE - TENTH}" if share < 1 and rounded >= WHOLE else _short_per_cent(share * 100)
 
@@ -338,7 +338,7 @@ def _part_of_hundred(share: Decimal) -> str:
 def _short_per_cent(value: Decimal) -> str:
     """To one decimal; what is not zero does not read like it."""
     rounded = value.quantize(TENTH, context=EXACT)
-    return f"<{TENTH}" if value > 0 and not rounded else plain(rounded)
+    return f"<{TENTH}" if value > 0 and not rounded else f"{rounded:f}"
 
 
 def _nonzero(rounded: Decimal, exact: Decimal | None, scale: Scale) -> str:

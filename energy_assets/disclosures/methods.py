@@ -23,6 +23,7 @@ REPORT_METHODS = {
     "M-MEAN-HOUR": "mean over the days of the month of the zone's intensity in that hour of day (UTC)",
     "M-COUNT": "number of rows that meet the condition",
     "M-SUM": "sum of the rows that meet the condition",
+    "M-ADDED": "sum of the figures named",
     "M-MAX-POWER": "largest energy of one device in one hour, as a mean power",
     "M-PATH": "base + (target − base) × years passed / years in all: a straight line from base to target",
     "M-PROGRESS": "(base − now) / (base − target)",

@@ -21,7 +21,7 @@ NOT_APPLICABLE = "does not apply"
 NOT_STATED = "not stated"
 LEGEND = {
     NONE: "it was looked at, and there was none of it",
-    NOT_MEASURED: "nobody knows: no source tells of it, or its meters gave no reading",
+    NOT_MEASURED: "nobody knows: no source tells of it (it may be billed all the same), or its meters gave no reading",
     NO_FACTOR: "it was measured, but what it is to be multiplied with (grid intensity, PUE, footprint) is not known",
     NOT_APPLICABLE: "there is nothing it could be of, such as tokens of a model that writes none",
     NOT_STATED: "it could be computed and would mislead, or a figure it needs is not known",
@@ -35,6 +35,8 @@ WHOSE = {
     "scope3.8": "leased machines (Scope 3.8)",
 }
 NO_SCOPE = {"scope2": "no own machines", "scope3.1": "no bought services", "scope3.8": "no leased machines"}
+#: How the reason ends of what is billed and not measured.
+BILLED_ALONE = "no source tells its energy"
 NOT_REPORTED = "no source tells who used its devices, or that nobody did"
 #: By column that a ratio is divided by: what there was none of.
 NONE_OF = {"requests": "no request was answered", "generated_tokens": "no token was generated"}
@@ -92,12 +94,23 @@ class Looked:
         there: Rows of emissions of the same time whatever the cut, by scope.
         when: What the time is called: day, month, quarter, year.
         currencies: Currencies of bills that are not the one reported in.
+        billed: Of bought services: providers whose bills hold the cut, and whose energy no source tells.
     """
 
     here: Mapping[str, Found]
     there: Mapping[str, Found]
     when: str
     currencies: Sequence[str] = ()
+    billed: Sequence[str] = ()
+
+
+def listed(names: Sequence[str]) -> str:
+    """`aws`, `aws and gcp`, `aws, azure and gcp`.
+
+    Args:
+        names: In order; as they are, so safe to look at.
+    """
+    return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), *names[-1:]])
 
 
 def missing(quantity: Quantity, row: Mapping[str, Any] | None, looked: Looked) -> Missing:
@@ -144,6 +157,8 @@ def _of_emissions(quantity: Quantity, looked: Looked) -> Missing:
     everywhere, here = sum(looked.there.values(), Found()), sum(looked.here.values(), Found())
     if not everywhere.rows:
         return Missing(NOT_MEASURED, f"no source tells {NO_ROWS['emissions']} in this {looked.when}")
+    if looked.billed and (not here.rows or scope not in looked.here):
+        return Missing(NOT_MEASURED, f"there are bills of {listed(looked.billed)} for it, and {BILLED_ALONE}")
     if not here.rows:
         if everywhere.energy:
             return Missing(NONE, f"looked at, and there was none: what was observed in this {looked.when} is of others")

@@ -5,7 +5,8 @@ What belongs here: from a name to a figure. What does not: which names a profile
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import date
 from decimal import Decimal
 
 from energy_assets.disclosures.figure_factory import FigureFactory
@@ -61,10 +62,19 @@ def _unattributed(factory: FigureFactory) -> Figure:
 def _days_with_data(factory: FigureFactory) -> Figure:
     """Days of the period that have at least one KPI row."""
     rows = Selection("kpis_daily", "day", (Filter("day", "between", factory.period),), "distinct")
-    count = Decimal(len(factory.days_with_data))
+    days = factory.days_with_data
+    label = f"Days with data{_between(days)}"
     return factory.query(
-        "days_with_data", "Days with data", count, rows, DAYS, "days", method="M-COUNT", operation="count"
+        "days_with_data", label, Decimal(len(days)), rows, DAYS, "days", method="M-COUNT", operation="count"
     )
+
+
+def _between(days: Sequence[date]) -> str:
+    """When the days are: ` (2026-11-21 to 2026-11-27, with gaps)`; empty where there is none."""
+    if not days:
+        return ""
+    gaps = ", with gaps" if (days[-1] - days[0]).days + 1 > len(days) else ""
+    return f" ({' to '.join(dict.fromkeys(day.isoformat() for day in (days[0], days[-1])))}{gaps})"
 
 
 def _days_in_period(factory: FigureFactory) -> Figure:

@@ -6,7 +6,7 @@ may be a year's: they are scanned once into `condensed`, and everything but the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -23,12 +23,14 @@ from energy_assets.kpis.ingredients import Selection
 NOT_FILLED = ("market_g", "embodied_g", "water_onsite_l", "water_offsite_l")
 #: What sections tell rows of `emissions` apart by.
 ALIKE = (
-    "source", "method", "zone", "project", "model_id", "workload_type", "device_kind", "quality_tier", "factor_id",
-    "ghg_scope",
+    "source", "method", "provider", "account_id", "zone", "project", "model_id", "workload_type", "device_kind",
+    "quality_tier", "factor_id", "factor_tier", "factor_resolution", "ghg_scope",
 )  # fmt: skip
 #: A flag of rows whose publisher's direct intensity is above its life-cycle one.
 BELOW_ZERO = "upstream_below_zero"
 MAY_BE_UNKNOWN = ("energy_kwh", "pue", "facility_kwh", "location_g", "upstream_g")
+#: Columns of which it is asked whether an interval is known.
+INTERVALS = ("uncertainty_pct", "factor_uncertainty_pct")
 SUMMED = ("energy_kwh", "coverage", "facility_kwh", "location_g", "upstream_g")
 
 
@@ -71,14 +73,13 @@ def condensed(emissions: ir.Table, *, by_month: bool) -> ir.Table:
         by_month: Whether `step` is the first day of the month (long periods) or the day.
 
     Returns:
-        The columns of `ALIKE`, `step`, a flag `<column>_known` for each column of `MAY_BE_UNKNOWN`, the flag
-        `BELOW_ZERO`; `rows` counts,
-        `coverage` (device-hours) and the quantities are sums; `<column>_rows` counts the known values of columns
-        that later work fills.
+        The columns of `ALIKE`, `step`, a flag `<column>_known` for each column of `MAY_BE_UNKNOWN` and `INTERVALS`,
+        the flag `BELOW_ZERO`; `rows` counts, `coverage` (device-hours) and the quantities are sums; `<column>_rows`
+        counts the known values of columns that later work fills.
     """
     day = emissions.day
     step = ibis.date(day.year(), day.month(), 1) if by_month else day
-    flags: dict[str, Any] = {f"{name}_known": emissions[name].notnull() for name in MAY_BE_UNKNOWN}
+    flags: dict[str, Any] = {f"{name}_known": emissions[name].notnull() for name in (*MAY_BE_UNKNOWN, *INTERVALS)}
     flags[BELOW_ZERO] = (emissions.upstream_g < 0).fill_null(False)
     flagged = emissions.mutate(step=step, **flags)
     later = [name for name in NOT_FILLED if name in emissions.columns]
@@ -89,28 +90,30 @@ def condensed(emissions: ir.Table, *, by_month: bool) -> ir.Table:
     )
 
 
-def basis_by(emissions: ir.Table, grain: str | None) -> dict[str, Basis]:
-    """Factors and tier shares per value of a column ('' for the total).
+def basis_by(emissions: ir.Table, columns: Sequence[str]) -> dict[tuple[str, ...], Basis]:
+    """Factors and tier shares per value of some columns; of none of them, for the total.
 
     Args:
         emissions: From `condensed`.
-        grain: The column, or None for the total.
+        columns: What the cuts are told apart by, in the order of the keys.
     """
-    value = ibis.literal("") if grain is None else emissions[grain].cast("string").fill_null(UNKNOWN)
+    cuts = {name: emissions[name].cast("string").fill_null(UNKNOWN) for name in columns}
     found = rows(
-        emissions.group_by(cut=value, factor_id=emissions.factor_id, tier=emissions.quality_tier.cast("string"))
+        emissions.group_by(**cuts, factor=emissions.factor_id, tier=emissions.quality_tier.cast("string"))
         .aggregate(kwh=emissions.energy_kwh.sum())
-        .order_by("cut", "factor_id", "tier")
+        .order_by(*cuts, "factor", "tier")
     )
+    by_cut: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in found:
+        by_cut.setdefault(tuple(row[name] for name in columns), []).append(row)
     result = {}
-    for cut in dict.fromkeys(row["cut"] for row in found):
-        mine = [row for row in found if row["cut"] == cut]
+    for cut, mine in by_cut.items():
         energy: dict[str, Decimal] = {}
         for row in mine:
             energy[row["tier"]] = energy.get(row["tier"], Decimal(0)) + (row["kwh"] or 0)
         total = sum(energy.values())
         tiers = {tier: kwh / total for tier, kwh in sorted(energy.items()) if total and kwh}
-        factors = sorted({row["factor_id"] for row in mine if row["factor_id"] is not None})
+        factors = sorted({row["factor"] for row in mine if row["factor"] is not None})
         result[cut] = Basis(tuple(factors), tiers)
     return result
 
@@ -192,7 +195,8 @@ def gaps(emissions: ir.Table) -> dict[str, Any]:
         emissions: From `condensed`.
 
     Returns:
-        `rows`, `<gap>_rows` and `<gap>_kwh` for each gap, `<column>` and `<column>_rows` for each of `NOT_FILLED`.
+        `rows` and `<some>_rows` that gaps are counted among, `<gap>_rows` and `<gap>_kwh` for each gap,
+        `<column>` and `<column>_rows` for each of `NOT_FILLED`.
     """
     e = emissions
     conditions = {
@@ -204,7 +208,14 @@ def gaps(emissions: ir.Table) -> dict[str, Any]:
         "unattributed": (e.project == UNKNOWN) & (e.workload_type != "idle"),
         "below_zero": e[BELOW_ZERO],
     }
-    measures: dict[str, Any] = {"rows": e.rows.sum()}
+    wholes = {
+        "rows": None,
+        "with_energy_rows": e.energy_kwh_known,
+        "with_facility_rows": e.facility_kwh_known,
+        "with_location_rows": e.location_g_known,
+        "in_use_rows": e.workload_type != "idle",
+    }
+    measures: dict[str, Any] = {name: e.rows.sum(where=condition) for name, condition in wholes.items()}
     for name, condition in conditions.items():
         measures[f"{name}_rows"] = e.rows.sum(where=condition)
         measures[f"{name}_kwh"] = e.energy_kwh.sum(where=condition)
@@ -229,6 +240,40 @@ def upstream_below_zero(emissions: ir.Table) -> list[dict[str, Any]]:
         hours=mine.hour.nunique(), rows=mine.count(), upstream_g=mine.upstream_g.sum()
     )
     return rows(per_zone.order_by("upstream_g", "zone"))
+
+
+def factors(emissions: ir.Table) -> list[dict[str, Any]]:
+    """The grid factors applied: id, zone, rung of the ladder and what period it is of; from `condensed`."""
+    used = emissions.filter(emissions.factor_id.notnull(), emissions.facility_kwh_known)
+    keys = ["factor_id", "zone", "factor_tier", "factor_resolution"]
+    return rows(used.select(*keys).distinct().order_by(*keys))
+
+
+def without_interval(emissions: ir.Table, scope: str | None = None) -> list[dict[str, Any]]:
+    """Energy and emissions of which no interval is known, and why; from `condensed`.
+
+    Args:
+        emissions: From `condensed`.
+        scope: The GHG scope, or None for all.
+
+    Returns:
+        By source and rung of the grid factor: `meter` and `factor`, whether the interval of each is known.
+    """
+    e = emissions if scope is None else emissions.filter(emissions.ghg_scope == scope)
+    e = e.filter(e.energy_kwh_known, ~(e.uncertainty_pct_known & e.factor_uncertainty_pct_known))
+    found = e.select("source", "factor_tier", meter=e.uncertainty_pct_known, factor=e.factor_uncertainty_pct_known)
+    return rows(found.distinct().order_by("source", "factor_tier", "meter", "factor"))
+
+
+def kinds_of(emissions: ir.Table, workload: str) -> list[str]:
+    """Kinds of devices whose energy a workload type holds; from `condensed`.
+
+    Args:
+        emissions: From `condensed`.
+        workload: Of `WorkloadType`.
+    """
+    mine = emissions.filter(emissions.workload_type == workload, emissions.energy_kwh_known)
+    return [row["device_kind"] for row in rows(mine.select("device_kind").distinct().order_by("device_kind"))]
 
 
 def largest_power(emissions: ir.Table) -> list[dict[str, Any]]:

@@ -42,7 +42,10 @@ def summary(node: Node, figure: Figure, book: FigureBook) -> list[tuple[str, str
     factors = dict.fromkeys(step.title.removeprefix("Factor ") for step in below if step.kind == "factor")
     sources = dict.fromkeys(dict(step.facts)["source"] for step in objects.values())
     lines = [
-        ("figure", f"{figure.id} {figure.label}, {' to '.join(dict.fromkeys(figure.period))}"),
+        (
+            "figure",
+            f"{figure.id} {figure.label}, {' to '.join(dict.fromkeys(figure.period))}{_with_data(figure.period, book)}",
+        ),
         ("printed", _printed(figure, book)),
         ("exact", exact_words(figure)),
         ("method", dict(node.facts)["method"]),
@@ -53,6 +56,17 @@ def summary(node: Node, figure: Figure, book: FigureBook) -> list[tuple[str, str
         ("recomputed", _verdict(again, below)),
     ]
     return [(label, visible(text)) for label, text in lines]
+
+
+def _with_data(period: tuple[str, str], book: FigureBook) -> str:
+    """Which days of a report's period have data, where not all have; empty of other periods."""
+    some, every = (
+        next((one for one in book if one.metric == name), None) for name in ("days_with_data", "days_in_period")
+    )
+    if some is None or every is None or some.period != period or some.number == every.number:
+        return ""
+    when = some.label.removeprefix("Days with data")
+    return f"; {some.display.text} of {every.display.text} days have data{when}"
 
 
 def _printed(figure: Figure, book: FigureBook) -> str:
@@ -118,6 +132,7 @@ def write_page(nodes: Sequence[Node], document: Document, folder: Path) -> Path:
         nodes=nodes,
         title=document.title,
         period=document.period["words"],
+        days=_with_data((document.period["from"], document.period["to"]), document.book),
         organisation=document.organisation["shown"],
         banner=document.banner,
         fonts=page_fonts(),

@@ -23,6 +23,7 @@ Basis = Literal["energy", "activity", "reported", "matched", "matched numerator"
 EMBODIED = "embodied_g"
 BOUGHT_GRAMS = f"lifecycle_g or location_g{SUM}{EMBODIED}"
 """All that a bought service emits: of the electricity the whole where it is known, and the hardware."""
+UPSTREAM, LIFECYCLE = "(life-cycle − direct intensity)", "life-cycle intensity"
 EVERYWHERE = ("total", *KPI_DIMENSIONS)
 BY_OWNER = ("total", "source", "zone", "project", "model_id", "workload_type")
 BY_PLACE = ("total", "source", "zone", "ghg_scope")
@@ -110,13 +111,18 @@ RUNG_NAMES = {
     "1": "The hour, measured",
     "2": "The hour, estimated by the publisher",
     "3": "Same hour of day, mean of the month",
-    "4": "Mean of the year",
+    "4": "One value for all hours of a year or month",
 }
 
 
 def _inside(label: str) -> str:
     """A label as it stands inside another one."""
     return f"{label[0].lower()}{label[1:]}"
+
+
+def _intensity(which: str = "intensity") -> str:
+    """What energy is multiplied with: a value of the hour itself is not always known."""
+    return f"{which} of the zone in the hour, or the average that stands for it"
 
 
 _ENERGY = (
@@ -133,12 +139,12 @@ _ENERGY = (
 _SCOPES = (
     Indicator(
         "scope2_location_g", "Scope 2 emissions, location-based", "mass", "gCO2e", "M-SCOPE2",
-        "sum of (facility energy × intensity of the same hour and zone) over own machines",
+        f"sum of (facility energy × {_intensity()}) over own machines",
         total("emissions", "location_g", _OWN), grains=BY_OWNER,
     ),
     Indicator(
         "scope33_upstream_g", "Scope 3.3 emissions, upstream of electricity", "mass", "gCO2e", "M-SCOPE33",
-        "sum of (facility energy × (life-cycle − direct intensity) of the same hour and zone) over own machines",
+        f"sum of (facility energy × {_intensity(UPSTREAM)}) over own machines",
         total("emissions", "upstream_g", _OWN), grains=BY_OWNER,
     ),
     Indicator(
@@ -154,17 +160,17 @@ _SCOPES = (
     ),
     Indicator(
         "scope38_location_g", "Scope 3.8 emissions, leased machines, location-based", "mass", "gCO2e", "M-SCOPE38",
-        "sum of (facility energy × intensity of the same hour and zone) over leased machines",
+        f"sum of (facility energy × {_intensity()}) over leased machines",
         total("emissions", "location_g", _LEASED), grains=BY_OWNER,
     ),
     Indicator(
         "scope38_upstream_g", "Scope 3.8 emissions, upstream of leased machines", "mass", "gCO2e", "M-SCOPE38-UP",
-        "sum of (facility energy × (life-cycle − direct intensity) of the same hour and zone) over leased machines",
+        f"sum of (facility energy × {_intensity(UPSTREAM)}) over leased machines",
         total("emissions", "upstream_g", _LEASED), grains=BY_OWNER,
     ),
     Indicator(
         "lifecycle_g", "Life-cycle emissions of electricity", "mass", "gCO2e", "M-LIFECYCLE",
-        "sum of (facility energy × life-cycle intensity of the same hour and zone), scopes apart",
+        f"sum of (facility energy × {_intensity(LIFECYCLE)}), scopes apart",
         total("emissions", "lifecycle_g"), grains=("ghg_scope",),
     ),
 )  # fmt: skip
@@ -218,7 +224,7 @@ _MONEY = (
 
 _QUALITY = (
     Indicator(
-        "idle_share", "Idle share of IT energy", "share", "share", "M-IDLE",
+        "idle_share", "Idle share of IT energy of known use", "share", "share", "M-IDLE",
         "IT energy of devices known to be used by nobody / IT energy of which the source tells who used it, or that "
         "nobody did; coverage: share of the IT energy of which it does",
         total("emissions", "energy_kwh", _IDLE), total("emissions", "energy_kwh", _USE_REPORTED), basis="reported",

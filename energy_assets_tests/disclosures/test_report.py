@@ -152,7 +152,7 @@ def test_an_idle_share_that_no_source_tells_is_not_measured() -> None:
     found = figure(document, "idle_share")
     assert (found.value, found.display.text, found.display.coverage) == (None, "not measured", "")
     assert found.reason == "no source tells who used its devices, or that nobody did"
-    assert "Idle share of IT energy – not measured" in text_of(document)
+    assert "Idle share of IT energy of known use – not measured" in text_of(document)
 
 
 def test_an_idle_share_that_some_sources_tell_is_printed_with_its_coverage() -> None:
@@ -160,7 +160,7 @@ def test_an_idle_share_that_some_sources_tell_is_printed_with_its_coverage() -> 
     inputs.con.raw_sql("update kpis_monthly set coverage = 0.2 where kpi = 'idle_share' and grain = 'total'")
     found = figure(build(inputs), "idle_share")
     assert found.value is not None
-    assert found.display.coverage == "20 %"
+    assert found.display.coverage == "20.0 %"
 
 
 def test_bought_services_known_as_a_whole_alone_are_in_the_check_of_completeness() -> None:
@@ -174,7 +174,7 @@ def test_bought_services_known_as_a_whole_alone_are_in_the_check_of_completeness
     assert "Some rows are in no scope" not in text_of(document)
 
 
-@pytest.mark.parametrize(("coverage", "said"), [("0.5", ["50 %"]), ("1", [])])
+@pytest.mark.parametrize(("coverage", "said"), [("0.5", ["50.0 %"]), ("1", [])])
 def test_a_scope_that_is_covered_in_part_says_so_where_it_stands(coverage: str, said: list[str]) -> None:
     inputs = company.inputs()
     inputs.con.raw_sql(f"update kpis_monthly set coverage = {coverage} where kpi = 'scope2_location_g'")
@@ -189,7 +189,7 @@ def test_a_scope_that_is_covered_in_part_says_so_where_it_stands(coverage: str, 
 def test_a_site_without_pue_gets_no_overhead_and_is_listed() -> None:
     document = build(company.inputs(Company(pue=False)))
     assert figure(document, "overhead_kwh").value is None
-    assert "rows have no PUE" in text_of(document)
+    assert "rows with energy have no PUE" in text_of(document)
     assert "to cool and power it" not in text_of(document)
 
 

@@ -63,7 +63,7 @@ def test_zero_nearly_zero_negative_and_unknown_are_told_apart(value: str | None,
 
 @pytest.mark.parametrize(
     ("share", "printed"),
-    [("1", "100 %"), ("0.9996", ">99.9 %"), ("0.999", "99.9 %"), ("0.0004", "<0.1 %"), ("0", "0 %")],
+    [("1", "100.0 %"), ("0.9996", ">99.9 %"), ("0.999", "99.9 %"), ("0.0004", "<0.1 %"), ("0", "0.0 %")],
 )
 def test_a_coverage_that_is_not_the_whole_does_not_read_like_it(share: str, printed: str) -> None:
     assert display_of(Decimal(1), Scale("kWh", 0, 1), coverage=Decimal(share)).coverage == printed
@@ -71,7 +71,7 @@ def test_a_coverage_that_is_not_the_whole_does_not_read_like_it(share: str, prin
 
 def test_an_interval_of_a_quantity_that_cannot_be_negative_starts_at_zero() -> None:
     display = display_of(Decimal(10), Scale("kWh", 0, 1), uncertainty_pct=Decimal(150))
-    assert (display.interval, display.uncertainty) == ("0.0 – 25.0", "±150 %")
+    assert (display.interval, display.uncertainty) == ("0.0 – 25.0", "±150.0 %")
 
 
 @pytest.mark.parametrize(

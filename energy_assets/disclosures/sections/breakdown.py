@@ -83,6 +83,10 @@ def _breakdown(context: Context) -> Breakdown:
         "energy_by_step": factory.foot(context.figure("energy_kwh"), list(energy_by_step.values())),
         **{name: factory.foot(factory.kpi(name), list(figures.values())) for name, figures in by_step.items()},
     }
+    parts_by_step = {step: {m.raw: factory.kpi("energy_kwh", m, step=step) for m in kinds} for step in steps}
+    # Each step is footed to its own total, which is footed to the period's by now.
+    rows_foot = [factory.foot(energy_by_step[step], list(parts.values())) for step, parts in parts_by_step.items()]
+    foots["parts_by_step"] = all(rows_foot)
     zones = [row for row in reading.zones(factory.condensed) if row["zone"] != UNKNOWN]
     by_use = sorted(zones, key=lambda row: -(row["facility_kwh"] or Decimal(0)))
     return Breakdown(
@@ -93,7 +97,7 @@ def _breakdown(context: Context) -> Breakdown:
             m.raw: factory.kpi("wh_per_1k_inferences", m) for m in factory.members("model_id", "requests")[:SHOWN]
         },
         energy_by_step=energy_by_step,
-        parts_by_step={step: {m.raw: factory.kpi("energy_kwh", m, step=step) for m in kinds} for step in steps},
+        parts_by_step=parts_by_step,
         emissions=scopes,
         emissions_by_step=by_step,
         hours=_hours(context, [row["zone"] for row in by_use[:ZONES]]),

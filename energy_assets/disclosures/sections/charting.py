@@ -7,12 +7,15 @@ there are (the sections), or how they look (reports/charts).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from energy_assets.disclosures.document import Column, Run, Runs, number, table
-from energy_assets.disclosures.figures import Figure
+from energy_assets.disclosures.document import Block, Column, Run, Runs, number, runs_of, table
+from energy_assets.disclosures.figures import MARK, Figure
+from energy_assets.disclosures.methods import QUANTITIES
+from energy_assets.disclosures.missing import NO_FACTOR, NOT_MEASURED
 from energy_assets.disclosures.rounding import Scale
 from energy_assets.disclosures.sections.common import Context, largest, smallest, step_words, steps_words
 from energy_assets.periods import MONTH_NAMES, DayRange, Month
@@ -20,6 +23,9 @@ from energy_assets.periods import MONTH_NAMES, DayRange, Month
 #: Steps of a chart up to which every bar is labelled.
 LABELLED = 12
 SHORT = 3
+#: Words of parts that a total holds nothing of although there may be something; and what is added up at all.
+UNKNOWN_PARTS = {NOT_MEASURED, NO_FACTOR}
+ADDED = {name for name, quantity in QUANTITIES.items() if quantity.kind in {"energy", "mass"}}
 
 
 def plot(figure: Figure, context: Context) -> dict[str, Any]:
@@ -107,7 +113,37 @@ def steps_alt(context: Context, what: str, figures: Mapping[DayRange, Figure]) -
     return text
 
 
-def step_table(context: Context, id_: str, caption: str, series: Mapping[str, Mapping[DayRange, Figure]]) -> None:
+@dataclass(frozen=True)
+class Footing:
+    """What adds up to what in a table, in words, and whether it does as printed."""
+
+    claim: str
+    holds: bool
+
+
+def footed(context: Context, block: Block, footing: Footing) -> Block:
+    """A table with a note that says whether it adds up as printed, and which digits were moved for it.
+
+    Args:
+        context: Knows how its figures are printed.
+        block: The table.
+        footing: What adds up.
+    """
+    shown = [run["figure"] for run in runs_of(block) if isinstance(run, dict) and "figure" in run]
+    figures = [context.factory.book[name] for name in shown]
+    words = footing.claim
+    if not footing.holds:
+        words = "Numbers are rounded one by one and may not add up in the last digit"
+    elif any(figure.display.moved for figure in figures):
+        words += f"; the last digit of those marked {MARK} is moved for it"
+    if any(figure.display.text in UNKNOWN_PARTS and figure.metric in ADDED for figure in figures):
+        words += "; of what is not measured or has no factor, the totals hold nothing either"
+    return block | {"note": [f"{words}."]}
+
+
+def step_table(
+    context: Context, id_: str, caption: str, series: Mapping[str, Mapping[DayRange, Figure]], footing: Footing | None
+) -> None:
     """Leave the numbers behind a chart over time for the section `figures`; each cell names its figure.
 
     Args:
@@ -115,13 +151,15 @@ def step_table(context: Context, id_: str, caption: str, series: Mapping[str, Ma
         id_: Id of the table.
         caption: What stands above it.
         series: Figures by step, by the label of their column.
+        footing: What adds up in it; None where nothing does.
     """
     steps = list(next(iter(series.values())))
     rows: list[Sequence[Runs]] = [
         [[_short_step(step)], *([cell(figures[step])] for figures in series.values())] for step in steps
     ]
     columns = [Column(context.step_noun.capitalize(), width=1), *(Column(name, "right", 1) for name in series)]
-    context.chart_data.append(table(id_, caption, columns, rows, dense=True))
+    made = table(id_, caption, columns, rows, dense=True)
+    context.chart_data.append(footed(context, made, footing) if footing else made)
 
 
 def _short_step(step: DayRange) -> str:

@@ -17,15 +17,26 @@ from energy_assets.disclosures.document import (
     charts,
     heading,
     number,
-    runs_of,
     table,
 )
 from energy_assets.disclosures.figure_factory import FigureFactory, Member
-from energy_assets.disclosures.figures import MARK, Figure
+from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.methods import WORKLOADS
+from energy_assets.disclosures.missing import listed
 from energy_assets.disclosures.sections.breakdown import INTENSITY, Breakdown, breakdown
-from energy_assets.disclosures.sections.charting import cell, labelled, plot, step_names, step_table, steps_alt, totals
+from energy_assets.disclosures.sections.charting import (
+    Footing,
+    cell,
+    footed,
+    labelled,
+    plot,
+    step_names,
+    step_table,
+    steps_alt,
+    totals,
+)
 from energy_assets.disclosures.sections.common import Context, largest, smallest, steps_words
+from energy_assets.disclosures.sections.factors import has_flat_lines
 from energy_assets.disclosures.sections.scopes import by_scope, emissions_chart
 from energy_assets.disclosures.text import printable, visible
 from energy_assets.factors.countries import zone_name
@@ -34,14 +45,14 @@ from energy_assets.kpis.ingredients import UNKNOWN, Filter, Selection
 #: Told apart by their lightness too, for print without colour.
 COLOURS = {
     WorkloadType.TRAINING.value: "#0b5d4b",
-    WorkloadType.FINE_TUNING.value: "#3c8f7c",
-    WorkloadType.INFERENCE.value: "#f0a948",
+    WorkloadType.FINE_TUNING.value: "#55ab96",
+    WorkloadType.INFERENCE.value: "#f3b75c",
     WorkloadType.BATCH.value: "#93500f",
-    WorkloadType.DEVELOPMENT.value: "#5b4391",
+    WorkloadType.DEVELOPMENT.value: "#38245f",
     WorkloadType.IDLE.value: "#d3dbdf",
-    WorkloadType.OVERHEAD.value: "#6f8490",
-    WorkloadType.OTHER.value: "#2f5f92",
-    WorkloadType.UNKNOWN.value: "#c79ab6",
+    WorkloadType.OVERHEAD.value: "#66757f",
+    WorkloadType.OTHER.value: "#1f4670",
+    WorkloadType.UNKNOWN.value: "#cfa3be",
 }
 KIND_NAMES = {kind.value: kind.label for kind in DeviceKind}
 #: Kinds of meters that take in a machine as a whole.
@@ -104,11 +115,12 @@ def energy_chart(context: Context) -> Chart:
         **{WORKLOADS[kind]: {step: parts[kind] for step, parts in found.parts_by_step.items()} for kind in kinds},
         "All IT energy": found.energy_by_step,
     }
-    step_table(context, "data-energy", f"IT energy by {noun}, {unit}", series)
+    footing = Footing("Each row adds up to all IT energy as printed", found.foots["parts_by_step"])
+    step_table(context, "data-energy", f"IT energy by {noun}, {unit}", series, footing)
     return Chart(
         spec="energy_by_time",
         title=f"IT energy by {noun} and workload",
-        caption=[f"In {unit}, {steps_words(list(names))}; {labelled(context, names, 'totals')}."],
+        caption=[f"In {unit}, {steps_words(list(names))}; {labelled(context, names, 'totals')}.{_overhead(context)}"],
         alt=steps_alt(context, f"Stacked bars of IT energy by {noun} and workload type", found.energy_by_step)
         + f" Workload types, bottom to top: {', '.join(WORKLOADS[kind] for kind in kinds)}.",
         rows=rows,
@@ -118,6 +130,17 @@ def energy_chart(context: Context) -> Chart:
             "series": [WORKLOADS[kind] for kind in kinds],
             "colours": [COLOURS[kind] for kind in kinds],
         },
+    )
+
+
+def _overhead(context: Context) -> str:
+    """What the workload type `overhead` is, where there is some."""
+    kinds = reading.kinds_of(context.factory.condensed, WorkloadType.OVERHEAD.value)
+    if not kinds:
+        return ""
+    return (
+        f" {WorkloadType.OVERHEAD.label} is IT energy that the site's rules give to the machines themselves "
+        f"({listed(_kinds(kinds))}) and to no workload; the building's cooling and power supply are not in it."
     )
 
 
@@ -172,7 +195,8 @@ def _intensity_chart(context: Context, found: Breakdown) -> Chart:
     return Chart(
         spec="intensity_by_hour",
         title="Grid intensity by hour of day",
-        caption=[f"{basis} intensity of the grid zones used, mean of the days with data, by hour of day (UTC)."],
+        caption=[f"{basis} intensity of the grid zones used, mean of the days with data, by hour of day (UTC).",
+                 " One value for all hours of a year or month is a flat line." if has_flat_lines(context) else ""],
         alt=f"Lines of mean grid intensity by hour of day, one for each zone: {'; '.join(parts)}.",
         rows=rows,
         names={
@@ -180,7 +204,7 @@ def _intensity_chart(context: Context, found: Breakdown) -> Chart:
             "series": [zone_name(visible(zone)) for zone in zones],
             "colours": list(ZONE_COLOURS[: len(zones)]),
         },
-    )
+    )  # fmt: skip
 
 
 def _intensity_table(found: Breakdown) -> Block:
@@ -200,15 +224,7 @@ def _intensity_table(found: Breakdown) -> Block:
 
 
 def _footed(context: Context, block: Block, foots: bool) -> Block:
-    """A table with a note that says whether its rows add up as printed, and which digits were moved for it."""
-    shown = [run["figure"] for run in runs_of(block) if isinstance(run, dict) and "figure" in run]
-    moved = any(context.factory.book[name].display.moved for name in shown)
-    note: Runs = ["The rows add up to the total as printed."]
-    if not foots:
-        note = ["The rows are rounded one by one and may not add up to the total in the last digit."]
-    elif moved:
-        note = [f"The rows add up to the total as printed; the last digit of those marked {MARK} is moved for it."]
-    return block | {"note": note}
+    return footed(context, block, Footing("The rows add up to the total as printed", foots))
 
 
 def _workload_table(context: Context, found: Breakdown) -> Block:
@@ -222,13 +238,28 @@ def _workload_table(context: Context, found: Breakdown) -> Block:
     members = [Member("workload_type", raw) for raw in found.workloads]
     good = _foots(context, names, members) and found.foots["workloads"]
     compact = len(columns) > WIDE
-    made = table("by-workload", "By type of workload", columns, rows, total=True, compact=compact)
-    return _footed(context, made, good)
+    made = _footed(
+        context, table("by-workload", "By type of workload", columns, rows, total=True, compact=compact), good
+    )
+    return made | {"note": [*made["note"], *_idle_note(context, found)]}
+
+
+def _idle_note(context: Context, found: Breakdown) -> Runs:
+    """Idle energy is divided by two wholes in a report; which is which."""
+    share = context.figure("idle_share")
+    if WorkloadType.IDLE not in found.workloads or share.number is None:
+        return []
+    return [" Idle is here a share of all IT energy; the indicator ", number(share), " is a share of that energy "
+            "alone of which a source tells who used it, or that nobody did."]  # fmt: skip
 
 
 def _columns(context: Context, first: str) -> list[Column]:
     unit = context.figure("energy_kwh").display.unit
-    return [Column(first, width=1.9), Column(f"IT energy, {unit}", "right", 1.3), Column("Share", "right", 1.25)]
+    return [
+        Column(first, width=1.9),
+        Column(f"IT energy, {unit}", "right", 1.3),
+        Column("Share of IT energy", "right", 1.25),
+    ]
 
 
 def _measure_columns(context: Context, names: Sequence[str]) -> list[Column]:
@@ -311,13 +342,17 @@ def _zone_table(context: Context) -> list[Block]:
     return [_footed(context, made, _foots(context, names, members))]
 
 
-def _metered(kinds: Sequence[str]) -> str:
-    """What the IT energy is of, as the rows say it: `GPUs alone`, `CPUs, GPUs and memory`."""
+def _kinds(kinds: Sequence[str]) -> list[str]:
+    """Kinds of devices inside a sentence: `GPUs`, `whole nodes`."""
     labels = [KIND_NAMES.get(kind, kind) for kind in kinds]
-    names = [label if label[:2].isupper() else label[0].lower() + label[1:] for label in labels]
-    if len(names) < 2:
-        return f"{names[0]} alone" if names else "nothing was observed"
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+    return [label if label[:2].isupper() else label[0].lower() + label[1:] for label in labels]
+
+
+def _metered(kinds: Sequence[str]) -> str:
+    """What the IT energy is of, as the rows say it: `GPUs alone`, `CPUs, memory and GPUs`."""
+    if len(kinds) < 2:
+        return f"{_kinds(kinds)[0]} alone" if kinds else "nothing was observed"
+    return listed(_kinds(kinds))
 
 
 def _boundary_table(context: Context) -> list[Block]:
@@ -357,7 +392,8 @@ def _boundary_table(context: Context) -> list[Block]:
         Column(f"Energy, {context.figure('energy_kwh').display.unit}", "right", 1.3),
         Column("Share of facility", "right", 1.3),
     ]
-    note = ["Figures of different boundaries must not be compared with each other."]
+    note = ["Compare a figure with those of the same boundary alone. The shares say how much of the facility's energy "
+            "each boundary takes in."]  # fmt: skip
     if not {*kinds} & WHOLE:
         note.append(" No meter here is of a whole machine, so what the others leave out (fans, power supplies) is "
                     "in none of these figures.")  # fmt: skip

@@ -6,8 +6,11 @@ from energy_assets.disclosures.document import Block, Column, Runs, Section, bul
 from energy_assets.disclosures.figures import MARK
 from energy_assets.disclosures.methods import QUANTITIES, REPORT_METHODS
 from energy_assets.disclosures.sections.common import Context
+from energy_assets.disclosures.sections.factors import factor_words
 from energy_assets.disclosures.text import visible
 
+#: Factors that are named one by one.
+LISTED = 30
 CONSOLIDATION = {
     "operational_control": "operational control",
     "financial_control": "financial control",
@@ -33,8 +36,9 @@ def methodology(context: Context) -> Section:
          "time-weighted mean; long gaps are not bridged, coverage tells what was observed."],
         [{"strong": "Facility. "}, "IT energy multiplied with the power usage effectiveness (PUE) of its place."],
         [{"strong": "Grid. "}, "Each hour of energy is multiplied with the intensity of the same UTC hour and the same "
-         "grid zone. Where that hour is not known, the next best is taken and recorded: the hour as estimated by the "
-         "publisher, the same hour of day in the month, the year. Never a world average."],
+         "grid zone, where it is known; else with the next best, which is recorded: the hour as estimated by the "
+         "publisher, the same hour of day in the month, one value for the whole month or year, which may be an earlier "
+         "one. Never a world average. What was applied is listed below."],
         [{"strong": "Basis. "}, basis],
         [{"strong": "Scopes. "}, "Own machines: electricity is Scope 2, its upstream Scope 3 category 3, hardware "
          "Scope 3 category 2. Bought services: location-based, upstream and embodied together are Scope 3 category 1. "
@@ -58,13 +62,14 @@ def methodology(context: Context) -> Section:
 
 
 def _factors(context: Context) -> list[Block]:
-    used = {factor for scope in context.emissions for factor in context.figure(scope.figure).factor_ids}
-    ids = sorted(used)
-    if not ids:
+    names = factor_words(context)
+    if not names:
         return [paragraph("No grid factor was applied.")]
-    listed: list[Runs] = [[code(visible(factor))] for factor in ids[:30]]
-    blocks: list[Block] = [paragraph("Grid factors, by publisher, zone and edition:"), bullets(listed)]
-    if len(ids) > len(listed):
+    blocks: list[Block] = [
+        paragraph("Grid factors applied, by publisher and zone; figures.json has the identifier of each:"),
+        bullets([[name] for name in names[:LISTED]]),
+    ]
+    if len(names) > LISTED:
         blocks.append(paragraph("Further factors are listed in figures.json with the figures that use them."))
     return blocks
 

@@ -26,8 +26,10 @@ from energy_assets.disclosures.document import (
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.profile import Gate
 from energy_assets.disclosures.rounding import Scale
+from energy_assets.disclosures.sections.bills import without_energy
 from energy_assets.disclosures.sections.charting import labelled, plot, step_names, step_table, steps_alt, totals
 from energy_assets.disclosures.sections.common import Context, largest, steps_words
+from energy_assets.disclosures.sections.intervals import unknown_meters
 from energy_assets.disclosures.text import visible
 from energy_assets.factors.countries import zone_name
 from energy_assets.kpis.indicators import RUNG_NAMES, TIER_NAMES
@@ -69,7 +71,9 @@ def _in_short(context: Context) -> list[Run]:
     if context.figure("coverage").number is not None:
         runs += [number(context.figure("coverage")), " of the device-hours that the sources know of were observed. "]
     if context.figure("facility_kwh").uncertainty_pct is None:
-        runs.append("An interval cannot be stated: some rows do not know their uncertainty. ")
+        meters = unknown_meters(context)
+        why = f": that of the readings of {meters} is not known" if meters else ""
+        runs.append(f"An interval of the facility electricity cannot be stated{why}. ")
     else:
         runs += [
             "The 95 % interval of the facility electricity is ",
@@ -133,7 +137,7 @@ def _coverage_chart(context: Context) -> list[Block]:
         ],
         names={"times": list(names.values())},
     )  # fmt: skip
-    step_table(context, "data-coverage", f"{title}, %", {"Device-hours observed": figures})
+    step_table(context, "data-coverage", f"{title}, %", {"Device-hours observed": figures}, None)
     return [charts(chart)]
 
 
@@ -263,21 +267,21 @@ def gaps(context: Context) -> Section:
     factory = context.factory
     found = factory.gaps
     items = [
-        _gap(context, found, "unobserved", Filter("energy_kwh", "is null"), "device-hours have no energy",
-             "their meters gave no reading; they count as unknown, not as zero", kwh=False),
-        _gap(context, found, "unplaced", Filter("zone", "is null"), "rows have no grid zone",
+        _gap(context, found, "unobserved", Filter("energy_kwh", "is null"), "have no energy",
+             "their meters gave no reading; what they used and emitted is unknown, and in no total", kwh=False),
+        _gap(context, found, "unplaced", Filter("zone", "is null"), "have no grid zone",
              "their site or region names none, so no intensity applies"),
-        _gap(context, found, "no_pue", Filter("pue", "is null"), "rows have no PUE",
+        _gap(context, found, "no_pue", Filter("pue", "is null"), "have no PUE",
              "their facility energy and emissions are unknown and missing from the totals"),
         _gap(context, found, "no_factor", Filter("location_g", "is null"),
-             "rows with facility energy have no location-based intensity",
+             "have no location-based intensity",
              "their location-based emissions are unknown and missing from the totals"),
-        _gap(context, found, "no_upstream", Filter("upstream_g", "is null"), "rows have no life-cycle intensity",
+        _gap(context, found, "no_upstream", Filter("upstream_g", "is null"), "have no life-cycle intensity",
              "their upstream emissions are missing from the totals"),
-        _gap(context, found, "unattributed", Filter("project", "unknown"), "rows in use belong to no known project",
+        _gap(context, found, "unattributed", Filter("project", "unknown"), "belong to no known project",
              "no attribution rule matched; they are counted, and printed as not attributed"),
     ]  # fmt: skip
-    listed = [item for item in items if item]
+    listed = [item for item in (_unseen(context), *items, without_energy(context)) if item]
     if not context.metered:
         listed.append(["No source tells of any device-hour, so no energy and no emissions are known."])
     if context.partial:
@@ -303,11 +307,25 @@ def gaps(context: Context) -> Section:
     return Section("not-measured", "What could not be measured", blocks)
 
 
-EXTRA = {
-    "no_pue": (Filter("energy_kwh", "is not null"),),
-    "no_factor": (Filter("facility_kwh", "is not null"),),
-    "no_upstream": (Filter("location_g", "is not null"),),
-    "unattributed": (Filter("workload_type", "!=", "idle"),),
+def _unseen(context: Context) -> list[Run]:
+    """What the hours that were not observed mean for the totals."""
+    observed = context.figure("coverage")
+    if observed.number is None or observed.number == 1:
+        return []
+    return [
+        number(observed),
+        " of the known device-hours were observed. The report extrapolates nothing to the others: unless an energy "
+        "counter ran on or the site file bridges short gaps, what was used in them is in no total of energy or "
+        "emissions, and the true totals are higher by it.",
+    ]
+
+
+#: Of which rows the rows of a gap are counted, where not of all: condition, name of their number, and in words.
+AMONG = {
+    "no_pue": (Filter("energy_kwh", "is not null"), "with_energy_rows", "rows with energy"),
+    "no_factor": (Filter("facility_kwh", "is not null"), "with_facility_rows", "rows with facility energy"),
+    "no_upstream": (Filter("location_g", "is not null"), "with_location_rows", "rows with location-based emissions"),
+    "unattributed": (Filter("workload_type", "!=", "idle"), "in_use_rows", "rows in use"),
 }
 
 
@@ -324,21 +342,22 @@ def _gap(
     factory, counted = context.factory, int(found[f"{name}_rows"])
     if not counted:
         return []
-    where = (Filter("day", "between", factory.period), condition, *EXTRA.get(name, ()))
+    among, whole_name, rows = AMONG.get(name, (None, "rows", "rows"))
+    when, also = Filter("day", "between", factory.period), (among,) if among else ()
+    where = (when, condition, *also)
     count = factory.query(
-        f"{name}_rows", f"Rows: {what}", Decimal(counted), Selection("emissions", None, where), COUNT, "rows",
-        method="M-COUNT", operation="count",
+        f"{name}_rows", f"Rows: {rows} {what}", Decimal(counted), Selection("emissions", None, where), COUNT,
+        "rows", method="M-COUNT", operation="count",
     )  # fmt: skip
     whole = factory.query(
-        "rows", "Rows of emissions", Decimal(found["rows"]),
-        Selection("emissions", None, (Filter("day", "between", factory.period),)), COUNT, "rows",
-        method="M-COUNT", operation="count",
+        whole_name, f"Emissions: all {rows}", Decimal(found[whole_name]), Selection("emissions", None, (when, *also)),
+        COUNT, "rows", method="M-COUNT", operation="count",
     )  # fmt: skip
-    runs: list[Run] = [number(count), " of ", number(whole), f" {what}"]
+    runs: list[Run] = [number(count), " of ", number(whole), f" {rows} {what}"]
     if kwh and found[f"{name}_kwh"] is not None:
         energy = factory.query(
-            f"{name}_kwh", f"IT energy: {what}", found[f"{name}_kwh"], Selection("emissions", "energy_kwh", where),
-            factory.scale("energy_kwh", "kWh"), "kWh",
+            f"{name}_kwh", f"IT energy: {rows} {what}", found[f"{name}_kwh"],
+            Selection("emissions", "energy_kwh", where), factory.scale("energy_kwh", "kWh"), "kWh",
         )  # fmt: skip
         runs += [" (", number(energy), " of IT energy)"]
     return [*runs, f": {effect}."]

@@ -24,11 +24,24 @@ from energy_assets.disclosures.document import (
 )
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.missing import NONE
+from energy_assets.disclosures.sections.bills import without_energy
 from energy_assets.disclosures.sections.breakdown import breakdown
-from energy_assets.disclosures.sections.charting import labelled, plot, step_names, step_table, steps_alt, totals
+from energy_assets.disclosures.sections.charting import (
+    Footing,
+    labelled,
+    plot,
+    step_names,
+    step_table,
+    steps_alt,
+    totals,
+)
 from energy_assets.disclosures.sections.common import Context
+from energy_assets.disclosures.sections.factors import of_each_hour
+from energy_assets.disclosures.sections.intervals import why_none
 from energy_assets.kpis.ingredients import Filter, Selection
 
+#: The figure of bought services.
+BOUGHT = "scope31_g"
 #: Columns of `emissions` that the figures of all scopes are made from.
 GRAMS = {"location_g": "location-based", "upstream_g": "upstream", "embodied_g": "embodied"}
 #: Rows whose life-cycle emissions are known as a whole alone. Only Scope 3.1 wants the whole.
@@ -36,7 +49,7 @@ LIFECYCLE_ALONE = (Filter("ghg_scope", "=", GhgScope.SCOPE31.value), Filter("loc
 
 
 def emissions_chart(context: Context) -> Chart:
-    """Emissions over time, the scopes beside each other in one bar; no label adds them."""
+    """Emissions over time, a bar for each scope beside the others; nothing adds them, neither a bar nor a label."""
     found, noun = breakdown(context), context.step_noun
     names = step_names(list(found.energy_by_step))
     rows: list[dict[str, Any]] = [
@@ -48,19 +61,23 @@ def emissions_chart(context: Context) -> Chart:
     first, *others = found.emissions
     figures = found.emissions_by_step[first.figure]
     unit = context.figure(first.figure).display.unit
-    labels = "scopes apart, their numbers stand in the table of chart data"
+    labels = "each scope is a bar of its own, the numbers stand in the table of chart data"
     if not others:
         rows += totals(context, figures, names)
         labels = labelled(context, names, "totals")
     alt = steps_alt(context, f"Bars of emissions by {noun}: {first.label}", figures)
     if others:
-        alt += f" Stacked on top, each in its own colour: {'; '.join(scope.label for scope in others)}."
+        alt += f" Beside them, each in its own colour: {'; '.join(scope.label for scope in others)}."
     series = {scope.label: found.emissions_by_step[scope.figure] for scope in found.emissions}
-    step_table(context, "data-emissions", f"Emissions by {noun}, {unit}", series)
+    footing = Footing(
+        "Each column adds up to the figure of the period as printed",
+        all(found.foots[scope.figure] for scope in found.emissions),
+    )
+    step_table(context, "data-emissions", f"Emissions by {noun}, {unit}", series, footing)
     return Chart(
         spec="emissions_by_time",
         title=f"Emissions by {noun}",
-        caption=[f"In {unit}, each hour with the intensity of its own grid zone; {labels}."],
+        caption=[f"In {unit}, {of_each_hour(context)}; {labels}."],
         alt=alt,
         rows=rows,
         names={
@@ -75,7 +92,9 @@ def emissions_chart(context: Context) -> Chart:
 def by_scope(context: Context) -> list[Block]:
     """Each scope with its interval, those that do not exist with the reason; and whether they hold all rows."""
     figures = [context.figure(scope.figure) for scope in context.emissions]
-    rows: list[list[Runs]] = [[[figure.label], [number(figure)], _interval(figure), _why(figure)] for figure in figures]
+    rows: list[list[Runs]] = [
+        [[figure.label], [number(figure)], _interval(figure), _why(context, figure)] for figure in figures
+    ]
     if not rows:
         return []
     columns = [
@@ -96,14 +115,15 @@ def _interval(figure: Figure) -> Runs:
     return [number(figure, part="interval", ref=False)] if figure.display.interval else ["–"]
 
 
-def _why(figure: Figure) -> Runs:
+def _why(context: Context, figure: Figure) -> Runs:
     if figure.number is None:
         return [figure.reason or ""]
-    remark: Runs = [] if figure.uncertainty_pct else ["interval not known"]
-    if figure.coverage is None or Decimal(figure.coverage) == 1:
-        return remark
-    separated: Runs = ["; "] if remark else []
-    return [*remark, *separated, "of ", number(figure, part="coverage", ref=False), " of the device-hours"]
+    remarks: list[Runs] = [] if figure.uncertainty_pct else [why_none(context, figure)]
+    if figure.coverage is not None and Decimal(figure.coverage) != 1:
+        remarks.append(["of ", number(figure, part="coverage", ref=False), " of the device-hours"])
+    if figure.metric == BOUGHT and without_energy(context):
+        remarks.append(["without the billed services whose energy no source tells: see what could not be measured"])
+    return [run for position, remark in enumerate(remarks) for run in ([*(["; "] if position else []), *remark])]
 
 
 def _reconciled(context: Context, figures: Sequence[Figure]) -> list[Block]:

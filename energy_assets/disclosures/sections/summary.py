@@ -20,6 +20,7 @@ from energy_assets.disclosures.figure_factory import FigureFactory, Member
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.methods import WORKLOADS
 from energy_assets.disclosures.rounding import Scale
+from energy_assets.disclosures.sections.bills import without_energy
 from energy_assets.disclosures.sections.breakdown import Breakdown, breakdown
 from energy_assets.disclosures.sections.common import (
     Context,
@@ -32,6 +33,7 @@ from energy_assets.disclosures.sections.common import (
     step_words,
 )
 from energy_assets.disclosures.sections.energy import energy_chart
+from energy_assets.disclosures.sections.factors import with_intensity
 from energy_assets.disclosures.sections.scopes import exists
 from energy_assets.disclosures.text import visible
 from energy_assets.factors.countries import zone_name
@@ -71,13 +73,21 @@ def _used(context: Context) -> list[Run]:
         runs = [
             f"{opening} the AI workloads of {name} used ",
             number(context.figure("facility_kwh")),
-            " of electricity: ",
+            " of electricity",
         ]
-        runs += [number(context.figure("energy_kwh")), " in the equipment itself, the rest to cool and power it."]
+        if not context.figure("overhead_kwh").number:
+            runs.append(", all of it in the equipment itself: the PUE stated for its place leaves nothing for "
+                        "cooling and power supply.")  # fmt: skip
+        else:
+            runs += [
+                ": ",
+                number(context.figure("energy_kwh")),
+                " in the equipment itself, the rest to cool and power it.",
+            ]
     caused = breakdown(context).emissions
     if not caused:
         return [*runs, " Its emissions could not be computed; see what could not be measured."]
-    runs.append(" With the grid intensity of each hour and place, ")
+    runs += with_intensity(context)
     runs.append("that caused " if context.direct else "taken over the life cycle, that caused ")
     for position, scope in enumerate(caused):
         runs += [", and " if position and position == len(caused) - 1 else ", " if position else ""]
@@ -139,6 +149,7 @@ def _findings(context: Context, found: Breakdown) -> list[list[Run]]:
         _peak(context, found),
         _cleanest_hour(context.factory, found),
         _attribution(context),
+        without_energy(context),
         _not_covered(context),
     ]
     return [runs for runs in findings if runs]
@@ -209,12 +220,13 @@ def _attribution(context: Context) -> list[Run]:
     if figure.number is None:
         return []
     if figure.number == 1:
-        return ["All of the IT energy is attributed to a project: ", number(figure), "."]
-    runs: list[Run] = [number(figure), " of the IT energy is attributed to a project"]
+        runs: list[Run] = ["All of the IT energy in use is attributed to a project: ", number(figure)]
+    else:
+        runs = ["Of the IT energy in use, ", number(figure), " is attributed to a project"]
+        nobody = context.figure("unattributed_kwh")
+        if nobody.number:
+            runs += ["; ", number(nobody), " belongs to no known project and is printed as not attributed"]
     idle = context.factory.kpi("energy_kwh", Member("workload_type", "idle"))
     if idle.number:
-        runs += ["; ", number(idle), " was used by idle devices"]
-    nobody = context.figure("unattributed_kwh")
-    if nobody.number:
-        runs += ["; ", number(nobody), " belongs to no known project and is printed as not attributed"]
+        runs += [". Beside it, ", number(idle), " was used by idle devices"]
     return [*runs, "."]
