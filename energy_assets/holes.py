@@ -20,7 +20,7 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts.vocabulary import Feed, GhgScope, WorkloadType
 from energy_assets.counting import counted
-from energy_assets.disclosures.missing import NOT_REPORTED
+from energy_assets.disclosures.missing import NO_FACTOR, NOT_REPORTED
 from energy_assets.kpis.indicators import INDICATORS
 from energy_assets.lake import Lake
 from energy_assets.periods import contiguous
@@ -80,7 +80,8 @@ def empty_sources(site: Site, empty: dict[str, set[date]], asked: Collection[dat
 def withheld(site: Site, report: Path) -> list[str]:
     """Labels of headline figures without a value although the site has every source they are made of.
 
-    Not what its sources could not tell at all: who used a device is in no reading of its power.
+    Not what its sources could not tell at all: who used a device is in no reading of its power, and a publisher who
+    states no life-cycle intensity leaves upstream emissions open (without any intensity, Scope 2 is the hole).
 
     Args:
         site: Its sources.
@@ -93,9 +94,10 @@ def withheld(site: Site, report: Path) -> list[str]:
     for figure in figures:
         if figure["id"] not in headline or not figure["display"]["text"].startswith(MISSING):
             continue
-        if figure["reason"] == NOT_REPORTED:
-            continue
         indicator = INDICATORS.get(figure["metric"])
+        upstream = indicator is not None and indicator.numerator.rows.column == "upstream_g"
+        if figure["reason"] == NOT_REPORTED or (upstream and figure["display"]["text"].startswith(NO_FACTOR)):
+            continue
         needed = {feeds.get(one.rows.table) for one in indicator.ingredients()} if indicator else set()
         if all(site.feeding(feed) for feed in needed if feed):
             labels.append(str(figure["label"]))

@@ -177,10 +177,14 @@ def test_headline_figures_that_the_sources_could_give_are_missed(site: Site, tmp
 
     figures = [figure(1, "energy_kwh", "not measured"), figure(2, "billed_cost", "none"), figure(3, "idle_share", "1"),
                figure(4, "wh_per_1k_inferences", "not measured"),
-               figure(5, "idle_share", "not measured", NOT_REPORTED)]  # fmt: skip
+               figure(5, "idle_share", "not measured", NOT_REPORTED),
+               figure(6, "scope33_upstream_g", "no factor"), figure(7, "scope38_location_g", "no factor"),
+               figure(8, "scope38_upstream_g", "not measured")]  # fmt: skip
     (tmp_path / "figures.json").write_text(json.dumps({"figures": figures}))
-    (tmp_path / "document.json").write_text(json.dumps({"headline": ["F-1", "F-2", "F-3", "F-4", "F-5"]}))
-    assert withheld(site, tmp_path) == ["energy_kwh", "wh_per_1k_inferences"]
+    (tmp_path / "document.json").write_text(json.dumps({"headline": [figure["id"] for figure in figures]}))
+    made_of_its_sources = ["energy_kwh", "wh_per_1k_inferences", "scope38_location_g", "scope38_upstream_g"]
+    assert withheld(site, tmp_path) == made_of_its_sources, "a life-cycle intensity that nobody states is no hole"
     alone = SITE.replace('  - {name: serving, kind: prometheus_inference, url: "http://127.0.0.1:9"}\n', "")
     (tmp_path / "site.yaml").write_text(alone)
-    assert withheld(load_site(tmp_path / "site.yaml"), tmp_path) == ["energy_kwh"], "nobody counts requests here"
+    without = [label for label in made_of_its_sources if label != "wh_per_1k_inferences"]
+    assert withheld(load_site(tmp_path / "site.yaml"), tmp_path) == without, "nobody counts requests here"
