@@ -171,8 +171,18 @@ def init(paths: tuple[str, ...], from_csv: tuple[str, ...], zone: str | None, ke
     if from_csv:
         _init_from(path, from_csv, zone, keys, wishes)
         return
-    path.write_text(files("energy_assets").joinpath("site_example.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    _write(path, files("energy_assets").joinpath("site_example.yaml").read_text(encoding="utf-8"))
     out.print(f"Wrote {path}. Edit it, then:\n  {command('doctor', site=path)}", soft_wrap=True)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a site file, or end with why it cannot be."""
+    from energy_assets.screen import stop
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        stop(f"{path}: cannot be written ({error.strerror}). Name a path in a folder where you may write.")
 
 
 def _site_named(paths: Sequence[str], from_csv: Sequence[str]) -> Path:
@@ -207,7 +217,7 @@ def _init_from(path: Path, named: Sequence[str], zone: str | None, keys: Sequenc
         made = draft(logs_of(named), path, Wishes(zone=str(zone), keys=pairs, **wishes), datetime.now(UTC))
     except (NoFiles, Unrecognised) as error:
         stop(str(error))
-    path.write_text(made.text, encoding="utf-8")
+    _write(path, made.text)
     out.print(
         f"Recognised in {', '.join(named)}:", *(f"  {escape(line)}" for line in made.said), sep="\n", soft_wrap=True
     )

@@ -22,7 +22,9 @@ from typing import Any
 import ibis
 from pydantic import ValidationError
 
+from energy_assets.factors.countries import in_a_country
 from energy_assets.grams import Grams
+from energy_assets.grid_coverage import no_country
 from energy_assets.own_files import Logs, NoFiles, node_of_files
 from energy_assets.sources import csv_text
 from energy_assets.sources.base import StepContext
@@ -201,6 +203,12 @@ def _nodes(con: Any, readings: Sequence[Readings]) -> str:
 
 
 def _check_wishes(wishes: Wishes) -> None:
+    zone = wishes.zone.strip().upper()
+    if not in_a_country(zone):
+        raise Unrecognised(
+            f"--zone {wishes.zone}: {no_country(zone)}.\nA zone of your own, for a grid that nobody publishes, can be "
+            "written into the site file by hand: as the `zone` of the place and of its factor."
+        )
     has_value = wishes.grid_factor is not None or wishes.grid_lifecycle is not None
     if has_value and not wishes.grid_source:
         raise Unrecognised('who states the grid factor? Say it: --grid-source "publisher, document, year"')

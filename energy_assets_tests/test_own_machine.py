@@ -251,6 +251,34 @@ def test_the_hour_that_clocks_show_twice_is_told_and_not_refused(tmp_path: Path)
     assert len(told) == 1, "once, by the file and not by the trial as well"
 
 
+@pytest.mark.parametrize(
+    ("zone", "near"),
+    [
+        ("Germany", "did you mean Germany (DE)?"),
+        ("DEU", "did you mean Germany (DE)?"),
+        ("UK", "did you mean United Kingdom (GB)?"),
+        ("Bavaria", "written into the site file by hand"),
+    ],
+)
+def test_a_zone_in_no_country_is_refused_with_those_it_may_be(tmp_path: Path, zone: str, near: str) -> None:
+    (tmp_path / "smi.csv").write_text(smi(1))
+    code, output = init(tmp_path, "smi.csv", more=["--zone", zone, "--grid-factor", "363", "--grid-source", "UBA"])
+    assert (code, near in output) == (2, True), output
+    assert not (tmp_path / "site.yaml").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", "site.yaml")
+
+    monkeypatch.setattr(Path, "write_text", refused)
+    site = tmp_path / "site.yaml"
+    result = CliRunner().invoke(main, ["init", str(site)])
+    assert result.exit_code == 2
+    why = "cannot be written (Permission denied). Name a path in a folder where you may write."
+    assert result.output == f"{site}: {why}\n"
+
+
 def test_a_zone_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "smi.csv").write_text(smi(1))
     result = CliRunner().invoke(main, ["init", str(tmp_path / "site.yaml"), "--from-csv", str(tmp_path / "smi.csv")])
