@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from energy_assets.clock import last_complete_day
+from energy_assets.grams import Grams
 from energy_assets.periods import Period
 
 
@@ -82,5 +83,25 @@ class DecimalType(click.ParamType[Decimal]):
         return number
 
 
+class GramsType(click.ParamType[Grams]):
+    """A grid factor, in grams per kWh or with its unit."""
+
+    name = "grams"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Grams:
+        """Read it or fail with how to write it.
+
+        Args:
+            value: As typed, or read already.
+            param: The option it belongs to.
+            ctx: Of click, for the message.
+        """
+        try:
+            return value if isinstance(value, Grams) else Grams.of(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 CSV = click.Path(path_type=Path, dir_okay=False, exists=True)
 DECIMAL = DecimalType()
+GRAMS = GramsType()

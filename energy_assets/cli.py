@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from energy_assets import __version__
-from energy_assets.arguments import CSV, DECIMAL, DayType, PeriodType
+from energy_assets.arguments import CSV, DECIMAL, GRAMS, DayType, PeriodType
 from energy_assets.clock import last_complete_day
 from energy_assets.commands import SITE_VARIABLE, command, program, short
 from energy_assets.counting import counted
@@ -150,8 +150,12 @@ main.add_command(_Later("ui", short_help="Serve the Dagster UI of a site."))
 @click.option("--node", help="Name of the machine, where no column has it; default this machine's.")
 @click.option("--pue", type=DECIMAL, default=Decimal(1), help="Power usage effectiveness of the building; default 1.")
 @click.option("--bill", type=CSV, help="A bill in FOCUS columns.")
-@click.option("--grid-factor", type=DECIMAL, help="Direct gCO2e per kWh of a year, as a publisher states it.")
-@click.option("--grid-lifecycle", type=DECIMAL, help="The same over the life cycle.")
+@click.option(
+    "--grid-factor",
+    type=GRAMS,
+    help="Direct gCO2e per kWh of a year, as a publisher states it; with its unit where that is another: '0.363 kg'.",
+)
+@click.option("--grid-lifecycle", type=GRAMS, help="The same over the life cycle.")
 @click.option("--grid-source", help="Who states the factor: publisher, document, year.")
 @click.option("--grid-year", type=click.IntRange(1990, 2100), help="The year it is of; default that of the readings.")
 @click.option("--set", "keys", multiple=True, metavar="KEY=VALUE", help="A key of the source, for example time=Zeit.")
@@ -167,8 +171,18 @@ def init(paths: tuple[str, ...], from_csv: tuple[str, ...], zone: str | None, ke
     if from_csv:
         _init_from(path, from_csv, zone, keys, wishes)
         return
-    path.write_text(files("energy_assets").joinpath("site_example.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    _write(path, files("energy_assets").joinpath("site_example.yaml").read_text(encoding="utf-8"))
     out.print(f"Wrote {path}. Edit it, then:\n  {command('doctor', site=path)}", soft_wrap=True)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a site file, or end with why it cannot be."""
+    from energy_assets.screen import stop
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        stop(f"{path}: cannot be written ({error.strerror}). Name a path in a folder where you may write.")
 
 
 def _site_named(paths: Sequence[str], from_csv: Sequence[str]) -> Path:
@@ -203,10 +217,12 @@ def _init_from(path: Path, named: Sequence[str], zone: str | None, keys: Sequenc
         made = draft(logs_of(named), path, Wishes(zone=str(zone), keys=pairs, **wishes), datetime.now(UTC))
     except (NoFiles, Unrecognised) as error:
         stop(str(error))
-    path.write_text(made.text, encoding="utf-8")
+    _write(path, made.text)
     out.print(
         f"Recognised in {', '.join(named)}:", *(f"  {escape(line)}" for line in made.said), sep="\n", soft_wrap=True
     )
+    for line in made.doubts:
+        out.print(f"[yellow]![/] {escape(line)}", soft_wrap=True)
     for line in made.missing:
         out.print(f"[yellow]Missing:[/] {escape(line)}.", soft_wrap=True)
     out.print(f"Wrote {path}. If all of this is right:", soft_wrap=True)

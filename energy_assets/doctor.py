@@ -90,8 +90,8 @@ def examine(site: Site) -> Iterator[Chapter]:
         for source in sorted(site.sources, key=lambda one: one.feeds == Feed.GRID_INTENSITY):
             findings, seen = _look(source, step)
             if not findings or any(finding.ok for finding in findings):
-                said = {finding.what for finding in findings}
-                findings += [finding for finding in trials.of(source) if finding.what not in said]
+                said = {said for finding in findings for said in (finding.what, *finding.notes)}
+                findings += [one for one in trials.of(source) if not {one.what, *one.notes} & said]
             nodes[source.name] = [one for one in seen if isinstance(one, SeenNode)]
             bills[source.name] = [one for one in seen if isinstance(one, SeenBill)]
             zones[source.name] = [one for one in seen if isinstance(one, SeenZone)]

@@ -11,6 +11,7 @@ from datetime import date
 from typing import get_args
 
 from energy_assets.contracts.vocabulary import Feed
+from energy_assets.factors.countries import in_a_country, meant, zone_name
 from energy_assets.holes import nearest
 from energy_assets.site import Site
 from energy_assets.sources.base import Finding, SeenNode, SeenZone
@@ -51,10 +52,23 @@ def grid(
     for zone in zones:
         if zone not in spans:
             yield _absent(zone, seen)
+        elif not in_a_country(zone):
+            yield Finding(True, f"zone {zone}: {no_country(zone)}; no publisher's table will have it")
     for name, days in _days(site, nodes).items():
         zone, first, last = days
         if zone in spans:
             yield from _outside(name, zone, (first, last), spans[zone])
+
+
+def no_country(zone: str) -> str:
+    """What is said of a zone that is in no country.
+
+    Args:
+        zone: As written.
+    """
+    near = " or ".join(map(zone_name, meant(zone)))
+    hint = f" (did you mean {near}?)" if near else ""
+    return f"begins with no country's code, as zones of Electricity Maps do: DE, US-CAL-CISO{hint}"
 
 
 def _shipped(zones: Sequence[str]) -> str:

@@ -338,9 +338,24 @@ def _with_numbers(
     wanted = numbers(rows)
     found = rows.group_by(table.partition).aggregate(**wanted).to_pyarrow().to_pylist()
     known = {
-        row[table.partition]: {name: float(row[name]) for name in wanted if row[name] is not None} for row in found
+        row[table.partition]: {name: plotted(name, row[name]) for name in wanted if row[name] is not None}
+        for row in found
     }
     return {day: {**about.get(day, {}), **known.get(day, {})} for day in good}
+
+
+def plotted(name: str, value: Any) -> float:
+    """A number for a plot; a percentage to two decimals, and 0 or 100 only where it is that.
+
+    Args:
+        name: Ends in `_pct` where it is a percentage.
+        value: Any number.
+    """
+    number = float(value)
+    if not name.endswith("_pct"):
+        return number
+    exact = round(number, 10)  # what is beyond is the division's
+    return min(max(round(exact, 2), 0.01), 99.99) if 0 < exact < 100 else exact
 
 
 def _shown(

@@ -22,13 +22,17 @@ from typing import Any
 import ibis
 from pydantic import ValidationError
 
+from energy_assets.factors.countries import in_a_country
+from energy_assets.grams import Grams
+from energy_assets.grid_coverage import no_country
 from energy_assets.own_files import Logs, NoFiles, node_of_files
 from energy_assets.sources import csv_text
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import SourceError
 from energy_assets.sources.focus.source import FocusFiles
 from energy_assets.sources.grid_factors.published import PublishedIntensity, Publisher, published_intensities
-from energy_assets.sources.grid_factors.source import CARRIED_YEARS
+from energy_assets.sources.grid_factors.source import CARRIED_YEARS, Factor
+from energy_assets.sources.intensity import looks_like_kilograms
 from energy_assets.sources.local_time import this_machine
 from energy_assets.sources.opening import Opened, header_unit, open_file, plain_path
 from energy_assets.sources.power_files import nvidia_smi
@@ -72,7 +76,7 @@ class Wishes:
         node: Name of the machine, where no column names it; None for this machine's.
         pue: Of the building.
         bill: A FOCUS bill.
-        grid_factor: Direct grid factor of a year in gCO2e per kWh.
+        grid_factor: Direct grid factor of a year.
         grid_lifecycle: The life-cycle one.
         grid_source: Who states them.
         grid_year: Of which year they are; None for that of the readings.
@@ -84,8 +88,8 @@ class Wishes:
     node: str | None = None
     pue: Decimal = Decimal(1)
     bill: Path | None = None
-    grid_factor: Decimal | None = None
-    grid_lifecycle: Decimal | None = None
+    grid_factor: Grams | None = None
+    grid_lifecycle: Grams | None = None
     grid_source: str | None = None
     grid_year: int | None = None
     keys: Mapping[str, str] = field(default_factory=dict)
@@ -98,6 +102,7 @@ class Draft:
     Attributes:
         text: Of the file.
         said: What was recognised, and from what, line by line.
+        doubts: What a run will say of the readings though it takes them, and what to do.
         missing: What the file does not have yet, and how to add it.
         first: First day with readings, UTC.
         last: Last complete day with readings; None where none is over.
@@ -105,6 +110,7 @@ class Draft:
 
     text: str
     said: Sequence[str]
+    doubts: Sequence[str]
     missing: Sequence[str]
     first: date
     last: date | None
@@ -151,6 +157,7 @@ def draft(logs: Logs, site: Path, wishes: Wishes, now: datetime) -> Draft:
                 source = _validated(pattern, keys, wishes)
             found = find_energy(con, _given(every), [], source.rules, None)
             checked = [said_of_file(con, one, source.rules) for one in every]
+            bare = found.notes.get("devices_without_energy", 0) == int(found.kinds.count().to_pyarrow().as_py())
     except SourceError as error:
         raise Unrecognised(f"{error.message}.\n{_as_option(error.remedy)}") from error
     except NoFiles as error:
@@ -158,15 +165,14 @@ def draft(logs: Logs, site: Path, wishes: Wishes, now: datetime) -> Draft:
     finally:
         con.disconnect()
     _, first, last, _ = found.summary
-    bad = next((one for one in checked if not one.ok), None)
-    if first is None or last is None or bad:
-        wrong = bad or checked[0]
-        raise Unrecognised(f"{wrong.what}.\n{_as_option(wrong.remedy)}")
-    said += [one.what for one in checked[:SHOWN]]
+    if first is None or last is None or bare:
+        raise Unrecognised(f"{checked[0].what}.\n{_as_option(checked[0].remedy)}")
+    said += [one.what for one in checked[:SHOWN] if one.ok]
+    doubts = [f"{one.what}.\n{_as_option(one.remedy)}" for one in checked if not one.ok]
     first_day, yesterday = first.date(), now.date() - timedelta(days=1)
     last_day = min((last - timedelta(microseconds=1)).date(), yesterday)
     text, missing = _text(site, pattern, keys, wishes, first_day, said)
-    return Draft(text, said, missing, first_day, last_day if last_day >= first_day else None)
+    return Draft(text, said, doubts, missing, first_day, last_day if last_day >= first_day else None)
 
 
 def _files(logs: Logs, site: Path) -> list[tuple[Path, str]]:
@@ -197,11 +203,39 @@ def _nodes(con: Any, readings: Sequence[Readings]) -> str:
 
 
 def _check_wishes(wishes: Wishes) -> None:
+    zone = wishes.zone.strip().upper()
+    if not in_a_country(zone):
+        raise Unrecognised(
+            f"--zone {wishes.zone}: {no_country(zone)}.\nA zone of your own, for a grid that nobody publishes, can be "
+            "written into the site file by hand: as the `zone` of the place and of its factor."
+        )
     has_value = wishes.grid_factor is not None or wishes.grid_lifecycle is not None
     if has_value and not wishes.grid_source:
         raise Unrecognised('who states the grid factor? Say it: --grid-source "publisher, document, year"')
     if wishes.grid_source and not has_value:
         raise Unrecognised("--grid-source names who states a factor; say the factor too: --grid-factor 380")
+    _check_factors(wishes.grid_factor, wishes.grid_lifecycle)
+
+
+def _check_factors(direct: Grams | None, lifecycle: Grams | None) -> None:
+    """Refuse factors that look like kilograms, unless their unit is typed; and a 0 that nothing stands beside."""
+    said = {"--grid-factor": direct, "--grid-lifecycle": lifecycle}
+    stated = {option: grams for option, grams in said.items() if grams is not None}
+    if any(grams.value == 0 for grams in stated.values()) and not (lifecycle and lifecycle.value):
+        raise Unrecognised(
+            "a grid factor of 0: no grid has it over its life cycle, and few where they burn.\nIf the direct one is 0, "
+            "say the life-cycle one beside it, for example --grid-lifecycle 24. What you buy as green power changes no "
+            "grid factor."
+        )
+    unsaid = {option: grams for option, grams in stated.items() if not grams.unit}
+    if unsaid and looks_like_kilograms(direct.value if direct else None, lifecycle.value if lifecycle else None):
+        typed = " ".join(f"{option} {grams.typed}" for option, grams in stated.items())
+        kilograms = " ".join(f"{option} '{grams.typed} kg'" for option, grams in unsaid.items())
+        raise Unrecognised(
+            f"{typed}: less than that of any grid in grams per kWh, so it may be kilograms.\nIf it is, say so: "
+            f"{kilograms}. If it is grams, for a grid burns next to nothing, say its life-cycle value beside it, for "
+            "example --grid-lifecycle 24."
+        )
 
 
 def _opened(con: Any, csv: Path, name: str, folder: Path, *, padded: bool) -> Opened:
@@ -223,7 +257,7 @@ def _recognised(file: Opened, wishes: Wishes) -> tuple[dict[str, Any], list[str]
         keys["time"] = time
         power = set_by_hand.get("power_w") or _power(names)
         keys["power_w"] = power
-        said.append(f"power is column '{power}' (first value {_first(file, power)!r})")
+        said.append(f"power is column '{power}' (first value {_first(file, power, 'power_w')!r})")
         unit = header_unit(power)
         if unit in ("kW", "KW", "MW", "mW") and "power_unit" not in set_by_hand:
             keys["power_unit"] = {"KW": "kW"}.get(unit, unit)
@@ -232,11 +266,11 @@ def _recognised(file: Opened, wishes: Wishes) -> tuple[dict[str, Any], list[str]
             column = set_by_hand.get(key) or _named(names, key)
             if column:
                 keys[key] = column
-                said.append(f"{key} is column '{column}' (first value {_first(file, column)!r})")
+                said.append(f"{key} is column '{column}' (first value {_first(file, column, key)!r})")
     node = set_by_hand.get("node") or ("" if "format" in keys else _named(names, "node"))
     if node:
         keys["node"] = node
-        said.append(f"node is column '{node}' (first value {_first(file, node)!r})")
+        said.append(f"node is column '{node}' (first value {_first(file, node, 'node')!r})")
     else:
         keys["node"] = {"constant": wishes.node or platform.node().split(".")[0] or "my-machine"}
         whose = "as you say" if wishes.node else "this machine's name; --node names another"
@@ -246,7 +280,7 @@ def _recognised(file: Opened, wishes: Wishes) -> tuple[dict[str, Any], list[str]
 
 
 def _clock(file: Opened, column: str, keys: dict[str, Any], said: list[str], wishes: Wishes) -> None:
-    cell = _first(file, column)
+    cell = _first(file, column, "time")
     kind = file.types[column]
     if kind == "TIMESTAMP WITH TIME ZONE" or _OFFSET.search(cell):
         said.append(f"times are column '{column}' and state their offset (first value {cell!r})")
@@ -274,9 +308,34 @@ def _validated(path: str, keys: Mapping[str, Any], wishes: Wishes) -> PowerFiles
     try:
         return PowerFiles.model_validate(block)
     except ValidationError as error:
-        fault = error.errors()[0]
-        said = str(fault["msg"]).removeprefix("Value error, ")
-        raise Unrecognised(f"{'.'.join(map(str, fault['loc'])) or 'the source'}: {said}") from error
+        raise _wrong(error) from error
+
+
+_OPTIONS = {
+    "path": "--from-csv",
+    "timezone": "--timezone",
+    "zone": "--zone",
+    "pue": "--pue",
+    "direct_gco2e_per_kwh": "--grid-factor",
+    "lifecycle_gco2e_per_kwh": "--grid-lifecycle",
+    "source": "--grid-source",
+    "year": "--grid-year",
+}
+"""By key of a site file: the option that states it. The other keys are those of `--set`."""
+
+
+def _option(key: str) -> str:
+    return _OPTIONS.get(key, f"--set {key}")
+
+
+def _wrong(error: ValidationError) -> Unrecognised:
+    """What is wrong with a key, under the name of the option that states it."""
+    fault = error.errors()[0]
+    said = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        said = f"there is no such key; there are {', '.join(sorted(PowerFiles.model_fields))}"
+    keys = [part for part in fault["loc"] if isinstance(part, str)]
+    return Unrecognised(f"{_option(keys[-1])}: {said}" if keys else said)
 
 
 def _gap_s(con: Any, readings: Sequence[Readings], source: PowerFiles) -> int | None:
@@ -312,8 +371,8 @@ def _which(what: str, key: str, names: Sequence[str]) -> str:
     )
 
 
-def _first(file: Opened, column: str) -> str:
-    return next(iter(file.sample(file.table.column(column, "columns"))), "").strip()
+def _first(file: Opened, column: str, key: str) -> str:
+    return next(iter(file.sample(file.table.column(column, key))), "").strip()
 
 
 def _number(text: str) -> float | None:
@@ -323,11 +382,15 @@ def _number(text: str) -> float | None:
         return None
 
 
+_KEYS = "device|device_kind|timezone|power_unit|date_order|decimal|time_unit|time|power_w|run|max_gap_s|path"
+"""Keys that an option can state; `node` of several machines stands in a site file alone."""
+
+
 def _as_option(remedy: str) -> str:
-    """A remedy for site.yaml as one for the command line, where it names a key."""
-    keys = re.findall(r"(?:^|[\s`])(device|device_kind|timezone|power_unit|date_order|decimal|time_unit): ", remedy)
-    hint = f"\nHere: --set {keys[0]}=…" if keys else ""
-    return remedy + hint
+    """A remedy for site.yaml as one for the command line, where it names keys."""
+    keys = dict.fromkeys(re.findall(rf"(?:^|[\s`])({_KEYS})(?:: |`)", remedy))
+    options = (f"{_option(key)}{'=' if '--set' in _option(key) else ' '}…" for key in keys)
+    return remedy + (f"\nHere: {' '.join(options)}" if keys else "")
 
 
 def _from(pattern: str, site: Path) -> str:
@@ -350,9 +413,11 @@ def _text(
     )
     if wishes.grid_source:
         year = wishes.grid_year or first.year
-        blocks.append(_block({"name": "factors", "kind": "grid_factors", "factors": [_factor(wishes, year)]}))
+        factor = _factor(wishes, year)
+        blocks.append(_block({"name": "factors", "kind": "grid_factors", "factors": [factor]}))
         whose = "as you say" if wishes.grid_year else "the year of the readings; --grid-year names its own"
-        said.append(f"the grid factor is of {year} ({whose}), from {wishes.grid_source}: tier 4, a value of a year")
+        values = Factor.model_validate(factor).values
+        said.append(f"the grid factor is of {year} ({whose}), {values}, from {wishes.grid_source}: tier 4")
     elif published := _published(_place(wishes)["zone"], first.year):
         blocks.append(_block({"name": "factors", "kind": "grid_factors", "publishers": [PUBLISHER]}))
         newest = max(published, key=lambda row: row.year)
@@ -417,8 +482,13 @@ def _published(zone: str, year: int) -> list[PublishedIntensity]:
 
 def _factor(wishes: Wishes, year: int) -> dict[str, Any]:
     values = {"direct_gco2e_per_kwh": wishes.grid_factor, "lifecycle_gco2e_per_kwh": wishes.grid_lifecycle}
-    stated = {name: float(value) for name, value in values.items() if value is not None}
-    return {"zone": _place(wishes)["zone"], "year": year, **stated, "source": wishes.grid_source}
+    stated = {name: float(grams.value) for name, grams in values.items() if grams is not None}
+    block = {"zone": _place(wishes)["zone"], "year": year, **stated, "source": wishes.grid_source}
+    try:
+        Factor.model_validate(block)
+    except ValidationError as error:
+        raise _wrong(error) from error
+    return block
 
 
 def _currency(bill: Path) -> str | None:

@@ -9,15 +9,19 @@ and cannot change these settings. Tables in a bucket are opened by Arrow before 
 
 from __future__ import annotations
 
+import difflib
 import json
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import ibis
 
+from energy_assets.clock import last_complete_day
+from energy_assets.commands import command
 from energy_assets.integrity import DamagedError
 from energy_assets.lake import Lake
 from energy_assets.site import Site
@@ -32,6 +36,8 @@ TABLE_FUNCTIONS = frozenset(
 )  # fmt: skip
 """What may stand behind FROM with arguments. Others read files, run other SQL, or write logs."""
 
+
+_ABSENT = re.compile(r"Table with name (\S+) does not exist")
 
 LISTINGS = ('"tables"', "__show_tables_expanded")
 """What SHOW TABLES and SHOW ALL TABLES are to DuckDB's parser."""
@@ -62,7 +68,23 @@ def ask(site: Site, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     except DamagedError as error:
         raise QueryError(str(error)) from error
     except (QueryError, duckdb.Error) as error:
-        raise QueryError(f"{error}\nTables: {', '.join(names) or 'none yet; run some days first'}") from error
+        raise QueryError(f"{_said(error, names)}\n{_tables(site, names)}") from error
+
+
+def _said(error: Exception, names: Sequence[str]) -> str:
+    """An error in the engine's words; but of a table that is not there, only ours are near ones."""
+    absent = _ABSENT.search(str(error))
+    if not absent:
+        return str(error)
+    near = difflib.get_close_matches(absent[1], names, 1)
+    return f"There is no table {absent[1]}." + (f" Did you mean {near[0]}?" if near else "")
+
+
+def _tables(site: Site, names: Sequence[str]) -> str:
+    if names:
+        return f"Tables: {', '.join(names)}"
+    day = max(site.start, last_complete_day())
+    return f"Tables: none yet; run some days first:\n  {command('run', site=site.file, options={'from': day})}"
 
 
 def _answer(

@@ -26,6 +26,7 @@ class Remark:
         examples: The first few things it is about.
         more: How many there are beyond the examples.
         days: When.
+        note: The name of the note it is made of; empty where it is made of none.
     """
 
     about: str
@@ -35,6 +36,7 @@ class Remark:
     examples: tuple[str, ...] = ()
     more: int = 0
     days: tuple[DayRange, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def of_notes(about: str, noted: Iterable[Noted]) -> list[Remark]:
             tuple(examples[name]),
             max(counts[name] - len(examples[name]), 0),
             tuple(contiguous(days[name])),
+            name,
         )
         for name in sorted(counts)
     ]

@@ -37,7 +37,7 @@ from energy_assets.contracts.vocabulary import OneOf
 from energy_assets.secrets import known_scheme, revealed
 from energy_assets.sources.base import GhgScope, GridZone, Place, PlacedSource, Source, Strict
 from energy_assets.sources.registry import KINDS, source_class
-from energy_assets.storage import Storage
+from energy_assets.storage import Storage, unmakable
 from energy_assets.yaml_limits import too_much
 
 T = TypeVar("T", bound=BaseModel)
@@ -298,10 +298,31 @@ class Site(Strict):
 
     def disk(self) -> Storage:
         """The storage, with its folder made absolute and its secrets resolved."""
+        return Storage(self.disk_root, revealed(self.storage.options))
+
+    @property
+    def disk_root(self) -> str:
+        """The folder of the storage, absolute, or its URL."""
         root = self.storage.root
-        if "://" not in root:
-            root = str((self.folder / root).resolve())
-        return Storage(root, revealed(self.storage.options))
+        return root if "://" in root else str((self.folder / root).resolve())
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML, in which a date that is in no calendar stays a text: its key says then what is wrong with it."""
+
+    def construct_yaml_timestamp(self, node: yaml.ScalarNode) -> Any:
+        """A date or a time; the text where it is none.
+
+        Args:
+            node: What looks like one.
+        """
+        try:
+            return super().construct_yaml_timestamp(node)
+        except ValueError:
+            return self.construct_scalar(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_yaml_timestamp)
 
 
 def load_site(path: Path) -> Site:
@@ -319,10 +340,10 @@ def load_site(path: Path) -> Site:
     if said := too_much(text):
         raise SiteError(f"{path}: {said}")
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         lines = loader.get_single_node()
         content = loader.construct_document(lines) if lines else None
-    except (yaml.YAMLError, ValueError) as error:  # PyYAML answers a date such as 2024-13-01 with a ValueError
+    except (yaml.YAMLError, ValueError) as error:
         raise SiteError(f"{path}: is no valid YAML: {_problem(error)}") from None
     if not isinstance(content, dict):
         raise SiteError(f"{path}: is empty or no mapping; it needs the keys {', '.join(_keys(Site))}")
@@ -333,6 +354,8 @@ def load_site(path: Path) -> Site:
     sources = _sources(content.get("sources"), faults)
     here = {"folder": path.resolve().parent, "file": Path(os.path.abspath(path))}
     site = _validated(Site, {**content, "sources": sources, **here}, (), faults)
+    if site and "://" not in site.storage.root and (why := unmakable(Path(site.disk_root))):
+        faults.append((("storage", "root"), f"{why}; name another folder that can be written"))
     if faults or site is None:
         raise SiteError("\n".join(f"{path}:{_line(lines, loc)}: {_dotted(loc)}: {text}" for loc, text in faults))
     return site

@@ -5,6 +5,7 @@ What belongs here: turning `storage` of site.yaml into the handles of the librar
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,22 @@ from pathlib import Path
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from energy_assets.landing import Landing
+
+
+def unmakable(folder: Path) -> str | None:
+    """Why a folder cannot be there; None where it is, or can be made.
+
+    Args:
+        folder: An absolute path.
+    """
+    if folder.is_dir():
+        return None
+    above = next(one for one in (folder, *folder.parents) if one.exists())
+    if not above.is_dir():
+        return f"{above} is a file, so the folder {folder} cannot be made"
+    if not os.access(above, os.W_OK | os.X_OK):
+        return f"{above} gives this user no permission to make {folder}"
+    return None
 
 
 @dataclass(frozen=True)

@@ -46,9 +46,10 @@ class Freshness:
 
 FRESHNESS: dict[Grain, Freshness] = {
     "day": Freshness(warn=timedelta(hours=30), fail=timedelta(hours=48)),
-    "month": Freshness(warn=timedelta(days=34), fail=timedelta(days=40)),
+    "month": Freshness(warn=timedelta(days=34), fail=timedelta(days=62)),
 }
-"""By grain, for tables that say nothing else: a day and a night, a month and some days."""
+"""By grain, for tables that say nothing else: a day and a night, then two days; a month and some days, then two months.
+Dagster shows whole days and months: 34 and 40 days were both a month."""
 
 
 @dataclass(frozen=True)

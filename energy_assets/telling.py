@@ -103,9 +103,14 @@ def lines_of(about: str, remarks: Iterable[Remark]) -> list[str]:
         if hole.remedy:
             lines += [f"    → {escape(text)}" if n == 0 else f"      {escape(text)}"
                       for n, text in enumerate(hole.remedy.split("\n"))]  # fmt: skip
-    if told := "; ".join(one.says for one in every if not one.hole):
+    if told := "; ".join(one.says + _where(one) for one in every if not one.hole):
         lines.append(f"[dim]· {escape(about)}: {escape(told)}[/]")
     return lines
+
+
+def _where(remark: Remark) -> str:
+    """Where it is, for what is told in one line with others."""
+    return f" ({'; '.join(remark.examples[:EXAMPLES])})" if remark.examples else ""
 
 
 def examples_of(remark: Remark) -> str:

@@ -235,7 +235,7 @@ class Trials:
         noted = [Noted(told.days, told.notes, told.examples) for told in parsed.told]
         for remark in of_notes(source.name, noted):
             shown = f": {'; '.join(remark.examples[:EXAMPLES])}" if remark.hole and remark.examples else ""
-            yield Finding(not remark.hole, remark.says + shown, remark.remedy)
+            yield Finding(not remark.hole, remark.says + shown, remark.remedy, (remark.note,))
 
     @staticmethod
     def _told(errors: Mapping[str, SourceError]) -> Iterator[Finding]:

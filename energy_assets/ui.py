@@ -21,12 +21,7 @@ from urllib.request import urlopen
 
 import click
 
-from energy_assets.commands import command
-from energy_assets.disclosures.asset import reports_root
-from energy_assets.report_server import serving
-from energy_assets.running import instance
-from energy_assets.site import SITE_VARIABLE, SiteError, load_site
-from energy_assets.ui_guard import REPORTS_VARIABLE
+from energy_assets.commands import SITE_VARIABLE, command
 
 LOG = "ui.log"
 GRACE_S = 25
@@ -52,6 +47,13 @@ def main(path: Path, port: int) -> None:
         path: The site's file.
         port: Of the web server.
     """
+    # Loaded here, for `--help` must not wait for an engine.
+    from energy_assets.disclosures.asset import reports_root
+    from energy_assets.report_server import serving
+    from energy_assets.running import instance
+    from energy_assets.site import SiteError, load_site
+    from energy_assets.ui_guard import REPORTS_VARIABLE
+
     try:
         site = load_site(path)
     except SiteError as error:

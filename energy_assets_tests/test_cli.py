@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import shutil
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -261,3 +263,10 @@ def test_wide_rows_are_printed_one_column_to_a_line(
     said = capsys.readouterr().out
     assert "row 1\n  column_0   1.5\n  column_1   :x: [b]\n" in said
     assert "┃ a ┃" in said
+
+
+def test_the_help_of_every_command_loads_no_engine() -> None:
+    names = "[name for name in sys.modules if name.split('.')[0] in ('dagster', 'duckdb', 'ibis', 'pyarrow')]"
+    code = f"import sys, energy_assets.cli, energy_assets.ui; print({names})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ import dagster as dg
 import pytest
 
 from energy_assets.definitions import build_defs
-from energy_assets.materialize import Warehouse
+from energy_assets.materialize import Warehouse, plotted
 from energy_assets.operations.freshness import policy
 from energy_assets.operations.schedules import range_tags
 from energy_assets.partitions import OWNERS
@@ -140,6 +141,30 @@ def test_every_asset_ages_in_the_rhythm_of_its_partitions(defs: dg.Definitions) 
         ages: dict[Any, Grain] = {dg.DailyPartitionsDefinition: "day", dg.MonthlyPartitionsDefinition: "month"}
         grain = ages.get(type(node.partitions_def))
         assert node.freshness_policy == (policy(FRESHNESS[grain]) if grain else None), name
+
+
+def test_what_warns_is_younger_than_what_fails_in_the_words_of_the_ui() -> None:
+    """Dagster's UI says 22 to 35 hours as a day, 26 to 45 days as a month."""
+    day, month = FRESHNESS["day"], FRESHNESS["month"]
+    assert day.warn <= timedelta(hours=35) < day.fail
+    assert month.warn <= timedelta(days=45) < month.fail
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("with_factor_pct", 100 * (1 - 1e-16), 100),
+        ("with_factor_pct", Decimal("99.9999999"), 99.99),
+        ("with_factor_pct", 33.333333333333336, 33.33),
+        ("coverage_pct", 1e-9, 0.01),
+        ("coverage_pct", 0, 0),
+        ("facility_kwh", Decimal("99.9999999"), 99.9999999),
+    ],
+)
+def test_a_percentage_is_plotted_to_two_decimals_and_never_rounded_up_to_whole(
+    name: str, value: Any, shown: float
+) -> None:
+    assert plotted(name, value) == shown
 
 
 def test_the_arrivals_wait_for_somebody_to_switch_them_on(defs: dg.Definitions) -> None:

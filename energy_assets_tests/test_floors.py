@@ -22,6 +22,7 @@ FLOORS = (
         "yaml_limits",
         "counting",
         "clock",
+        "grams",
         "dagster_internals",
         "__init__",
     ),

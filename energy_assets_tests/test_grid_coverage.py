@@ -89,3 +89,17 @@ def test_doctor_asks_the_files(tmp_path: Path) -> None:
     (finding,) = chapters["intensities"]
     assert "zone AT: no source of grid intensity has it" in finding.what
     assert "grid has DE" in finding.what
+
+
+@pytest.mark.parametrize(
+    ("zone", "hint"), [("GERMANY", " (did you mean Germany (DE)?)"), ("ROOFTOP", ""), ("DE-OWN", None)]
+)
+def test_a_zone_that_has_a_factor_and_no_country_is_told_and_no_fault(
+    tmp_path: Path, zone: str, hint: str | None
+) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE.replace("zone: DE", f"zone: {zone}"))
+    nodes = {"meters": [SeenNode("n1", "node", first=FIRST, last=LAST)]}
+    found = list(grid(load_site(path), (zone,), nodes, {"grid": [SeenZone(zone, FIRST, LAST)]}))
+    said = f"zone {zone}: begins with no country's code, as zones of Electricity Maps do: DE, US-CAL-CISO{hint}"
+    assert found == ([] if hint is None else [Finding(True, f"{said}; no publisher's table will have it")])

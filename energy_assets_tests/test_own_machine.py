@@ -181,10 +181,19 @@ def test_what_is_asked_for_can_be_said(tmp_path: Path) -> None:
     [
         (["--grid-factor", "380"], "--grid-source"),
         (["--grid-source", "UBA"], "--grid-factor 380"),
-        (["--grid-factor", "0", "--grid-source", "UBA"], "no number above 0"),
+        (["--grid-factor", "0", "--grid-source", "UBA"], "--grid-lifecycle 24"),
+        (["--grid-factor", "0.363", "--grid-source", "UBA"], "--grid-factor '0.363 kg'"),
+        (["--grid-lifecycle", "0.427", "--grid-source", "UBA"], "--grid-lifecycle '0.427 kg'"),
+        (["--grid-factor", "0.363", "--grid-lifecycle", "427", "--grid-source", "UBA"], "--grid-factor '0.363 kg'"),
+        (["--grid-factor", "0.8 lb", "--grid-source", "UBA"], "is no grid factor; write 363.5"),
+        (["--grid-factor", "363000", "--grid-source", "UBA"], "--grid-factor: Decimal input should have no more"),
+        (["--grid-factor", "363.12345", "--grid-source", "UBA"], "--grid-factor: Decimal input should have no more"),
         (["--pue", "1,2"], "write it with a point"),
-        (["--set", "colour=red"], "colour"),
-        (["--timezone", "Berlin"], "did you mean Europe/Berlin"),
+        (["--pue", "0.5"], "--pue: Input should be greater than or equal to 1"),
+        (["--set", "colour=red"], "--set colour: there is no such key; there are "),
+        (["--set", "power_unit=hp"], "--set power_unit: Input should be"),
+        (["--set", "node=nope"], "has no column 'nope'"),
+        (["--timezone", "Berlin"], "--timezone: Berlin is no time zone of the IANA database"),
     ],
 )
 def test_a_wrong_option_is_refused_and_nothing_is_written(tmp_path: Path, options: list[str], message: str) -> None:
@@ -195,6 +204,79 @@ def test_a_wrong_option_is_refused_and_nothing_is_written(tmp_path: Path, option
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
     assert not site.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "direct", "lifecycle"),
+    [
+        (["--grid-factor", "0.3635 kg"], "363.5", None),
+        (["--grid-factor", "0.3635kgCO2e/kWh", "--grid-lifecycle", "427"], "363.5", "427"),
+        (["--grid-factor", "363.5 g"], "363.5", None),
+        (["--grid-factor", "0.2", "--grid-lifecycle", "24"], "0.2", "24"),
+        (["--grid-factor", "0.2 g"], "0.2", None),
+        (["--grid-factor", "0", "--grid-lifecycle", "24"], "0", "24"),
+        (["--grid-factor", "5.5"], "5.5", None),
+    ],
+)
+def test_a_grid_factor_may_be_typed_with_its_unit(
+    tmp_path: Path, options: list[str], direct: str, lifecycle: str | None
+) -> None:
+    (tmp_path / "smi.csv").write_text(smi(1))
+    code, output = init(tmp_path, "smi.csv", more=[*options, "--grid-source", "UBA"])
+    assert code == 0, output
+    assert f"{direct} g/kWh direct" in output
+    (factor,) = load_site(tmp_path / "site.yaml").sources[1].factors
+    assert factor.direct_gco2e_per_kwh == Decimal(direct)
+    assert factor.lifecycle_gco2e_per_kwh == (Decimal(lifecycle) if lifecycle else None)
+
+
+def test_the_hour_that_clocks_show_twice_is_told_and_not_refused(tmp_path: Path) -> None:
+    """A logger by UTC, whose log is taken as local time: what a run takes, init takes."""
+    start = datetime(2026, 10, 25)
+    text = "timestamp, index, power.draw [W]\n" + "".join(
+        f"{start + timedelta(minutes=5 * m):%Y/%m/%d %H:%M:%S}.000, 0, 300.00 W\n" for m in range(12 * 24)
+    )
+    (tmp_path / "smi.csv").write_text(text)
+    code, output = init(tmp_path, "smi.csv", more=["--timezone", "Europe/Berlin"])
+    assert code == 0, output
+    assert "! smi.csv: 288 readings of 1 device" in output
+    assert "12 times lie in the hour that clocks show twice" in output
+    assert "Here: --timezone …" in output
+    assert "If these times are UTC, set `timezone: UTC`" in output
+    site = load_site(tmp_path / "site.yaml")
+    outcome = run_days(site, DayRange(date(2026, 10, 25), date(2026, 10, 25)), lambda step: None)
+    assert outcome.success
+    power = next(iter(examine(site))).findings
+    told = [finding for finding in power if "in the hour that clocks show twice" in finding.what]
+    assert len(told) == 1, "once, by the file and not by the trial as well"
+
+
+@pytest.mark.parametrize(
+    ("zone", "near"),
+    [
+        ("Germany", "did you mean Germany (DE)?"),
+        ("DEU", "did you mean Germany (DE)?"),
+        ("UK", "did you mean United Kingdom (GB)?"),
+        ("Bavaria", "written into the site file by hand"),
+    ],
+)
+def test_a_zone_in_no_country_is_refused_with_those_it_may_be(tmp_path: Path, zone: str, near: str) -> None:
+    (tmp_path / "smi.csv").write_text(smi(1))
+    code, output = init(tmp_path, "smi.csv", more=["--zone", zone, "--grid-factor", "363", "--grid-source", "UBA"])
+    assert (code, near in output) == (2, True), output
+    assert not (tmp_path / "site.yaml").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", "site.yaml")
+
+    monkeypatch.setattr(Path, "write_text", refused)
+    site = tmp_path / "site.yaml"
+    result = CliRunner().invoke(main, ["init", str(site)])
+    assert result.exit_code == 2
+    why = "cannot be written (Permission denied). Name a path in a folder where you may write."
+    assert result.output == f"{site}: {why}\n"
 
 
 def test_a_zone_is_asked_for(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ import pytest
 
 from energy_assets.lake import Lake
 from energy_assets.query import QueryError, ask
-from energy_assets.site import StorageBlock
+from energy_assets.site import StorageBlock, load_site
 from energy_assets.tables import raw_table
 from energy_assets_tests.lake_workers import connect, readings
 from energy_assets_tests.s3_server import s3_bucket
-from energy_assets_tests.small_site import SmallRun
+from energy_assets_tests.small_site import SmallRun, write_site
 
 
 def test_every_table_that_exists_is_there_by_its_name(small_run: SmallRun) -> None:
@@ -202,3 +202,19 @@ def test_in_a_bucket_a_query_reads_the_tables_and_nothing_else(small_run: SmallR
             for query in ("from read_text('/etc/passwd')", "copy raw_meters to '/tmp/x.csv'", "from '/etc/passwd'"):
                 with pytest.raises(QueryError):
                     ask(site, query)
+
+
+def test_a_table_that_is_not_there_is_compared_with_ours_alone(small_run: SmallRun) -> None:
+    with pytest.raises(QueryError, match=r"^There is no table energi. Did you mean energy[?]\nTables: energy, cost"):
+        ask(small_run.site, "select * from energi")
+    with pytest.raises(QueryError, match=r"^There is no table pg_constrain[.]\nTables: "):
+        ask(small_run.site, "select * from pg_constrain")
+
+
+def test_where_there_is_no_table_yet_the_command_that_makes_them_is_said(tmp_path: Path) -> None:
+    site = load_site(write_site(tmp_path))
+    with pytest.raises(QueryError) as error:
+        ask(site, "select * from cost_of_all")
+    first, second, third = str(error.value).splitlines()
+    assert (first, second) == ("There is no table cost_of_all.", "Tables: none yet; run some days first:")
+    assert f"run --site {site.file} --from " in third

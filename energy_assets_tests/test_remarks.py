@@ -74,6 +74,7 @@ def test_holes_have_lines_of_their_own_and_the_rest_shares_one() -> None:
     told = [
         Remark("raw/x", "4 [b] were left out", remedy="Do this.\n- {a: b}", examples=("1", "2", "3", "4"), more=2),
         Remark("raw/x", "2 gaps were bridged", hole=False),
+        Remark("raw/x", "2 lines were cut", hole=False, examples=("smi.csv: line 3 and line 9",), more=1),
         Remark("raw/x", "1 wrap", hole=False),
     ]
     assert lines_of("raw/x", told) == [
@@ -81,5 +82,5 @@ def test_holes_have_lines_of_their_own_and_the_rest_shares_one() -> None:
         "    for example 1; 2; 3 and 3 more",
         "    → Do this.",
         "      - {a: b}",
-        "[dim]· raw/x: 2 gaps were bridged; 1 wrap[/]",
+        "[dim]· raw/x: 2 gaps were bridged; 2 lines were cut (smi.csv: line 3 and line 9); 1 wrap[/]",
     ]

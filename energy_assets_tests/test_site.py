@@ -89,7 +89,8 @@ def test_a_storage_folder_is_relative_to_the_file_not_to_where_one_stands(
             "start: 2024-05-01",
             ["2: start: Input should be a valid date", "first day of the daily partitions"],
         ),
-        ("start: 2024-13-01", "start: 2024-05-01", ["is no valid YAML", "month must be in 1..12"]),
+        ("start: 2024-13-01", "start: 2024-05-01", ["2: start: Input should be a valid date", "(given: '2024-13-01')"]),
+        ("start: 2024-02-30", "start: 2024-05-01", ["2: start: Input should be a valid date", "(given: '2024-02-30')"]),
         (
             "kind: power_file\n",
             "kind: power_files\n",
@@ -355,3 +356,21 @@ def test_a_currency_is_three_capitals(tmp_path: Path, currency: str) -> None:
     path.write_text(f"organisation: {{name: X, currency: {currency}}}\nstart: 2024-05-01\nsources: []\n")
     with pytest.raises(SiteError, match="is no ISO 4217 code: three capital letters, for example EUR or USD"):
         load_site(path)
+
+
+def test_a_storage_folder_that_cannot_be_made_is_refused_with_why(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("a file")
+    found = faults(tmp_path, GOOD.replace("root: ./var", "root: ./notes.txt/var"))
+    assert found == [
+        f"4: storage.root: {tmp_path}/notes.txt is a file, so the folder {tmp_path}/notes.txt/var cannot be made; name "
+        "another folder that can be written"
+    ]
+    assert load(tmp_path, GOOD.replace("root: ./var", "root: ./deep/down/var"))
+
+
+def test_a_storage_folder_that_nobody_may_make_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("energy_assets.storage.os.access", lambda *_: False)
+    (found,) = faults(tmp_path, GOOD)
+    assert f"storage.root: {tmp_path} gives this user no permission to make {tmp_path}/var" in found
+    (tmp_path / "var").mkdir()
+    assert load(tmp_path, GOOD), "one that is there may be asked, if only to read"

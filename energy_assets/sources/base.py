@@ -136,11 +136,19 @@ class Parsed:
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of `energy-assets doctor`."""
+    """One line of `energy-assets doctor`.
+
+    Attributes:
+        ok: Nothing is to be done.
+        what: A sentence without a full stop.
+        remedy: What to do.
+        notes: Names under which `Parsed.notes` counts the same things, so that each is told once.
+    """
 
     ok: bool
     what: str
     remedy: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

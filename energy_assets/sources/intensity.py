@@ -19,6 +19,12 @@ INTENSITIES = ("lifecycle_gco2e_per_kwh", "direct_gco2e_per_kwh")
 MAX_GCO2E_PER_KWH = 3000
 """Above any grid: lignite alone stays below 1,500 g/kWh, life-cycle."""
 
+LEAST_GCO2E_PER_KWH = Decimal(MAX_GCO2E_PER_KWH) / 1000
+"""Below any grid over its life cycle: wind, water and atom alone take more. Any grid is below it in kilograms."""
+MOST_WITHOUT_FIRE = 300
+"""Above the life cycle of what counts as emitting nothing where it stands: biomass takes the most, 230 g/kWh (median of
+IPCC 2014)."""
+
 HOURS = ibis.schema(
     {
         "hour": t.HOUR,
@@ -48,6 +54,33 @@ MEANS = ibis.schema({name: kind for name, kind in HOURS.items() if name not in (
 """A mean of a zone; `raw_sha256` and `factor_id` are those of the last hour that went into it."""
 
 _VALUES = {name: kind for name, kind in MEANS.items() if name not in ("zone", "factor_id", "raw_sha256")}
+
+
+def looks_like_kilograms(direct: Decimal | None, lifecycle: Decimal | None) -> bool:
+    """Whether values that should be grams per kWh are so small that they were probably written in kilograms.
+
+    No life-cycle value of a grid is that small. A direct one may be, where a grid burns next to nothing: then the
+    life-cycle value beside it is that of such a grid.
+
+    Args:
+        direct: Combustion alone; None where it is not known.
+        lifecycle: Upstream included; None where it is not known.
+    """
+    if lifecycle is not None and 0 < lifecycle < LEAST_GCO2E_PER_KWH:
+        return True
+    fits = lifecycle is not None and LEAST_GCO2E_PER_KWH <= lifecycle <= MOST_WITHOUT_FIRE
+    return direct is not None and 0 < direct < LEAST_GCO2E_PER_KWH and not fits
+
+
+def values_said(direct: Decimal | None, lifecycle: Decimal | None) -> str:
+    """Both values for a sentence: `363 g/kWh direct, 427 g/kWh life-cycle`.
+
+    Args:
+        direct: Combustion alone; None where it is not known.
+        lifecycle: Upstream included; None where it is not known.
+    """
+    values = (("direct", direct), ("life-cycle", lifecycle))
+    return ", ".join(f"{grams.normalize():f} g/kWh {basis}" for basis, grams in values if grams is not None)
 
 
 def rows_with_stand_ins(hours: ir.Table, months: ir.Table, years: ir.Table, days: DayRange) -> ir.Table:

@@ -106,6 +106,12 @@ WORDS: Mapping[str, Words] = {
         "{n} intensit[y|ies] below 0 or above 3,000 g/kWh [was|were] left out",
         remedy="Look at the unit of the export: grams of CO2e per kWh are read.",
     ),
+    "factors_like_kilograms": Words(
+        "on {n} day[|s] of zones the grid factor is less than that of any grid, as if kilograms were taken for grams:"
+        " emissions may be 1,000 times too low",
+        remedy="Write grams of CO2e per kWh (of files, name their `unit`). If a grid burns so little, give its"
+        " life-cycle value beside the direct one.",
+    ),
     "points_off_the_hour_dropped": Words("{n} intensit[y|ies] that do[es|] not begin on the hour [was|were] left out"),
     "superseded_hours_dropped": Words(
         "{n} hour[|s] stand[s|] in several files: what was measured counts before what was estimated, then the file"
@@ -214,7 +220,8 @@ WORDS: Mapping[str, Words] = {
     "local_times_open": Words(
         "{n} time[|s] lie[s|] in the hour that clocks show twice, and the file does not tell which of both it is; "
         "[it was|they were] taken as the first",
-        remedy="Write times with their offset, or in UTC (`timezone: UTC`).",
+        remedy="If these times are UTC, set `timezone: UTC`. Else nothing in the file tells the two hours apart: let "
+        "later files be written in UTC, or with the offset of each time.",
     ),
     "local_times_never_shown": Words(
         "{n} time[|s] lie[s|] in the hour that clocks leave out in spring, and [was|were] left out",

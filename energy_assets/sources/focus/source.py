@@ -153,10 +153,7 @@ class FocusFiles(Source):
             if self.same_lines == "refuse":
                 doubles, told = self._compare(bills, memory, step)
                 yield from (Finding(False, double.error.message, double.error.remedy) for double in doubles)
-                for key, said in told.items():
-                    remedy = words(TOLD[key]).remedy
-                    every = dict.fromkeys(text for texts in said.values() for text in texts)
-                    yield from (Finding(False, text, remedy) for text in every)
+                yield from (_said_of_deliveries(TOLD[key], said) for key, said in told.items() if said)
             if newest not in [file for _, file, _ in unreadable]:
                 yield self._read_in_full(newest, step)
         except SourceError as error:
@@ -463,6 +460,19 @@ def _whole_periods(shares: Sequence[Share], days: DayRange) -> set[date]:
     months = {(share.billing_period.year, share.billing_period.month) for share in shares}
     spoken = {share.day for share in shares}
     return spoken | {day for day in days if (day.year, day.month) in months}
+
+
+def _said_of_deliveries(note: str, told: Mapping[int, Sequence[str]]) -> Finding:
+    """What deliveries hold beside one another, once for all of them.
+
+    Args:
+        note: Which of `TOLD`.
+        told: By delivery; not empty.
+    """
+    every = list(dict.fromkeys(text for texts in told.values() for text in texts))
+    more = f" and {len(every) - EXAMPLES} more" if len(every) > EXAMPLES else ""
+    what = f"{words(note).of(len(every))}: {'; '.join(every[:EXAMPLES])}{more}"
+    return Finding(False, what, words(note).remedy, (note,))
 
 
 def _media(file: SourceFile) -> str:

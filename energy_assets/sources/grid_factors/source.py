@@ -26,7 +26,8 @@ from energy_assets.periods import DayRange, Month
 from energy_assets.sources.base import Finding, GridZone, Parsed, SeenZone, Source, StepContext, Strict, Unit
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.grid_factors.published import Publisher, published_intensities
-from energy_assets.sources.intensity import MAX_GCO2E_PER_KWH, ROWS
+from energy_assets.sources.intensity import MAX_GCO2E_PER_KWH, ROWS, looks_like_kilograms, values_said
+from energy_assets.sources.notes import words
 
 CARRIED_YEARS = 3
 """Publishers state a year's factor one or two years later, so the latest one stands for the years after it, told each
@@ -36,6 +37,8 @@ _LACKS = {
     "direct_gco2e_per_kwh": "no direct value, so Scope 2 needs `factors: {scope2_basis: lifecycle}`",
     "lifecycle_gco2e_per_kwh": "no life-cycle value, so upstream emissions are not known",
 }
+
+_EARLIER, _KILOGRAMS = "factors_of_earlier_years", "factors_like_kilograms"
 
 Grams = Annotated[Decimal, Field(ge=0, le=MAX_GCO2E_PER_KWH, max_digits=7, decimal_places=3)]
 
@@ -71,6 +74,21 @@ class Factor(Strict):
         """Whether the direct value is more than the life-cycle one, which should contain it."""
         direct, lifecycle = self.direct_gco2e_per_kwh, self.lifecycle_gco2e_per_kwh
         return direct is not None and lifecycle is not None and direct > lifecycle
+
+    @property
+    def suspect(self) -> bool:
+        """Whether its values are probably kilograms."""
+        return looks_like_kilograms(self.direct_gco2e_per_kwh, self.lifecycle_gco2e_per_kwh)
+
+    @property
+    def values(self) -> str:
+        """Its values, for a sentence."""
+        return values_said(self.direct_gco2e_per_kwh, self.lifecycle_gco2e_per_kwh)
+
+    @property
+    def said(self) -> str:
+        """Its zone, period and values."""
+        return f"{self.zone} {self.period}: {self.values}"
 
     @property
     def period(self) -> str:
@@ -145,14 +163,21 @@ class GridFactors(Source):
             for hour in _hours(days)
             if Month.of(hour.date()) == month
         ]
-        earlier = {(f.zone, f.period, month) for f, _, month in factors if f.year != month.year}
-        table = ibis.memtable(pa.Table.from_pylist(rows, schema=ROWS.to_pyarrow()))
-        if not earlier:
-            return Parsed(table)
-        used = {(zone, day) for zone, _, month in earlier for day in days if Month.of(day) == month}
-        shown = sorted({f"{zone}: {period} stands for {month.year}" for zone, period, month in earlier})
-        note = "factors_of_earlier_years"
-        return Parsed(table, {note: len(used)}, {note: shown})
+        told = {
+            _EARLIER: [
+                (f"{f.zone}: {f.period} stands for {month.year}", f.zone, month)
+                for f, _, month in factors
+                if f.year != month.year
+            ],
+            _KILOGRAMS: [(f.said, f.zone, month) for f, _, month in factors if f.suspect],
+        }
+        notes = {
+            name: len({(zone, day) for _, zone, month in some for day in days if Month.of(day) == month})
+            for name, some in told.items()
+            if some
+        }
+        examples = {name: sorted({said for said, *_ in told[name]}) for name in notes}
+        return Parsed(ibis.memtable(pa.Table.from_pylist(rows, schema=ROWS.to_pyarrow())), notes, examples)
 
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Each zone: which periods, which bases, and whether the latest still stands for today."""
@@ -166,6 +191,9 @@ class GridFactors(Source):
             if newest + CARRIED_YEARS < step.now.year:
                 remedy = f"Add a later one to `factors`; one stands for {CARRIED_YEARS} years after its own."
                 yield Finding(False, f"{what}, too old for {step.now.year}", remedy)
+            elif suspect := [factor.said for factor in mine if factor.suspect]:
+                what = f"{'; '.join(suspect)}: less than that of any grid, as if kilograms were taken for grams"
+                yield Finding(False, what, words(_KILOGRAMS).remedy, (_KILOGRAMS,))
             elif any(factor.exchanged for factor in mine):
                 remedy = "Exchange them, if they were; else leave out the one that is of another boundary."
                 yield Finding(False, f"{what}: the direct value is more than the life-cycle one", remedy)

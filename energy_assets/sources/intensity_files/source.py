@@ -25,14 +25,26 @@ from energy_assets.periods import DayRange
 from energy_assets.sources.base import Finding, GridZone, Incomplete, Parsed, SeenZone, Source, StepContext, Unit
 from energy_assets.sources.errors import DeniedError, MalformedError, SourceError
 from energy_assets.sources.files import SourceFile, list_files
-from energy_assets.sources.intensity import HOURS, ROWS, month_means, rows_with_stand_ins, year_means
+from energy_assets.sources.intensity import (
+    HOURS,
+    ROWS,
+    looks_like_kilograms,
+    month_means,
+    rows_with_stand_ins,
+    values_said,
+    year_means,
+)
 from energy_assets.sources.intensity_files.columns import IntensityUnit, Mapping
 from energy_assets.sources.intensity_files.parse import Points, hours_of, other_zone, read_points
 from energy_assets.sources.local_time import NEVER, UNRESOLVED, TimeZone
 from energy_assets.sources.memory import Known, Memory, sha256_of
+from energy_assets.sources.notes import words
 from energy_assets.sources.opening import Clock, DateOrder
 from energy_assets.sources.unreadable import days_concerned
 
+SHOWN = 5
+"""Zones of a file that a sentence names."""
+_KILOGRAMS = "factors_like_kilograms"
 ALL_HOURS = (1 << 24) - 1
 """A day of which every hour has both intensities, as a bit for each hour."""
 
@@ -286,7 +298,11 @@ def _notes(
                 local_times_never_shown=(points.clock == NEVER).sum(),
             )
         )
-        speaks_of = sorted(row["zone"] for row in _spans(file, zones))
+        spans = _spans(file, zones)
+        speaks_of = sorted(row["zone"] for row in spans)
+        for row in filter(_suspect, spans):  # on days without an hour of it, its mean of the year may stand
+            found[_KILOGRAMS] = sum(row["first"].year <= day.year <= row["last"].year for day in days)
+            examples[_KILOGRAMS].append(f"{file.name}: {_said_of(row)}")
         if named := other_zone(file.name, speaks_of):
             found["files_named_after_another_zone"] = 1
             examples["files_named_after_another_zone"].append(f"{file.name}: rows of {', '.join(speaks_of[:5])}")
@@ -309,8 +325,8 @@ def _spans(file: Points, zones: Sequence[str] | None) -> list[dict[str, Any]]:
         begins=good.hour.min(),
         hours=good.count(),
         unknown=(good.lifecycle.isnull() & good.direct.isnull()).sum(),
-        with_direct=good.direct.count(),
-        with_lifecycle=good.lifecycle.count(),
+        most_direct=good.direct.max(),
+        most_lifecycle=good.lifecycle.max(),
     )
     return list(summary.order_by("zone").to_pyarrow().to_pylist())
 
@@ -324,8 +340,8 @@ def _look(file: Points, mapping: Mapping, zones: Sequence[str] | None) -> Iterat
         yield Finding(False, f"{name}: no hour{wanted}", "Correct `zones` or `path` of this source in site.yaml.")
     for row in found:
         gaps = f", {row['unknown']} without intensity" if row["unknown"] else ""
-        basis = "" if row["with_direct"] else ", life-cycle alone"
-        basis = basis if row["with_lifecycle"] else ", direct alone"
+        basis = "" if row["most_direct"] is not None else ", life-cycle alone"
+        basis = basis if row["most_lifecycle"] is not None else ", direct alone"
         clock = ""
         if mapping.clock.timezone:
             clock = (
@@ -333,6 +349,9 @@ def _look(file: Points, mapping: Mapping, zones: Sequence[str] | None) -> Iterat
             )
         what = f"{name}: {row['zone']}, {row['first']} to {row['last']}, {row['hours']} hours{gaps}{basis}{clock}"
         yield Finding(True, what)
+    if suspect := [_said_of(row) for row in found if _suspect(row)]:
+        what = f"{name}: {'; '.join(suspect[:SHOWN])}: less than that of any grid, as if kilograms were taken for grams"
+        yield Finding(False, what, words(_KILOGRAMS).remedy, (_KILOGRAMS,))
     if named := other_zone(name, [row["zone"] for row in found]):
         yield Finding(
             False,
@@ -340,6 +359,16 @@ def _look(file: Points, mapping: Mapping, zones: Sequence[str] | None) -> Iterat
             "count",
             f"Take it out of `path` if it should be of {named}; else give it the name of its zone.",
         )
+
+
+def _suspect(span: AnyMapping[str, Any]) -> bool:
+    """Whether the intensities of a zone in a file are probably kilograms: its highest ones are less than any grid's."""
+    return looks_like_kilograms(span["most_direct"], span["most_lifecycle"])
+
+
+def _said_of(span: AnyMapping[str, Any]) -> str:
+    """The zone and its highest intensities."""
+    return f"{span['zone']} at most {values_said(span['most_direct'], span['most_lifecycle'])}"
 
 
 def _within(table: ir.Table, days: DayRange) -> ir.BooleanColumn:

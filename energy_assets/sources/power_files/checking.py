@@ -46,13 +46,14 @@ def said_of_file(con: Any, readings: Readings, rules: Rules) -> Finding:
     )
     if readings.torn.number:
         what += f"; left out: {readings.torn.said(name)}, cut while being written"
+    cut = ("cut_lines_dropped",) if readings.torn.number else ()
     holes = {note: number for note, number in found.notes.items() if note in _TOLD}
     if not holes:
-        return Finding(True, what)
+        return Finding(True, what, notes=cut)
     said = [words(note).of(number) for note, number in holes.items()]
     shown = [example for note in holes for example in found.examples.get(note, ())]
     remedies = [words(note).remedy for note in holes if words(note).remedy]
-    return Finding(False, "; ".join([what, *said, *shown[:_SHOWN]]), " ".join(remedies))
+    return Finding(False, "; ".join([what, *said, *shown[:_SHOWN]]), " ".join(remedies), (*holes, *cut))
 
 
 _TOLD = (
@@ -88,8 +89,8 @@ def said_together(con: Any, files: Sequence[Readings], rules: Rules) -> Iterator
         yield Finding(False, error.message, error.remedy)
         return
     if found.energy.disagreements:
-        number = found.notes["disagreeing_readings_dropped"]
-        yield Finding(True, words("disagreeing_readings_dropped").of(number))
+        note = "disagreeing_readings_dropped"
+        yield Finding(True, words(note).of(found.notes[note]), notes=(note,))
 
 
 def said_of_windows(

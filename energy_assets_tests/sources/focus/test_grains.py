@@ -242,7 +242,7 @@ def test_a_finished_month_beside_its_days_to_date_is_told_each_time(
     assert (count > 0, examples) == ((True, [text]) if told else (False, []))
     assert WORDS[NOTE].hole
     assert [(found.what, found.remedy) for found in findings if not found.ok] == (
-        [(text, WORDS[NOTE].remedy)] if told else []
+        [(f"{WORDS[NOTE].of(1)}: {text}", WORDS[NOTE].remedy)] if told else []
     )
 
 

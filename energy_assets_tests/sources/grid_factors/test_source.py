@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from energy_assets.site import load_site
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.grid_factors.published import published_intensities
 from energy_assets.sources.grid_factors.source import CARRIED_YEARS, GridFactors
+from energy_assets.sources.notes import WORDS
 from energy_assets_tests.conftest import rows_of
 from energy_assets_tests.small_site import SITE, write_site
 
@@ -164,3 +165,33 @@ def test_a_site_without_an_account_has_grams_of_the_fourth_tier(tmp_path: Path) 
     assert (location, upstream) == (kwh * 363, kwh * 64)
     said = {chapter.name: chapter.findings for chapter in examine(site)}
     assert all(finding.ok for finding in said["factors"])
+
+
+@pytest.mark.parametrize(
+    ("direct", "lifecycle", "told"),
+    [
+        ("0.363", None, True),
+        ("0.363", "0.427", True),
+        (None, "0.427", True),
+        ("363", "0.427", True),
+        ("0.363", "427", True),
+        ("0.363", "24", False),
+        ("0", "24", False),
+        ("0", None, False),
+        ("3", None, False),
+        ("363", "427", False),
+    ],
+)
+def test_factors_that_look_like_kilograms_are_told_by_run_and_doctor(
+    step: StepContext, direct: str | None, lifecycle: str | None, told: bool
+) -> None:
+    values = {"direct_gco2e_per_kwh": direct, "lifecycle_gco2e_per_kwh": lifecycle}
+    source = of({**UBA, **values}, {**UBA, "zone": "FR"})
+    _, notes = rows_of(source, DayRange(date(2024, 5, 9), date(2024, 5, 10)), step)
+    assert notes == ({"factors_like_kilograms": 2} if told else {})
+    assert WORDS["factors_like_kilograms"].hole
+    bad = [finding for finding in source.check(replace(step, now=datetime(2025, 1, 1, tzinfo=UTC))) if not finding.ok]
+    kilograms = [finding for finding in bad if "factors_like_kilograms" in finding.notes]
+    assert len(kilograms) == told
+    if told:
+        assert kilograms[0].what.startswith("DE 2024: ")

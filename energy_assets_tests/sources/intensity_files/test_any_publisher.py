@@ -236,3 +236,25 @@ def test_an_export_of_a_spreadsheet_with_doubtful_numbers_is_refused(step: StepC
 def test_a_block_that_names_too_little_is_refused(keys: dict[str, str], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         of("x.csv", **keys)
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ("{t},DE,0.3005,0.35025", True),
+        ("{t},NO,0.1,25.5", False),
+        ("{t},DE,0.{n},", True),
+        ("{t},DE,{n},", False),
+    ],
+)
+def test_files_whose_highest_value_is_less_than_any_grids_are_told(
+    step: StepContext, tmp_path: Path, cells: str, told: bool
+) -> None:
+    own(tmp_path, cells=cells)
+    source = of("own.csv", **MINE)
+    _, notes = rows_of(source, ONE, step)
+    assert notes.get("factors_like_kilograms", 0) == told
+    said = [finding for finding in source.check(step) if "factors_like_kilograms" in finding.notes]
+    assert [finding.ok for finding in said] == [False] * told
+    if told:
+        assert said[0].what.startswith("own.csv: DE at most 0.")

@@ -109,12 +109,12 @@ def test_both_headers_give_the_same_hours(step: StepContext, tmp_path: Path, hea
 
 
 def test_the_last_file_wins_but_never_with_a_gap(step: StepContext, tmp_path: Path) -> None:
-    export(tmp_path / "2024-06.csv", point=lambda hour: ("1", "2"))
-    export(tmp_path / "2024-07.csv", point=lambda hour: ("", "nan") if hour.hour == 3 else ("3", "4"))
+    export(tmp_path / "2024-06.csv", point=lambda hour: ("11", "12"))
+    export(tmp_path / "2024-07.csv", point=lambda hour: ("", "nan") if hour.hour == 3 else ("13", "14"))
     rows, notes = rows_of(of("*.csv"), ONE, step)
     direct = {row["hour"].hour: row["direct_gco2e_per_kwh"] for row in rows.to_pylist()}
 
-    assert direct == {hour: Decimal(1 if hour == 3 else 3) for hour in range(24)}
+    assert direct == {hour: Decimal(11 if hour == 3 else 13) for hour in range(24)}
     assert notes == {"superseded_hours_dropped": 23}
 
 
@@ -166,7 +166,7 @@ def test_one_unknown_basis_is_null_and_stood_in_for(step: StepContext, tmp_path:
 
 def test_senseless_values_are_dropped_and_counted(step: StepContext, tmp_path: Path) -> None:
     bad = {1: ("-5", "1"), 2: ("n/a", "1"), 3: ("1", "99999")}
-    path = export(tmp_path / "x.csv", point=lambda hour: bad.get(hour.hour, ("1", "2")), flag="")
+    path = export(tmp_path / "x.csv", point=lambda hour: bad.get(hour.hour, ("11", "12")), flag="")
     path.write_text(path.read_text() + "yesterday,,,DE,1,2,3,4,x,False,\n2024-05-09 00:00:00,,,,1,2,3,4,x,False,\n")
     rows, notes = rows_of(of("x.csv"), ONE, step)
     hours = {r["hour"].hour: r for r in rows.to_pylist() if r["resolution"] == "hour"}
@@ -182,7 +182,8 @@ def test_senseless_values_are_dropped_and_counted(step: StepContext, tmp_path: P
 
 
 def test_the_highest_possible_intensity_is_kept_and_the_next_one_is_not(step: StepContext, tmp_path: Path) -> None:
-    export(tmp_path / "x.csv", point=lambda hour: {1: ("1", "3000"), 2: ("1", "3000.001")}.get(hour.hour, ("1", "2")))
+    edges = {1: ("900", "3000"), 2: ("900", "3000.001")}
+    export(tmp_path / "x.csv", point=lambda hour: edges.get(hour.hour, ("900", "902")))
     rows, notes = rows_of(of("x.csv"), ONE, step)
     hours = {r["hour"].hour: r["lifecycle_gco2e_per_kwh"] for r in rows.to_pylist() if r["resolution"] == "hour"}
     assert (hours[1], hours[2]) == (3000, None)
@@ -192,7 +193,7 @@ def test_the_highest_possible_intensity_is_kept_and_the_next_one_is_not(step: St
 def test_quarter_hours_are_averaged(step: StepContext, tmp_path: Path) -> None:
     export(
         tmp_path / "x.csv",
-        point=lambda hour: (str(hour.minute), "1"),
+        point=lambda hour: (str(hour.minute), "11"),
         step=timedelta(minutes=15),
     )
     rows, notes = rows_of(of("x.csv"), ONE, step)
@@ -253,7 +254,7 @@ def test_no_file_at_all_names_the_pattern(step: StepContext) -> None:
 
 
 def test_doctor_tells_what_the_files_hold(step: StepContext, tmp_path: Path) -> None:
-    export(tmp_path / "x.csv", days=2, point=lambda hour: ("", "") if hour.hour == 0 else ("1", "1"))
+    export(tmp_path / "x.csv", days=2, point=lambda hour: ("", "") if hour.hour == 0 else ("11", "12"))
     [finding] = of("x.csv").check(step)
 
     assert finding.ok
