@@ -168,7 +168,7 @@ def test_every_reference_leads_somewhere(rendered: Path) -> None:
 def test_the_page_is_self_contained_and_images_are_described(rendered: Path, charts: list[str]) -> None:
     root = page(rendered)
     images = list(root.iter(f"{XHTML}img"))
-    assert {"Emissions by day", "Device-hours observed by day"} <= set(charts)
+    assert "Emissions by day" in charts
     assert len(images) == len(charts)
     assert all((image.get("src") or "").startswith("data:image/svg+xml;base64,") for image in images)
     assert all(len(image.get("alt") or "") > 40 for image in images)

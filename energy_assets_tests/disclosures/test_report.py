@@ -438,3 +438,15 @@ def test_the_summary_says_what_is_not_covered_until_it_is() -> None:
     inputs.con.raw_sql("alter table emissions add column if not exists water_onsite_l double")
     inputs.con.raw_sql("update emissions set water_onsite_l = 1")
     assert said() == ["Not covered: Scope 2 market-based, hardware (embodied), water of electricity."]
+
+
+@pytest.mark.parametrize(("share", "drawn"), [("0.95", False), ("0.94", True), ("null", True)])
+def test_device_hours_are_drawn_where_an_outage_can_be_seen(share: str, drawn: bool) -> None:
+    made_of = company.inputs()
+    day = "kpi = 'coverage' and grain = 'total' and day = '2026-11-17'"
+    made_of.con.raw_sql(f"update kpis_daily set value = {share}, numerator = {share}, denominator = 1 where {day}")
+    document = build(made_of)
+    blocks = [block for section in document.sections for block in section.blocks if block["type"] == "charts"]
+    titles = {chart["title"] for block in blocks for chart in block["items"]}
+    assert ("Device-hours observed by day" in titles) is drawn
+    assert ("On each day at least 95.0 % of them were observed" in text_of(document)) is not drawn

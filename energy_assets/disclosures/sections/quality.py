@@ -39,6 +39,8 @@ from energy_assets.periods import DayRange
 WATTS = Scale("W", 0, 0)
 G_PER_KWH = Scale("g CO₂e/kWh", 0, 1)
 COUNT = Scale("", 0, 0)
+#: Where every day or month was observed this far, bars from 0 to 100 % say nothing.
+NO_OUTAGE = Decimal("0.95")
 #: Zones of a table; the largest ones come first.
 BELOW_ZERO_ZONES = 10
 KIND_NAMES = {kind.value: kind.label for kind in DeviceKind}
@@ -119,12 +121,19 @@ def _coverage_by_step(context: Context) -> dict[DayRange, Figure]:
 
 
 def _coverage_chart(context: Context) -> list[Block]:
-    """Device-hours observed over time, so that an outage of a source can be seen."""
+    """Device-hours observed over time, so that an outage can be seen; a sentence where bars would all look whole."""
     figures, noun = _coverage_by_step(context), context.step_noun
     if not figures:
         return []
     names = step_names(list(figures))
     title = f"Device-hours observed by {noun}"
+    step_table(context, "data-coverage", f"{title}, %", {"Device-hours observed": figures}, None)
+    least = min((figure for figure in figures.values() if figure.number is not None), key=lambda one: one.number or 0)
+    if len(figures) > 1 and all(
+        figure.number is not None and figure.number >= NO_OUTAGE for figure in figures.values()
+    ):
+        on = f"{'On' if context.factory.by_day else 'In'} each {noun} at least "
+        return [paragraph(on, number(least), f" of them were observed; the table of chart data has every {noun}.")]
     chart = Chart(
         spec="coverage_by_time",
         title=title,
@@ -137,7 +146,6 @@ def _coverage_chart(context: Context) -> list[Block]:
         ],
         names={"times": list(names.values())},
     )  # fmt: skip
-    step_table(context, "data-coverage", f"{title}, %", {"Device-hours observed": figures}, None)
     return [charts(chart)]
 
 

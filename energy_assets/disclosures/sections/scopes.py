@@ -103,7 +103,10 @@ def by_scope(context: Context) -> list[Block]:
         Column("95 % interval", "right", 1.2),
         Column("Remark", width=2.4),
     ]
-    note: Runs = ["Scopes are never added: no figure, tag or total of this report holds two of them."]
+    note: Runs = [
+        "Scopes are not added: no total or tag of emissions holds two of them. An intensity, per kWh or per request, "
+        "may be of several, and its label says so."
+    ]
     return [
         heading("By scope of the GHG Protocol"),
         table("by-scope", "Emissions by scope", columns, rows, note=note),
