@@ -82,7 +82,7 @@ def main(path: Path, port: int) -> None:
         with _dagster(port, environment, log) as running:
             url = f"http://127.0.0.1:{port}"
             if _wait_until(lambda: _answers(url), stop, running):
-                click.echo(f"Dagster UI: {url}   (assets: {url}/asset-groups)\nReports: {reports}\nCtrl-C ends it.")
+                click.echo(f"Dagster UI: {url}\nReports: {reports}\nCtrl-C ends it.")
                 _wait_until(lambda: False, stop, running)
             click.echo("Stopping Dagster …" if stop.is_set() else f"Dagster ended by itself; its log is {log}")
         if not stop.is_set():

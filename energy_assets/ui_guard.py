@@ -25,6 +25,8 @@ HOSTS_VARIABLE = "ENERGY_ASSETS_UI_HOSTS"
 """More names under which the UI may be asked for, with commas between them: for a proxy that somebody trusts."""
 REPORTS_VARIABLE = "ENERGY_ASSETS_UI_REPORTS"
 """Where the reports are served while this UI runs: another port, so that no page of a report is one of the UI."""
+HOME = "/asset-groups"
+"""Where the UI opens: the lineage of all assets, and not the runs of the last hour, of which there may be none."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN = frozenset({"", "same-origin", "none"})
 """What `Sec-Fetch-Site` says of a page of the UI itself, of what a person typed, and where there is no browser."""
@@ -53,8 +55,7 @@ class Guard:
     ) -> None:
         """Pass a request on, or answer it with what is wrong."""
         said = self._refusal(scope) if scope["type"] in ("http", "websocket") else ""
-        if not said and self._reports and scope["type"] == "http" and scope["path"].startswith(f"{UI_REPORTS}/"):
-            to = self._reports + quote(scope["path"].removeprefix(UI_REPORTS))
+        if not said and (to := self._elsewhere(scope)):
             headers = [(b"location", to.encode()), (b"content-length", b"0"), (b"cache-control", b"no-store")]
             await send({"type": "http.response.start", "status": 307, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
@@ -68,6 +69,16 @@ class Guard:
             headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
             await send({"type": "http.response.start", "status": 403, "headers": headers})
             await send({"type": "http.response.body", "body": body})
+
+    def _elsewhere(self, scope: Message) -> str:
+        """Where a request is led: the landing page to the lineage, a report to where it is served."""
+        if scope["type"] != "http" or scope["method"] not in SAFE:
+            return ""
+        if scope["path"] == "/" and not scope.get("query_string"):
+            return HOME
+        if self._reports and scope["path"].startswith(f"{UI_REPORTS}/"):
+            return self._reports + quote(scope["path"].removeprefix(UI_REPORTS))
+        return ""
 
     def _refusal(self, scope: Message) -> str:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}

@@ -68,7 +68,7 @@ def own(port: int) -> dict[str, str]:
 
 
 def test_the_ui_and_a_script_are_served(port: int) -> None:
-    assert ask(port, "GET", "/").status_code == 200
+    assert ask(port, "GET", "/overview").status_code == 200
     assert ask(port, "GET", "/asset-groups", {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}).is_success
     for headers in (own(port), {}, {"sec-fetch-site": "none"}):
         assert ask(port, "POST", "/graphql", headers, json=QUERY).json()["data"]["version"]
@@ -132,3 +132,9 @@ def test_a_report_is_found_on_the_port_where_this_ui_serves_it(port: int, path: 
     assert answer.headers["location"].startswith("http://127.0.0.1:9/")
     assert "\r" not in answer.headers["location"]
     assert httpx.get(f"http://127.0.0.1:{port}/reports/x", headers={"host": "evil.example"}).status_code == 403
+
+
+def test_the_landing_page_is_the_lineage(port: int) -> None:
+    for method, leads in (("GET", True), ("HEAD", True), ("POST", False)):
+        answer = httpx.request(method, f"http://127.0.0.1:{port}/", follow_redirects=False)
+        assert (answer.headers.get("location") == "/asset-groups") is leads
