@@ -181,7 +181,7 @@ def _write(path: Path, text: str) -> None:
 
     try:
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
+    except PermissionError as error:
         stop(f"{path}: cannot be written ({error.strerror}). Name a path in a folder where you may write.")
 
 
