@@ -28,7 +28,8 @@ def test_a_taken_port_is_answered_with_another_one(tmp_path: Path) -> None:
         answer = CliRunner().invoke(main, ["--site", str(write_site(tmp_path)), "--port", str(port)])
     assert answer.exit_code == 1
     assert f"Port {port} is taken" in str(answer.exception)
-    assert f"--port {port + 1}" in str(answer.exception)
+    # The next one may be that of the reports of a UI that runs on this one.
+    assert int(str(answer.exception).rpartition("--port ")[2]) >= port + 2
 
 
 def test_a_missing_site_is_answered_with_how_to_make_one(tmp_path: Path) -> None:
