@@ -18,6 +18,7 @@ import pyarrow as pa
 from energy_assets.contracts.conservation import NODE_NAMES, PLACES, readings_of
 from energy_assets.contracts.meters import ambiguous, split, told_on_several, unmatched
 from energy_assets.contracts.node_names import plain_name
+from energy_assets.contracts.sources_agree import THINGS_HAVE_ONE_PLACE, in_two_places
 from energy_assets.counting import counted
 from energy_assets.factors.places import filled, one_spelling, respelled
 from energy_assets.proposed_lines import added, place_name, quoted
@@ -74,7 +75,8 @@ def hosts(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
     elsewhere = list(_elsewhere(con, readings_of(upstream)))
     told = {host for host, _ in elsewhere}
     yield from (finding for _, finding in elsewhere)
-    if total and not by_place and not elsewhere:
+    apart = con.to_pyarrow(in_two_places(rows, upstream)).to_pylist()
+    if total and not by_place and not elsewhere and not apart:
         yield Finding(True, counted(total, "host") + (", each under one name" if total > 1 else ""))
     for (provider, region), found in by_place.items():
         where = place_name(provider, region)
@@ -82,6 +84,7 @@ def hosts(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
         yield from _unmatched(where, region, found["a meter without devices"], unmetered)
         if found["ambiguous"]:
             yield _ambiguous(where, region, found["ambiguous"])
+    yield from _apart(apart)
     yield from _split(con.to_pyarrow(split(rows, upstream)).to_pylist())
 
 
@@ -108,6 +111,16 @@ def _elsewhere(con: Any, readings: ir.Table) -> Iterator[tuple[Host, Finding]]:
             line = _line(name, region, f"also: [{quoted(other)}]")
             remedy = added("nodes", [f"{line}   # if they are one host; else mend the source that is wrong"])
         yield host, Finding(False, what, remedy)
+
+
+def _apart(rows: Sequence[dict[str, Any]]) -> Iterator[Finding]:
+    """GPUs and hosts of which sources tell in two places: in one of them they count wrongly, or twice."""
+    by_places: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        by_places[row["places"]].add(row["name"])
+    for places, names in sorted(by_places.items()):
+        what = f"{_listed(sorted(names))} in several places: {places}; a host has its meter and its devices in one"
+        yield Finding(False, what, THINGS_HAVE_ONE_PLACE.remedy)
 
 
 def _unmatched(where: str, region: str | None, meters: list[str], devices: list[str]) -> Iterator[Finding]:

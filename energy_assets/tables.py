@@ -28,6 +28,7 @@ from energy_assets.contracts.meters import (
 )
 from energy_assets.contracts.proof import Proof
 from energy_assets.contracts.serving import SERVERS_COUNT_ONCE
+from energy_assets.contracts.sources_agree import READINGS_COUNT_ONCE, SOURCES_AGREE, THINGS_HAVE_ONE_PLACE
 from energy_assets.contracts.upstream import UPSTREAM_IS_NOT_NEGATIVE
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.contracts.zones import ZONES_HAVE_INTENSITIES
@@ -113,7 +114,16 @@ ENERGY = Table(
     ("unified", "energy"),
     feed=Feed.ENERGY,
     identity=("provider", "region", "node_id", "device_id", "hour"),
-    proofs=(CONSERVATION, METERS_HOLD_DEVICES, METERS_COVER_DEVICES, GPUS_HAVE_ONE_HOST, HOST_NAMES_ARE_UNAMBIGUOUS),
+    proofs=(
+        CONSERVATION,
+        METERS_HOLD_DEVICES,
+        METERS_COVER_DEVICES,
+        GPUS_HAVE_ONE_HOST,
+        HOST_NAMES_ARE_UNAMBIGUOUS,
+        SOURCES_AGREE,
+        READINGS_COUNT_ONCE,
+        THINGS_HAVE_ONE_PLACE,
+    ),
 )
 COST = Table(
     "cost",

@@ -22,10 +22,11 @@ KWH = "decimal(38, 9)"
 PLACES, NODE_NAMES = "places", "node_names"
 _DEVICES = ("cpu", "dram", "gpu", "rest_of_node")
 _MACHINE_KINDS = ("instance", "node", *_DEVICES)
-_GUESSED = ("estimated_utilization", "estimated_capacity", "spend_proxy")
+GUESSED = ("estimated_utilization", "estimated_capacity", "spend_proxy")
 _UUID = "(?i)^.*[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12}.*$"
 _NO_UUID = "(?i)^.*(00000000-0000-0000-0000-000000000000|ffffffff-ffff-ffff-ffff-ffffffffffff).*$"
 _COLUMNS = ["day", "hour", "provider", "region", "node_id", "device_id", "device_kind", "method", "energy_kwh"]
+_ASIDE = ["device_uuid", "raw_sha256"]
 _NONE = ibis.null("string")
 
 
@@ -63,9 +64,9 @@ def readings_of(upstream: Mapping[str, ir.Table]) -> ir.Table:
     for name, rows in upstream.items():
         if name in (PLACES, NODE_NAMES):
             continue
-        optional = ("provider", "region", "device_uuid")
+        optional = ("provider", "region", "device_uuid", "raw_sha256")
         own = {key: rows[key] if key in rows.columns else ibis.null("string") for key in optional}
-        parts.append(rows.mutate(table=ibis.literal(name), **own).select("table", *_COLUMNS, "device_uuid"))
+        parts.append(rows.mutate(table=ibis.literal(name), **own).select("table", *_COLUMNS, *_ASIDE))
     rows = ibis.union(*parts)
     stands = places.select(table="table", place_provider="provider", place_region="region")
     rows = rows.left_join(stands, "table")
@@ -73,12 +74,12 @@ def readings_of(upstream: Mapping[str, ir.Table]) -> ir.Table:
     here = rows.provider.isnull() | (rows.provider.strip().lower() == rows.place_provider.strip().lower())
     region = ibis.ifelse(here, ibis.coalesce(rows.region, rows.place_region), rows.region)
     provider = ibis.coalesce(rows.provider, rows.place_provider)
-    rows = spelled_alike(rows.mutate(provider=provider, region=region).select("table", *_COLUMNS, "device_uuid"))
+    rows = spelled_alike(rows.mutate(provider=provider, region=region).select("table", *_COLUMNS, *_ASIDE))
     keys = [rows[key].identical_to(names[key]) for key in ("day", "provider", "region")]
     named = rows.left_join(names, [*keys, rows.node_id == names.raw_node_id])
     node = ibis.coalesce(names.node_id, rows.node_id)
     device = ibis.ifelse(rows.device_id == rows.node_id, node, rows.device_id)
-    kept = ("table", "day", "hour", "provider", "region", "device_kind", "device_uuid", "method", "energy_kwh")
+    kept = ("table", "day", "hour", "provider", "region", "device_kind", *_ASIDE, "method", "energy_kwh")
     plain = [rows[key] for key in kept]
     return named.select(*plain, name=rows.node_id, node_id=node, device_id=device)
 
@@ -140,7 +141,7 @@ def _things(readings: ir.Table, uuids: ir.Table) -> ir.Table:
     thing = ["day", "hour", "at_provider", "at_region", "device_kind", "thing"]
     keys = [*thing, "provider", "region", "node_id"]
     by = rows.group_by([*keys, "table", "name"]).aggregate(
-        kwh=rows.energy_kwh.sum().cast(KWH), guessed=rows.method.isin(_GUESSED).all()
+        kwh=rows.energy_kwh.sum().cast(KWH), guessed=rows.method.isin(GUESSED).all()
     )
     by = by.filter(by.kwh.notnull())
     hosts = by.group_by(keys).aggregate(lo=by.kwh.min(), hi=by.kwh.max(), guessed=by.guessed.all())

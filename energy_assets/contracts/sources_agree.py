@@ -1,0 +1,166 @@
+"""Statements about what several sources tell: of one device the same, and of two devices not the very same.
+
+What belongs here: findings that a person must settle, from raw rows alone. They withhold nothing: which source counts
+is the rule of the transform, and the check says where it may be the wrong one, or one thing counts twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import ibis
+import ibis.expr.types as ir
+
+from energy_assets.contracts.conservation import GUESSED, NODE_NAMES, readings_of, spelled_alike, uuids_of, with_thing
+from energy_assets.contracts.meters import COMPONENTS, told_on_several
+from energy_assets.contracts.proof import Proof
+
+KWH = "decimal(38, 9)"
+APART = 1.25
+"""How many times as much one source may tell of a device as another one: instruments of one device differ by less."""
+LEAST_HOURS = 6
+"""Hours of a day that are compared at least: one torn hour is no contradiction."""
+LEAST_VALUES = 3
+"""Different amounts that equal days must have at least: machines that idle alike are not one."""
+SHOWN = 5
+"""Devices that a breach names; the others are counted."""
+
+
+def contradicting(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """Devices of which two sources tell much different energies of the same hours; the first that counts hides it.
+
+    Args:
+        staged: Not looked at.
+        upstream: As `conservation.energy_not_conserved` takes it.
+
+    Returns:
+        day, device_kind, thing (node/device, or the UUID), and the least and the most that a source tells of the hours
+        which both know (`least_kwh` by `least_source`, `most_kwh` by `most_source`).
+    """
+    by = _by_source(readings_of(upstream))
+    hours = by.mutate(sources=by.table.nunique().over(ibis.window(group_by=[*_THING, "hour"])))
+    known = hours.filter(hours.sources > 1)
+    days = known.group_by([*_THING, "table"]).aggregate(kwh=known.kwh.sum().cast(KWH), hours=known.hour.nunique())
+    days = days.filter(days.hours >= LEAST_HOURS)
+    both = days.group_by(_THING).aggregate(
+        least_kwh=days.kwh.min(),
+        most_kwh=days.kwh.max(),
+        least_source=days.table.argmin(days.kwh),
+        most_source=days.table.argmax(days.kwh),
+    )
+    wrong = both.filter((both.most_kwh > 0) & (both.most_kwh.cast("float64") > both.least_kwh.cast("float64") * APART))
+    shown = ["day", "device_kind", "thing", "least_source", "least_kwh", "most_source", "most_kwh"]
+    return wrong.select(shown).order_by(shown)
+
+
+def repeated(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """Devices of two sources, under other names or in other places, that used the very same in every hour of a day.
+
+    Real devices never do, down to the last digit: it is one log under two names. Equal days of few different amounts
+    count only where they were read from the very same bytes.
+
+    Args:
+        staged: Not looked at.
+        upstream: As `conservation.energy_not_conserved` takes it.
+
+    Returns:
+        day, `devices` (the first, with their sources and places) and how many there are.
+    """
+    by = _by_source(readings_of(upstream))
+    by = by.filter(by.kwh > 0)
+    same_hours = by.hour.cast("string").concat("=", by.kwh.cast("string")).collect(order_by=by.hour).join(",")
+    days = by.group_by([*_THING, "table"]).aggregate(
+        readings=same_hours.hash(), hours=by.hour.nunique(), amounts=by.kwh.nunique(), sha256=by.sha256.min()
+    )
+    placed = days.mutate(place=ibis.coalesce(days.at_region, days.at_provider, ibis.literal("any place")))
+    named = placed.mutate(named=placed.thing.concat(" of ", placed.table, " in ", placed.place))
+    alike = named.group_by(["day", "device_kind", "readings"]).aggregate(
+        tables=named.table.nunique(),
+        objects=named.sha256.nunique(),
+        telling=((named.hours >= LEAST_HOURS) & (named.amounts >= LEAST_VALUES)).any(),
+        devices=named.named.collect(order_by=named.named)[:SHOWN].join(", "),
+        number=named.count(),
+        things=named.thing.concat("@", named.place).nunique(),
+    )
+    wrong = alike.filter((alike.tables > 1) & (alike.things > 1) & (alike.telling | (alike.objects == 1)))
+    return wrong.select("day", "device_kind", "devices", "number").order_by("day", "devices")
+
+
+def in_two_places(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """GPUs that sources place in two regions at one hour, and hosts metered in one region with devices in another.
+
+    Args:
+        staged: Not looked at.
+        upstream: As `conservation.energy_not_conserved` takes it.
+
+    Returns:
+        day, `name` of the GPU or the host, and `places`: the regions it is told of in.
+    """
+    readings = readings_of(upstream)
+    told = told_on_several(readings).mutate(place=_place)
+    gpus = told.group_by(["day", "hour", "uuid"]).aggregate(places=_listed(told), number=told.place.nunique())
+    gpus = gpus.filter(gpus.number > 1).select("day", "places", name="uuid").distinct()
+    return gpus.union(_hosts_apart(readings, upstream)).select("day", "name", "places").order_by("day", "name")
+
+
+_THING = ["day", "at_provider", "at_region", "device_kind", "thing"]
+
+
+def _place(rows: ir.Table) -> ir.StringValue:
+    return ibis.coalesce(rows.region, rows.provider, ibis.literal("(no place)"))
+
+
+def _listed(rows: ir.Table) -> ir.StringValue:
+    return rows.place.collect(distinct=True, order_by=rows.place).join(", ")
+
+
+def _by_source(readings: ir.Table) -> ir.Table:
+    """What each source tells of each thing's hour, of what it measured."""
+    rows = with_thing(readings, uuids_of(readings))
+    measured = rows.filter(rows.energy_kwh.notnull() & ~rows.method.isin(GUESSED))
+    measured = measured.mutate(table=measured.table.re_replace("^raw_", ""))
+    return measured.group_by([*_THING, "hour", "table"]).aggregate(
+        kwh=measured.energy_kwh.sum().cast(KWH), sha256=measured.raw_sha256.min()
+    )
+
+
+def _hosts_apart(readings: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """Names of hosts that have a meter and no devices in one place, and devices and no meter in another."""
+    hosts = readings.group_by(["day", "provider", "region", "node_id"]).aggregate(
+        metered=(readings.device_kind == "node").any(), filled=readings.device_kind.isin(COMPONENTS).any()
+    )
+    names = upstream[NODE_NAMES]
+    excused = spelled_alike(names.filter(names.unmetered).select("day", "provider", "region", "node_id").distinct())
+    hosts = hosts.anti_join(
+        excused, [hosts[key].identical_to(excused[key]) for key in ("day", "provider", "region", "node_id")]
+    )
+    alone = hosts.filter(hosts.metered != hosts.filled).mutate(place=_place)
+    both = alone.group_by(["day", "node_id"]).aggregate(
+        places=_listed(alone), meters=alone.metered.any(), devices=alone.filled.any()
+    )
+    return both.filter(both.meters & both.devices).select("day", "places", name="node_id")
+
+
+SOURCES_AGREE = Proof(
+    "sources_agree",
+    "What two sources measured of one device in the same hours is about the same. Where it is not, one of them is "
+    "wrong, or two devices go by one name, of which only one counts.",
+    contradicting,
+    blocking=False,
+    remedy="If they are two devices, name them apart (`node`, `device`); if they are one, remove the source that is "
+    "wrong",
+)
+READINGS_COUNT_ONCE = Proof(
+    "readings_count_once",
+    "No two sources tell the very same energy of every hour of two devices: that is one log under two names.",
+    repeated,
+    blocking=False,
+    remedy="Remove the source that repeats the other; both count until then",
+)
+THINGS_HAVE_ONE_PLACE = Proof(
+    "things_have_one_place",
+    "No GPU is told of in two regions at one hour, and no host has its meter in one region and its devices in another.",
+    in_two_places,
+    blocking=False,
+    remedy="Give the sources of one host the same `place`; two hosts of one name need two names",
+)
