@@ -347,7 +347,7 @@ def said_of_number(example: str) -> str:
     if "," in text and _NUMBER.fullmatch(text):
         return "it has a comma, which may be a decimal comma or stand for thousands"
     if "." in text and _NUMBER.fullmatch(text):
-        return "it has a point where other numbers have decimal commas"
+        return "it has a point, which may be a decimal point or stand for thousands"
     if re.fullmatch(r"[-+0-9.,\s\u00a0\u202f']+", text):
         return "it has blanks or quotes between its digits"
     return ""

@@ -48,6 +48,8 @@ _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p
 _DATES = {"day first": "%d{0}%m{0}%Y", "month first": "%m{0}%d{0}%Y"}
 _A_TIME = re.compile(r"\s*\d{4}[-/.]\d\d?[-/.]\d\d?[ T]\d")
 _CHUNK = 1 << 20
+_ZONE_NAME = re.compile(r"\d\s+(?!(?:am|pm|a\.m|p\.m|z|utc|gmt)\.?\s*$)[a-z][a-z_/]+\s*$", re.IGNORECASE)
+"""A time that ends with the name or abbreviation of a zone; DuckDB would read BST as the time of Bangladesh."""
 _DISTINCT = 20_000
 _serial = count(1)
 
@@ -202,6 +204,12 @@ class Opened:
                 f"{self.name}: column '{column}' holds numbers, which could be of any unit",
                 "Set `time_unit` in site.yaml: s, ms, us or ns since 1970.",
             )
+        if named := next(filter(_ZONE_NAME.search, self.sample(column)), ""):
+            raise MalformedError(
+                f"{self.name}: column '{column}' has times with the name of a zone, such as '{named.strip()}': such "
+                "names mean several zones",
+                "Write offsets instead ('+01:00' or 'Z'), or leave the name away and set `timezone` in site.yaml.",
+            )
         order = self._order(column, clock)
         apart = any(map(_APART.search, self.sample(column)))
         text = f"regexp_replace({name}, '\\s+([+-][0-9:]+\\s*)$', '\\1')" if apart else name
@@ -257,13 +265,13 @@ class Opened:
         sample, separator = [cell for column in columns for cell in self.sample(column)], self.shape.separator
         if not any("," in cell for cell in sample) and separator in ",|":
             return "."
-        marked = any(map(_marked, sample))
-        numbers = [f"regexp_extract({quoted(column)}, '[-+0-9.,]+')" for column in columns]
-        cells = [cell for number in numbers for cell in self._distinct(number)] if marked else sample
+        # All cells that have a mark: the first that does may be a thousand, far below whole numbers.
+        numbers = [f"regexp_extract({quoted(column)}, '[-+0-9.,]*[.,][-+0-9.,]*')" for column in columns]
+        cells = [cell for number in numbers for cell in self._distinct(number)]
         mark = csv_text.decimal_mark(cells, separator)
         if mark in ".,":
             return mark
-        example = next((cell for cell in sample if _marked(cell)), "")
+        example = next(iter(cells), "")
         what = "points and commas" if mark == "both" else f"'{example.strip()}', whose mark may stand for thousands"
         named = " and ".join(f"'{column}'" for column in columns)
         raise MalformedError(
@@ -285,10 +293,6 @@ class Opened:
     def _distinct(self, sql: str) -> list[str]:
         found = self.con.raw_sql(f"SELECT DISTINCT {sql} AS cell FROM {self.relation} LIMIT {_DISTINCT}").fetchall()
         return [row[0] for row in found if row[0]]
-
-
-def _marked(cell: str) -> bool:
-    return "," in cell or "." in cell
 
 
 def _plausible(time: str, lenient: bool = False) -> str:

@@ -294,7 +294,8 @@ def _sequence_counts(names: _Names, span: _Span, gap_us: int, reach_us: int) -> 
     rules = {
         "duplicate_readings_dropped": "t_next = t",
         "gaps_bridged": f"{long} AND t_next - t <= {reach_us}",
-        "gaps_not_bridged": f"t_next - t > {reach_us} AND t // {_DAY_US} = t_next // {_DAY_US}",
+        # After a whole day it is another log, which hours without a reading tell of.
+        "gaps_not_bridged": f"t_next - t > {reach_us} AND t_next - t < {_DAY_US}",
     }
     return f"SELECT {_counts(rules, span.holds('t'))} FROM {names.sequence}"
 

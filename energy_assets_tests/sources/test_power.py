@@ -135,6 +135,12 @@ def test_a_gap_of_exactly_the_longest_is_joined_and_one_microsecond_more_is_not(
     assert result.notes == ({"gaps_not_bridged": 1} if gaps else {})
 
 
+def test_a_gap_over_midnight_is_a_gap(con: Any) -> None:
+    """From 23:30 to 1:00."""
+    result = hourly_energy(table(con, [(685, 600), (690, 600), (780, 600), (785, 600)]), max_gap_s=300)
+    assert result.notes == {"gaps_not_bridged": 1}
+
+
 @pytest.mark.parametrize(("seconds", "bridged"), [(900, True), (900.000001, False)])
 def test_a_gap_of_exactly_the_longest_bridge_is_bridged(con: Any, seconds: float, bridged: bool) -> None:
     readings = table(con, [(0, 600), (seconds / 60, 600)])
@@ -366,8 +372,10 @@ def test_only_readings_of_the_span_are_counted_from_its_first_instant_to_before_
     assert energies(found.rows) == [(12, None, Decimal("0.01"))]
 
 
-@pytest.mark.parametrize(("minutes", "notes"), [(719, {"gaps_not_bridged": 1}), (720, {})])
-def test_a_gap_until_another_day_is_no_gap_of_a_day(con: Any, minutes: int, notes: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    ("minutes", "notes"), [(720, {"gaps_not_bridged": 1}), (1439, {"gaps_not_bridged": 1}), (1440, {})]
+)
+def test_what_is_silent_for_a_whole_day_has_no_gap_but_ended(con: Any, minutes: int, notes: dict[str, int]) -> None:
     assert hourly_energy(table(con, [(0, 600), (minutes, 600)])).notes == notes
 
 

@@ -65,6 +65,10 @@ class Cell:
         return f"CASE WHEN {long} THEN TRY_CAST({pointed} AS {_FINER}) <> {value} ELSE false END"
 
 
+_THOUSANDS = r"\s*[+-]?[1-9][0-9]{0,2}([.,][0-9]{3})+\s*"
+"""A number whose mark may be that of thousands."""
+
+
 class RetypedError(Exception):
     """A column holds another type than its name promises; the message says which was found and expected."""
 
@@ -75,6 +79,7 @@ class Cells:
     def __init__(self, bill: Bill) -> None:
         self._bill = bill
         self._comma = False
+        self._unproven = False
 
     def settle_decimals(self, columns: Iterable[str | None]) -> None:
         """Find out whether the numbers of a text have decimal commas; only where it is not separated by commas.
@@ -97,6 +102,8 @@ class Cells:
             what = "points and commas in" if mark == "both" else "nothing to tell a decimal mark from thousands by in"
             raise RetypedError(f"separated by {SEPARATORS[shape.separator]}, with {what} numbers such as '{example}'")
         self._comma = mark == ","
+        # Whole numbers alone prove no mark: what comes after the first lines may be thousands.
+        self._unproven = not any("," in value or "." in value for value in values)
 
     def has(self, column: str | None) -> bool:
         """Whether the bill has such a column."""
@@ -133,6 +140,9 @@ class Cells:
         if self._comma:  # a point beside decimal commas may be one, or stand for thousands
             pointed = f"CASE WHEN NOT contains({text}, '.') THEN replace({text}, ',', '.') END"
             return Cell(label, _decimal(pointed), text, required, kept=False)
+        if self._unproven:
+            text_of_one = f"CASE WHEN NOT regexp_full_match({text}, {literal(_THOUSANDS)}) THEN {text} END"
+            return Cell(label, _decimal(text_of_one), text, required, kept=False)
         return Cell(label, _decimal(text), text, required, kept=False)
 
     def time(self, label: str, column: str | None, *, required: bool = False) -> Cell:

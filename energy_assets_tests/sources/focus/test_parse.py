@@ -24,6 +24,7 @@ from energy_assets.raw.collecting import collect, parse
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.focus.cells import MONEY, _decimal, _instant
+from energy_assets.sources.focus.columns import FOCUS_NUMBERS
 from energy_assets.sources.focus.parse import SCHEMA
 from energy_assets.sources.focus.source import FocusFiles
 from energy_assets_tests.conftest import rows_of
@@ -279,7 +280,7 @@ def test_a_doubtful_number_is_no_number(step: StepContext, tmp_path: Path, chang
 
 
 @pytest.mark.parametrize(
-    ("cell", "said"), [("1.234,56", "it has points and commas"), ("1.234", "it has a point where other numbers")]
+    ("cell", "said"), [("1.234,56", "it has points and commas"), ("1.234", "it has a point, which may")]
 )
 def test_a_point_after_hundreds_of_decimal_commas_is_refused_too(
     step: StepContext, tmp_path: Path, cell: str, said: str
@@ -289,6 +290,23 @@ def test_a_point_after_hundreds_of_decimal_commas_is_refused_too(
     with pytest.raises(MalformedError) as error:
         read(step)
     assert f"one holds '{cell}' ({said}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("cell", "refused"), [("1.250", True), ("1,250", True), ("-12.345.678", True), ("12.5", False)]
+)
+def test_thousands_after_hundreds_of_whole_numbers_are_refused(
+    step: StepContext, tmp_path: Path, cell: str, refused: bool
+) -> None:
+    whole = {column: text.partition(",")[0] if column in FOCUS_NUMBERS else text for column, text in GERMAN.items()}
+    lines = [{**whole, "SkuId": str(n)} for n in range(500)] + [{**whole, "BilledCost": cell}]
+    (tmp_path / "b.csv").write_text(_saved(lines, ";"), encoding="utf-8")
+    if not refused:
+        assert read(step)
+        return
+    with pytest.raises(MalformedError) as error:
+        read(step)
+    assert f"one holds '{cell}'" in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -212,3 +212,19 @@ def test_windows_at_a_time_that_clocks_show_twice_are_refused(step: StepContext)
     table, _ = rows_read(source(windows="runs.csv", timezone="Europe/Berlin"), AUTUMN, step)
     hours = [row["usage_hours"] for row in table.to_pylist() if row["workload_id"] == "a"]
     assert sum(hours) == Decimal("2.5"), "01:00 is 23:00 UTC, and the second 02:30 is 01:30 UTC"
+
+
+@pytest.mark.parametrize("zone", ["BST", "CEST", "IST", "Europe/Berlin"])
+@pytest.mark.parametrize("timezone", [{}, {"timezone": "Europe/London"}])
+def test_names_of_zones_behind_times_are_refused(step: StepContext, zone: str, timezone: dict[str, str]) -> None:
+    """The engine would read BST as the time of Bangladesh."""
+    log(step, [f"2025-10-25 0{hour}:00:00 {zone},n1,600" for hour in range(3)])
+    with pytest.raises(MalformedError, match="name of a zone, such as '2025-10-25 00:00:00") as error:
+        energies(step, **timezone)
+    assert "Write offsets instead" in error.value.remedy
+
+
+@pytest.mark.parametrize("zone", ["", "Z", " UTC", " gmt", "+00:00", " +0000"])
+def test_offsets_and_utc_are_read(step: StepContext, zone: str) -> None:
+    log(step, [f"2025-10-25 0{hour}:{minute}:00{zone},n1,600" for hour in (3, 4) for minute in ("00", "30", "59")])
+    assert energies(step, max_gap_s=1800)[0]["25 03"] == Decimal("0.6")

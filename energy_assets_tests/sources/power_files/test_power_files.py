@@ -348,3 +348,14 @@ def test_the_doctor_tells_each_file_and_whether_windows_match(step: StepContext)
     assert "same columns" in found[2].remedy
     (nothing,) = source(path="elsewhere/*").check(step)
     assert (nothing.ok, "no file matches" in nothing.what) == (False, True)
+
+
+@pytest.mark.parametrize("last", ["1.250", "1,250", "1.250.000"])
+def test_thousands_far_below_whole_numbers_are_refused(step: StepContext, last: str) -> None:
+    lines = [f"2026-10-05 {n // 60:02d}:{n % 60:02d}:00;n1;900" for n in range(600)]
+    write(
+        step.site_folder, "meters/a.csv", "\n".join(["time;node;power_w", *lines, f"2026-10-05 10:00:00;n1;{last}", ""])
+    )
+    with pytest.raises(MalformedError, match="power_w") as error:
+        rows_read(source(), DayRange(date(2026, 10, 5), date(2026, 10, 5)), step)
+    assert f"'{last}'" in str(error.value)
