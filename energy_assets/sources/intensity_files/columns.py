@@ -13,7 +13,7 @@ from typing import Literal
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.opening import Clock, Table
 
-IntensityUnit = Literal["gCO2e/kWh", "kgCO2e/kWh", "kg/MWh", "t/MWh", "lb/MWh"]
+IntensityUnit = Literal["gCO2e/kWh", "kgCO2e/kWh", "kg/MWh", "t/MWh", "lb/MWh", "mg/kWh"]
 
 GRAMS_PER_KWH = {
     "gCO2e/kWh": "1",
@@ -21,17 +21,27 @@ GRAMS_PER_KWH = {
     "kg/MWh": "1",
     "t/MWh": "1000",
     "lb/MWh": "0.45359237",
+    "mg/kWh": "0.001",
 }
 """By unit; the pound is that of the International Yard and Pound Agreement of 1959."""
 
 _UNITS = (
     ("kgCO2e/kWh", r"kg[^/]{0,8}(/|per)kwh"),
-    ("gCO2e/kWh", r"(?<!k)g[^/]{0,8}(/|per)kwh|gco2\w*kwh"),
+    ("gCO2e/kWh", r"(?<![km])g[^/]{0,8}(/|per)kwh|(?<![km])gco2\w*kwh"),
     ("kg/MWh", r"kg[^/]{0,8}(/|per)mwh"),
     ("lb/MWh", r"lbs?[^/]{0,8}(/|per)mwh"),
-    ("t/MWh", r"(?<![a-z])(t|tonnes?)[^/]{0,8}(/|per)mwh"),
+    ("t/MWh", r"((?<![a-z])(t(?!on)|tonnes?)|metrictons?)[^/]{0,8}(/|per)mwh"),
 )
 """Unit, and how headers spell it, in lower case without blanks; kilograms before grams."""
+
+_BY_CASE = (("mg/kWh", r"mg[^/]{0,8}(/|per)kwh"), ("t/MWh", r"Mg[^/]{0,8}(/|per)mwh"))
+"""Units that a capital M tells apart: milligrams, and megagrams, which are tonnes."""
+
+_DOUBTS = (
+    (r"mg[^/]{0,8}(/|per)[km]wh", "mg may be milligrams or megagrams", {"mg/kWh", "t/MWh"}),
+    (r"(?<![a-z])tons?(?!ne)[^/]{0,8}(/|per)mwh", "tons may be of 1,000 kg or of 2,000 lb", {"t/MWh"}),
+)
+"""How headers spell what may be two units, in lower case without blanks; why; which `unit` may settle it."""
 
 _EXPORT = {
     "time": (r"datetime \(utc\)", "Datetime (UTC)"),
@@ -149,6 +159,8 @@ class Mapping:
         if not self.named:
             return "1"
         columns = [found[ours] for ours in ("direct", "lifecycle") if ours in found]
+        for column in columns:
+            self._require_one_meaning(column, name)
         spoken = {column: unit_of(column) for column in columns}
         said = {unit for unit in spoken.values() if unit}
         if self.unit is None and len(said) == 1 and all(spoken.values()):
@@ -166,6 +178,17 @@ class Mapping:
             )
         return GRAMS_PER_KWH[self.unit]
 
+    def _require_one_meaning(self, column: str, name: str) -> None:
+        if unit_of(column):
+            return
+        for pattern, why, settled_by in _DOUBTS:
+            if re.search(pattern, _plain(column).lower()) and self.unit not in settled_by:
+                units = " or ".join(f"unit: {unit}" for unit in sorted(settled_by))
+                raise MalformedError(
+                    f"{name}: the unit of '{column}' may be read in two ways: {why}",
+                    f"Add to this source in site.yaml: {units}, if that is what is meant; else write grams per kWh.",
+                )
+
 
 def unit_of(column: str) -> str | None:
     """The unit that the name of a column speaks of; None where it speaks of none.
@@ -173,8 +196,15 @@ def unit_of(column: str) -> str | None:
     Args:
         column: As `CO2 (kg/MWh)`.
     """
-    plain = re.sub(r"\s+", "", column.lower().replace("₂", "2"))
-    return next((unit for unit, pattern in _UNITS if re.search(pattern, plain)), None)
+    plain = _plain(column)
+    by_case = (unit for unit, pattern in _BY_CASE if re.search(f"(?<![A-Za-z]){pattern}", plain))
+    return next(by_case, next((unit for unit, pattern in _UNITS if re.search(pattern, plain.lower())), None))
+
+
+def _plain(column: str) -> str:
+    """The name without blanks and underscores, `kWh` and `per` in lower case."""
+    bare = re.sub(r"[\s_]+", "", column.replace("₂", "2"))
+    return re.sub("[KkMm]wh|per", lambda found: found[0].lower(), bare, flags=re.IGNORECASE)
 
 
 def _listed(what: str, names: Iterable[str]) -> str:

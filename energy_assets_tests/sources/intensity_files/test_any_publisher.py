@@ -78,12 +78,34 @@ def test_units_are_converted_exactly(step: StepContext, tmp_path: Path, unit: st
         ("CO2 lbs/MWh", "lb/MWh"),
         ("t CO2/MWh", "t/MWh"),
         ("g per kWh", "gCO2e/kWh"),
+        ("CO2 (mg/kWh)", "mg/kWh"),
+        ("Mg CO2/MWh", "t/MWh"),
+        ("metric tons/MWh", "t/MWh"),
+        ("kgco2_per_kwh", "kgCO2e/kWh"),
+        ("kgCO2kWh", None),
+        ("mg/MWh", None),
+        ("MG/KWH", None),
+        ("tons/MWh", None),
         ("co2", None),
         ("rate", None),
     ],
 )
 def test_a_header_may_say_the_unit(header: str, unit: str | None) -> None:
     assert unit_of(header) == unit
+
+
+def test_a_unit_that_may_be_two_is_refused_until_site_yaml_says_which(step: StepContext, tmp_path: Path) -> None:
+    own(tmp_path, header="at,area,co2 tons/MWh", cells="{t},DE,0.5")
+    keys = {"time": "at", "zone_column": "area", "direct": "co2 tons/MWh"}
+    for unit in ({}, {"unit": "gCO2e/kWh"}):
+        with pytest.raises(MalformedError, match=r"tons may be of 1,000 kg or of 2,000 lb.* unit: t/MWh"):
+            values(step, **keys, **unit)
+    assert values(step, **keys, unit="t/MWh") == {(Decimal(500), None)}
+    own(tmp_path, "milli.csv", header="at,area,CO2 (mg/kWh)", cells="{t},DE,363000")
+    keys["direct"] = "CO2 (mg/kWh)"
+    assert values(step, "milli.csv", **keys) == {(Decimal(363), None)}
+    with pytest.raises(MalformedError, match=r"speak of mg/kWh, `unit` of this source says gCO2e/kWh"):
+        values(step, "milli.csv", **keys, unit="gCO2e/kWh")
 
 
 def test_the_unit_is_never_guessed(step: StepContext, tmp_path: Path) -> None:
