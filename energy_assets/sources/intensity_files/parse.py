@@ -31,6 +31,8 @@ from energy_assets.sources.intensity_files.columns import Mapping
 from energy_assets.sources.opening import Opened, open_file, quoted, text_sql
 
 _HOUR_US = 3_600_000_000
+SHOWN = 3
+"""Columns that a sentence names."""
 _UNREADABLE = 10
 """One line in so many may be unreadable (footers, notes); where more are, the file is not what it is taken for."""
 
@@ -47,7 +49,9 @@ class Points:
         table: `hour`, `zone`, `lifecycle`, `direct`, `carbon_free_share`, `is_estimated`, and what is wrong with the
             line: `bad_line` (no readable time or zone), `bad_value` (text that is no number, or no possible value; it
             is NULL), `unflagged` (a value that does not say whether it was estimated: taken as estimated),
-            `outdone` (an estimate, and the file has a measured value of the same instant), `clock` (see `local_time`).
+            `outdone` (an estimate, and the file has a measured value of the same instant), `disagrees` (another line
+            has another value of the same zone and instant, and neither goes before the other), `apart` (the columns, of
+            those not read, that tell such lines apart; empty where none does), `clock` (see `local_time`).
         name: Of the file.
         sha256: Of its bytes.
         publisher: Who says so, for the name of the factor.
@@ -93,7 +97,10 @@ def read_points(con: Any, path: Path, sha256: str, name: str, folder: Path, mapp
                     f"{name}: its points are {narrowest} hours apart, not one",
                     "Export it again by the hour; a value of a year or a month goes into a source of grid_factors.",
                 )
-            con.create_table(kept, obj=_typed(con.table(table)), temp=True)
+            typed = _typed(con.table(table))
+            apart = _apart(con, typed, [c for c in opened.types if c not in found.values()])
+            points = typed.mutate(apart=ibis.literal(apart)).drop("others")
+            con.create_table(kept, obj=points, temp=True)
             shelf.put(con, kept)
         except duckdb.Error as error:
             said = " ".join(str(error).replace(str(path), name).split())[:200]
@@ -128,6 +135,7 @@ def _selected(file: Opened, found: dict[str, str], mapping: Mapping) -> str:
         zone = f"nullif(upper(trim(CAST({quoted(found['zone'])} AS VARCHAR))), '')"
     else:
         zone = text_sql(mapping.constant_zone)
+    others = ", ".join(f"CAST({quoted(c)} AS VARCHAR)" for c in file.types if c not in found.values())
     flag = f"lower(trim(CAST({quoted(found['estimated'])} AS VARCHAR)))" if "estimated" in found else "''"
     return f"""
         SELECT
@@ -136,7 +144,8 @@ def _selected(file: Opened, found: dict[str, str], mapping: Mapping) -> str:
             {number("lifecycle", factor)} AS lifecycle, {filled("lifecycle")} AS lifecycle_filled,
             {number("direct", factor)} AS direct, {filled("direct")} AS direct_filled,
             {number("carbon_free", "0.01")} AS carbon_free, {filled("carbon_free")} AS carbon_free_filled,
-            coalesce({flag}, '') AS flag, CAST({quoted(found["time"])} AS VARCHAR) AS written
+            coalesce({flag}, '') AS flag, CAST({quoted(found["time"])} AS VARCHAR) AS written,
+            [{others}]::VARCHAR[] AS others
         FROM {file.relation}"""
 
 
@@ -149,6 +158,9 @@ def _typed(raw: ir.Table) -> ir.Table:
     estimated = ~raw.flag.isin(["false", "0", "no", "measured"])
     instant = ibis.window(group_by=[raw.node_id, raw.at])
     known = lifecycle.notnull() | direct.notnull()
+    outdone = estimated & (known & ~estimated).any().over(instant).fill_null(False)
+    equals = ibis.window(group_by=[raw.node_id, raw.at, estimated])
+    two = [(v.max().over(equals) != v.min().over(equals)).fill_null(False) for v in (lifecycle, direct)]
     hour = (raw.at // _HOUR_US * 3600).cast("int64").as_timestamp("s").cast(t.HOUR)
     return raw.select(
         hour=hour,
@@ -160,9 +172,34 @@ def _typed(raw: ir.Table) -> ir.Table:
         bad_line=raw.at.isnull() | raw.node_id.isnull(),
         bad_value=bad_lifecycle | bad_direct | bad_share,
         unflagged=~raw.flag.isin(["true", "false", "0", "1", "yes", "no", "measured", "estimated"]),
-        outdone=estimated & (known & ~estimated).any().over(instant).fill_null(False),
+        outdone=outdone,
+        disagrees=(two[0] | two[1]) & known & ~outdone & raw.at.notnull() & raw.clock.isnull(),
         clock=raw.clock,
+        at=raw.at,
+        others=raw.others,
     )
+
+
+def _apart(con: Any, table: ir.Table, columns: Sequence[str]) -> str:
+    """The columns that tell lines of one zone and instant apart wherever these disagree, and whose values come again.
+
+    Args:
+        con: An Ibis backend (DuckDB).
+        table: As `_typed` gives it.
+        columns: What `others` holds, by name.
+    """
+    some = table.filter(table.disagrees)
+    if not columns:
+        return ""
+    names = [f"c{n}" for n in range(len(columns))]
+    some = some.select("zone", "at", **{name: some.others[n] for n, name in enumerate(names)})
+    each = some.group_by("zone", "at").aggregate(**{name: some[name].nunique() for name in names})
+    within = each.aggregate(**{name: each[name].min() for name in names})
+    whole = some.aggregate(lines=some.count(), **{name: some[name].nunique() for name in names})
+    (least,), (every,) = (con.to_pyarrow(asked).to_pylist() for asked in (within, whole))
+    telling = [c for c, name in zip(columns, names, strict=True) if (least[name] or 0) > 1]
+    again = [c for c, name in zip(columns, names, strict=True) if c in telling and 2 * every[name] <= every["lines"]]
+    return ", ".join(f"'{column}'" for column in (again or telling)[:SHOWN])
 
 
 def _possible(value: ir.DecimalValue, filled: ir.BooleanValue, most: int) -> tuple[ir.DecimalValue, ir.BooleanValue]:

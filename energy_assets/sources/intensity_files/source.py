@@ -20,6 +20,7 @@ import ibis.expr.types as ir
 from pydantic import Field, model_validator
 
 from energy_assets.contracts.vocabulary import Feed
+from energy_assets.counting import counted
 from energy_assets.landing import Fetched, Held, Landed
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import Finding, GridZone, Incomplete, Parsed, SeenZone, Source, StepContext, Unit
@@ -44,7 +45,7 @@ from energy_assets.sources.unreadable import days_concerned
 
 SHOWN = 5
 """Zones of a file that a sentence names."""
-_KILOGRAMS = "factors_like_kilograms"
+_KILOGRAMS, _DISAGREE = "factors_like_kilograms", "disagreeing_intensities_averaged"
 ALL_HOURS = (1 << 24) - 1
 """A day of which every hour has both intensities, as a bit for each hour."""
 
@@ -53,7 +54,7 @@ class IntensityFiles(Source):
     """Hourly intensities in CSV or Parquet files, in a folder or a bucket: Electricity Maps' exports, or any other."""
 
     feeds: ClassVar[Feed] = Feed.GRID_INTENSITY
-    parser_version: ClassVar[str] = "2"
+    parser_version: ClassVar[str] = "3"
     title: ClassVar[str] = "Files of grid intensities"
     engine_kind: ClassVar[str] = "csv"
 
@@ -300,6 +301,10 @@ def _notes(
         )
         spans = _spans(file, zones)
         speaks_of = sorted(row["zone"] for row in spans)
+        instants = points.filter(points.disagrees & within, points.zone.isin(zones) if zones else True)
+        if some := instants.select("zone", "at").distinct().count().to_pyarrow().as_py():
+            found[_DISAGREE] = some
+            examples[_DISAGREE].append(f"{file.name}{_apart_said(spans[0]['apart'])}")
         for row in filter(_suspect, spans):  # on days without an hour of it, its mean of the year may stand
             found[_KILOGRAMS] = sum(row["first"].year <= day.year <= row["last"].year for day in days)
             examples[_KILOGRAMS].append(f"{file.name}: {_said_of(row)}")
@@ -323,8 +328,10 @@ def _spans(file: Points, zones: Sequence[str] | None) -> list[dict[str, Any]]:
         first=good.hour.min().date(),
         last=good.hour.max().date(),
         begins=good.hour.min(),
-        hours=good.count(),
-        unknown=(good.lifecycle.isnull() & good.direct.isnull()).sum(),
+        hours=good.hour.nunique(),
+        unknown=good.hour.nunique() - good.hour.nunique(where=good.lifecycle.notnull() | good.direct.notnull()),
+        disagreeing=good["at"].nunique(where=good.disagrees),
+        apart=good.apart.max(),
         most_direct=good.direct.max(),
         most_lifecycle=good.lifecycle.max(),
     )
@@ -352,6 +359,12 @@ def _look(file: Points, mapping: Mapping, zones: Sequence[str] | None) -> Iterat
     if suspect := [_said_of(row) for row in found if _suspect(row)]:
         what = f"{name}: {'; '.join(suspect[:SHOWN])}: less than that of any grid, as if kilograms were taken for grams"
         yield Finding(False, what, words(_KILOGRAMS).remedy, (_KILOGRAMS,))
+    for row in (row for row in found if row["disagreeing"]):
+        what = (
+            f"{name}: {row['zone']} has several different values at {counted(row['disagreeing'], 'instant')}"
+            f"{_apart_said(row['apart'])}"
+        )
+        yield Finding(False, what, words(_DISAGREE).remedy, (_DISAGREE,))
     if named := other_zone(name, [row["zone"] for row in found]):
         yield Finding(
             False,
@@ -359,6 +372,11 @@ def _look(file: Points, mapping: Mapping, zones: Sequence[str] | None) -> Iterat
             "count",
             f"Take it out of `path` if it should be of {named}; else give it the name of its zone.",
         )
+
+
+def _apart_said(columns: str) -> str:
+    """What tells lines of one instant apart."""
+    return f", told apart by {columns}" if columns else ", and no other column tells them apart"
 
 
 def _suspect(span: AnyMapping[str, Any]) -> bool:

@@ -13,10 +13,12 @@ import pytest
 from pydantic import ValidationError
 
 from energy_assets.periods import DayRange
+from energy_assets.raw.collecting import collect, parse
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.intensity_files.columns import unit_of
 from energy_assets.sources.intensity_files.parse import other_zone
+from energy_assets.sources.intensity_files.source import IntensityFiles
 from energy_assets_tests.conftest import rows_of
 from energy_assets_tests.sources.intensity_files.test_source import DAY, ONE, export, of
 
@@ -280,3 +282,41 @@ def test_files_whose_highest_value_is_less_than_any_grids_are_told(
     assert [finding.ok for finding in said] == [False] * told
     if told:
         assert said[0].what.startswith("own.csv: DE at most 0.")
+
+
+def _told(source: IntensityFiles, step: StepContext) -> tuple[dict[str, int], dict[str, list[str]]]:
+    """The notes of a day, but for what does not say whether it was measured, and their examples."""
+    parsed, failures = parse(source, collect(source, ONE, step).editions, step)
+    assert parsed is not None
+    assert not failures
+    notes = {name: n for name, n in parsed.notes.items() if name != "unflagged_hours_taken_as_estimated"}
+    return notes, {name: list(said) for name, said in parsed.examples.items()}
+
+
+def test_several_values_of_one_instant_are_told_with_the_column_that_tells_them_apart(
+    step: StepContext, tmp_path: Path
+) -> None:
+    keys = {"time": "at", "zone": "DE", "direct": "co2", "unit": "gCO2e/kWh"}
+    two = "{t},{n},DE,400\n{t},1{n},FR,50"
+    own(tmp_path, header="at,line,country,co2", cells=two)
+    notes, examples = _told(of("own.csv", **keys), step)
+    assert notes["disagreeing_intensities_averaged"] == 24
+    assert examples["disagreeing_intensities_averaged"] == ["own.csv, told apart by 'country'"]
+    good, bad = of("own.csv", **keys).check(step)
+    assert good.what.endswith("24 hours, direct alone"), "an hour counts once"
+    assert "DE has several different values at 24 instants, told apart by 'country'" in bad.what
+    own(tmp_path, header="at,line,country,co2", cells=two.replace("FR,50", "FR,400"))
+    assert "disagreeing_intensities_averaged" not in _told(of("own.csv", **keys), step)[0], "copies agree"
+    split = {**{key: value for key, value in keys.items() if key != "zone"}, "zone_column": "country"}
+    own(tmp_path, header="at,line,country,co2", cells=two)
+    assert "disagreeing_intensities_averaged" not in _told(of("own.csv", **split), step)[0]
+
+
+def test_what_was_measured_and_quarter_hours_do_not_disagree(step: StepContext, tmp_path: Path) -> None:
+    keys = {"time": "at", "zone": "DE", "direct": "co2", "unit": "gCO2e/kWh", "estimated": "kind"}
+    own(tmp_path, header="at,kind,co2", cells="{t},measured,400\n{t},estimated,300\n{t},estimated,200")
+    assert _told(of("own.csv", **keys), step)[0] == {"estimates_outdone_dropped": 48}
+    lines = [f"2024-05-09T{n // 4:02}:{n % 4 * 15:02},measured,{n}" for n in range(96)]
+    (tmp_path / "own.csv").write_text("\n".join(["at,kind,co2", *lines]))
+    assert _told(of("own.csv", **keys), step)[0] == {"repeated_points_averaged": 72}
+    assert [finding.ok for finding in of("own.csv", **keys).check(step)] == [True]
