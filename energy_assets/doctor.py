@@ -32,7 +32,7 @@ from energy_assets.factors.places import (
     resolve,
     site_zones,
 )
-from energy_assets.grid_coverage import grid
+from energy_assets.grid_coverage import grid, rivals
 from energy_assets.host_names import SHOWN, hosts, placed
 from energy_assets.lake import Lake
 from energy_assets.proposed_lines import added, place_name, quoted
@@ -100,6 +100,7 @@ def examine(site: Site) -> Iterator[Chapter]:
         yield from _chapter("hosts", "one host may have several names", hosts(con, site, rows))
         yield from _chapter("places", "where machines stand", places(con, site, rows))
         gaps = list(grid(site, step.zones, nodes, zones)) or trials.unserved()
+        gaps = [*gaps, *rivals(site, step.zones)]
         yield from _chapter("intensities", "every machine's grid zone has one", gaps)
         counted = [*same_bills(con, site.feeding(Feed.COST), bills), *alike_bills(con, site)]
         yield from _chapter("bills", "each counts once", counted)

@@ -16,6 +16,8 @@ from energy_assets.holes import nearest
 from energy_assets.site import Site
 from energy_assets.sources.base import Finding, SeenNode, SeenZone
 from energy_assets.sources.grid_factors.published import Publisher, published_intensities
+from energy_assets.sources.grid_factors.source import Factor, GridFactors
+from energy_assets.sources.intensity import INTENSITIES, far_apart
 
 SHOWN, NEAR = 8, 3
 ASKED = ("electricity_maps",)
@@ -58,6 +60,29 @@ def grid(
         zone, first, last = days
         if zone in spans:
             yield from _outside(name, zone, (first, last), spans[zone])
+
+
+def rivals(site: Site, zones: Sequence[str]) -> Iterator[Finding]:
+    """Values of one zone and period that two sources of grid_factors state otherwise.
+
+    Args:
+        site: The site file.
+        zones: Every grid zone that machines stand in.
+    """
+    sources = [source for source in site.feeding(Feed.GRID_INTENSITY) if isinstance(source, GridFactors)]
+    first: dict[tuple[str, str], tuple[str, Factor]] = {}
+    for source in sources:
+        for factor in (factor for factor in source.every(zones) if factor.zone in zones):
+            name, other = first.setdefault((factor.zone, factor.period), (source.name, factor))
+            pairs = [(getattr(other, basis), getattr(factor, basis)) for basis in INTENSITIES]
+            known = [(one, two) for one, two in pairs if one is not None and two is not None and one != two]
+            if name != source.name and known:
+                yield Finding(
+                    not any(far_apart(*pair) for pair in known),
+                    f"zone {factor.zone} {factor.period}: {name} ({other.values}) counts, {source.name} says "
+                    f"{factor.values}",
+                    "Take the wrong one out of `factors`; the source that stands first counts.",
+                )
 
 
 def no_country(zone: str) -> str:

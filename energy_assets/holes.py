@@ -7,7 +7,7 @@ not: what a source left out while parsing (`sources/notes.py`), and rules that a
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -16,13 +16,16 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from energy_assets.contracts import types as t
 from energy_assets.contracts.vocabulary import Feed, GhgScope, WorkloadType
 from energy_assets.counting import counted
+from energy_assets.factors.grid_intensity import ladder
 from energy_assets.lake import Lake
 from energy_assets.periods import contiguous
 from energy_assets.remarks import Remark
 from energy_assets.site import Site
-from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, Table, raw_table
+from energy_assets.sources.intensity import INTENSITIES, exact_mean, far_apart, too_many, values_said
+from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, GRID_INTENSITY, Table, raw_table
 
 SHOWN = 5
 """Zones, models or places that a sentence names; the others are counted."""
@@ -39,7 +42,13 @@ def holes(site: Site, days: Collection[date]) -> list[Remark]:
     con = ibis.duckdb.connect()
     con.raw_sql("SET TimeZone = 'UTC'")
     tables = _Tables(con, Lake(site.disk()), sorted(days))
-    return [*_grams(site, tables), *_requests(site, tables), *_owners(site, tables), *_bills(tables)]
+    return [
+        *_grams(site, tables),
+        *_intensities(site, tables),
+        *_requests(site, tables),
+        *_owners(site, tables),
+        *_bills(tables),
+    ]
 
 
 def empty_sources(site: Site, empty: dict[str, set[date]], asked: Collection[date]) -> list[Remark]:
@@ -113,6 +122,70 @@ def _grams(site: Site, tables: _Tables) -> Iterator[Remark]:
                 "emissions/hourly",
                 f"the upstream part (Scope 3.3) is not known in {_named(bare)}: no life-cycle intensity",
                 hole=False,
+            )
+
+
+def _intensities(site: Site, tables: _Tables) -> Iterator[Remark]:
+    """Hours of zones that take a mean for want of a value of their own, and zones of which two sources differ."""
+    sources = site.feeding(Feed.GRID_INTENSITY)
+    if not (sources and site.feeding(Feed.ENERGY)):
+        return
+    rows = tables(GRID_INTENSITY)
+    stated = [source.name for source in sources if source.kind == "grid_factors"]
+    known = rows.filter(rows.source.notnull())
+    mean = known.resolution != "hour"
+    hourly = ~known.source.isin(stated) if stated else known.source.notnull()
+    per_clock = known.group_by("zone", clock=known.hour.hour()).aggregate(
+        hours=known.count(), means=mean.sum(), hourly=hourly.sum()
+    )
+    whole = (per_clock.means == per_clock.hours).sum()
+    by_zone = per_clock.group_by("zone").aggregate(
+        hours=per_clock.hours.sum(),
+        means=per_clock.means.sum(),
+        never=whole.cast("int64"),
+        hourly=per_clock.hourly.sum(),
+    )
+    found = [row for row in tables.rows(by_zone.order_by("zone")) if row["means"] and row["hourly"]]
+    many = [row for row in found if too_many(row["means"], row["hours"], row["never"], len(tables.days))]
+    for hole, some in ((True, many), (False, [row for row in found if row not in many])):
+        if some:
+            said = [f"{row['means']:,} of {counted(row['hours'], 'hour')} of {row['zone']}" for row in some]
+            yield Remark(
+                "/".join(GRID_INTENSITY.asset),
+                f"no grid intensity of their own, and the mean of their month or year: {_named(said)}",
+                hole=hole,
+                remedy="Look whether the export has all hours of the day, and add those that are missing.",
+            )
+    if len(sources) > 1:
+        yield from _rivals(tables, rows, {source.name: raw_table(source) for source in sources}, stated)
+
+
+def _rivals(tables: _Tables, chosen: ir.Table, raw: Mapping[str, Table], stated: Collection[str]) -> Iterator[Remark]:
+    """Sources of the same rung as the one that counts, with other values of the same hours of a zone."""
+    others = ibis.union(*(ladder(tables(table), name, 0, name in stated) for name, table in raw.items()))
+    pairs = chosen.join(others, ["zone", "hour", "factor_tier", "resolution"], rname="other_{name}")
+    pairs = pairs.filter(pairs.source != pairs.other_source)
+    both = {}
+    for basis in INTENSITIES:
+        known = pairs[basis].notnull() & pairs[f"other_{basis}"].notnull()
+        both[basis] = exact_mean(known.ifelse(pairs[basis], ibis.null(t.FACTOR)), t.FACTOR)
+        both[f"other_{basis}"] = exact_mean(known.ifelse(pairs[f"other_{basis}"], ibis.null(t.FACTOR)), t.FACTOR)
+    said: dict[bool, list[str]] = {True: [], False: []}
+    for row in tables.rows(pairs.group_by("zone", "source", "other_source").aggregate(**both).order_by("zone")):
+        values = [(row[basis], row[f"other_{basis}"]) for basis in INTENSITIES if row[basis] is not None]
+        if any(mine != theirs for mine, theirs in values):
+            mine, theirs = ([row[f"{prefix}{basis}"] for basis in INTENSITIES] for prefix in ("", "other_"))
+            said[any(far_apart(*pair) for pair in values)].append(
+                f"{row['zone']}: {row['source']} ({values_said(mine[1], mine[0])}) counts, {row['other_source']} says "
+                f"{values_said(theirs[1], theirs[0])}"
+            )
+    for hole, lines in said.items():
+        if lines:
+            yield Remark(
+                "/".join(GRID_INTENSITY.asset),
+                f"two sources state different intensities of the same hours: {_named(lines)}",
+                hole=hole,
+                remedy="Take the wrong one out; of two sources of one kind the one that stands first counts.",
             )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from energy_assets.doctor import examine
-from energy_assets.grid_coverage import grid
+from energy_assets.grid_coverage import grid, rivals
 from energy_assets.site import load_site
 from energy_assets.sources.base import Finding, SeenNode, SeenZone
 from energy_assets_tests.small_site import SITE, write_site
@@ -103,3 +103,20 @@ def test_a_zone_that_has_a_factor_and_no_country_is_told_and_no_fault(
     found = list(grid(load_site(path), (zone,), nodes, {"grid": [SeenZone(zone, FIRST, LAST)]}))
     said = f"zone {zone}: begins with no country's code, as zones of Electricity Maps do: DE, US-CAL-CISO{hint}"
     assert found == ([] if hint is None else [Finding(True, f"{said}; no publisher's table will have it")])
+
+
+@pytest.mark.parametrize(("other", "ok"), [("36.3", None), ("40", True), ("363", False)])
+def test_two_sources_that_state_different_factors_of_a_year_are_told(
+    tmp_path: Path, other: str, ok: bool | None
+) -> None:
+    stated = "".join(
+        f"  - {{name: {name}, kind: grid_factors, factors: [{{zone: DE, year: 2024, "
+        f"direct_gco2e_per_kwh: {grams}, source: x}}]}}\n"
+        for name, grams in (("f1", "36.3"), ("f2", other))
+    )
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE.replace("attribution:", f"{stated}attribution:"))
+    found = list(rivals(load_site(path), ("DE",)))
+    assert [finding.ok for finding in found] == ([] if ok is None else [ok])
+    assert all(f"DE 2024: f1 (36.3 g/kWh direct) counts, f2 says {other}" in finding.what for finding in found)
+    assert list(rivals(load_site(path), ("FR",))) == []

@@ -19,7 +19,7 @@ from energy_assets.periods import DayRange
 from energy_assets.remarks import Remark
 from energy_assets.report_holes import unknown_figures
 from energy_assets.site import Site, load_site
-from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, Table, raw_table
+from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, GRID_INTENSITY, Table, raw_table
 from energy_assets_tests.rows import DAY, at, table
 
 SITE = """
@@ -200,3 +200,37 @@ def test_headline_figures_that_the_sources_could_give_are_missed(site: Site, tmp
     (tmp_path / "site.yaml").write_text(alone)
     without = [label for label in made_of_its_sources if label != "wh_per_1k_inferences"]
     assert missed(load_site(tmp_path / "site.yaml")) == without, "nobody counts requests here"
+
+
+@pytest.mark.parametrize(("missing", "hole"), [(0, None), (1, False), (12, True)])
+def test_hours_that_take_a_mean_are_told_and_a_hole_where_they_are_many(
+    site: Site, missing: int, hole: bool | None
+) -> None:
+    mean = {"resolution": "year", "factor_tier": 4}
+    rows = [{"hour": at(hour), "source": "grid", **(mean if hour < missing else {})} for hour in range(24)]
+    publish(site, GRID_INTENSITY, rows)
+    found = said(site)
+    assert [remark.hole for remark in found] == ([] if hole is None else [hole])
+    assert all(f"{missing} of 24 hours of DE" in remark.says for remark in found)
+
+
+@pytest.mark.parametrize(("other", "hole"), [("36.3", None), ("40", False), ("363", True)])
+def test_two_sources_of_one_rung_that_differ_are_told(
+    site: Site, tmp_path: Path, other: str, hole: bool | None
+) -> None:
+    two = "".join(
+        f"  - {{name: {name}, kind: grid_factors, factors: [{{zone: DE, year: 2024, "
+        f"direct_gco2e_per_kwh: 1, source: x}}]}}\n"
+        for name in ("f1", "f2")
+    )
+    (tmp_path / "site.yaml").write_text(SITE + two + RULES)
+    site = load_site(tmp_path / "site.yaml")
+    year = {"zone": "DE", "resolution": "year", "lifecycle_gco2e_per_kwh": None, "is_estimated": True}
+    for source in site.sources[-2:]:
+        grams = Decimal("36.3") if source.name == "f1" else Decimal(other)
+        publish(site, raw_table(source), [{**year, "hour": at(h), "direct_gco2e_per_kwh": grams} for h in range(24)])
+    chosen = {**year, "factor_tier": 4, "source": "f1", "direct_gco2e_per_kwh": Decimal("36.3")}
+    publish(site, GRID_INTENSITY, [{**chosen, "hour": at(hour)} for hour in range(24)])
+    found = said(site)
+    assert [remark.hole for remark in found] == ([] if hole is None else [hole])
+    assert all(f"DE: f1 (36.3 g/kWh direct) counts, f2 says {other} g/kWh" in remark.says for remark in found)

@@ -83,6 +83,28 @@ def values_said(direct: Decimal | None, lifecycle: Decimal | None) -> str:
     return ", ".join(f"{grams.normalize():f} g/kWh {basis}" for basis, grams in values if grams is not None)
 
 
+def far_apart(one: Decimal, other: Decimal) -> bool:
+    """Whether two intensities of the same time can hardly both be right: one is more than twice the other.
+
+    Args:
+        one: In grams per kWh.
+        other: In grams per kWh.
+    """
+    return max(one, other) > 2 * min(one, other)
+
+
+def too_many(means: int, hours: int, never: int, days: int) -> bool:
+    """Whether so many hours take a mean that a figure may be wrong: one in 20, or an hour of the day on all days.
+
+    Args:
+        means: Hours without a value of their own.
+        hours: All of them.
+        never: Hours of the day that have none on any day.
+        days: How many days are looked at.
+    """
+    return means * 20 > hours or (never > 0 and days > 1)
+
+
 def rows_with_stand_ins(hours: ir.Table, months: ir.Table, years: ir.Table, days: DayRange) -> ir.Table:
     """The rows of `days` in the contract `IntensityRows`: hours as published, stand-ins where one is missing.
 

@@ -181,7 +181,7 @@ class GridFactors(Source):
 
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Each zone: which periods, which bases, and whether the latest still stands for today."""
-        every = self._every(step.zones)
+        every = self.every(step.zones)
         for zone in dict.fromkeys(factor.zone for factor in every):
             mine = [factor for factor in every if factor.zone == zone]
             periods = ", ".join(sorted(factor.period for factor in mine))
@@ -202,14 +202,14 @@ class GridFactors(Source):
 
     def observe(self, step: StepContext) -> Iterable[SeenZone]:
         """The zones, from the first period to the last year they stand for."""
-        every = self._every()
+        every = self.every()
         for zone in sorted({factor.zone for factor in every}):
             mine = [factor for factor in every if factor.zone == zone]
             first = min(date(factor.year, factor.month or 1, 1) for factor in mine)
             last = date(max(factor.year for factor in mine) + CARRIED_YEARS, 12, 31)
             yield SeenZone(zone, first, last)
 
-    def _every(self, zones: Sequence[str] | None = None) -> list[Factor]:
+    def every(self, zones: Sequence[str] | None = None) -> list[Factor]:
         """What site.yaml states, and what the publishers state beyond it.
 
         Args:
@@ -232,7 +232,7 @@ class GridFactors(Source):
 
     def _stated(self, month: Month, step: StepContext) -> list[Factor]:
         """What holds in a month: of each zone its own value, and the one of its year or the latest before it."""
-        found, every = [], self._every(step.zones)
+        found, every = [], self.every(step.zones)
         for zone in dict.fromkeys(factor.zone for factor in every):
             mine = [factor for factor in every if factor.zone == zone]
             found += [factor for factor in mine if (factor.year, factor.month) == (month.year, month.month)]

@@ -32,6 +32,7 @@ from energy_assets.sources.intensity import (
     looks_like_kilograms,
     month_means,
     rows_with_stand_ins,
+    too_many,
     values_said,
     year_means,
 )
@@ -157,6 +158,7 @@ class IntensityFiles(Source):
         except SourceError as error:
             yield Finding(False, error.message, error.remedy)
             return
+        readable = []
         for file in files:
             try:
                 path = file.fetch(step.folder)
@@ -164,7 +166,10 @@ class IntensityFiles(Source):
             except SourceError as error:
                 yield Finding(False, error.message, error.remedy)
                 continue
+            readable.append(points)
             yield from _look(points, self._mapping, self.zones)
+        if readable:
+            yield from _gaps(readable, self.zones)
 
     def observe(self, step: StepContext) -> Iterable[SeenZone]:
         """The zones of all files, and their first and last day. Files that cannot be read are for `check` to tell."""
@@ -377,6 +382,41 @@ def _look(file: Points, mapping: Mapping, zones: Sequence[str] | None) -> Iterat
 def _apart_said(columns: str) -> str:
     """What tells lines of one instant apart."""
     return f", told apart by {columns}" if columns else ", and no other column tells them apart"
+
+
+def _gaps(files: Sequence[Points], zones: Sequence[str] | None) -> Iterator[Finding]:
+    """Hours without an intensity on days that have some, of all files together.
+
+    The hours before the first and after the last are none of them: exports in local time begin in the evening.
+    """
+    parts = []
+    for file in files:
+        points = file.table
+        known = points.filter(~points.bad_line, points.lifecycle.notnull() | points.direct.notnull())
+        known = known.filter(known.zone.isin(list(zones))) if zones else known
+        parts.append(known.select("zone", "hour"))
+    hours = ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()
+    per_zone = hours.group_by("zone").aggregate(
+        held=hours.count(),
+        days=hours.hour.date().nunique(),
+        clocks=hours.hour.hour().nunique(),
+        first=hours.hour.min().hour(),
+        last=hours.hour.max().hour(),
+    )
+    for row in per_zone.order_by("zone").to_pyarrow().to_pylist():
+        whole = 24 * row["days"] - row["first"] - (23 - row["last"])
+        if row["days"] > 2 and row["clocks"] < 24:  # two days may be one of local time
+            whole = 24 * row["days"]
+        missing = whole - row["held"]
+        if missing:
+            never = 24 - row["clocks"] if row["days"] > 2 else 0
+            throughout = f" ({counted(never, 'hour')} of the day on all of them)" if never else ""
+            yield Finding(
+                not too_many(missing, whole, never, row["days"]),
+                f"{missing:,} of {counted(whole, 'hour')} of {row['zone']} have no intensity of their own on days that "
+                f"have some{throughout}, and take the mean of their month or year",
+                "Look whether the export has all hours of the day, and add those that are missing.",
+            )
 
 
 def _suspect(span: AnyMapping[str, Any]) -> bool:

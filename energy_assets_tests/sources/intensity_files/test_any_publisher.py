@@ -320,3 +320,18 @@ def test_what_was_measured_and_quarter_hours_do_not_disagree(step: StepContext, 
     (tmp_path / "own.csv").write_text("\n".join(["at,kind,co2", *lines]))
     assert _told(of("own.csv", **keys), step)[0] == {"repeated_points_averaged": 72}
     assert [finding.ok for finding in of("own.csv", **keys).check(step)] == [True]
+
+
+def test_hours_of_the_day_that_no_file_has_are_told(step: StepContext, tmp_path: Path) -> None:
+    def written(name: str, hours: range) -> None:
+        lines = [f"2024-05-{day:02}T{hour:02}:00,400" for day in range(1, 11) for hour in hours]
+        (tmp_path / name).write_text("\n".join(["at,co2", *lines]))
+
+    source = of("*.csv", time="at", zone="DE", direct="co2", unit="gCO2e/kWh")
+    written("am.csv", range(12))
+    _, gap = source.check(step)
+    assert not gap.ok
+    assert "120 of 240 hours of DE have no intensity of their own" in gap.what
+    assert "(12 hours of the day on all of them)" in gap.what
+    written("pm.csv", range(12, 24))
+    assert [finding.ok for finding in source.check(step)] == [True, True]
