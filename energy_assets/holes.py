@@ -152,7 +152,7 @@ def _intensities(site: Site, tables: _Tables) -> Iterator[Remark]:
             said = [f"{row['means']:,} of {counted(row['hours'], 'hour')} of {row['zone']}" for row in some]
             yield Remark(
                 "/".join(GRID_INTENSITY.asset),
-                f"no grid intensity of their own, and the mean of their month or year: {_named(said)}",
+                f"{_named(said)} have no grid intensity of their own and take the mean of their month or year",
                 hole=hole,
                 remedy="Look whether the export has all hours of the day, and add those that are missing.",
             )

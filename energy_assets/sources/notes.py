@@ -122,7 +122,8 @@ WORDS: Mapping[str, Words] = {
     "disagreeing_intensities_averaged": Words(
         "at {n} instant[|s] a grid zone has several different intensities, and their mean counts",
         remedy="If a column tells zones apart, name it as `zone_column` of the source; if it tells what was measured"
-        " from what was estimated, as `estimated`; else leave in the file what counts.",
+        " from what was estimated, as `estimated`; if a local clock shows an hour twice, name its `timezone`; else"
+        " leave in the file what counts.",
     ),
     "unflagged_hours_taken_as_estimated": Words(
         "{n} hour[|s] do[es|] not say whether [it was|they were] measured and [is|are] taken as estimated", hole=False

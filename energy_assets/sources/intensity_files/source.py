@@ -309,7 +309,7 @@ def _notes(
         instants = points.filter(points.disagrees & within, points.zone.isin(zones) if zones else True)
         if some := instants.select("zone", "at").distinct().count().to_pyarrow().as_py():
             found[_DISAGREE] = some
-            examples[_DISAGREE].append(f"{file.name}{_apart_said(spans[0]['apart'])}")
+            examples[_DISAGREE].append(f"{file.name} ({_apart_said(spans[0]['apart'])})")
         for row in filter(_suspect, spans):  # on days without an hour of it, its mean of the year may stand
             found[_KILOGRAMS] = sum(row["first"].year <= day.year <= row["last"].year for day in days)
             examples[_KILOGRAMS].append(f"{file.name}: {_said_of(row)}")
@@ -367,7 +367,7 @@ def _look(file: Points, mapping: Mapping, zones: Sequence[str] | None) -> Iterat
     for row in (row for row in found if row["disagreeing"]):
         what = (
             f"{name}: {row['zone']} has several different values at {counted(row['disagreeing'], 'instant')}"
-            f"{_apart_said(row['apart'])}"
+            f", {_apart_said(row['apart'])}"
         )
         yield Finding(False, what, words(_DISAGREE).remedy, (_DISAGREE,))
     if named := other_zone(name, [row["zone"] for row in found]):
@@ -381,7 +381,7 @@ def _look(file: Points, mapping: Mapping, zones: Sequence[str] | None) -> Iterat
 
 def _apart_said(columns: str) -> str:
     """What tells lines of one instant apart."""
-    return f", told apart by {columns}" if columns else ", and no other column tells them apart"
+    return f"told apart by {columns}" if columns else "and no other column tells them apart"
 
 
 def _gaps(files: Sequence[Points], zones: Sequence[str] | None) -> Iterator[Finding]:

@@ -301,7 +301,7 @@ def test_several_values_of_one_instant_are_told_with_the_column_that_tells_them_
     own(tmp_path, header="at,line,country,co2", cells=two)
     notes, examples = _told(of("own.csv", **keys), step)
     assert notes["disagreeing_intensities_averaged"] == 24
-    assert examples["disagreeing_intensities_averaged"] == ["own.csv, told apart by 'country'"]
+    assert examples["disagreeing_intensities_averaged"] == ["own.csv (told apart by 'country')"]
     good, bad = of("own.csv", **keys).check(step)
     assert good.what.endswith("24 hours, direct alone"), "an hour counts once"
     assert "DE has several different values at 24 instants, told apart by 'country'" in bad.what
