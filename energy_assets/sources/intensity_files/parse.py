@@ -99,7 +99,7 @@ def read_points(con: Any, path: Path, sha256: str, name: str, folder: Path, mapp
                 )
             typed = _typed(con.table(table))
             apart = _apart(con, typed, [c for c in opened.types if c not in found.values()])
-            points = typed.mutate(apart=ibis.literal(apart)).drop("others")
+            points = typed.mutate(apart=ibis.literal(apart)).drop("others").order_by("zone", "at")
             con.create_table(kept, obj=points, temp=True)
             shelf.put(con, kept)
         except duckdb.Error as error:

@@ -257,7 +257,6 @@ def test_doctor_tells_what_the_files_hold(step: StepContext, tmp_path: Path) -> 
     export(tmp_path / "x.csv", days=2, point=lambda hour: ("", "") if hour.hour == 0 else ("11", "12"))
     finding, gap = of("x.csv").check(step)
     assert (gap.ok, gap.what[:18]) == (True, "1 of 47 hours of D")
-
     assert finding.ok
     assert finding.what == "x.csv: DE, 2024-05-09 to 2024-05-10, 48 hours, 2 without intensity"
 
