@@ -27,6 +27,7 @@ _UUID = "(?i)^.*[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12}.*$"
 _NO_UUID = "(?i)^.*(00000000-0000-0000-0000-000000000000|ffffffff-ffff-ffff-ffff-ffffffffffff).*$"
 _COLUMNS = ["day", "hour", "provider", "region", "node_id", "device_id", "device_kind", "method", "energy_kwh"]
 _ASIDE = ["device_uuid", "raw_sha256"]
+"""Columns of readings that a raw table may lack."""
 _NONE = ibis.null("string")
 
 
@@ -64,7 +65,7 @@ def readings_of(upstream: Mapping[str, ir.Table]) -> ir.Table:
     for name, rows in upstream.items():
         if name in (PLACES, NODE_NAMES):
             continue
-        optional = ("provider", "region", "device_uuid", "raw_sha256")
+        optional = ("provider", "region", *_ASIDE)
         own = {key: rows[key] if key in rows.columns else ibis.null("string") for key in optional}
         parts.append(rows.mutate(table=ibis.literal(name), **own).select("table", *_COLUMNS, *_ASIDE))
     rows = ibis.union(*parts)

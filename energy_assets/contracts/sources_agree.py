@@ -11,11 +11,18 @@ from collections.abc import Mapping
 import ibis
 import ibis.expr.types as ir
 
-from energy_assets.contracts.conservation import GUESSED, NODE_NAMES, readings_of, spelled_alike, uuids_of, with_thing
+from energy_assets.contracts.conservation import (
+    GUESSED,
+    KWH,
+    NODE_NAMES,
+    readings_of,
+    spelled_alike,
+    uuids_of,
+    with_thing,
+)
 from energy_assets.contracts.meters import COMPONENTS, told_on_several
 from energy_assets.contracts.proof import Proof
 
-KWH = "decimal(38, 9)"
 APART = 1.25
 """How many times as much one source may tell of a device as another one: instruments of one device differ by less."""
 LEAST_HOURS = 6

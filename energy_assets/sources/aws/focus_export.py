@@ -52,7 +52,7 @@ class AwsFocusExport(Source):
     feeds: ClassVar[Feed] = Feed.COST
     title: ClassVar[str] = "AWS FOCUS export"
     engine_kind: ClassVar[str] = "s3"
-    parser_version: ClassVar[str] = "3"
+    parser_version: ClassVar[str] = "4"
     resources: ClassVar[frozenset[str]] = frozenset({RESOURCE})
 
     kind: Literal["aws_focus_export"]

@@ -86,7 +86,7 @@ class PowerFiles(PlacedSource):
     """CSV or Parquet files of power readings, in a folder or a bucket."""
 
     feeds: ClassVar[Feed] = Feed.ENERGY
-    parser_version: ClassVar[str] = "3"
+    parser_version: ClassVar[str] = "4"
     title: ClassVar[str] = "Files of power readings"
     engine_kind: ClassVar[str] = "csv"
 
