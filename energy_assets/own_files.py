@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from energy_assets.sources.opening import SUFFIXES
-from energy_assets.sources.power_files.parse import Readings, seen_devices
+from energy_assets.sources.power_files.parse import seen_devices
+from energy_assets.sources.power_files.readings import Readings
 
 OF_FILE = "([^/]+?)(?:[.](?:csv|parquet|log|txt|gz))*$"
 """The name of a file without what says its format."""

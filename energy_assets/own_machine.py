@@ -37,7 +37,8 @@ from energy_assets.sources.local_time import this_machine
 from energy_assets.sources.opening import Opened, header_unit, open_file, plain_path
 from energy_assets.sources.power_files import nvidia_smi
 from energy_assets.sources.power_files.checking import said_of_file
-from energy_assets.sources.power_files.parse import Readings, seen_devices
+from energy_assets.sources.power_files.parse import seen_devices
+from energy_assets.sources.power_files.readings import Readings
 from energy_assets.sources.power_files.source import PowerFiles
 from energy_assets.sources.power_files.tables import Given, find_energy
 from energy_assets.storage import Storage

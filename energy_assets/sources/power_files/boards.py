@@ -15,7 +15,7 @@ from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.opening import quoted, text_sql
 from energy_assets.sources.power_files import nvidia_smi
 from energy_assets.sources.power_files.overlaps import BY_UUID, device_said
-from energy_assets.sources.power_files.parse import Readings
+from energy_assets.sources.power_files.readings import Readings
 
 COLUMNS = (
     *nvidia_smi.DEVICES,

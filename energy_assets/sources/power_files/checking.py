@@ -16,7 +16,8 @@ from energy_assets.sources.base import Finding
 from energy_assets.sources.errors import SourceError
 from energy_assets.sources.notes import words
 from energy_assets.sources.opening import Opened
-from energy_assets.sources.power_files.parse import Readings, nodes_of_runs, seen_devices
+from energy_assets.sources.power_files.parse import nodes_of_runs, seen_devices
+from energy_assets.sources.power_files.readings import Readings
 from energy_assets.sources.power_files.tables import Found, Given, Rules, Tables, find_energy
 
 _SHOWN = 4

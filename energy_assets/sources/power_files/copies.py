@@ -24,7 +24,7 @@ from energy_assets.periods import DayRange
 from energy_assets.sources.opening import text_sql
 from energy_assets.sources.power import SENTINEL_W
 from energy_assets.sources.power_files.overlaps import device_said
-from energy_assets.sources.power_files.parse import Readings
+from energy_assets.sources.power_files.readings import Readings
 
 MOVING = 10
 """So many different values must be equal: a meter that stands at a rounded number, or goes to and fro between a few as

@@ -18,7 +18,7 @@ from typing import Any
 
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.power import SENTINEL_W
-from energy_assets.sources.power_files.parse import Readings
+from energy_assets.sources.power_files.readings import Readings
 
 HANDFUL = 10
 """A log that is rotated or started anew may go on for a few lines beside the next one. Fewer readings of a file than

@@ -19,7 +19,8 @@ from energy_assets.sources import local_time
 from energy_assets.sources.opening import text_sql
 from energy_assets.sources.power import SENTINEL_W
 from energy_assets.sources.power_files.overlaps import device_said
-from energy_assets.sources.power_files.parse import Readings, timed_readings
+from energy_assets.sources.power_files.parse import timed_readings
+from energy_assets.sources.power_files.readings import Readings
 
 LONGEST = 31
 """Days from one with readings to the next with readings within which a device is known and unread. What is silent for

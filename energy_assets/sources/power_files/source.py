@@ -48,19 +48,14 @@ from energy_assets.sources.opening import (
 )
 from energy_assets.sources.power import GapPolicy
 from energy_assets.sources.power_files.checking import said_of_file, said_of_windows, said_together
+from energy_assets.sources.power_files.columns import Format, ReadingColumns, WindowColumns
 from energy_assets.sources.power_files.kinds import kind_of
 from energy_assets.sources.power_files.names import KindIn, NameIn
-from energy_assets.sources.power_files.parse import (
-    Format,
-    PowerUnit,
-    ReadingColumns,
-    Readings,
-    WindowColumns,
-    days_of,
-    seen_devices,
-)
+from energy_assets.sources.power_files.parse import days_of, seen_devices
 from energy_assets.sources.power_files.presence import filled
+from energy_assets.sources.power_files.readings import Readings
 from energy_assets.sources.power_files.tables import Found, Given, Rules, find_energy
+from energy_assets.sources.power_files.watts import PowerUnit
 from energy_assets.sources.unreadable import days_concerned
 
 DeviceKind = Annotated[str, OneOf(vocabulary.DeviceKind)]

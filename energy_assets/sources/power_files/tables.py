@@ -22,24 +22,19 @@ from energy_assets.sources import local_time
 from energy_assets.sources.opening import Opened
 from energy_assets.sources.power import GapPolicy, HourlyEnergy, Lone, hourly_energy
 from energy_assets.sources.power_files.boards import require_boards_named
+from energy_assets.sources.power_files.columns import WindowColumns
 from energy_assets.sources.power_files.copies import copied_files, drop_copied_readings
 from energy_assets.sources.power_files.kinds import create_kinds
 from energy_assets.sources.power_files.names import Name
 from energy_assets.sources.power_files.overlaps import require_one_thing, shared_time
-from energy_assets.sources.power_files.parse import (
-    Readings,
-    WindowColumns,
-    add_readings,
-    create_readings,
-    create_windows,
-    nodes_of_runs,
-)
+from energy_assets.sources.power_files.parse import add_readings, create_readings, create_windows, nodes_of_runs
 from energy_assets.sources.power_files.presence import (
     add_presence,
     create_known_hours,
     create_presence,
     with_unread_hours,
 )
+from energy_assets.sources.power_files.readings import Readings
 from energy_assets.sources.power_files.telling import refuse, require_agreement, set_back, telling_column
 
 ALWAYS = (datetime(1990, 1, 1, tzinfo=UTC), datetime(2110, 1, 1, tzinfo=UTC))

@@ -19,7 +19,7 @@ from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.opening import quoted
 from energy_assets.sources.power import Disagreement
 from energy_assets.sources.power_files.overlaps import device_said, remedy_by_file
-from energy_assets.sources.power_files.parse import Readings
+from energy_assets.sources.power_files.readings import Readings
 
 STRAY = 100
 """One instant in so many of a device's day may differ without a column that tells why."""
