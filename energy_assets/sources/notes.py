@@ -189,9 +189,35 @@ WORDS: Mapping[str, Words] = {
         "{n} device[|s] ha[s|ve] readings and no energy: no two of [its|their] readings are near enough",
         remedy="If readings come less often than `max_gap_s`, raise it to the time between them (at most 86400).",
     ),
+    "devices_often_without_power": Words(
+        "{n} device[|s] tell[s|] 0 W or less at one reading in ten or more, which no device that runs draws; the time "
+        "between other readings counts with their power",
+        remedy="Look at the meter or the logger: what it writes where it knows nothing should be an empty field.",
+    ),
+    "powers_like_counters": Words(
+        "the power of {n} device[|s] only rises, as a counter of energy does: it is hardly power",
+        remedy="Name the column of the power: power_w of this source in site.yaml. A counter of energy is read from "
+        "Prometheus alone.",
+    ),
+    "powers_like_kilowatts": Words(
+        "{n} device[|s] draw[s|] less than 1 W in the median, as if kilowatts were taken for watts: energy may be "
+        "1,000 times too low",
+        remedy="Say the unit of the numbers in site.yaml: power_unit: kW, or power_unit: W if they are watts.",
+    ),
+    "powers_like_milliwatts": Words(
+        "{n} GPU[|s] or CPU[|s] draw[s|] more than 5,000 W in the median, as if milliwatts were taken for watts: "
+        "energy may be 1,000 times too high",
+        remedy="Say the unit of the numbers in site.yaml: power_unit: mW, or power_unit: W if they are watts.",
+    ),
+    "readings_in_bursts": Words(
+        "{n} device[|s] [is|are] read several times shortly after each other, again and again, with different results: "
+        "they may be several devices under one name, of which the mean counts",
+        remedy="If they are several, name them apart: `device` of this source in site.yaml. If they are one, leave one "
+        "reading of each burst in the file.",
+    ),
     "clocks_set_back": Words(
         "the times of {n} device[|s] go back by an hour, as a local clock does at the end of summer time, and were "
-        "taken as UTC: an hour is lost, and all hours may be shifted",
+        "taken as those of a clock that is never set: hours may be lost or shifted",
         remedy="Name the clock's zone in the source, for example `timezone: Europe/Berlin`.",
     ),
     "equal_readings_told_apart": Words(

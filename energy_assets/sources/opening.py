@@ -213,7 +213,7 @@ class Opened:
         order = self._order(column, clock)
         apart = any(map(_APART.search, self.sample(column)))
         text = f"regexp_replace({name}, '\\s+([+-][0-9:]+\\s*)$', '\\1')" if apart else name
-        aware = f"epoch_us({cast}({text} AS TIMESTAMPTZ))"
+        aware = f"epoch_us({cast}({_without_zone_name(text, lenient=lenient)} AS TIMESTAMPTZ))"
         if order == "year first":
             naive = f"epoch_us({cast}({name} AS TIMESTAMP))"
             return (naive, aware) if clock.timezone else (None, aware)
@@ -293,6 +293,13 @@ class Opened:
     def _distinct(self, sql: str) -> list[str]:
         found = self.con.raw_sql(f"SELECT DISTINCT {sql} AS cell FROM {self.relation} LIMIT {_DISTINCT}").fetchall()
         return [row[0] for row in found if row[0]]
+
+
+def _without_zone_name(text: str, *, lenient: bool) -> str:
+    """SQL for a time that may state an offset; NULL, or an error, where it ends with the name of a zone."""
+    last = f"right(rtrim({text}), 1)"
+    named = f"{last} BETWEEN 'A' AND 'y' AND {last} <> 'Z' AND NOT regexp_matches({text}, '(UTC|GMT)\\s*$', 'i')"
+    return f"CASE WHEN {named} THEN {'NULL' if lenient else 'error(' + text_sql('no time') + ')'} ELSE {text} END"
 
 
 def _plausible(time: str, lenient: bool = False) -> str:

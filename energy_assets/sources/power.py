@@ -25,6 +25,9 @@ GapPolicy = Literal["none", "hold", "mean"]
 SENTINEL_W = 1e9
 """Readings above a gigawatt are no power: drivers print 2^63 and its neighbours for "no value"."""
 
+OFTEN = 10
+"""One reading in so many that is zero or negative is more than a meter that starts, or a board that is reset."""
+
 _HOUR_US = 3_600_000_000
 _DAY_US = 24 * _HOUR_US
 _DOUBLED_PER_NANO_KWH = 7_200_000_000
@@ -91,6 +94,23 @@ class Lone:
 
 
 @dataclass(frozen=True)
+class Zeros:
+    """A device that often tells 0 W or less, which says nothing of what it drew.
+
+    Attributes:
+        node_id: The node.
+        device_id: The device.
+        instants: At how many instants it tells a number.
+        zeros: At how many of these it is zero or negative.
+    """
+
+    node_id: str
+    device_id: str
+    instants: int
+    zeros: int
+
+
+@dataclass(frozen=True)
 class HourlyEnergy:
     """What `hourly_energy` found.
 
@@ -103,12 +123,14 @@ class HourlyEnergy:
         notes: What was dropped or not bridged; only counts above zero.
         disagreements: Devices and days with several different readings at one instant, of which the highest is kept.
         lone: Devices with readings of which no two are near enough to make energy.
+        zeros: Devices that are zero or negative at one instant in `OFTEN` or more.
     """
 
     rows: ibis.Table
     notes: Mapping[str, int]
     disagreements: tuple[Disagreement, ...] = ()
     lone: tuple[Lone, ...] = ()
+    zeros: tuple[Zeros, ...] = ()
 
 
 def hourly_energy(
@@ -151,6 +173,8 @@ def hourly_energy(
     try:
         con.create_view(names.given, _completed(readings))
         notes = _count(con, f"SELECT {_counts(_DROPS, span.holds('epoch_us(time)'))} FROM {names.given}")
+        dropped = notes["zero_readings_dropped"] + notes["negative_readings_dropped"]
+        zeros = con.raw_sql(_zeros(names, span)).fetchall() if dropped else []
         con.raw_sql(_device_table(names))
         for column in ("run", "origin"):
             con.raw_sql(_number_table(names, column))
@@ -175,6 +199,7 @@ def hourly_energy(
         {name: number for name, number in notes.items() if number},
         tuple(Disagreement(*row) for row in differing),
         tuple(lone),
+        tuple(Zeros(*row) for row in zeros),
     )
 
 
@@ -298,6 +323,19 @@ def _sequence_counts(names: _Names, span: _Span, gap_us: int, reach_us: int) -> 
         "gaps_not_bridged": f"t_next - t > {reach_us} AND t_next - t < {_DAY_US}",
     }
     return f"SELECT {_counts(rules, span.holds('t'))} FROM {names.sequence}"
+
+
+def _zeros(names: _Names, span: _Span) -> str:
+    """Devices that are zero or negative at one reading in `OFTEN` or more."""
+    return f"""
+        SELECT node_id, device_id, count(*) AS instants, count(*) FILTER (most <= 0) AS zeros
+        FROM (
+            SELECT node_id, device_id, time, max(power_w) AS most FROM {names.given}
+            WHERE {span.holds("epoch_us(time)")} AND power_w IS NOT NULL AND NOT isnan(power_w)
+                AND node_id IS NOT NULL AND device_id IS NOT NULL
+            GROUP BY node_id, device_id, time
+        )
+        GROUP BY node_id, device_id HAVING zeros * {OFTEN} >= instants ORDER BY node_id, device_id"""
 
 
 def _lone(names: _Names, span: _Span, reach_us: int) -> str:

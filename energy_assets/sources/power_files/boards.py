@@ -1,13 +1,15 @@
-"""Boards of one machine under one name: a column of the file names them, and site.yaml does not say so.
+"""Boards of one machine under one name, or one under two: what the columns of logs call them.
 
-What belongs here: seeing that a column changes to and fro between the readings of one device. What does not: readings
-of one instant (`telling`): the boards of a log are read a few milliseconds after each other.
+What belongs here: seeing that a column changes to and fro between the readings of one device, and that two logs of one
+machine name its boards by different columns. What does not: readings of one instant (`telling`), for the boards of a
+log are read a few milliseconds after each other; and boards that no column names (`doubts`).
 """
 
 # ruff: noqa: S608 - table names are made here, column names are quoted
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from energy_assets.sources import local_time
@@ -38,6 +40,11 @@ few in a long one. Boards that are read in turn change with nearly every reading
 
 AGAIN = 10
 """A name comes again; a column with a new value in more than one of so many readings counts lines, or measures."""
+
+
+_SLOT_US = 300_000_000
+_SLOTS = 3
+"""In so many slots of five minutes both must tell: a log that follows another one may begin before that one ends."""
 
 
 def require_boards_named(con: Any, readings: Readings) -> None:
@@ -89,6 +96,57 @@ def require_boards_named(con: Any, readings: Readings) -> None:
             changes, values, shown = found[3 * n : 3 * n + 3]
             if changes > 1 and changes * OFTEN > number and values * AGAIN <= max(number, 2 * AGAIN):
                 raise _refuse(readings, column.strip(), device_said(node_id, device_id), shown or "")
+
+
+def require_one_naming(con: Any, table: str, files: Mapping[str, Readings], where: str) -> None:
+    """Logs that tell of one machine at the same time name its boards by the same column.
+
+    Args:
+        con: An Ibis connection to DuckDB.
+        table: A table of `create_readings`.
+        files: By origin.
+        where: SQL for the times that are looked at.
+
+    Raises:
+        MalformedError: one names them by `uuid`, say, and another one by `index`: each board would count twice.
+    """
+    ways = {origin: ", ".join(_named(file)) for origin, file in files.items()}
+    if len(set(ways.values())) < 2:
+        return
+    told = ", ".join(f"({text_sql(origin)}, {text_sql(way)})" for origin, way in ways.items())
+    row = con.raw_sql(f"""
+        WITH ways(origin, way) AS (VALUES {told}),
+        slots AS (
+            SELECT DISTINCT node_id, way, origin, epoch_us(time) // {_SLOT_US} AS slot
+            FROM {table} JOIN ways USING (origin) WHERE {where}
+        )
+        SELECT a.node_id, a.origin, b.origin, make_timestamp(min(slot) * {_SLOT_US})
+        FROM slots AS a JOIN slots AS b USING (node_id, slot) WHERE a.way < b.way
+        GROUP BY ALL HAVING count(*) >= {_SLOTS} ORDER BY ALL LIMIT 1""").fetchone()
+    if row is None:
+        return
+    node, one, other, first = row
+    both = " and ".join(f"{files[origin].file.name} by '{ways[origin]}'" for origin in (one, other))
+    raise MalformedError(
+        f"{both}: name the GPUs of {node} by different columns, and tell of them at the same time, from "
+        f"{first:%Y-%m-%d %H:%M} UTC on: a board would count once under each name",
+        _one_name_remedy(files[one], files[other]),
+    )
+
+
+def _one_name_remedy(one: Readings, other: Readings) -> str:
+    twice = "If they are two logs of the same boards, take one of them out of `path`."
+    both = [name for name in nvidia_smi.DEVICES if name in one.file.types and name in other.file.types]
+    common = next((name for name in both if name not in nvidia_smi.MODELS), None)
+    if common:
+        return f"{twice} Else name a column that both have, in this source in site.yaml:\n  device: {common}"
+    return f"{twice} Else write both with `{nvidia_smi.COMMAND}`."
+
+
+def _named(readings: Readings) -> tuple[str, ...]:
+    """The columns by which a file names its devices; empty where it is a constant or the path."""
+    device = readings.columns.device
+    return tuple(column.strip() for column in device.columns) if device else ()
 
 
 def _refuse(readings: Readings, column: str, device: str, values: str) -> MalformedError:

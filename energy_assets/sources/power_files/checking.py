@@ -59,10 +59,15 @@ def said_of_file(con: Any, readings: Readings, rules: Rules) -> Finding:
 
 _TOLD = (
     "clocks_set_back",
+    "devices_often_without_power",
     "devices_without_energy",
     "equal_readings_told_apart",
     "local_times_never_shown",
     "local_times_open",
+    "powers_like_counters",
+    "powers_like_kilowatts",
+    "powers_like_milliwatts",
+    "readings_in_bursts",
 )
 """Notes that a person should settle before a run."""
 

@@ -81,7 +81,7 @@ class PowerFiles(PlacedSource):
     """CSV or Parquet files of power readings, in a folder or a bucket."""
 
     feeds: ClassVar[Feed] = Feed.ENERGY
-    parser_version: ClassVar[str] = "4"
+    parser_version: ClassVar[str] = "5"
     title: ClassVar[str] = "Files of power readings"
     engine_kind: ClassVar[str] = "csv"
 
@@ -284,7 +284,7 @@ class PowerFiles(PlacedSource):
         """What the facts of a file depend on beside its bytes."""
         keys = ("format", "time", "time_unit", "timezone", "date_order", "node", "device", "power_w", "power_unit",
                 "decimal", "run", "device_kind")  # fmt: skip
-        return {**self.model_dump(mode="json", include=set(keys)), "reach_s": self.rules.reach.total_seconds()}
+        return {**self.model_dump(mode="json", include=set(keys)), "reach_s": self.rules.looked.total_seconds()}
 
     def _fetch_windows(self, file: SourceFile, days: tuple[date, ...], memory: Memory) -> list[Fetched]:
         known = memory.know(file, lambda path, sha256: None)
@@ -315,7 +315,7 @@ class PowerFiles(PlacedSource):
         return readable
 
     def _days_held(self, file: SourceFile, step: StepContext, path: Path, sha256: str) -> list[str]:
-        held = days_of(step.con, self._readings(file, step), self.rules.reach)
+        held = days_of(step.con, self._readings(file, step), self.rules.looked)
         return [day.isoformat() for day in sorted(filled(held))]
 
     def _opened(self, file: SourceFile, step: StepContext) -> Opened:

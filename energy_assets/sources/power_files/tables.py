@@ -20,13 +20,14 @@ from energy_assets.counting import counted
 from energy_assets.periods import DayRange
 from energy_assets.sources import local_time
 from energy_assets.sources.opening import Opened
-from energy_assets.sources.power import GapPolicy, HourlyEnergy, Lone, hourly_energy
-from energy_assets.sources.power_files.boards import require_boards_named
+from energy_assets.sources.power import GapPolicy, HourlyEnergy, Lone, Zeros, hourly_energy
+from energy_assets.sources.power_files.boards import require_boards_named, require_one_naming
 from energy_assets.sources.power_files.columns import WindowColumns
 from energy_assets.sources.power_files.copies import copied_files, drop_copied_readings
+from energy_assets.sources.power_files.doubts import looked_at, no_watts, require_one_device
 from energy_assets.sources.power_files.kinds import create_kinds
 from energy_assets.sources.power_files.names import Name
-from energy_assets.sources.power_files.overlaps import require_one_thing, shared_time
+from energy_assets.sources.power_files.overlaps import device_said, require_one_thing, shared_time
 from energy_assets.sources.power_files.parse import add_readings, create_readings, create_windows, nodes_of_runs
 from energy_assets.sources.power_files.presence import (
     add_presence,
@@ -35,7 +36,7 @@ from energy_assets.sources.power_files.presence import (
     with_unread_hours,
 )
 from energy_assets.sources.power_files.readings import Readings
-from energy_assets.sources.power_files.telling import refuse, require_agreement, set_back, telling_column
+from energy_assets.sources.power_files.telling import crowded, refuse, require_agreement, set_back, telling_column
 
 ALWAYS = (datetime(1990, 1, 1, tzinfo=UTC), datetime(2110, 1, 1, tzinfo=UTC))
 _SHOWN = 5
@@ -80,6 +81,11 @@ class Rules:
     def named(self) -> bool:
         """Whether devices have names of their own."""
         return self.device is not None
+
+    @property
+    def looked(self) -> timedelta:
+        """How far outside a day readings are looked at: a gap over midnight is seen where both its hours have some."""
+        return max(self.reach, timedelta(hours=1))
 
 
 @dataclass(frozen=True)
@@ -135,7 +141,7 @@ def find_energy(
         create_readings(con, tables.readings)
         create_presence(con, tables.presence)
         given, copied = _without_copied_files(given)
-        span = (days.start - rules.reach, days.end + rules.reach) if days else ALWAYS
+        span = (days.start - rules.looked, days.end + rules.looked) if days else ALWAYS
         for one in given:
             add_readings(con, tables.readings, one.readings, one.origin, span)
             add_presence(con, tables.presence, one.readings, one.origin)
@@ -160,10 +166,11 @@ def find_energy(
             windows=by_node,
             within=(days.start, days.end) if days else None,
         )
-        for one in given:
-            require_boards_named(con, one.readings)
-        _require_one_voice(con, given, energy, rules, notes, examples)
+        tables.require_boards_named(days, given)
+        _require_one_voice(con, tables.readings, given, energy, rules, notes, examples)
         tables.require_files_agree(days, given, rules, notes, examples)
+        tables.doubt(days, given, notes, examples)
+        _tell_zeros(energy.zeros, notes, examples)
         energy = tables.with_unread_hours(energy, notes, examples)
         _tell_lone(energy.lone, rules, notes, examples)
         summary = tables.summary()
@@ -182,31 +189,43 @@ def _without_copied_files(given: Sequence[Given]) -> tuple[list[Given], list[str
 
 def _require_one_voice(
     con: Any,
+    readings: str,
     given: Sequence[Given],
     energy: HourlyEnergy,
     rules: Rules,
     notes: dict[str, int],
     examples: dict[str, Sequence[str]],
 ) -> None:
-    """Copies count once; what disagrees is refused, or counted where it is a stray line."""
-    if not energy.notes.get("duplicate_readings_dropped"):
-        return
+    """Copies count once, what disagrees is refused or a stray line, and clocks that go back are told."""
     device = list(rules.device.columns) if rules.device else []
+    back = crowded(con, readings)
+    several = bool(energy.notes.get("duplicate_readings_dropped"))
     for one in given:
-        told = telling_column(con, one.readings)
+        told = telling_column(con, one.readings) if several else None
         if told and energy.disagreements:
             raise refuse(told, one.readings, device, rules.stated is not None or rules.kinds_told)
         if told:
             notes["equal_readings_told_apart"] = notes.get("equal_readings_told_apart", 0) + told.instants
             shown = f"{one.readings.file.name}: column '{told.column}' ({', '.join(told.values[:4])})"
             examples["equal_readings_told_apart"] = [*examples.get("equal_readings_told_apart", ()), shown][:_SHOWN]
-        elif devices := set_back(con, one.readings):
+        elif one.origin in back and (devices := set_back(con, one.readings)):
             notes["clocks_set_back"] = notes.get("clocks_set_back", 0) + devices
             examples["clocks_set_back"] = [*examples.get("clocks_set_back", ()), one.readings.file.name][:_SHOWN]
+    if not several:
+        return
     strays, where = require_agreement(energy.disagreements, {one.origin: one.readings for one in given})
     if strays:
         notes["disagreeing_readings_dropped"] = strays
         examples["disagreeing_readings_dropped"] = where[:_SHOWN]
+
+
+def _tell_zeros(zeros: Sequence[Zeros], notes: dict[str, int], examples: dict[str, Sequence[str]]) -> None:
+    if zeros:
+        notes["devices_often_without_power"] = len(zeros)
+        examples["devices_often_without_power"] = [
+            f"{device_said(one.node_id, one.device_id)}: {one.zeros:,} of {counted(one.instants, 'reading')}"
+            for one in zeros[:_SHOWN]
+        ]
 
 
 def _tell_lone(lone: Sequence[Lone], rules: Rules, notes: dict[str, int], examples: dict[str, Sequence[str]]) -> None:
@@ -340,6 +359,48 @@ class Tables:
         if said := require_one_thing(found, {one.origin: one.readings for one in given}):
             notes["devices_told_by_several_files"] = len(said)
             examples["devices_told_by_several_files"] = said[:_SHOWN]
+
+    def require_boards_named(self, days: DayRange | None, given: Sequence[Given]) -> None:
+        """Each name is of one board, and each board has one name.
+
+        Args:
+            days: Only these are looked at for names of one board; None for all.
+            given: The files.
+
+        Raises:
+            MalformedError: a column says that it is not so.
+        """
+        for one in given:
+            require_boards_named(self._con, one.readings)
+        files = {one.origin: one.readings for one in given}
+        require_one_naming(self._con, self.readings, files, _within("time", days))
+
+    def doubt(
+        self,
+        days: DayRange | None,
+        given: Sequence[Given],
+        notes: dict[str, int],
+        examples: dict[str, Sequence[str]],
+    ) -> None:
+        """Readings that can hardly be watts, or of one device, are told.
+
+        Args:
+            days: Only these are looked at; None for all.
+            given: The files.
+            notes: Gets the counts.
+            examples: Gets which they are.
+
+        Raises:
+            MalformedError: they are of several devices under one name.
+        """
+        files = {one.origin: one.readings for one in given}
+        found = looked_at(self._con, self.readings, self.kinds, _within("time", days))
+        said = no_watts(found, files)
+        if bursts := require_one_device(found, files):
+            said["readings_in_bursts"] = bursts
+        for note, lines in said.items():
+            notes[note] = len(lines)
+            examples[note] = lines[:_SHOWN]
 
     def with_unread_hours(
         self, energy: HourlyEnergy, notes: dict[str, int], examples: dict[str, Sequence[str]]

@@ -27,6 +27,10 @@ STRAY = 100
 SETS = 10
 """A column names things if its values come in the same sets again: at most one set in so many instants."""
 
+CROWDED = 1.2
+"""An hour that came twice has up to twice the readings of others, and this many times as many where the log began or
+ended within it."""
+
 _SHOWN = 4
 _HALF_HOUR_US = 1_800_000_000
 _serial = count(1)
@@ -101,17 +105,40 @@ def _is_number(value: str) -> bool:
     return True
 
 
-def set_back(con: Any, readings: Readings) -> int:
-    """How many devices' times go back by about an hour once, in a file whose times are taken as UTC.
+def crowded(con: Any, table: str) -> set[str]:
+    """Files with an hour of far more readings of a device than others have: it may have come twice.
 
-    So does a local clock at the end of summer time; a copy of the lines before goes back to the first of them.
+    Args:
+        con: An Ibis connection to DuckDB.
+        table: A table of `create_readings`.
+
+    Returns:
+        Their origins. Whether it came twice, only the order of their lines tells (`set_back`).
+    """
+    rows = con.raw_sql(f"""
+        WITH hours AS (
+            SELECT origin, node_id, device_id, epoch_us(time) // {2 * _HALF_HOUR_US} AS hour, count(*) AS n
+            FROM {table} GROUP BY ALL
+        )
+        SELECT DISTINCT origin FROM (
+            SELECT origin, max(n) AS most, median(n) AS usual FROM hours GROUP BY origin, node_id, device_id
+        ) WHERE most >= {CROWDED} * usual""").fetchall()
+    return {row[0] for row in rows}
+
+
+def set_back(con: Any, readings: Readings) -> int:
+    """How many devices' times go back by about an hour once, in a file whose clock is taken as never set.
+
+    So does a local clock at the end of summer time, with the same seconds or with others; a copy of the lines before
+    goes back to the first of them.
 
     Args:
         con: An Ibis connection to DuckDB.
         readings: The file.
     """
     kind = readings.file.types[readings.columns.time]
-    if readings.zone or kind == "TIMESTAMP WITH TIME ZONE" or readings.wanted.clock.unit:
+    sets = readings.zone is not None and local_time.changes(readings.zone)
+    if sets or kind == "TIMESTAMP WITH TIME ZONE" or readings.wanted.clock.unit:
         return 0
     table = f"power_ordered_{next(_serial)}"
     with local_time.in_order(con):
@@ -120,10 +147,11 @@ def set_back(con: Any, readings: Readings) -> int:
         sql = f"""
             SELECT count(*) FROM (
                 SELECT
-                    count(*) FILTER (back > 0) AS times, max(back) AS most, arg_max(t, back) > min(t) AS inside
+                    count(*) FILTER (back > 0) AS times, max(back) AS most, arg_max(shown, back) > min(shown) AS inside
                 FROM (
-                    SELECT node_id, device_id, t, lag(t) OVER (PARTITION BY node_id, device_id ORDER BY seq) - t AS back
-                    FROM {table}
+                    SELECT node_id, device_id, shown,
+                        lag(shown) OVER (PARTITION BY node_id, device_id ORDER BY seq) - shown AS back
+                    FROM (SELECT *, coalesce(t, local_us) AS shown FROM {table})
                 ) GROUP BY node_id, device_id
             ) WHERE times = 1 AND inside AND most BETWEEN {_HALF_HOUR_US} AND {2 * _HALF_HOUR_US}"""
         return int(con.raw_sql(sql).fetchone()[0])

@@ -5,6 +5,7 @@ What belongs here: the one place for units of power. What does not: which column
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from energy_assets.sources.errors import MalformedError
@@ -16,6 +17,16 @@ _WATTS = {"mW": "0.001", "W": "1", "kW": "1000", "MW": "1000000"}
 _SPELLED = {"w": "W", "watt": "W", "watts": "W", "kw": "kW"}
 _SUFFIXES = {**{unit: unit for unit in _WATTS}, "w": "W", "KW": "kW", "Watt": "W", "Watts": "W", "watts": "W"}
 """How cells spell the unit after the number; `mw` could be either of two and is none."""
+
+_OTHER_UNIT = re.compile(
+    r"[\[(]\s*(%|[kmMG]?Wh|k?wh|k?VA|m?J|[kMG]J|Joules?|BTU(?:/h)?|m?A|m?V|°?[CF]|[kMG]?Hz|RPM)\s*[\])]\s*$"
+    r"|(?:^|_|\s)(%|[kmMG]?Wh|[km]?wh|k?VA|k?va|watt_?hours?|joules?|BTU(?:/h)?|amps?|volts?|[kMG]?Hz|percent|pct|rpm)\s*$"
+)
+_OTHER_WORD = re.compile(
+    r"^(?!.*(?:power|watt|draw|pwr)).*?(util|temperature|temp(?=_|\b)|clock|energy|memory|voltage|current)",
+    re.IGNORECASE,
+)
+"""Names of columns that end with a unit of something else than power, or say a word for it and none for power."""
 
 _EMPTY = ("", "N/A", "[N/A]", "[NOT SUPPORTED]", "[UNKNOWN ERROR]", "[GPU IS LOST]", "[INSUFFICIENT PERMISSIONS]",
           "[GPU REQUIRES RESET]", "ERR!", "NULL", "-")  # fmt: skip
@@ -33,8 +44,18 @@ def require_unit(path: str, column: str, stated: PowerUnit | None) -> None:
     Raises:
         MalformedError: it does.
     """
+    if stated is not None:
+        return
     unit = header_unit(column)
-    if unit is None or stated is not None or _SPELLED.get(unit.lower(), unit) == "W":
+    other = _OTHER_UNIT.search(column) or (None if unit else _OTHER_WORD.search(column))
+    if other:
+        spoken = next(word for word in other.groups() if word)
+        raise MalformedError(
+            f"{path}: column '{column}' speaks of {spoken}, which is no power",
+            "Name the column of the power in watts: power_w of this source in site.yaml. If its numbers are watts, "
+            "say so beside it: power_unit: W.",
+        )
+    if unit is None or _SPELLED.get(unit.lower(), unit) == "W":
         return
     raise MalformedError(
         f"{path}: column '{column}' speaks of {unit}, and watts are read",

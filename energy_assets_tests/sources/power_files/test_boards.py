@@ -84,3 +84,54 @@ def test_a_board_may_change_its_index_once_or_once_in_a_hundred_readings(
             found(step, **NAMED)
     else:
         assert found(step, **NAMED)[0] == Decimal(len(values) - 1) / 100
+
+
+def two_ways(columns: tuple[str, str], names: tuple[str, str], start_min: int = 0) -> tuple[str, str]:
+    """Logs of one board at other seconds, by two columns that name it."""
+    logs = []
+    for number, (column, name) in enumerate(zip(columns, names, strict=True)):
+        lines = [f"timestamp, {column}, power.draw [W]\n"]
+        for minute in range(31):
+            at = MIDNIGHT + timedelta(minutes=minute + number * start_min, seconds=20 * number)
+            lines.append(f"{at:%Y/%m/%d %H:%M:%S}, {name}, {300 + minute % 3}.00 W\n")
+        logs.append("".join(lines))
+    return logs[0], logs[1]
+
+
+UUID = "GPU-11111111-2222-3333-4444-555555555555"
+
+
+@pytest.mark.parametrize("column", ["pci.bus_id", "index", "name"])
+def test_one_board_by_two_columns_in_two_logs_is_refused(step: StepContext, column: str) -> None:
+    """It would count once as its UUID and once as its index."""
+    for name, text in zip("ab", two_ways(("uuid", column), (UUID, "0")), strict=True):
+        write(step.site_folder, f"meters/{name}.csv", text)
+    with pytest.raises(MalformedError, match=rf"a\.csv by 'uuid' and .*b\.csv by '{column}'|b\.csv.*a\.csv") as caught:
+        found(step, **LOG)
+    assert "take one of them out of `path`" in caught.value.remedy
+    assert "nvidia-smi --query-gpu" in caught.value.remedy
+    (*_, finding) = source(**LOG).check(step)
+    assert not finding.ok
+
+
+def test_a_column_that_both_logs_have_is_the_remedy(step: StepContext) -> None:
+    first, second = two_ways(("uuid", "index"), (UUID, "0"))
+    first = first.replace("uuid,", "uuid, index,").replace(f"{UUID},", f"{UUID}, 0,")
+    for name, text in (("a", first), ("b", second)):
+        write(step.site_folder, f"meters/{name}.csv", text)
+    with pytest.raises(MalformedError, match="a board would count once under each name") as caught:
+        found(step, **LOG)
+    assert caught.value.remedy.endswith("\n  device: index")
+    energy, notes = found(step, **LOG, device="index")
+    assert (energy.quantize(Decimal("0.001")), notes["devices_told_by_several_files"]) == (Decimal("0.152"), 1)
+
+
+@pytest.mark.parametrize(("start_min", "refused"), [(15, True), (25, False), (31, False)])
+def test_a_log_with_another_column_may_follow_an_older_one(step: StepContext, start_min: int, refused: bool) -> None:
+    for name, text in zip("ab", two_ways(("index", "uuid"), ("0", UUID), start_min), strict=True):
+        write(step.site_folder, f"meters/{name}.csv", text)
+    if refused:
+        with pytest.raises(MalformedError, match="by different columns"):
+            found(step, **LOG)
+    else:
+        found(step, **LOG)

@@ -228,3 +228,35 @@ def test_names_of_zones_behind_times_are_refused(step: StepContext, zone: str, t
 def test_offsets_and_utc_are_read(step: StepContext, zone: str) -> None:
     log(step, [f"2025-10-25 0{hour}:{minute}:00{zone},n1,600" for hour in (3, 4) for minute in ("00", "30", "59")])
     assert energies(step, max_gap_s=1800)[0]["25 03"] == Decimal("0.6")
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "Africa/Lagos"])
+def test_a_local_clock_that_goes_back_at_other_seconds_is_told_too(step: StepContext, zone: str | None) -> None:
+    """The second pass of the hour is read seconds after the first: no instant comes twice, and the mean would count."""
+    lines = [line.replace(":00,", ":07,") if number >= 36 else line for number, line in enumerate(local(START, 300))]
+    log(step, lines)
+    _, notes = energies(step, **({"timezone": zone} if zone else {}))
+    assert notes == {"clocks_set_back": 1}
+    (finding,) = source(**({"timezone": zone} if zone else {})).check(step)
+    assert not finding.ok
+
+
+@pytest.mark.parametrize(("back_s", "told"), [(1799, False), (1800, True), (3600, True), (3601, False)])
+def test_a_clock_is_set_back_by_half_an_hour_to_an_hour(step: StepContext, back_s: int, told: bool) -> None:
+    first = [START + timedelta(minutes=m) for m in range(180)]
+    second = [first[-1] + timedelta(minutes=m, seconds=-back_s) for m in range(120)]
+    lines = [f"{at:%Y-%m-%d %H:%M:%S},n1,600" for at in (*first, *second)]
+    log(step, lines)
+    notes = energies(step)[1]
+    assert ("clocks_set_back" in notes) == told
+
+
+def test_the_name_of_a_zone_is_refused_wherever_it_stands(step: StepContext) -> None:
+    """DuckDB reads BST as Bangladesh, and looking at the first lines does not show it."""
+    instants = [START + timedelta(minutes=m) for m in range(300)]
+    lines = [f"{at:%Y-%m-%d %H:%M:%S}{' BST' if number == 280 else 'Z'},n1,600" for number, at in enumerate(instants)]
+    log(step, lines)
+    with pytest.raises(MalformedError, match="1 time that cannot be read, for example '2025-10-26 02:40:00 BST'"):
+        energies(step)
+    log(step, [line.replace("Z,", " UTC,").replace(" BST", " GMT") for line in lines])
+    assert sum(energies(step)[0].values()) == Decimal("2.99")

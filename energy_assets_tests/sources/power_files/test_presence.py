@@ -136,3 +136,18 @@ def test_a_machine_named_after_its_run_ends_with_it(step: StepContext, node: Any
     text = HEADER.replace("node", "node,run") + steps(MIDNIGHT, 60).replace(",n1,", ",n1,r1,")
     write(step.site_folder, "meters/a.csv", text)
     assert len(unread(hours(step, node=node, run="run")[0])) == hours_after
+
+
+@pytest.mark.parametrize(
+    ("last_min", "first_min", "told"), [(1440 - 59, 59, 1), (1440 - 50, 2, 1), (1440 - 2, 50, 1), (1440 - 2, 2, 0)]
+)
+def test_a_gap_over_midnight_between_files_of_a_day_is_told_on_the_day_it_begins(
+    step: StepContext, last_min: int, first_min: int, told: int
+) -> None:
+    """Both hours beside midnight have readings, so that none is unread; each day has a file of its own."""
+    write(step.site_folder, "meters/a.csv", HEADER + steps(MIDNIGHT, last_min))
+    second = MIDNIGHT + timedelta(days=1, minutes=first_min)
+    write(step.site_folder, "meters/b.csv", HEADER + steps(second, 1440 - first_min))
+    assert hours(step)[1].get("gaps_not_bridged", 0) == told
+    assert hours(step, 0, 1)[1].get("gaps_not_bridged", 0) == told
+    assert "gaps_not_bridged" not in hours(step, 1, 1)[1]
