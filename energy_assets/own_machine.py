@@ -250,7 +250,7 @@ def _recognised(file: Opened, wishes: Wishes) -> tuple[dict[str, Any], list[str]
     if set_by_hand.get("format") == "nvidia_smi" or (nvidia_smi.is_log(names) and "power_w" not in set_by_hand):
         keys["format"] = "nvidia_smi"
         said.append(f"a log of nvidia-smi, by its columns timestamp and {nvidia_smi.power_column(names)}")
-        time = nvidia_smi.TIME
+        time = set_by_hand.get("time") or nvidia_smi.TIME
     else:
         time = set_by_hand.get("time") or _named(names, "time") or ""
         if not time:
@@ -277,7 +277,7 @@ def _recognised(file: Opened, wishes: Wishes) -> tuple[dict[str, Any], list[str]
         whose = "as you say" if wishes.node else "this machine's name; --node names another"
         said.append(f"node is {keys['node']['constant']} ({whose})")
     _clock(file, file.table.column(time, "time"), keys, said, wishes)
-    return {**keys, **{key: value for key, value in set_by_hand.items() if key not in ("time", "power_w")}}, said
+    return {**keys, **set_by_hand}, said
 
 
 def _clock(file: Opened, column: str, keys: dict[str, Any], said: list[str], wishes: Wishes) -> None:

@@ -77,7 +77,7 @@ def of_notes(about: str, noted: Iterable[Noted]) -> list[Remark]:
             words(name).hole,
             words(name).remedy,
             tuple(examples[name]),
-            max(counts[name] - len(examples[name]), 0),
+            max(counts[name] - len(examples[name]), 0) if words(name).each else 0,
             tuple(contiguous(days[name])),
             name,
         )

@@ -110,6 +110,13 @@ def test_the_clock_and_the_name_of_this_machine_are_taken_and_said(tmp_path: Pat
     assert any("this machine's name; --node names another" in line for line in found.said)
 
 
+def test_columns_that_are_named_by_hand_count_in_a_log_of_nvidia_smi_too(tmp_path: Path) -> None:
+    head, *lines = smi().splitlines()
+    text = "\n".join([f"seen, {head}", *(f"{line.split(',')[0]}, {line}" for line in lines)]) + "\n"
+    made(tmp_path, text, keys={"time": "seen"})
+    assert (source(tmp_path).format, source(tmp_path).time) == ("nvidia_smi", "seen")
+
+
 @pytest.mark.parametrize(
     ("header", "cells", "keys"),
     [

@@ -65,6 +65,13 @@ def test_a_note_is_told_once_with_its_count_its_days_and_its_first_examples() ->
     assert remark.days == (DayRange(MAY[0], MAY[2]),)
 
 
+def test_files_of_lines_are_no_lines_that_are_left_to_show() -> None:
+    told = {"cut_lines_dropped": 1230, "series_without_host_dropped": 1230}
+    noted = Noted(DayRange(MAY[0], MAY[0]), told, {name: ["smi.csv"] for name in told})
+    cut, nameless = of_notes("raw/meters", [noted])
+    assert (cut.note, cut.more, nameless.more) == ("cut_lines_dropped", 0, 1229)
+
+
 def test_a_name_without_words_is_a_hole_in_its_own_words() -> None:
     (remark,) = of_notes("raw/x", [Noted(DayRange(MAY[0], MAY[0]), {"odd_things_seen": 1200}, {})])
     assert (remark.says, remark.hole) == ("1,200 × odd things seen", True)

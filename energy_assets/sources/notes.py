@@ -22,11 +22,14 @@ class Words:
         hole: Something that should have been counted is missing, or a figure may be wrong: `run` ends "done, with
             holes". False where nothing is lost and a person may merely want to know.
         remedy: What to do about it, in the imperative; empty where nothing can be done.
+        each: An example stands for one of what is counted, so that it can be said how many more there are. False where
+            lines or instants are counted and the examples are files, devices or values.
     """
 
     says: str
     hole: bool = True
     remedy: str = ""
+    each: bool = True
 
     def of(self, count: int) -> str:
         """The sentence of a count.
@@ -111,6 +114,7 @@ WORDS: Mapping[str, Words] = {
         " emissions may be 1,000 times too low",
         remedy="Write grams of CO2e per kWh (of files, name their `unit`). If a grid burns so little, give its"
         " life-cycle value beside the direct one.",
+        each=False,
     ),
     "points_off_the_hour_dropped": Words("{n} intensit[y|ies] that do[es|] not begin on the hour [was|were] left out"),
     "superseded_hours_dropped": Words(
@@ -124,6 +128,7 @@ WORDS: Mapping[str, Words] = {
         remedy="If a column tells zones apart, name it as `zone_column` of the source; if it tells what was measured"
         " from what was estimated, as `estimated`; if a local clock shows an hour twice, name its `timezone`; else"
         " leave in the file what counts.",
+        each=False,
     ),
     "unflagged_hours_taken_as_estimated": Words(
         "{n} hour[|s] do[es|] not say whether [it was|they were] measured and [is|are] taken as estimated", hole=False
@@ -143,7 +148,9 @@ WORDS: Mapping[str, Words] = {
     "days_without_charges": Words("{n} day[|s] ha[s|ve] no charge", hole=False),
     "amounts_rounded_to_18_decimals": Words("{n} amount[|s] [was|were] rounded to 18 decimals", hole=False),
     "unreadable_tags_dropped": Words(
-        "the tags of {n} line[|s] cannot be read, so no rule matches them", remedy="Look at the Tags of these lines."
+        "the tags of {n} line[|s] cannot be read, so no rule matches them",
+        remedy="Look at the Tags of these lines.",
+        each=False,
     ),
     "incomplete_deliveries_dropped": Words(
         "{n} deliver[y|ies] that [is|are] not complete [was|were] passed over",
@@ -219,13 +226,17 @@ WORDS: Mapping[str, Words] = {
         "the times of {n} device[|s] go back by an hour, as a local clock does at the end of summer time, and were "
         "taken as those of a clock that is never set: hours may be lost or shifted",
         remedy="Name the clock's zone in the source, for example `timezone: Europe/Berlin`.",
+        each=False,
     ),
     "equal_readings_told_apart": Words(
         "at {n} instant[|s] equal readings of one device were counted once, though a column tells them apart",
         remedy="If they are different devices, name that column as `device` of the source.",
+        each=False,
     ),
     "disagreeing_readings_dropped": Words(
-        "at {n} instant[|s] a device has several different readings; the highest was kept", hole=False
+        "at {n} instant[|s] a device has several different readings; the highest was kept",
+        hole=False,
+        each=False,
     ),
     "copies_under_other_names_dropped": Words(
         "{n} cop[y|ies] of a log under another name [was|were] left out, so that nothing counts twice",
@@ -237,13 +248,17 @@ WORDS: Mapping[str, Words] = {
         remedy="Name machines apart, with a file for each `node: {from_path: '([^/]+)[.]csv'}`; of two logs of one"
         " machine, take one out of `path`.",
     ),
-    "cut_lines_dropped": Words("{n} line[|s] [was|were] cut while being written, and [was|were] left out", hole=False),
+    "cut_lines_dropped": Words(
+        "{n} line[|s] [was|were] cut while being written, and [was|were] left out", hole=False, each=False
+    ),
     "estimates_outdone_dropped": Words(
         "{n} estimated point[|s] [was|were] left out, for the same file has a measured value of the same instant",
         hole=False,
     ),
     "factors_of_earlier_years": Words(
-        "on {n} day[|s] of zones the grid factor is of an earlier year, the latest that is stated", hole=False
+        "on {n} day[|s] of zones the grid factor is of an earlier year, the latest that is stated",
+        hole=False,
+        each=False,
     ),
     "files_named_after_another_zone": Words(
         "{n} file[|s] of grid intensities [is|are] named after a zone of which [it has|they have] no row",
@@ -254,10 +269,12 @@ WORDS: Mapping[str, Words] = {
         "[it was|they were] taken as the first",
         remedy="If these times are UTC, set `timezone: UTC`. Else nothing in the file tells the two hours apart: let "
         "later files be written in UTC, or with the offset of each time.",
+        each=False,
     ),
     "local_times_never_shown": Words(
         "{n} time[|s] lie[s|] in the hour that clocks leave out in spring, and [was|were] left out",
         remedy="The clock does not follow the `timezone` of the source: name the one it follows, for example UTC.",
+        each=False,
     ),
     "files_outside_manifest_dropped": Words(
         "{n} file[|s] of bills [is|are] not counted, because the manifest beside [it|them] does not list [it|them]",

@@ -297,9 +297,9 @@ class Opened:
 
 def _without_zone_name(text: str, *, lenient: bool) -> str:
     """SQL for a time that may state an offset; NULL, or an error, where it ends with the name of a zone."""
-    last = f"right(rtrim({text}), 1)"
-    named = f"{last} BETWEEN 'A' AND 'y' AND {last} <> 'Z' AND NOT regexp_matches({text}, '(UTC|GMT)\\s*$', 'i')"
-    return f"CASE WHEN {named} THEN {'NULL' if lenient else 'error(' + text_sql('no time') + ')'} ELSE {text} END"
+    named = f"regexp_matches({text}, '[a-y]\\s*$', 'i') AND NOT regexp_matches({text}, '(UTC|GMT)\\s*$', 'i')"
+    refused = "NULL" if lenient else "error('no time')"
+    return f"CASE WHEN suffix({text}, 'Z') THEN {text} WHEN {named} THEN {refused} ELSE {text} END"
 
 
 def _plausible(time: str, lenient: bool = False) -> str:

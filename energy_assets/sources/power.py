@@ -164,7 +164,7 @@ def hourly_energy(
             notes. Readings up to the longest gap outside should be given, so that its edges are integrated.
 
     Returns:
-        Rows and counts. `gaps_not_bridged` counts the gaps that begin and end on the same UTC day.
+        Rows and counts. `gaps_not_bridged` counts gaps of less than a day, by when they begin.
     """
     con = readings.get_backend()
     span = _Span.of(within)

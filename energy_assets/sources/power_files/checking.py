@@ -43,7 +43,7 @@ def said_of_file(con: Any, readings: Readings, rules: Rules) -> Finding:
     what = (
         f"{name}: {counted(number, 'reading')} of {_devices(con, found)}, "
         f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}, "
-        f"median {watts or 0:.0f} W; {_clock(readings)}, the first reading is {first:%Y-%m-%d %H:%M:%S} UTC"
+        f"median {_watts(watts or 0)} W; {_clock(readings)}, the first reading is {first:%Y-%m-%d %H:%M:%S} UTC"
     )
     if readings.torn.number:
         what += f"; left out: {readings.torn.said(name)}, cut while being written"
@@ -155,6 +155,10 @@ def _devices(con: Any, found: Found) -> str:
     )
     own = all(row["node_id"] == row["device_id"] for row in rows)
     return devices if own else f"{devices} on {machines}"
+
+
+def _watts(watts: float) -> str:
+    return f"{watts:.0f}" if watts >= 10 else f"{watts:.2g}"
 
 
 def _number(number: int, what: str) -> str:

@@ -1,6 +1,6 @@
 """Readings whose values or rhythm one device cannot have: several devices under one name, other units than watts.
 
-What belongs here: looking at about the first thousand readings of each device in a file. What does not: readings of one
+What belongs here: looking at about the first `SAMPLE` readings of each device in a file. What does not: readings of one
 instant (`telling`), columns that name boards (`boards`), and what headers and cells say of units (`watts`).
 """
 
@@ -19,7 +19,7 @@ from energy_assets.sources.power_files import nvidia_smi
 from energy_assets.sources.power_files.overlaps import device_said
 from energy_assets.sources.power_files.readings import Readings
 
-SAMPLE = 1000
+SAMPLE = 400
 """So many readings of a device show its rhythm and its range; a whole day of each would be sorted once more."""
 
 BURSTS = 10
