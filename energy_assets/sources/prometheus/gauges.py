@@ -8,18 +8,21 @@ integral itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from energy_assets.sources.power import GapPolicy, hourly_energy
+from energy_assets.sources.power import GapPolicy, Zeros, hourly_energy
 from energy_assets.sources.prometheus.answers import Scratch, quoted
 from energy_assets.sources.prometheus.meters import GAUGE_UNITS, Meter
 from energy_assets.sources.prometheus.queries import Window
+from energy_assets.sources.prometheus.standstill import DRAWING
+
+OFTEN_ZERO = "devices_often_without_power"
 
 
 def integrate(
     scratch: Scratch, meters: Sequence[Meter], window: Window, *, max_gap_s: int, gap_policy: GapPolicy
-) -> dict[str, int]:
+) -> tuple[dict[str, int], dict[str, Sequence[Zeros]]]:
     """Make `powered`: key_no, t (end of the hour, unix ms), n (nano-kWh), usage_n, ppm, bridged, sha256.
 
     Copies of a board's power (MIG instances, pods that share it, jobs) are one reading here: the highest.
@@ -32,10 +35,10 @@ def integrate(
         gap_policy: What power a gap is given.
 
     Returns:
-        What the integral counted, by meter and in all.
+        What the integral counted, of all meters; and devices that often tell 0 W or less, by meter.
     """
     notes: Counter[str] = Counter()
-    selects = []
+    selects, at_zero = [], dict[str, Sequence[Zeros]]()
     within = (datetime.fromtimestamp(window.start, UTC), datetime.fromtimestamp(window.end, UTC))
     for number, meter in enumerate(meters):
         readings = scratch.make(f"readings_{number}", _readings(scratch, meter))
@@ -43,6 +46,7 @@ def integrate(
             continue
         found = hourly_energy(scratch.con.table(readings), max_gap_s=max_gap_s, gap_policy=gap_policy, within=within)
         notes.update(found.notes)
+        at_zero[meter.name] = found.zeros
         rows = scratch.make(f"integrated_{number}", found.rows.compile())
         scratch.con.raw_sql(f"DROP TABLE IF EXISTS {found.rows.get_name()}")
         selects.append(
@@ -57,7 +61,37 @@ def integrate(
         or "SELECT NULL::INTEGER AS key_no, NULL::BIGINT AS t, NULL::HUGEINT AS n, NULL::HUGEINT AS usage_n,"
         " NULL::BIGINT AS ppm, NULL::BOOLEAN AS bridged, NULL::VARCHAR AS sha256 LIMIT 0",
     )
-    return dict(notes)
+    return dict(notes), at_zero
+
+
+def told(
+    scratch: Scratch, at_zero: Mapping[str, Sequence[Zeros]], energy: str
+) -> tuple[dict[str, int], dict[str, Sequence[str]]]:
+    """How many devices that are known by gauges alone often tell 0 W, and which.
+
+    Parts of a device may well draw nothing, and a gauge beside a counter that counts says nothing of its device.
+
+    Args:
+        scratch: Holds `keys`.
+        at_zero: See `integrate`.
+        energy: The table of the day's rows.
+    """
+    if not any(at_zero.values()):
+        return {}, {}
+    kinds = ", ".join(quoted(kind) for kind in DRAWING)
+    asked = set(
+        scratch.rows(f"""
+            SELECT meter, node_id, device_id FROM {scratch["keys"]}
+            ANTI JOIN (FROM {energy} WHERE method = 'measured_counter' AND energy_kwh > 0) USING (node_id, device_id)
+            WHERE device_id = whole AND device_kind IN ({kinds})""")
+    )
+    shown = [
+        f"{one.device_id} on {one.node_id}: {meter}, {one.zeros} of {one.instants} samples"
+        for meter, some in at_zero.items()
+        for one in some
+        if (meter, one.node_id, one.device_id) in asked
+    ]
+    return ({OFTEN_ZERO: len(shown)}, {OFTEN_ZERO: shown[:5]}) if shown else ({}, {})
 
 
 def _readings(scratch: Scratch, meter: Meter) -> str:

@@ -70,16 +70,18 @@ def assemble(
         notes.update(found.notes)
         sampled = {answer.meter for answer in answers if answer.role == "raw"}
         gauge_meters = [meter for meter in meters if not meter.counter and meter.name in sampled]
-        notes.update(gauges.integrate(scratch, gauge_meters, window, max_gap_s=max_gap_s, gap_policy=gap_policy))
+        integrated, zeros = gauges.integrate(scratch, gauge_meters, window, max_gap_s=max_gap_s, gap_policy=gap_policy)
+        notes.update(integrated)
         standstill.find_standstills(scratch, window.start * 1000)
         _hours(scratch, window)
         table = scratch.make("energy", _rows(scratch))
         notes.update(_counts(scratch, window))
         counted, examples = identity.told(scratch)
         stood, devices = standstill.told(scratch, window.start * 1000 + HOUR_MS, window.end * 1000)
-        notes.update({**counted, **stood})
+        dark, dim = gauges.told(scratch, zeros, table)
+        notes.update({**counted, **stood, **dark})
         scratch.clear("energy")
-    told = {**examples, **devices, **found.examples}
+    told = {**examples, **devices, **dim, **found.examples}
     return table, {name: number for name, number in notes.items() if number}, told
 
 

@@ -39,7 +39,7 @@ def powered(
     known = dict.fromkeys(one[:3] for one in series if None not in one[:3])
     key = {"key_no": "INTEGER", "meter": "VARCHAR", "node_id": "VARCHAR", "device_id": "VARCHAR"}
     table(scratch, "keys", key, [(n, *one) for n, one in enumerate(known)])
-    notes = integrate(scratch=scratch, meters=meters, window=WINDOW, max_gap_s=300, gap_policy="none")
+    notes, _ = integrate(scratch=scratch, meters=meters, window=WINDOW, max_gap_s=300, gap_policy="none")
     columns = "key_no, t, n, usage_n, ppm, bridged, sha256"
     return scratch.rows(f"SELECT {columns} FROM {scratch['powered']} ORDER BY key_no"), notes
 

@@ -215,3 +215,18 @@ def test_answers_of_the_time_before_the_gauge_was_asked_for_can_still_be_read(da
     assert all(answer.meter == COUNTER.name for answer in day.answers)
     assert {kwh for kwh, *_ in day.hours().values()} == {None}
     assert isinstance(day.answers[0], Answer)
+
+
+@pytest.mark.parametrize(("counts", "zeros", "told"), [(False, 1, 1), (False, 9, 1), (True, 1, 0), (False, 20, 0)])
+def test_a_gauge_that_often_shows_nothing_is_told_where_no_counter_counts(
+    day: LongDay, counts: bool, zeros: int, told: int
+) -> None:
+    """Every sample, every ninth or every twentieth is 0 W."""
+    if counts:
+        day.counted(running)
+    day.gauged(lambda t: 0 if t // STEP % zeros == 0 else WATTS)
+    day.hours()
+    assert day.notes.get("devices_often_without_power", 0) == told
+    if told:
+        (said,) = day.examples["devices_often_without_power"]
+        assert said.startswith(f"GPU-1 on a: {GAUGE.name}, ")
