@@ -77,7 +77,7 @@ def hosts(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
     yield from (finding for _, finding in elsewhere)
     apart = con.to_pyarrow(in_two_places(rows, upstream)).to_pylist()
     if total and not by_place and not elsewhere and not apart:
-        yield Finding(True, counted(total, "host") + (", each under one name" if total > 1 else ""))
+        yield Finding(True, counted(total, "host") + (", told apart by their names" if total > 1 else ""))
     for (provider, region), found in by_place.items():
         where = place_name(provider, region)
         unmetered = [name for name in found["devices without a meter"] if (provider, region, name) not in told]

@@ -63,7 +63,7 @@ def test_names_that_differ_in_their_domain_alone_are_said(tmp_path: Path) -> Non
     (finding,) = chapters(path)["hosts"]
     assert "a.dc1.example, a.dc2.example" in finding.what
     (mended,) = chapters(with_lines(path, finding))["hosts"]
-    assert mended == Finding(True, "3 hosts, each under one name")
+    assert mended == Finding(True, "3 hosts, told apart by their names")
 
 
 def test_a_place_says_who_says_so_and_what_nobody_says(tmp_path: Path) -> None:

@@ -281,6 +281,11 @@ WORDS: Mapping[str, Words] = {
         hole=False,
         remedy="Remove them: an earlier, longer delivery left them behind",
     ),
+    "hosts_under_several_names": Words(
+        "the devices of {n} host[|s] show hour by hour what those of a host of another name show: [it is one host|they"
+        " are hosts] under two names, and each device counts once",
+        remedy="Scrape each host in one job, or narrow this source with `selector`.",
+    ),
     "gpus_under_several_names": Words(
         "{n} GPU[|s] [is|are] told of under several host names, each counted once by its UUID", hole=False
     ),

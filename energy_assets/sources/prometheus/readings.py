@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from energy_assets.sources.power import GapPolicy
-from energy_assets.sources.prometheus import counters, disagreeing, gauges, identity, sharing, standstill
+from energy_assets.sources.prometheus import counters, disagreeing, doubles, gauges, identity, sharing, standstill
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
 from energy_assets.sources.prometheus.counters import HOUR_MS
 from energy_assets.sources.prometheus.devices import name_devices, observe
@@ -72,6 +72,7 @@ def assemble(
         gauge_meters = [meter for meter in meters if not meter.counter and meter.name in sampled]
         integrated, zeros = gauges.integrate(scratch, gauge_meters, window, max_gap_s=max_gap_s, gap_policy=gap_policy)
         notes.update(integrated)
+        twice, same = doubles.find(scratch)
         standstill.find_standstills(scratch, window.start * 1000)
         _hours(scratch, window)
         table = scratch.make("energy", _rows(scratch))
@@ -79,9 +80,9 @@ def assemble(
         counted, examples = identity.told(scratch)
         stood, devices = standstill.told(scratch, window.start * 1000 + HOUR_MS, window.end * 1000)
         dark, dim = gauges.told(scratch, zeros, table)
-        notes.update({**counted, **stood, **dark})
+        notes.update({**counted, **stood, **dark, **twice})
         scratch.clear("energy")
-    told = {**examples, **devices, **dim, **found.examples}
+    told = {**examples, **devices, **dim, **same, **found.examples}
     return table, {name: number for name, number in notes.items() if number}, told
 
 

@@ -1,0 +1,130 @@
+"""Doubles: one host under two names, whose devices count the same twice.
+
+What belongs here: seeing by their values that devices of two hosts are one, and under which name they count. What does
+not: GPUs with a UUID (`identity`), series of one name (`disagreeing`), and inference servers (`copies`).
+
+A host that two jobs scrape, by its address and by its name, has two instances. Its counters show it: they stand where
+the other ones stand, hour after hour, but for what the device uses between two scrapes. Gauges show it only where
+their samples are the same, as those of replicas and recording rules are; scraped at other instants they cannot be told
+from those of another host.
+"""
+
+# ruff: noqa: S608 - the SQL below is made of our own table names; labels and samples never become SQL text
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from energy_assets.sources.prometheus.answers import Scratch
+
+NOTE = "hosts_under_several_names"
+
+HOURS = 6
+"""Fewer hours may agree by chance, after two hosts were switched on together."""
+
+AMOUNTS = 3
+"""Different amounts of an hour: counters that go on evenly say little of whose they are."""
+
+APART_S = 90
+"""Two scrapes of one counter show what it counts within a minute, and exporters hold readings back."""
+
+NEARLY = 0.9
+"""So large a share of the hours must agree: within one, a counter may start again between two scrapes."""
+
+_THING = "CASE WHEN device_id <> node_id THEN device_id ELSE '' END"
+"""A device by its name on its host; a meter of a whole host has none."""
+
+
+def find(scratch: Scratch) -> tuple[dict[str, int], dict[str, Sequence[str]]]:
+    """Add to `mirrored` the keys of hosts that are told of under a better name.
+
+    Args:
+        scratch: Holds `keys`, `bound`, `powered` and `mirrored`.
+
+    Returns:
+        How many names of hosts do not count, and which.
+    """
+    counters = _pairs_of_counters(scratch)
+    gauges = _pairs_of_gauges(scratch)
+    scratch.make("doubles", f"{counters} UNION {gauges}")
+    if not scratch.rows(f"SELECT 1 FROM {scratch['doubles']} LIMIT 1"):
+        return {}, {}
+    scratch.make(
+        "double_names",
+        f"""
+        SELECT node_id, row_number() OVER (
+            ORDER BY regexp_matches(node_id, '^[0-9.]+$|:'), count(*) DESC, len(node_id), node_id
+        ) AS place
+        FROM {scratch["keys"]} GROUP BY node_id""",
+    )
+    keys, names = scratch["keys"], scratch["double_names"]
+    losers = scratch.make(
+        "double_losers",
+        f"""
+        SELECT
+            CASE WHEN x.place < y.place THEN other ELSE one END AS key_no,
+            CASE WHEN x.place < y.place THEN y.node_id ELSE x.node_id END AS name,
+            CASE WHEN x.place < y.place THEN x.node_id ELSE y.node_id END AS better,
+            least(x.place, y.place) AS place, a.meter
+        FROM {scratch["doubles"]}
+            JOIN {keys} AS a ON a.key_no = one JOIN {names} AS x ON x.node_id = a.node_id
+            JOIN {keys} AS b ON b.key_no = other JOIN {names} AS y ON y.node_id = b.node_id""",
+    )
+    mirrored = scratch["mirrored"]
+    new = f"SELECT DISTINCT key_no FROM {losers} ANTI JOIN {mirrored} USING (key_no)"
+    scratch.con.raw_sql(f"INSERT INTO {mirrored} {new}")
+    told = scratch.rows(f"SELECT name, arg_min(better, place), min(meter) FROM {losers} GROUP BY name ORDER BY name")
+    return {NOTE: len(told)}, {NOTE: [f"{name} is {better}, by {meter}" for name, better, meter in told[:5]]}
+
+
+def _pairs_of_counters(scratch: Scratch) -> str:
+    """SQL of `one` and `other`: keys of counters that stand at the same values hour by hour."""
+    marks = scratch.make(
+        "double_marks",
+        f"""
+        SELECT key_no, t, n, n - lag(n) OVER (PARTITION BY key_no ORDER BY t) AS up
+        FROM {scratch["bound"]} JOIN {scratch["keys"]} USING (key_no) WHERE counter AND device_uuid IS NULL""",
+    )
+    levels = scratch.make(
+        "double_levels",
+        f"""
+        SELECT key_no, count(*) AS hours, max(up) * {APART_S} // 3600 AS apart, max(t) AS last, arg_max(n, t) AS level
+        FROM {marks} GROUP BY key_no
+        HAVING count(*) >= {HOURS} AND count(DISTINCT up) FILTER (up > 0) >= {AMOUNTS}""",
+    )
+    return f"""
+        SELECT one, other FROM (
+            WITH known AS (
+                SELECT k.meter, {_THING} AS thing, k.node_id, l.*,
+                    greatest(max(apart) OVER (PARTITION BY k.meter, thing), 1) AS width
+                FROM {levels} AS l JOIN {scratch["keys"]} AS k USING (key_no)
+            ),
+            near AS (
+                SELECT a.key_no AS one, b.key_no AS other, least(a.apart, b.apart) AS apart,
+                    greatest(a.hours, b.hours) AS hours
+                FROM known AS a
+                JOIN (SELECT *, unnest([level // width - 1, level // width, level // width + 1]) AS place FROM known)
+                    AS b ON b.meter = a.meter AND b.thing = a.thing AND b.last = a.last
+                    AND b.place = a.level // a.width
+                WHERE a.key_no < b.key_no AND a.node_id <> b.node_id AND abs(a.level - b.level) <= 2 * a.width
+            )
+            SELECT one, other FROM near
+                JOIN {marks} AS a ON a.key_no = one JOIN {marks} AS b ON b.key_no = other AND b.t = a.t
+            GROUP BY one, other
+            HAVING count(*) >= {HOURS} AND count(*) >= {NEARLY} * any_value(near.hours)
+                AND count(*) FILTER (abs(a.n - b.n) <= near.apart) >= {NEARLY} * count(*)
+        )"""
+
+
+def _pairs_of_gauges(scratch: Scratch) -> str:
+    """SQL of `one` and `other`: keys of gauges that make the very same energy in every hour."""
+    return f"""
+        SELECT one, key_no AS other FROM (
+            SELECT key_no, node_id, min(key_no) OVER same AS one, min(node_id) OVER same AS first_node,
+                max(node_id) OVER same AS last_node
+            FROM (
+                SELECT key_no, list(n ORDER BY t) AS shown, list(t ORDER BY t) AS hours
+                FROM {scratch["powered"]} WHERE n > 0 GROUP BY key_no
+                HAVING count(*) >= {HOURS} AND count(DISTINCT n) >= {AMOUNTS}
+            ) JOIN {scratch["keys"]} USING (key_no) WHERE device_uuid IS NULL
+            WINDOW same AS (PARTITION BY meter, {_THING}, shown, hours)
+        ) WHERE first_node < last_node AND key_no <> one"""
