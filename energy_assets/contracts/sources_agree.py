@@ -29,6 +29,10 @@ LEAST_HOURS = 6
 """Hours of a day that are compared at least: one torn hour is no contradiction."""
 LEAST_VALUES = 3
 """Different amounts that equal days must have at least: machines that idle alike are not one."""
+NEARLY = 0.9
+"""So large a share of the hours must be equal: a copy may have been cut, or have gone on for a little."""
+MANY = 20
+"""More devices with the same amount in an hour are machines that idle alike, or a tester's."""
 SHOWN = 5
 """Devices that a breach names; the others are counted."""
 
@@ -61,36 +65,45 @@ def contradicting(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Tabl
 
 
 def repeated(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
-    """Devices of two sources, under other names or in other places, that used the very same in every hour of a day.
+    """Pairs of devices under other names or in other places that used the very same in nearly every hour of a day.
 
     Real devices never do, down to the last digit: it is one log under two names. Equal days of few different amounts
-    count only where they were read from the very same bytes.
+    count only where two sources read them from the very same bytes.
 
     Args:
         staged: Not looked at.
         upstream: As `conservation.energy_not_conserved` takes it.
 
     Returns:
-        day, `devices` (the first, with their sources and places) and how many there are.
+        day, device_kind and `devices`: both, with their sources and places.
     """
     by = _by_source(readings_of(upstream))
     by = by.filter(by.kwh > 0)
-    same_hours = by.hour.cast("string").concat("=", by.kwh.cast("string")).collect(order_by=by.hour).join(",")
-    days = by.group_by([*_THING, "table"]).aggregate(
-        readings=same_hours.hash(), hours=by.hour.nunique(), amounts=by.kwh.nunique(), sha256=by.sha256.min()
+    by = by.mutate(named=by.thing.concat(" of ", by.table, " in ", ibis.coalesce(by.at_region, by.at_provider, _ANY)))
+    known = by.group_by(["day", "device_kind", "named"]).aggregate(hours=by.hour.nunique())
+    alike = by.mutate(of_one=by.count().over(ibis.window(group_by=[*_HOUR, "kwh"])))
+    alike = alike.filter(alike.of_one.between(2, MANY))
+    pairs = alike.join(alike.view(), [*_HOUR, "kwh"], rname="other_{name}")
+    pairs = pairs.filter(
+        (pairs.named < pairs.other_named)
+        & ((pairs.thing != pairs.other_thing) | (_region(pairs, "") != _region(pairs, "other_")))
     )
-    placed = days.mutate(place=ibis.coalesce(days.at_region, days.at_provider, ibis.literal("any place")))
-    named = placed.mutate(named=placed.thing.concat(" of ", placed.table, " in ", placed.place))
-    alike = named.group_by(["day", "device_kind", "readings"]).aggregate(
-        tables=named.table.nunique(),
-        objects=named.sha256.nunique(),
-        telling=((named.hours >= LEAST_HOURS) & (named.amounts >= LEAST_VALUES)).any(),
-        devices=named.named.collect(order_by=named.named)[:SHOWN].join(", "),
-        number=named.count(),
-        things=named.thing.concat("@", named.place).nunique(),
+    both = pairs.group_by(["day", "device_kind", "named", "other_named"]).aggregate(
+        equal=pairs.hour.nunique(),
+        amounts=pairs.kwh.nunique(),
+        one_log=((pairs.sha256 == pairs.other_sha256) & (pairs.table != pairs.other_table)).all(),
     )
-    wrong = alike.filter((alike.tables > 1) & (alike.things > 1) & (alike.telling | (alike.objects == 1)))
-    return wrong.select("day", "device_kind", "devices", "number").order_by("day", "devices")
+    both = both.join(known, ["day", "device_kind", "named"])
+    both = both.join(known.rename(other_named="named", other_hours="hours"), ["day", "device_kind", "other_named"])
+    shorter = ibis.least(both.hours, both.other_hours)
+    telling = (both.equal >= LEAST_HOURS) & (both.amounts >= LEAST_VALUES) & (both.equal >= shorter * NEARLY)
+    wrong = both.filter(telling | (both.one_log & (both.equal == shorter)))
+    shown = wrong.mutate(devices=wrong.named.concat(", ", wrong.other_named))
+    return shown.select("day", "device_kind", "devices").order_by("day", "devices")
+
+
+def _region(rows: ir.Table, side: str) -> ir.StringValue:
+    return ibis.coalesce(rows[f"{side}at_region"], rows[f"{side}at_provider"], _ANY)
 
 
 def in_two_places(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
@@ -110,6 +123,8 @@ def in_two_places(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Tabl
     return gpus.union(_hosts_apart(readings, upstream)).select("day", "name", "places").order_by("day", "name")
 
 
+_ANY = ibis.literal("any place")
+_HOUR = ["day", "device_kind", "hour"]
 _THING = ["day", "at_provider", "at_region", "device_kind", "thing"]
 
 
@@ -159,10 +174,10 @@ SOURCES_AGREE = Proof(
 )
 READINGS_COUNT_ONCE = Proof(
     "readings_count_once",
-    "No two sources tell the very same energy of every hour of two devices: that is one log under two names.",
+    "No two devices of other names have the very same energy in nearly every hour: that is one log under two names.",
     repeated,
     blocking=False,
-    remedy="Remove the source that repeats the other; both count until then",
+    remedy="Remove the source, or what in it repeats the other; both count until then",
 )
 THINGS_HAVE_ONE_PLACE = Proof(
     "things_have_one_place",

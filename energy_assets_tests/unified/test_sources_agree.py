@@ -60,14 +60,23 @@ def test_hours_that_one_alone_knows_and_estimates_are_no_contradiction() -> None
         (varied("1.00000001", node_id="old", **OTHER), False),
         (varied(), False),
         (varied(hours=5, node_id="old", **OTHER), False),
+        (varied(hours=9, node_id="old", **OTHER) + day(["7"] * 10, node_id="old", **OTHER)[9:], True),
+        (varied(hours=8, node_id="old", **OTHER) + day(["7"] * 10, node_id="old", **OTHER)[8:], False),
     ],
 )
 def test_one_log_under_two_names_in_two_sources_is_told(second: list[Row], told: bool) -> None:
     first = varied(hours=len(second))
     wrong = found(repeated, {"a": first, "b": second})
-    assert [(one["devices"], one["number"]) for one in wrong] == (
-        [("n1/gpu0 of a in r1, old/gpu0 of b in r1", 2)] if told else []
-    )
+    assert [one["devices"] for one in wrong] == (["n1/gpu0 of a in r1, old/gpu0 of b in r1"] if told else [])
+    within = found(repeated, {"a": [*first, *second]})
+    assert len(within) == told, "under two names in one source as well"
+
+
+def test_many_devices_of_one_amount_are_no_copies() -> None:
+    """Twenty may be one log under twenty names; more are machines that idle alike."""
+    for number, pairs in ((20, 190), (21, 0)):
+        rows = [row for n in range(number) for row in varied(node_id=f"n{n:02}", raw_sha256=f"{n:064}")]
+        assert len(found(repeated, {"a": rows})) == pairs
 
 
 def test_one_log_in_two_places_is_told() -> None:
