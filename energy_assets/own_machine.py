@@ -34,13 +34,15 @@ from energy_assets.sources.grid_factors.published import PublishedIntensity, Pub
 from energy_assets.sources.grid_factors.source import CARRIED_YEARS, Factor
 from energy_assets.sources.intensity import looks_like_kilograms
 from energy_assets.sources.local_time import this_machine
-from energy_assets.sources.opening import Opened, header_unit, open_file, plain_path
+from energy_assets.sources.opening import STATES_OFFSET, Opened, header_unit, open_file, plain_path
 from energy_assets.sources.power_files import nvidia_smi
 from energy_assets.sources.power_files.checking import said_of_file
 from energy_assets.sources.power_files.parse import seen_devices
 from energy_assets.sources.power_files.readings import Readings
 from energy_assets.sources.power_files.source import PowerFiles
 from energy_assets.sources.power_files.tables import Given, find_energy
+from energy_assets.sources.power_files.telling import NAMED_UTC
+from energy_assets.sources.power_files.watts import speaks_of
 from energy_assets.storage import Storage
 
 _NAMES = {
@@ -56,7 +58,6 @@ _NO_POWER = re.compile(r"limit|factor|supply|state|cap\b|max|min\b", re.IGNORECA
 _MAGNITUDES = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (1e8, "s"))
 """From which number on an epoch time of this century is in a unit."""
 
-_OFFSET = re.compile(r":\d\d(\.\d+)?\s*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$", re.IGNORECASE)
 _LONGEST_GAP_S = 300
 SHOWN = 4
 PUBLISHER: Publisher = "google_cloud"
@@ -283,7 +284,7 @@ def _recognised(file: Opened, wishes: Wishes) -> tuple[dict[str, Any], list[str]
 def _clock(file: Opened, column: str, keys: dict[str, Any], said: list[str], wishes: Wishes) -> None:
     cell = _first(file, column, "time")
     kind = file.types[column]
-    if kind == "TIMESTAMP WITH TIME ZONE" or _OFFSET.search(cell):
+    if kind == "TIMESTAMP WITH TIME ZONE" or STATES_OFFSET.search(cell):
         said.append(f"times are column '{column}' and state their offset (first value {cell!r})")
         if "format" not in keys:
             return
@@ -298,9 +299,11 @@ def _clock(file: Opened, column: str, keys: dict[str, Any], said: list[str], wis
         keys["time_unit"] = unit
         said.append(f"times are column '{column}' in {unit} since 1970 (first value {cell!r})")
         return
-    zone = wishes.timezone or this_machine()
+    own = "UTC" if NAMED_UTC.search(column) else this_machine()
+    zone = wishes.timezone or own
     keys["timezone"] = zone
-    whose = "as you say" if wishes.timezone else "this machine's zone; --timezone names another"
+    whose = "as the column's name says" if NAMED_UTC.search(column) else "this machine's zone; --timezone names another"
+    whose = "as you say" if wishes.timezone else whose
     said.append(f"times are column '{column}' by the clock of {zone} ({whose}; first value {cell!r})")
 
 
@@ -356,11 +359,13 @@ def _named(names: Sequence[str], key: str) -> str | None:
 
 
 def _power(names: Sequence[str]) -> str:
-    found = [name for name in names if _POWER.search(name) and not _NO_POWER.search(name)]
+    others = {name: said for name in names if (said := speaks_of(name))}
+    found = [name for name in names if _POWER.search(name) and not _NO_POWER.search(name) and name not in others]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise Unrecognised(_which("holds the power", "power_w", names))
+        no_power = "".join(f"\n'{name}' speaks of {said}, which is no power." for name, said in others.items())
+        raise Unrecognised(_which("holds the power", "power_w", names) + no_power)
     listed = ", ".join(f"'{name}'" for name in found)
     raise Unrecognised(f"several columns may hold the power: {listed}.\nName one: --set power_w='{found[0]}'")
 

@@ -196,6 +196,10 @@ WORDS: Mapping[str, Words] = {
         "{n} device[|s] ha[s|ve] readings and no energy: no two of [its|their] readings are near enough",
         remedy="If readings come less often than `max_gap_s`, raise it to the time between them (at most 86400).",
     ),
+    "clocks_named_utc": Words(
+        "the column of times of {n} file[|s] says UTC by its name, and its times are taken by another zone's clock",
+        remedy="If they are UTC, write `timezone: UTC` in this source; else call the column something else.",
+    ),
     "devices_often_without_power": Words(
         "{n} device[|s] tell[s|] 0 W or less at one reading in ten or more, which no device that runs draws; the time "
         "between other readings counts with their power",

@@ -12,7 +12,7 @@ import gzip
 import re
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -38,11 +38,18 @@ _BROKEN_TO_US = {"s": "1e6", "ms": "1e3", "us": "1", "ns": "1e-3"}
 30 seconds to make decimal(38, 9) of a million texts."""
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
-_OFFSET = r"\d:\d\d(:\d\d([.,]\d+)?)?\s*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$"
+_OFFSET = r"(\d:\d\d(:\d\d([.,]\d+)?)?|[T ]\d{4}(\d\d([.,]\d+)?)?)\s*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$"
+STATES_OFFSET = re.compile(_OFFSET, re.IGNORECASE)
 """The end of a time that states its own offset from UTC."""
 
 _APART = re.compile(r":\d\d(\.\d+)?\s+[+-]\d\d")
 """A time whose offset stands apart from it, which DuckDB takes for the name of a zone."""
+
+_NO_SECONDS = re.compile(r"[T ]\d\d:\d\d\s*(Z|[+-]\d\d(:?\d\d)?)\s*$", re.IGNORECASE)
+"""A time with an offset and without seconds."""
+
+_NO_MARKS = re.compile(r"^\s*\d{8}[T ]\d\d:?\d\d")
+"""ISO 8601's basic format: `20261125T093000Z`."""
 
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 _DATES = {"day first": "%d{0}%m{0}%Y", "month first": "%m{0}%d{0}%Y"}
@@ -50,6 +57,9 @@ _A_TIME = re.compile(r"\s*\d{4}[-/.]\d\d?[-/.]\d\d?[ T]\d")
 _CHUNK = 1 << 20
 _ZONE_NAME = re.compile(r"\d\s+(?!(?:am|pm|a\.m|p\.m|z|utc|gmt)\.?\s*$)[a-z][a-z_/]+\s*$", re.IGNORECASE)
 """A time that ends with the name or abbreviation of a zone; DuckDB would read BST as the time of Bangladesh."""
+_FIELDS = re.compile(
+    r"CSV Error on Line: (?P<line>\d+).*Expected Number of Columns: (?P<expected>\d+) Found: (?P<found>\d+)", re.DOTALL
+)
 _DISTINCT = 20_000
 _serial = count(1)
 
@@ -213,9 +223,10 @@ class Opened:
         order = self._order(column, clock)
         apart = any(map(_APART.search, self.sample(column)))
         text = f"regexp_replace({name}, '\\s+([+-][0-9:]+\\s*)$', '\\1')" if apart else name
+        text = _with_seconds(text, self.sample(column))
         aware = f"epoch_us({cast}({_without_zone_name(text, lenient=lenient)} AS TIMESTAMPTZ))"
         if order == "year first":
-            naive = f"epoch_us({cast}({name} AS TIMESTAMP))"
+            naive = f"epoch_us({cast}({text} AS TIMESTAMP))"
             return (naive, aware) if clock.timezone else (None, aware)
         formats = ", ".join(text_sql(_DATES[order].format(mark) + rest) for mark in "./-" for rest in _CLOCKS)
         plain = f"replace(replace(trim({name}), ', ', ' '), 'T', ' ')"
@@ -293,6 +304,19 @@ class Opened:
     def _distinct(self, sql: str) -> list[str]:
         found = self.con.raw_sql(f"SELECT DISTINCT {sql} AS cell FROM {self.relation} LIMIT {_DISTINCT}").fetchall()
         return [row[0] for row in found if row[0]]
+
+
+def _with_seconds(text: str, sample: Sequence[str]) -> str:
+    """SQL for a time of ISO 8601 as the engine reads it, where a column has some without seconds or without marks.
+
+    The engine reads `2026-11-25T00:00` and refuses `2026-11-25T00:00Z`.
+    """
+    if any(map(_NO_MARKS.search, sample)):
+        whole = "'^\\s*(\\d{4})(\\d\\d)(\\d\\d)[T ](\\d\\d):?(\\d\\d)', '\\1-\\2-\\3T\\4:\\5'"
+        text = f"regexp_replace(regexp_replace({text}, {whole}), '(T\\d\\d:\\d\\d)(\\d\\d)', '\\1:\\2')"
+    if any(map(_NO_SECONDS.search, sample)) or any(map(_NO_MARKS.search, sample)):
+        text = f"regexp_replace({text}, '([T ]\\d\\d:\\d\\d)(\\s*(Z|[+-][0-9:]+)\\s*)$', '\\1:00\\2', 'i')"
+    return text
 
 
 def _without_zone_name(text: str, *, lenient: bool) -> str:
@@ -434,6 +458,13 @@ def unreadable(path: Path, name: str, error: Exception) -> MalformedError:
         name: What the message calls it.
         error: As DuckDB raised it.
     """
+    fields = _FIELDS.search(str(error))
+    if fields:
+        return MalformedError(
+            f"{name}: line {fields['line']} has {fields['found']} fields, and the header names {fields['expected']}",
+            "Put fields that hold the separator in quotes (times and numbers with a comma, for example), or write the "
+            "file with another separator.",
+        )
     said = " ".join(str(error).replace(str(path), name).split())[:300]
     return MalformedError(f"{name}: cannot be read ({said})", REMEDY)
 

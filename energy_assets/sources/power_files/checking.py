@@ -5,7 +5,6 @@ What belongs here: sentences. What does not: the rules (`tables`, `telling`, `ki
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -15,13 +14,12 @@ from energy_assets.periods import DayRange
 from energy_assets.sources.base import Finding
 from energy_assets.sources.errors import SourceError
 from energy_assets.sources.notes import words
-from energy_assets.sources.opening import Opened
+from energy_assets.sources.opening import STATES_OFFSET, Opened
 from energy_assets.sources.power_files.parse import nodes_of_runs, seen_devices
 from energy_assets.sources.power_files.readings import Readings
 from energy_assets.sources.power_files.tables import Found, Given, Rules, Tables, find_energy
 
 _SHOWN = 4
-_OWN_OFFSET = re.compile(r":\d\d(\.\d+)?\s*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$", re.IGNORECASE)
 
 
 def said_of_file(con: Any, readings: Readings, rules: Rules) -> Finding:
@@ -58,6 +56,7 @@ def said_of_file(con: Any, readings: Readings, rules: Rules) -> Finding:
 
 
 _TOLD = (
+    "clocks_named_utc",
     "clocks_set_back",
     "devices_often_without_power",
     "devices_without_energy",
@@ -177,7 +176,7 @@ def _clock(readings: Readings) -> str:
     if clock.unit is not None and not kind.startswith(("TIMESTAMP", "DATE")):
         return f"times are {clock.unit} since 1970"
     sample = readings.file.sample(column)[:1] if kind == "VARCHAR" else []
-    if kind == "TIMESTAMP WITH TIME ZONE" or any(map(_OWN_OFFSET.search, sample)):
+    if kind == "TIMESTAMP WITH TIME ZONE" or any(map(STATES_OFFSET.search, sample)):
         return "times state their offset"
     if clock.timezone:
         return f"times are taken as {clock.timezone}"

@@ -36,7 +36,14 @@ from energy_assets.sources.power_files.presence import (
     with_unread_hours,
 )
 from energy_assets.sources.power_files.readings import Readings
-from energy_assets.sources.power_files.telling import crowded, refuse, require_agreement, set_back, telling_column
+from energy_assets.sources.power_files.telling import (
+    crowded,
+    named_utc,
+    refuse,
+    require_agreement,
+    set_back,
+    telling_column,
+)
 
 ALWAYS = (datetime(1990, 1, 1, tzinfo=UTC), datetime(2110, 1, 1, tzinfo=UTC))
 _SHOWN = 5
@@ -198,6 +205,9 @@ def _require_one_voice(
 ) -> None:
     """Copies count once, what disagrees is refused or a stray line, and clocks that go back are told."""
     device = list(rules.device.columns) if rules.device else []
+    if utc := [one.readings for one in given if named_utc(con, one.readings)]:
+        notes["clocks_named_utc"] = len(utc)
+        examples["clocks_named_utc"] = [f"{one.file.name}: column '{one.columns.time}'" for one in utc[:_SHOWN]]
     back = crowded(con, readings)
     several = bool(energy.notes.get("duplicate_readings_dropped"))
     for one in given:

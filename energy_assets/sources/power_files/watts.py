@@ -33,6 +33,16 @@ _EMPTY = ("", "N/A", "[N/A]", "[NOT SUPPORTED]", "[UNKNOWN ERROR]", "[GPU IS LOS
 """What stands in logs where there is no reading, in capitals."""
 
 
+def speaks_of(column: str) -> str | None:
+    """What the name of a column speaks of that is no power: a unit, or a word; None where it may be power.
+
+    Args:
+        column: Its name.
+    """
+    other = _OTHER_UNIT.search(column) or (None if header_unit(column) else _OTHER_WORD.search(column))
+    return next((word for word in other.groups() if word), None) if other else None
+
+
 def require_unit(path: str, column: str, stated: PowerUnit | None) -> None:
     """The name of a column of power must not speak of another unit than watts, unless site.yaml states one.
 
@@ -47,9 +57,7 @@ def require_unit(path: str, column: str, stated: PowerUnit | None) -> None:
     if stated is not None:
         return
     unit = header_unit(column)
-    other = _OTHER_UNIT.search(column) or (None if unit else _OTHER_WORD.search(column))
-    if other:
-        spoken = next(word for word in other.groups() if word)
+    if spoken := speaks_of(column):
         raise MalformedError(
             f"{path}: column '{column}' speaks of {spoken}, which is no power",
             "Name the column of the power in watts: power_w of this source in site.yaml. If its numbers are watts, "
@@ -57,9 +65,11 @@ def require_unit(path: str, column: str, stated: PowerUnit | None) -> None:
         )
     if unit is None or _SPELLED.get(unit.lower(), unit) == "W":
         return
+    known = _SPELLED.get(unit.lower(), unit)
+    meant = f"{known} (or mW, W, kW, MW)" if known in _WATTS else "mW or MW, for the name could mean both"
     raise MalformedError(
         f"{path}: column '{column}' speaks of {unit}, and watts are read",
-        f"Say the unit of its numbers in site.yaml: power_unit: {_SPELLED.get(unit.lower(), unit)} (or mW, W, kW, MW).",
+        f"Say the unit of its numbers in site.yaml: power_unit: {meant}.",
     )
 
 

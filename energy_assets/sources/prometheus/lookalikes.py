@@ -55,8 +55,6 @@ _OF_A_USER = re.compile(
 _REPEATED = re.compile(
     r"""node_rapl_(core|uncore|psys)[0-9_a-z]*_joules_total   # part of package; psys holds package and dram
     | DCGM_FI_DEV_POWER_USAGE_INSTANT                         # the power that DCGM_FI_DEV_POWER_USAGE is the mean of
-    | node_power_supply_.*                                    # a battery
-    | .*_info
     | nvidia_smi_(power_draw_average|module_power_draw.*)_watts
     | accelerator_power_usage_watts | habanalabs_energy       # habanalabs_power_mW again
     | kepler_node_(core|uncore|other|other_host_components)_joules_total
@@ -67,6 +65,10 @@ _REPEATED = re.compile(
     """,
     re.VERBOSE,
 )
+"""What says again what others say, where any energy is read."""
+
+_NO_METER = re.compile(r"node_power_supply_.*|.*_info")
+"""Batteries, and labels without a value."""
 
 _KINDS = (
     ("gpu", "gpu accelerator npu hpu tpu xpu xpum mlu dcu nvidia dcgm amd cuda ascend habanalabs neuron"),
@@ -117,8 +119,10 @@ class Lookalike:
 
 
 def words(metric: str) -> list[str]:
-    """The words of a metric's name, in small letters."""
-    return [word for word in re.split(r"[_:.]+", metric.lower()) if word]
+    """The words of a metric's name, in small letters; `outletWatts`, as SNMP's objects are called, has two."""
+    return [
+        word.lower() for word in re.split(r"[_:.]+|(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z]{3})(?=[A-Z])", metric) if word
+    ]
 
 
 def _any(parts: Iterable[str], known: re.Pattern[str]) -> bool:
@@ -145,6 +149,11 @@ def energy(names: Iterable[str], read: Sequence[Meter], ignored: Collection[str]
     for profile, meters in profiles(None).items():
         for meter in meters:
             offered.setdefault(meter.metric, (profile, set()))[1].add(meter.device_kind)
+    others = bool(metered or there & offered.keys())
+
+    def repeated(name: str) -> bool:
+        return others and _REPEATED.fullmatch(name) is not None
+
     found = []
     for name in sorted(there - known - set(ignored)):
         parts = set(words(name))
@@ -152,7 +161,7 @@ def energy(names: Iterable[str], read: Sequence[Meter], ignored: Collection[str]
             profile, kinds = offered[name]
             if not kinds & metered:
                 found.append(Lookalike(name, profile))
-        elif _is_an_amount(parts) and not (_REPEATED.fullmatch(name) or die_meter(name, None)):
+        elif _is_an_amount(parts) and not (_NO_METER.fullmatch(name) or die_meter(name, None) or repeated(name)):
             found.append(Lookalike(name))
     return [one for one in found if one.metric not in _gauges_beside_counters(found)]
 

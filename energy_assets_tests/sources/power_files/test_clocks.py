@@ -260,3 +260,54 @@ def test_the_name_of_a_zone_is_refused_wherever_it_stands(step: StepContext) -> 
         energies(step)
     log(step, [line.replace("Z,", " UTC,").replace(" BST", " GMT") for line in lines])
     assert sum(energies(step)[0].values()) == Decimal("2.99")
+
+
+@pytest.mark.parametrize(
+    ("column", "zone", "told"),
+    [
+        ("timestamp_utc", "Europe/Berlin", True),
+        ("Date/time UTC", "Africa/Lagos", True),
+        ("time (GMT)", "Europe/Berlin", True),
+        ("timestamp_utc", "UTC", False),
+        ("timestamp_utc", None, False),
+        ("outcome", "Europe/Berlin", False),
+    ],
+)
+def test_a_column_that_says_utc_and_another_zone_are_told(
+    step: StepContext, column: str, zone: str | None, told: bool
+) -> None:
+    log(step, local(START, 300, zone=ZoneInfo("UTC")))
+    path = step.site_folder / "meters/a.csv"
+    path.write_text(path.read_text().replace("time,", f"{column},", 1))
+    keys = {"time": column, **({"timezone": zone} if zone else {})}
+    assert energies(step, **keys)[1].get("clocks_named_utc", 0) == told
+    (finding,) = source(**keys).check(step)
+    assert ("clocks_named_utc" in finding.notes) == told
+    path.write_text(path.read_text().replace(",n1", "Z,n1"))
+    assert "clocks_named_utc" not in energies(step, **keys)[1], "times that state their offset"
+
+
+@pytest.mark.parametrize(
+    "form", ["%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M+00:00", "%Y%m%dT%H%M%SZ", "%Y%m%dT%H%MZ", "%Y%m%d %H%M+0000"]
+)
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_times_without_seconds_or_marks_are_read(step: StepContext, form: str, zone: str | None) -> None:
+    """An offset goes before the zone of the source."""
+    log(step, [f"{START + timedelta(minutes=m):{form}},n1,600" for m in range(0, 301, 5)])
+    found, notes = energies(step, **({"timezone": zone} if zone else {}))
+    assert (list(found), notes) == (list(WHOLE), {})
+    assert set(found.values()) == {Decimal("0.6")}
+    (finding,) = source(**({"timezone": zone} if zone else {})).check(step)
+    assert "times state their offset, the first reading is 2025-10-25 22:00:00 UTC" in finding.what
+
+
+def test_basic_times_by_the_clock_of_a_zone_are_read(step: StepContext) -> None:
+    log(step, [f"{START + timedelta(hours=2, minutes=m):%Y%m%dT%H%M%S},n1,600" for m in range(0, 121, 5)])
+    assert list(energies(step, timezone="Africa/Lagos")[0]) == ["25 23", "26 00"]
+
+
+def test_a_line_with_too_many_fields_is_named(step: StepContext) -> None:
+    log(step, ["2025-10-25T22:00:00,000Z,n1,600"])
+    with pytest.raises(MalformedError, match="line 2 has 4 fields, and the header names 3") as caught:
+        energies(step)
+    assert "in quotes" in caught.value.remedy

@@ -32,6 +32,10 @@ def counts(*names: str) -> list[str]:
         "smc_node_ac_power_watts",
         "pdu_outlet_energy_kwh",
         "amd_gpu_power",
+        "rPDU2OutletMeteredPower",
+        "upsOutputPower",
+        "sentry3_outletWatts",
+        "powerW",
     ],
 )
 def test_energy_and_power_are_told_by_their_names(name: str) -> None:
@@ -42,28 +46,40 @@ def test_energy_and_power_are_told_by_their_names(name: str) -> None:
     "name",
     [
         "DCGM_FI_DEV_POWER_USAGE",
-        "DCGM_FI_DEV_POWER_USAGE_INSTANT",
         "DCGM_FI_DEV_ENFORCED_POWER_LIMIT",
         "DCGM_FI_DEV_POWER_VIOLATION",
         "ipmi_power_state",
         "ipmi_chassis_power_state",
         "nvidia_smi_enforced_power_limit_watts",
-        "nvidia_smi_power_draw_average_watts",
-        "node_rapl_core_joules_total",
-        "node_rapl_psys_joules_total",
         "node_rapl_package_0_die_0_joules_total",
         "kepler_container_cpu_joules_total",
         "kepler_process_cpu_watts",
-        "kepler_node_cpu_active_joules_total",
         "scaph_process_power_consumption_microwatts",
         "node_power_supply_energy_watthour_full",
-        "accelerator_power_usage_watts",
         "node_cpu_seconds_total",
         "http_requests_total",
     ],
 )
-def test_limits_states_parts_repeats_and_users_are_not_listed(name: str) -> None:
+def test_limits_states_parts_and_users_are_not_listed(name: str) -> None:
     assert energy(name) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DCGM_FI_DEV_POWER_USAGE_INSTANT",
+        "nvidia_smi_power_draw_average_watts",
+        "node_rapl_core_joules_total",
+        "node_rapl_psys_joules_total",
+        "kepler_node_cpu_active_joules_total",
+        "accelerator_power_usage_watts",
+        "scaph_host_power_microwatts",
+    ],
+)
+def test_repeats_are_listed_where_nothing_is_that_they_repeat(name: str) -> None:
+    assert energy(name, "node_rapl_package_joules_total") == []
+    assert name not in energy(name, "kepler_node_cpu_joules_total")
+    assert energy(name) == [name]
 
 
 def test_a_profile_is_named_with_its_counter_alone_and_where_nothing_built_in_is_of_its_kind() -> None:
