@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 COMMAND = (
-    "nvidia-smi --query-gpu=timestamp,index,uuid,name,power.draw,utilization.gpu --format=csv --loop=10 >> smi.csv"
+    "nvidia-smi --query-gpu=timestamp,index,uuid,name,power.draw --format=csv --loop=10 >> smi.csv"
 )
 """What a person runs to get such a log: a reading every ten seconds."""
 
