@@ -98,6 +98,7 @@ def examine(site: Site) -> Iterator[Chapter]:
             yield Chapter(source.name, source.kind, findings)
         rows = placed(site, nodes, step.now.date())
         yield from _chapter("hosts", "one host may have several names", hosts(con, site, rows))
+        yield from _chapter("energy", "what sources tell together", trials.together())
         yield from _chapter("places", "where machines stand", places(con, site, rows))
         gaps = list(grid(site, step.zones, nodes, zones)) or trials.unserved()
         gaps = [*gaps, *rivals(site, step.zones)]

@@ -293,10 +293,17 @@ def _requests(site: Site, tables: _Tables) -> Iterator[Remark]:
 
 
 def _owners(site: Site, tables: _Tables) -> Iterator[Remark]:
-    """Energy that no rule gives a project; a hole where the rules met nothing of a source."""
-    if not (site.attribution.rules and site.feeding(Feed.ENERGY)):
-        return
-    rows = tables(ENERGY)
+    if site.attribution.rules and site.feeding(Feed.ENERGY):
+        yield from owners(tables.con, tables(ENERGY))
+
+
+def owners(con: Any, rows: ir.Table) -> Iterator[Remark]:
+    """Energy that no rule gives a project; a hole where the rules met nothing of a source.
+
+    Args:
+        con: An Ibis DuckDB connection.
+        rows: Of the table `energy`.
+    """
     # Nobody's time is no project's: it has a name of its own.
     rows = rows.filter(rows.energy_kwh > 0, rows.workload_type != WorkloadType.IDLE.value)
     nobody = rows.project == UNKNOWN
@@ -308,7 +315,7 @@ def _owners(site: Site, tables: _Tables) -> Iterator[Remark]:
         things=thing.nunique(where=nobody),
         first=thing.min(where=nobody),
     )
-    for row in tables.rows(by_source.order_by("source")):
+    for row in con.to_pyarrow(by_source.order_by("source")).to_pylist():
         if not row["rows"]:
             continue
         whole = row["unknown_kwh"] == row["kwh"]

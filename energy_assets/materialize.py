@@ -504,12 +504,19 @@ def _proof_results(table: Table, published: Published) -> Iterator[dg.AssetCheck
             check_name=proof.name,
             asset_key=dg.AssetKey(table.asset),
             severity=dg.AssetCheckSeverity.ERROR if proof.blocking else dg.AssetCheckSeverity.WARN,
-            description=_said(proof, count, rows[0]) if rows else None,
+            description=said_of(proof, count, rows[0]) if rows else None,
             metadata={"breaches": count, **examples},
         )
 
 
-def _said(proof: Proof, count: int, example: Mapping[str, Any]) -> str:
+def said_of(proof: Proof, count: int, example: Mapping[str, Any]) -> str:
+    """What is said of a proof that does not hold.
+
+    Args:
+        proof: The statement.
+        count: How many rows break it.
+        example: One of them.
+    """
     remedy = f". {proof.remedy}" if proof.remedy else ""
     return f"{'once' if count == 1 else counted(count, 'time')}, for example {_one_line(example)}{remedy}"
 

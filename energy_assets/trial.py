@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -22,7 +22,7 @@ from obstore.store import LocalStore
 from energy_assets.contracts.audit import ContractError
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.factors.places import site_zones, zones_in_rows
-from energy_assets.holes import SHOWN, nearest
+from energy_assets.holes import SHOWN, nearest, owners
 from energy_assets.lake import Lake
 from energy_assets.landing import Fetched, Landing
 from energy_assets.periods import ONE_DAY, DayRange, contiguous
@@ -33,7 +33,7 @@ from energy_assets.site import Site
 from energy_assets.sources.base import Finding, Incomplete, Source, StepContext
 from energy_assets.sources.errors import SourceError
 from energy_assets.storage import Storage
-from energy_assets.tables import raw_table
+from energy_assets.tables import ENERGY, raw_table
 
 TRIAL_S = 15
 """How long a trial of one source may take."""
@@ -42,6 +42,15 @@ BACK = 3
 EXAMPLES = 3
 ERRORS = 3
 """How many different failures of a source are told."""
+
+
+_TOLD_OF_HOSTS = (
+    "gpus_have_one_host",
+    "host_names_are_unambiguous",
+    "meters_cover_devices",
+    "things_have_one_place",
+)
+"""Proofs that the chapter of hosts tells, of all machines that are seen."""
 
 
 class _OutOfTimeError(Exception):
@@ -132,6 +141,36 @@ class Trials:
                 "Name a zone that a source has in the place of these machines, or add a source that has this one; "
                 "until then their energy has no emissions.",
             )
+
+    def together(self) -> Iterator[Finding]:
+        """What a run would find in the energy of all sources together, on the days on which they were tried."""
+        try:
+            with self._in_time():
+                yield from self._together(sorted(self.days))
+        except (_OutOfTimeError, duckdb.InterruptException):
+            yield Finding(True, f"comparing sources takes more than {TRIAL_S} s and was left off; run does it")
+
+    def _together(self, days: Sequence[date]) -> Iterator[Finding]:
+        # Dagster comes with these, and takes as long to import as a small trial does.
+        from energy_assets.materialize import Reader, said_of
+        from energy_assets.unified.assets import energy_of
+
+        if not days:
+            return
+        read = Reader(self._lake, self.step.con)
+        rows = energy_of(self.site, read, days)
+        proofs = [proof.bind(read.used) for proof in ENERGY.proofs if proof.name not in _TOLD_OF_HOSTS]
+        commit = self._lake.replace(self.step.con, ENERGY, days, rows, "trial", proofs=proofs)
+        for one in proofs:
+            found = commit.breaches.get(one.proof.name)
+            if found is not None and found.count:
+                example = next(row for some in found.examples.values() for row in some)
+                said = said_of(replace(one.proof, remedy=""), found.count, example)
+                yield Finding(False, f"{one.proof.name}: {said}", one.proof.remedy)
+        if self.site.attribution.rules:
+            for remark in owners(self.step.con, self._lake.read(self.step.con, ENERGY, days)):
+                if remark.hole:
+                    yield Finding(False, f"{remark.about}: {remark.says}", remark.remedy)
 
     def _wanted(self) -> list[str]:
         rows = zones_in_rows(self.site, lambda table: self._lake.read(self.step.con, table, self.days))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from energy_assets.doctor import examine
+from energy_assets.periods import DayRange
 from energy_assets.running import run_days
 from energy_assets.site import load_site
 from energy_assets.sources.base import Finding
@@ -81,6 +82,30 @@ def test_intensities_are_tried_for_the_days_on_which_there_is_energy(tmp_path: P
     chapters = found(path)
     assert all(finding.ok for finding in chapters.get("intensities", []))
     assert any(f.what.startswith("trial of 2024-06-01: ") for f in chapters["grid"])
+
+
+def test_sources_are_looked_at_together_as_a_run_does(tmp_path: Path) -> None:
+    """One log under two names in two sources, and rules that match nothing of either."""
+    path = tmp_path / "site.yaml"
+    log = "".join(f"2024-06-01T{m // 60:02}:{m % 60:02}:00Z,{300 + m * 37 % 11}\n" for m in range(1440))
+    (tmp_path / "a.csv").write_text("time,power_w\n" + log)
+    (tmp_path / "b.csv").write_text("time,power_w\n" + log + "2024-06-02T00:00:00Z,300\n")
+    block = (
+        "{{name: {0}, kind: power_files, path: {0}.csv, node: {{constant: box-{0}}}, place: {{region: r1, zone: DE}}}}"
+    )
+    path.write_text(
+        "organisation: {name: x, currency: EUR}\nstart: 2024-06-01\nstorage: {root: ./var}\n"
+        "attribution: {rules: [{match: {node: 'zz*'}, project: ghost}]}\n"
+        f"sources:\n  - {block.format('a')}\n  - {block.format('b')}\n"
+    )
+    twice, *nobody = ill(found(path)["energy"])
+    assert twice.startswith("readings_count_once: once, for example day 2024-06-01")
+    assert [text.split(":")[0] for text in nobody] == ["unified/energy from a", "unified/energy from b"]
+    warnings = run_days(load_site(path), DayRange(DAYS.last, DAYS.last), lambda step: None).warnings
+    assert [one for one in warnings if twice in one], f"in the words of a run: {warnings}"
+    (tmp_path / "b.csv").unlink()
+    path.write_text(path.read_text().replace(f"  - {block.format('b')}\n", "").replace("zz*", "*"))
+    assert "energy" not in found(path)
 
 
 def test_files_of_days_before_the_start_are_said(tmp_path: Path) -> None:

@@ -39,12 +39,23 @@ def _energy_asset(site: Site) -> dg.AssetsDefinition:
     )
 
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
-        readings = _readings(site, read, days)
-        names = read.note("node_names", read.keep(node_names(readings, site.nodes)))
-        uuids = read.keep(told_uuids(readings))
-        return energy(readings, site.attribution.rules, uncertainty_pct(), names, uuids)
+        return energy_of(site, read, days)
 
     return table_asset(site, ENERGY, upstream, about, make, _energy_summary, numbers=_energy_numbers)
+
+
+def energy_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
+    """Rows of the contract `Energy`, of all sources together.
+
+    Args:
+        site: The site.
+        read: Reads raw tables, and shows places and names of nodes to the proofs.
+        days: UTC days.
+    """
+    readings = _readings(site, read, days)
+    names = read.note("node_names", read.keep(node_names(readings, site.nodes)))
+    uuids = read.keep(told_uuids(readings))
+    return energy(readings, site.attribution.rules, uncertainty_pct(), names, uuids)
 
 
 def _readings(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-COMMAND = (
-    "nvidia-smi --query-gpu=timestamp,index,uuid,name,power.draw --format=csv --loop=10 >> smi.csv"
-)
+COMMAND = "nvidia-smi --query-gpu=timestamp,index,uuid,name,power.draw --format=csv --loop=10 >> smi.csv"
 """What a person runs to get such a log: a reading every ten seconds."""
 
 TIME = "timestamp"
