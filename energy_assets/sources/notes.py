@@ -196,6 +196,16 @@ WORDS: Mapping[str, Words] = {
         "{n} device[|s] ha[s|ve] readings and no energy: no two of [its|their] readings are near enough",
         remedy="If readings come less often than `max_gap_s`, raise it to the time between them (at most 86400).",
     ),
+    "powers_far_too_high": Words(
+        "{n} GPU[|s], processor[|s] or memor[y|ies] draw[s|] more than 5,000 W in most hours, which none does: the"
+        " unit is probably another one, and the energy 1,000 times too high",
+        remedy="Correct `unit` of these metrics in site.yaml: mW, or mJ of a counter, if the exporter means these.",
+    ),
+    "powers_far_too_low": Words(
+        "{n} GPU[|s] or machine[|s] draw[s|] less than 1 W in most hours, which none does: the unit is probably another"
+        " one, and the energy too low",
+        remedy="Correct `unit` of these metrics in site.yaml (kW, kWh), or see why the meter shows next to nothing.",
+    ),
     "clocks_named_utc": Words(
         "the column of times of {n} file[|s] says UTC by its name, and its times are taken by another zone's clock",
         remedy="If they are UTC, write `timezone: UTC` in this source; else call the column something else.",

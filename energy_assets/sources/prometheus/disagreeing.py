@@ -42,9 +42,10 @@ _INSTANTS = 2
 """Fewer may be a series and its continuation within the lookback of five minutes."""
 _SHARE = 0.25
 _GAUGE_SAME = 0.001
-_GAUGE_MEANS = 0.1
+_GAUGE_MEANS = 0.02
+"""Servers of one model under one load differ by some per cent; readings of one gauge by chance alone."""
 _ERRORS = 4
-"""Standard errors between the means of two scrapes of one gauge: a load that comes and goes is seen by chance."""
+"""Standard errors of the mean difference of two scrapes of one gauge: a load that comes and goes is seen by chance."""
 _BIN_MS = 300_000
 _BINS = 6
 
@@ -183,16 +184,13 @@ def _gauges_apart(scratch: Scratch) -> list[str]:
         WITH bins AS (
             SELECT key_no, member, t // {_BIN_MS} AS bin, avg(v) AS v FROM ({readings}) GROUP BY ALL
         ),
-        common AS (
-            SELECT * FROM bins QUALIFY count(*) OVER (PARTITION BY key_no, bin) > 1
-        ),
-        means AS (
-            SELECT key_no, member, avg(v) AS v, var_samp(v) / count(*) AS error
-            FROM common GROUP BY key_no, member HAVING count(*) >= {_BINS}
+        apart AS (
+            SELECT abs(avg(a.v - b.v)) AS apart, greatest(avg(a.v), avg(b.v)) AS level,
+                sqrt(var_samp(a.v - b.v) / count(*)) AS error, a.key_no
+            FROM bins AS a JOIN bins AS b USING (key_no, bin) WHERE a.member < b.member
+            GROUP BY a.key_no, a.member, b.member HAVING count(*) >= {_BINS}
         )
-        SELECT key_no FROM means GROUP BY key_no
-        HAVING max(v) - min(v) > {_GAUGE_MEANS} * max(v)
-           AND max(v) - min(v) > {_ERRORS} * sqrt(arg_max(error, v) + arg_min(error, v))""",
+        SELECT key_no FROM apart WHERE apart > {_GAUGE_MEANS} * level AND apart > {_ERRORS} * error""",
     ]
 
 

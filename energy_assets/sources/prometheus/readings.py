@@ -10,7 +10,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from energy_assets.sources.power import GapPolicy
-from energy_assets.sources.prometheus import counters, disagreeing, doubles, gauges, identity, sharing, standstill
+from energy_assets.sources.prometheus import (
+    counters,
+    disagreeing,
+    doubles,
+    gauges,
+    identity,
+    plausible,
+    sharing,
+    standstill,
+)
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
 from energy_assets.sources.prometheus.counters import HOUR_MS
 from energy_assets.sources.prometheus.devices import name_devices, observe
@@ -80,9 +89,10 @@ def assemble(
         counted, examples = identity.told(scratch)
         stood, devices = standstill.told(scratch, window.start * 1000 + HOUR_MS, window.end * 1000)
         dark, dim = gauges.told(scratch, zeros, table)
-        notes.update({**counted, **stood, **dark, **twice})
+        absurd, which = plausible.told(scratch)
+        notes.update({**counted, **stood, **dark, **twice, **absurd})
         scratch.clear("energy")
-    told = {**examples, **devices, **dim, **same, **found.examples}
+    told = {**examples, **devices, **dim, **same, **which, **found.examples}
     return table, {name: number for name, number in notes.items() if number}, told
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from random import Random
 
 import pytest
 
@@ -110,10 +111,22 @@ def test_gauges_agree_within_a_thousandth_at_one_instant(step: StepContext, othe
 
 @pytest.mark.parametrize(
     ("other", "minutes", "differ"),
-    [(900.0, 60, False), (899.0, 60, True), (800.0, 30, True), (800.0, 25, False)],
+    [(980.0, 60, False), (979.0, 60, True), (800.0, 30, True), (800.0, 25, False)],
 )
 def test_gauges_of_two_scrapes_agree_on_average(step: StepContext, other: float, minutes: int, differ: bool) -> None:
     assert bool(gauges(step, 1000.0, other, minutes=minutes, shift_s=29)) is differ
+
+
+@pytest.mark.parametrize(("factor", "differ"), [(1.0, False), (1.05, True)])
+def test_servers_of_one_model_under_one_load_differ(step: StepContext, factor: float, differ: bool) -> None:
+    """Power that changes by a third: two scrapes of one gauge differ by chance, and by much more in a minute."""
+    random = Random(7)  # noqa: S311 - a load, no secret
+    watts = [random.uniform(300, 500) for _ in range(6 * 61)]
+    answers: list[tuple[str, Mapping[str, str], Samples]] = [
+        ("raw", {"host": "h", "psu": "1"}, [(t, watts[t // 60]) for t in range(0, 6 * 3600, 60)]),
+        ("raw", {"host": "h", "psu": "2"}, [(t + 29, watts[(t + 29) // 60] * factor) for t in range(0, 6 * 3600, 60)]),
+    ]
+    assert bool(found(step, GAUGE, *answers)) is differ
 
 
 @pytest.mark.parametrize(("hours", "differ"), [(1, False), (24, True)])

@@ -230,3 +230,15 @@ def test_a_gauge_that_often_shows_nothing_is_told_where_no_counter_counts(
     if told:
         (said,) = day.examples["devices_often_without_power"]
         assert said.startswith(f"GPU-1 on a: {GAUGE.name}, ")
+
+
+@pytest.mark.parametrize(
+    ("watts", "note"), [(5001, "powers_far_too_high"), (5000, None), (0.99, "powers_far_too_low"), (1, None)]
+)
+def test_powers_that_no_gpu_draws_are_told(day: LongDay, watts: float, note: str | None) -> None:
+    """A GPU at 350 W whose gauge is in milliwatts would be one of 350 kW."""
+    day.gauged(lambda t: watts)
+    day.hours()
+    assert {name for name in day.notes if name.startswith("powers_far")} == ({note} if note else set())
+    if note:
+        assert day.examples[note] == [f"GPU-1 on a: {GAUGE.name}, {float(f'{watts:.3g}'):,.3g} W"]
