@@ -30,6 +30,9 @@ APART_S = 90
 NEARLY = 0.9
 """So large a share of the hours must agree: within one, a counter may start again between two scrapes."""
 
+ADDRESS = "^[0-9.]+$|:"
+"""A host by its address."""
+
 _THING = "CASE WHEN device_id <> node_id THEN device_id ELSE '' END"
 """A device by its name on its host; a meter of a whole host has none."""
 
@@ -52,7 +55,7 @@ def find(scratch: Scratch) -> tuple[dict[str, int], dict[str, Sequence[str]]]:
         "double_names",
         f"""
         SELECT node_id, row_number() OVER (
-            ORDER BY regexp_matches(node_id, '^[0-9.]+$|:'), count(*) DESC, len(node_id), node_id
+            ORDER BY regexp_matches(node_id, '{ADDRESS}'), count(*) DESC, len(node_id), node_id
         ) AS place
         FROM {scratch["keys"]} GROUP BY node_id""",
     )

@@ -24,6 +24,14 @@ RAPL, IPMI, GPU = (
     "ipmi_dcmi_power_consumption_watts",
     "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION",
 )
+KEPLER = {
+    "same": ("node1", "node1"),
+    "long": ("node1.lab.example", "node1"),
+    "short": ("node1", "node1.lab.example"),
+    "capitals": ("node1", "NODE1"),
+    "domains": ("node1.lab.example", "node1.shop.example"),
+}
+"""By case: what node_exporter calls a host, and what Kepler does."""
 Samples = list[tuple[int, float]]
 
 
@@ -68,6 +76,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         host("board", IPMI, "node1:9290", board),
         host("boards", IPMI, "node1:9290", board),
         host("boards", IPMI, "node2:9290", late),
+        *(
+            one
+            for case, names in KEPLER.items()
+            for one in (
+                host(case, RAPL, f"{names[0]}:9100", counter(load), **package),
+                host(
+                    case,
+                    "kepler_node_cpu_joules_total",
+                    names[1],
+                    counter(load, late=7),
+                    zone="package",
+                    node_name=names[1],
+                ),
+            )
+        ),
         host("gpu", GPU, "gpu1:9400", counter(load, 1000), Hostname="gpu1", gpu="0", UUID=""),
         host("gpu", GPU, "gpu1.lab.example:9400", counter(load, 1000), Hostname="gpu1.lab.example", gpu="0", UUID=""),
     ]
@@ -75,9 +98,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def energies(url: str, case: str, step: StepContext) -> tuple[dict[str, Decimal], dict[str, int]]:
+def energies(url: str, case: str, step: StepContext, **more: Any) -> tuple[dict[str, Decimal], dict[str, int]]:
     """Energy by node in kWh, and the notes."""
-    keys: dict[str, Any] = {"place": {"region": "r1"}, "selector": f'case="{case}"'}
+    keys: dict[str, Any] = {"place": {"region": "r1"}, "selector": f'case="{case}"', **more}
     source = PrometheusEnergy.model_validate({"name": case, "kind": "prometheus_energy", "url": url, **keys})
     table, notes = rows_of(source, DayRange(DAY, DAY), step)
     found: dict[str, Decimal] = {}
@@ -105,3 +128,12 @@ def test_hosts_of_their_own_count_each(server: str, step: StepContext, case: str
     found, notes = energies(server, case, step)
     assert len(found) == 2
     assert NOTE not in notes
+
+
+@pytest.mark.parametrize(("case", "hosts"), [*[(case, 1) for case in list(KEPLER)[:4]], ("domains", 2)])
+def test_a_profile_stands_in_for_a_host_however_it_is_spelled(
+    server: str, step: StepContext, case: str, hosts: int
+) -> None:
+    found, _ = energies(server, case, step, profiles=["kepler"])
+    assert len(found) == hosts, "two domains have two hosts"
+    assert float(sum(found.values())) == pytest.approx(2.4 * hosts, rel=0.02)
