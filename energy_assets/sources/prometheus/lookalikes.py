@@ -54,7 +54,6 @@ _OF_A_USER = re.compile(
 
 _REPEATED = re.compile(
     r"""node_rapl_(core|uncore|psys)[0-9_a-z]*_joules_total   # part of package; psys holds package and dram
-    | DCGM_FI_DEV_POWER_USAGE_INSTANT                         # the power that DCGM_FI_DEV_POWER_USAGE is the mean of
     | nvidia_smi_(power_draw_average|module_power_draw.*)_watts
     | accelerator_power_usage_watts | habanalabs_energy       # habanalabs_power_mW again
     | kepler_node_(core|uncore|other|other_host_components)_joules_total

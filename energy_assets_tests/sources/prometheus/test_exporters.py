@@ -299,9 +299,9 @@ def test_doctor_lists_what_looks_like_energy_with_the_lines_that_read_it(field: 
     listed = next(one for one in findings if one.what.startswith("looks like energy or power"))
     assert listed.what == (
         "looks like energy or power, and is not read: acme_npu_power_milliwatts, acme_rack_energy_total,"
-        " smartplug_energy_kwh"
+        " node_rapl_core_joules_total, smartplug_energy_kwh"
     )
-    assert listed.remedy.splitlines()[1:4] == [
+    assert [*listed.remedy.splitlines()[1:3], listed.remedy.splitlines()[4]] == [
         "- {metric: acme_npu_power_milliwatts, type: gauge, unit: mW, device_kind: gpu, node_labels: [instance],"
         " device_labels: [uuid]}",
         "- {metric: acme_rack_energy_total, type: counter, unit: J, device_kind: node, node_labels: [instance]}"
@@ -330,7 +330,12 @@ def test_doctor_names_the_label_that_tells_different_things_apart(field: str, no
 
 
 def test_what_the_site_file_ignores_is_not_listed(field: str, now: StepContext) -> None:
-    names = ("acme_npu_power_milliwatts", "acme_rack_energy_total", "smartplug_energy_kwh")
+    names = (
+        "acme_npu_power_milliwatts",
+        "acme_rack_energy_total",
+        "node_rapl_core_joules_total",
+        "smartplug_energy_kwh",
+    )
     assert "looks like" not in str(list(energy(field, "strange", ignore=names).check(now)))
     counters = ("lmdeploy:request_success_total", "lmdeploy:generation_tokens_total")
     assert "looks like" not in str(list(inference(field, "other-server", ignore=counters).check(now)))

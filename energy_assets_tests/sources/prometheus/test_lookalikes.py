@@ -67,7 +67,6 @@ def test_limits_states_parts_and_users_are_not_listed(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "DCGM_FI_DEV_POWER_USAGE_INSTANT",
         "nvidia_smi_power_draw_average_watts",
         "node_rapl_core_joules_total",
         "node_rapl_psys_joules_total",

@@ -110,6 +110,7 @@ def test_built_in_meters_count_or_gauge_and_users_share_gpus_alone() -> None:
     assert of_gpus == [
         ("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", True, True),
         ("DCGM_FI_DEV_POWER_USAGE", False, True),
+        ("DCGM_FI_DEV_POWER_USAGE_INSTANT", False, True),
     ]
     others = [one for one in built_in(None) if one.device_kind != "gpu"]
     assert [one.counter for one in others] == [one.device_kind != "node" for one in others]
