@@ -28,7 +28,12 @@ from energy_assets.contracts.meters import (
 )
 from energy_assets.contracts.proof import Proof
 from energy_assets.contracts.serving import SERVERS_COUNT_ONCE
-from energy_assets.contracts.sources_agree import READINGS_COUNT_ONCE, SOURCES_AGREE, THINGS_HAVE_ONE_PLACE
+from energy_assets.contracts.sources_agree import (
+    HOURS_HAVE_ONE_SOURCE,
+    READINGS_COUNT_ONCE,
+    SOURCES_AGREE,
+    THINGS_HAVE_ONE_PLACE,
+)
 from energy_assets.contracts.upstream import UPSTREAM_IS_NOT_NEGATIVE
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.contracts.zones import ZONES_HAVE_INTENSITIES
@@ -122,6 +127,7 @@ ENERGY = Table(
         HOST_NAMES_ARE_UNAMBIGUOUS,
         SOURCES_AGREE,
         READINGS_COUNT_ONCE,
+        HOURS_HAVE_ONE_SOURCE,
         THINGS_HAVE_ONE_PLACE,
     ),
 )

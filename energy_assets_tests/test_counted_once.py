@@ -339,6 +339,40 @@ def test_one_region_in_two_spellings_is_one_place(
     assert one(site, f"select count(*) from emissions {hour} and location_g is null") == 0
 
 
+MOVED_LOG = """
+organisation: {name: Moved log, currency: EUR}
+start: 2024-05-30
+sources:
+  - {name: old-log, kind: power_files, path: "old/*.csv", node: node,
+     place: {provider: onprem, region: r1, zone: DE, pue: 1.25}}
+  - {name: new-log, kind: power_files, path: "new/*.csv", node: node,
+     place: {provider: onprem, region: r1, zone: DE, pue: 1.25}}
+  - {name: grid, kind: intensity_files, path: "grid/*.csv"}
+"""
+
+
+def test_an_hour_of_which_two_sources_know_a_half_each_is_said_and_whole_in_one_source(tmp_path: Path) -> None:
+    """A log that went on in another folder at 10:30; a machine of 1 kW."""
+    path = write_site(tmp_path, text=MOVED_LOG)
+    for folder, first, last in (("old", 0, 630), ("new", 630, 1440)):
+        times = (f"2024-05-30T{minute // 60:02}:{minute % 60:02}:00Z" for minute in range(first, last, 5))
+        write_csv(tmp_path / folder / "n1.csv", ["time", "node", "power_w"], ((at, "n1", 1000) for at in times))
+    site, outcome = run(path, DAY)
+    at_ten = "select sum(energy_kwh) from energy where hour = '2024-05-30 10:00'"
+    assert Decimal("0.3") < one(site, at_ten) < Decimal("0.6")
+    (warning,) = outcome.warnings
+    assert warning.startswith(
+        "unified/energy: hours_have_one_source: once, for example day 2024-05-30, node_id n1, device_id n1, "
+        "device_kind node, hours_utc 10:00, counted old_log, left_out new_log, left_out_kwh 0.5. "
+    )
+    assert "name what both read in one block" in warning
+
+    lines = path.read_text().replace('path: "old/*.csv"', 'path: "[on]*/n1.csv"').splitlines()
+    path.write_text("\n".join(line for n, line in enumerate(lines) if n not in (6, 7)))
+    site, outcome = run(path, DAY)
+    assert (one(site, at_ten), outcome.warnings) == (1, [])
+
+
 CLOUD = """
 organisation: {name: Cloud only, currency: EUR}
 start: 2024-05-30

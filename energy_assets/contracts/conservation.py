@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import ibis
 import ibis.expr.types as ir
 
+from energy_assets.contracts import types as t
 from energy_assets.contracts.regions import region_keys
 
 KWH = "decimal(38, 9)"
@@ -26,8 +27,8 @@ GUESSED = ("estimated_utilization", "estimated_capacity", "spend_proxy")
 _UUID = "(?i)^.*[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12}.*$"
 _NO_UUID = "(?i)^.*(00000000-0000-0000-0000-000000000000|ffffffff-ffff-ffff-ffff-ffffffffffff).*$"
 _COLUMNS = ["day", "hour", "provider", "region", "node_id", "device_id", "device_kind", "method", "energy_kwh"]
-_ASIDE = ["device_uuid", "raw_sha256"]
-"""Columns of readings that a raw table may lack."""
+_ASIDE = {"device_uuid": t.TEXT, "raw_sha256": t.TEXT, "coverage": t.SHARE}
+"""Columns of readings that a raw table may lack, with their types."""
 _NONE = ibis.null("string")
 
 
@@ -65,8 +66,8 @@ def readings_of(upstream: Mapping[str, ir.Table]) -> ir.Table:
     for name, rows in upstream.items():
         if name in (PLACES, NODE_NAMES):
             continue
-        optional = ("provider", "region", *_ASIDE)
-        own = {key: rows[key] if key in rows.columns else ibis.null("string") for key in optional}
+        optional = {"provider": t.TEXT, "region": t.TEXT, **_ASIDE}
+        own = {key: rows[key] if key in rows.columns else ibis.null(kind) for key, kind in optional.items()}
         parts.append(rows.mutate(table=ibis.literal(name), **own).select("table", *_COLUMNS, *_ASIDE))
     rows = ibis.union(*parts)
     stands = places.select(table="table", place_provider="provider", place_region="region")

@@ -7,6 +7,7 @@ is the rule of the transform, and the check says where it may be the wrong one, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 import ibis
 import ibis.expr.types as ir
@@ -27,6 +28,10 @@ APART = 1.25
 """How many times as much one source may tell of a device as another one: instruments of one device differ by less."""
 LEAST_HOURS = 6
 """Hours of a day that are compared at least: one torn hour is no contradiction."""
+PART = Decimal("0.9")
+"""The share of an hour below which its source did not observe the whole of it."""
+SIDE_BY_SIDE = Decimal("1.05")
+"""Shares of an hour of two sources that add up to more than this were observed by both at once, at least in part."""
 LEAST_VALUES = 3
 """Different amounts that equal days must have at least: machines that idle alike are not one."""
 NEARLY = 0.9
@@ -123,8 +128,60 @@ def in_two_places(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Tabl
     return gpus.union(_hosts_apart(readings, upstream)).select("day", "name", "places").order_by("day", "name")
 
 
+def divided(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
+    """Devices with hours of which one source observed a part and counts, while another one observed another part.
+
+    Per hour one source counts, so that the other part is not in the table. Sources that observe the device side by side
+    in some hour of the day do not take turns: a part of an hour that both tell of is the same part.
+
+    Args:
+        staged: Rows of the contract `Energy`: they say which source counts.
+        upstream: As `conservation.energy_not_conserved` takes it.
+
+    Returns:
+        day, node_id, device_id, device_kind, `hours_utc` (the first of them and how many more), the sources that are
+        `counted` and `left_out`, and left_out_kwh.
+    """
+    readings = readings_of(upstream)
+    by = _joinable(_by_source(readings))
+    shared = by.mutate(sources=by.table.nunique().over(ibis.window(group_by=[*_THING, "hour"])))
+    shared = shared.filter(shared.sources > 1)
+    pairs = shared.join(shared.view(), [*_THING, "hour"], rname="left_{name}")
+    pairs = pairs.filter(pairs.table != pairs.left_table)
+    at_once = pairs.coverage + pairs.left_coverage > SIDE_BY_SIDE
+    pairs = pairs.mutate(beside=at_once.any().over(ibis.window(group_by=[*_THING, "table", "left_table"])))
+    torn = pairs.filter(~pairs.beside & (pairs.coverage < PART) & (pairs.left_kwh > 0))
+    torn = torn.semi_join(_counted(staged, uuids_of(readings)), [*_PLACED, "hour", "table"])
+    clock = torn.hour.strftime("%H:%M").collect(order_by=torn.hour)
+    days = torn.group_by([*_THING, "table", "left_table"]).aggregate(
+        node_id=torn.node_id.min(), device_id=torn.device_id.min(), clock=clock, left_out_kwh=torn.left_kwh.sum()
+    )
+    more = days.clock.length() - SHOWN
+    hours = days.clock[:SHOWN].join(", ")
+    shown = days.mutate(
+        hours_utc=ibis.ifelse(more > 0, hours.concat(" and ", more.cast("string"), " more"), hours),
+        counted=days.table,
+        left_out=days.left_table,
+    )
+    columns = ["day", "node_id", "device_id", "device_kind", "hours_utc", "counted", "left_out", "left_out_kwh"]
+    return shown.select(columns).order_by(columns)
+
+
+def _counted(staged: ir.Table, uuids: ir.Table) -> ir.Table:
+    """The source of each thing's hour, whatever is left of a meter beside the devices that it holds."""
+    columns = ["day", "hour", "provider", "region", "node_id", "device_id", "device_kind", "source"]
+    rows = _joinable(with_thing(spelled_alike(staged.select(columns)), uuids))
+    return rows.mutate(table=rows.source.replace("-", "_")).select(*_PLACED, "hour", "table").distinct()
+
+
+def _joinable(rows: ir.Table) -> ir.Table:
+    """Rows whose place may be compared as it stands: '' where there is none."""
+    return rows.mutate(at_provider=rows.at_provider.fill_null(""), at_region=rows.at_region.fill_null(""))
+
+
 _ANY = ibis.literal("any place")
 _HOUR = ["day", "device_kind", "hour"]
+_PLACED = ["day", "at_provider", "at_region", "thing"]
 _THING = ["day", "at_provider", "at_region", "device_kind", "thing"]
 
 
@@ -142,7 +199,11 @@ def _by_source(readings: ir.Table) -> ir.Table:
     measured = rows.filter(rows.energy_kwh.notnull() & ~rows.method.isin(GUESSED))
     measured = measured.mutate(table=measured.table.re_replace("^raw_", ""))
     return measured.group_by([*_THING, "hour", "table"]).aggregate(
-        kwh=measured.energy_kwh.sum().cast(KWH), sha256=measured.raw_sha256.min()
+        kwh=measured.energy_kwh.sum().cast(KWH),
+        sha256=measured.raw_sha256.min(),
+        coverage=measured.coverage.max(),
+        node_id=measured.node_id.min(),
+        device_id=measured.device_id.min(),
     )
 
 
@@ -178,6 +239,16 @@ READINGS_COUNT_ONCE = Proof(
     repeated,
     blocking=False,
     remedy="Remove the source, or what in it repeats the other; both count until then",
+)
+HOURS_HAVE_ONE_SOURCE = Proof(
+    "hours_have_one_source",
+    "No hour of a device is divided between two sources. Per hour one source counts, so that of an hour of which one "
+    "observed the first half and another one the second, half the energy is missing.",
+    divided,
+    blocking=False,
+    remedy="The part that the source left out observed is missing: name what both read in one block, so that it is "
+    "one source (files: a `path` with a pattern that matches all of them; Prometheus: the `url` of a server that has "
+    "both parts); if both observed the same part, nothing is missing",
 )
 THINGS_HAVE_ONE_PLACE = Proof(
     "things_have_one_place",

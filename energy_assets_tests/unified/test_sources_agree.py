@@ -1,4 +1,4 @@
-"""Two sources of one device agree, two devices never use the very same, and a thing is in one place."""
+"""Two sources of one device agree and divide no hour, two devices never use the very same, a thing is in one place."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from energy_assets.contracts.sources_agree import contradicting, in_two_places, repeated
+from energy_assets.contracts.sources_agree import contradicting, divided, in_two_places, repeated
 from energy_assets.site import NodeRule
 from energy_assets.sources.base import Place
-from energy_assets_tests.rows import at, rows_of
-from energy_assets_tests.unified.test_energy import CON, HERE, Row, device, node, upstream_of
+from energy_assets.unified.energy import energy
+from energy_assets.unified.nodes import node_names
+from energy_assets_tests.rows import DAY, at, rows_of
+from energy_assets_tests.unified.test_energy import CON, HERE, Row, device, node, together, upstream_of
 
 ELSEWHERE = Place(region="r2", zone="FR")
 UUID = "GPU-11111111-aaaa-bbbb-cccc-000000000001"
@@ -109,3 +111,90 @@ def test_a_host_with_its_meter_in_one_region_and_its_devices_in_another_is_told(
     assert found(in_two_places, both, places) == [], "each has a meter"
     excused = (NodeRule(name="n1", region="r2", metered=False),)
     assert found(in_two_places, sources, places, excused) == [], "somebody said that it has none"
+
+
+def parts(*observed: tuple[str, str] | None, kind: str = "gpu", **more: Any) -> list[Row]:
+    """A device's hours from 9:00 on: energy and coverage of each, None for an hour that is not told of."""
+    rows = []
+    for hour, part in enumerate(observed, 9):
+        if part:
+            about = {"hour": at(hour), "coverage": Decimal(part[1]), **more}
+            rows.append(node(part[0], **about) if kind == "node" else device(kind, part[0], **about))
+    return rows
+
+
+def halves(sources: dict[str, list[Row]], *upstream: Any) -> list[Row]:
+    """What is said of the rows that are made of these readings."""
+    readings = together(sources, *upstream)
+    made = CON.create_table("staged", energy(readings, [], {}, node_names(readings, ())), temp=True, overwrite=True)
+    return rows_of(CON, divided(made, upstream_of(sources, *upstream)))
+
+
+WHOLE, HALF = ("1", "1"), ("0.5", "0.5")
+
+
+@pytest.mark.parametrize("kind", ["gpu", "node"])
+def test_an_hour_that_two_sources_divide_is_told(kind: str) -> None:
+    first = parts(WHOLE, ("0.5", "0.5"), kind=kind)
+    second = parts(None, ("0.4", "0.5"), WHOLE, kind=kind)
+    (wrong,) = halves({"old": first, "new": second})
+    assert wrong == {
+        "day": DAY, "node_id": "n1", "device_id": "gpu0" if kind == "gpu" else "n1",
+        "device_kind": kind, "hours_utc": "10:00", "counted": "old", "left_out": "new",
+        "left_out_kwh": Decimal("0.4"),
+    }  # fmt: skip
+    (turned,) = halves({"new": second, "old": first})
+    assert (turned["counted"], turned["left_out"], turned["left_out_kwh"]) == ("new", "old", Decimal("0.5"))
+
+
+def test_what_is_left_of_a_divided_meter_beside_its_devices_is_told() -> None:
+    inside = [device("gpu", "0.1", hour=at(10))]
+    sources = {"old": parts(None, ("0.5", "0.5"), kind="node") + inside, "new": parts(None, HALF, kind="node")}
+    assert [(one["device_kind"], one["left_out"]) for one in halves(sources)] == [("node", "new")]
+
+
+def test_a_divided_hour_of_a_gpu_under_two_names_in_two_places_is_told() -> None:
+    uuid = {"device_id": UUID}
+    sources = {
+        "old": [{**row, **uuid} for row in parts(HALF)],
+        "new": [{**row, **uuid} for row in parts(HALF, node_id="n2")],
+    }
+    assert [one["device_id"] for one in halves(sources, {"old": HERE, "new": ELSEWHERE})] == [UUID]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (("0.5", "0.89"), ("0.1", "0.1"), True),
+        (("0.5", "0.9"), ("0.1", "0.1"), False),
+        (("0.5", "0.5"), ("0.5", "0.55"), True),
+        (("0.5", "0.5"), ("0.5", "0.56"), False),
+        (("0", "0.5"), ("0.5", "0.5"), True),
+        (("0.5", "0.5"), ("0", "0.5"), False),
+    ],
+)
+def test_parts_that_may_be_the_same_and_those_that_are_next_to_nothing_are_not_told(
+    first: tuple[str, str], second: tuple[str, str], told: bool
+) -> None:
+    assert bool(halves({"a": parts(first), "b": parts(second)})) is told
+
+
+def test_sources_that_observe_a_device_side_by_side_do_not_divide_its_last_hour() -> None:
+    assert halves({"a": parts(WHOLE, HALF), "b": parts(WHOLE, HALF)}) == []
+    assert halves({"a": parts(WHOLE, HALF), "b": parts(None, HALF)}), "each for itself"
+
+
+def test_estimates_and_what_was_not_observed_and_users_of_one_source_divide_nothing() -> None:
+    half = parts(HALF)
+    assert halves({"a": half, "b": [{**row, "method": "estimated_utilization"} for row in half]}) == []
+    assert halves({"a": half, "b": [{**row, "energy_kwh": None} for row in half]}) == []
+    assert halves({"a": [{**row, "share_id": user} for row in half for user in "xy"]}) == []
+    assert halves({"a": half, "b": parts(HALF, node_id="n2")}) == [], "two devices"
+
+
+def test_many_divided_hours_of_a_device_are_one_line() -> None:
+    (wrong,) = halves({"a": parts(*[HALF] * 7), "b": parts(*[HALF] * 7)})
+    assert (wrong["hours_utc"], wrong["left_out_kwh"]) == (
+        "09:00, 10:00, 11:00, 12:00, 13:00 and 2 more",
+        Decimal("3.5"),
+    )
