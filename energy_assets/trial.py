@@ -187,6 +187,9 @@ class Trials:
                 "Move `start` in site.yaml back, or put files of these days there.",
             )
             return
+        if held is None and self.site.start <= self._last:
+            days_to_run = set(DayRange(self.site.start, self._last)) - self.step.landing.days(source.name)
+            yield from source.foresee(days_to_run, self._step)
         for days in self._candidates(source, held):
             found, rows = self._day(source, days, skip=set(errors))
             if rows or any(not one.ok for one in found) or held is not None:

@@ -261,9 +261,14 @@ class LocationStore:
         self._clock = clock
         self._day = lru_cache(maxsize=1024)(self._scraped)
 
-    def names(self) -> list[str]:
-        """All metric names, sorted."""
-        return sorted({target.metric for target in self._targets})
+    def names(self, start_ms: int, end_ms: int) -> list[str]:
+        """All metric names, sorted; none of a time before anything was scraped.
+
+        Args:
+            start_ms: Not looked at: what was ever scraped goes on.
+            end_ms: Unix ms, included.
+        """
+        return sorted({target.metric for target in self._targets}) if end_ms >= BEGINNING * MINUTE_MS else []
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Series]:
         """Series that fit and have samples in the closed interval, sorted by labels.

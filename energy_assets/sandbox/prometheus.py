@@ -191,7 +191,8 @@ class Api:
     def _label_values(self, name: str, parameters: Parameters) -> str:
         selectors = self._selectors(parameters)
         if name == NAME and not selectors:
-            return json.dumps(self._store.names())
+            end = self._time(parameters, "end", self._now_ms())
+            return json.dumps(self._store.names(self._time(parameters, "start", 0), end))
         if not selectors:
             selectors = [(Matcher(NAME, "!=", ""),)]
         found = self._labels_between(selectors, parameters)

@@ -134,8 +134,13 @@ class SeriesStore(Protocol):
             end_ms: Unix ms, included.
         """
 
-    def names(self) -> list[str]:
-        """All metric names, sorted."""
+    def names(self, start_ms: int, end_ms: int) -> list[str]:
+        """Names of metrics with samples in the closed interval, sorted.
+
+        Args:
+            start_ms: Unix ms, included.
+            end_ms: Unix ms, included.
+        """
 
 
 class MemoryStore:
@@ -160,6 +165,12 @@ class MemoryStore:
                     found.append(Series(one.labels, samples))
         return found
 
-    def names(self) -> list[str]:
-        """All metric names, sorted."""
-        return sorted({dict(one.labels).get(NAME, "") for one in self._series} - {""})
+    def names(self, start_ms: int, end_ms: int) -> list[str]:
+        """Names of metrics with samples in the closed interval, sorted.
+
+        Args:
+            start_ms: Unix ms, included.
+            end_ms: Unix ms, included.
+        """
+        seen = (one for one in self._series if len(one.samples.between(start_ms, end_ms).times))
+        return sorted({dict(one.labels).get(NAME, "") for one in seen} - {""})

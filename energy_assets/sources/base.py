@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -318,6 +318,18 @@ class Source(Strict, ABC):
             other: A source before this one in the site file.
         """
         return ""
+
+    def foresee(self, days: Collection[date], step: StepContext) -> Iterable[Finding]:
+        """What days that are to be run will lack, asked cheaply; nothing unless a kind says so.
+
+        Args:
+            days: Days of the site that were never collected.
+            step: What the source may use; nothing is landed.
+
+        Raises:
+            SourceError: the source cannot say so now.
+        """
+        return ()
 
     def observe(self, step: StepContext) -> Iterable[SeenNode | SeenBill | SeenZone]:
         """Which hosts, bills or grid zones the source knows of, asked cheaply; nothing unless a kind says so.

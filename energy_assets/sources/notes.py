@@ -188,6 +188,13 @@ WORDS: Mapping[str, Words] = {
         remedy="Leave the steps out with this source's selector, for example selector: 'model!~\"preprocessing|"
         "postprocessing\"'.",
     ),
+    "days_without_their_beginning": Words(
+        "of {n} day[|s] the server knows the end alone, and nothing of the hours before, whatever it reads: energy used"
+        " in them is missing",
+        remedy="Run days before the server forgets them, or let it keep them longer (Prometheus:"
+        " --storage.tsdb.retention.time). If it was set up on that day, let `start` in site.yaml be the day after; if"
+        " nothing ran before, nothing is missing.",
+    ),
     "no_metric_known": Words(
         "none of the metrics that this source reads is there on {n} day[|s]",
         remedy="The command `doctor` lists metrics that look like what you want, with the lines for them.",

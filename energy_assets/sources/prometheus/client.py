@@ -33,6 +33,8 @@ samples out of order are set to hours, too: a day collected soon after midnight 
 NAMES_PATH = "api/v1/label/__name__/values"
 ALL_NAMES = "all_names"
 """The role of the question which metrics there are at all, asked where none is known."""
+EARLIER = "earlier"
+"""The role of the question whether the server knew anything before the first hour of a source."""
 _MATCHER = re.compile(r"""[A-Za-z_:][\w:]*\s*(?:=~|!~|!=|=)\s*(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)""")
 
 REMEDIES = {

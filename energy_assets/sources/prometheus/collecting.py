@@ -19,7 +19,7 @@ from typing import NamedTuple
 from energy_assets.landing import Fetched, Landed
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
-from energy_assets.sources.prometheus.client import ALL_NAMES, Api, NamesQuery, Query
+from energy_assets.sources.prometheus.client import ALL_NAMES, EARLIER, Api, NamesQuery, Query
 from energy_assets.sources.prometheus.matchers import one_of
 from energy_assets.sources.prometheus.queries import DAY, HOUR, TAIL_S, MeterQueries, Window, all_names, names
 
@@ -55,7 +55,7 @@ class Session:
             window: The day.
             patterns: Regular expressions of more metrics whose names are wanted.
         """
-        return (yield from self._named(names(meter_queries, window, patterns)))
+        return (yield from self.named(names(meter_queries, window, patterns)))
 
     def all_names(self, selector: str, window: Window) -> Iterator[Fetched]:
         """Yields the list of all metrics to be landed, for a day on which none is known.
@@ -64,9 +64,14 @@ class Session:
             selector: Matchers of the site.
             window: The day.
         """
-        yield from self._named(all_names(selector, window))
+        yield from self.named(all_names(selector, window))
 
-    def _named(self, query: NamesQuery) -> Generator[Fetched, None, frozenset[str]]:
+    def named(self, query: NamesQuery) -> Generator[Fetched, None, frozenset[str]]:
+        """Yields the answer to be landed; returns the names.
+
+        Args:
+            query: Which metrics are wanted, and of what time.
+        """
         known, response = self._api.names(query)
         yield Fetched(response.content, query.request, (self._day,), response.status_code, "application/json")
         return known
@@ -106,7 +111,7 @@ def landed_answers(objects: Sequence[Landed], step: StepContext) -> list[Answer]
     return [
         Answer(landed.sha256, landed.request["role"], landed.request["meter"], step.spool(landed, ".json"))
         for landed in objects
-        if landed.request["role"] not in ("names", ALL_NAMES)
+        if landed.request["role"] not in ("names", ALL_NAMES, EARLIER)
     ]
 
 

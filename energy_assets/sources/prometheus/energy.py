@@ -8,7 +8,7 @@ What belongs here: the source's keys, and collecting and parsing put together. W
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -20,10 +20,11 @@ from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import Finding, Parsed, PlacedSource, SeenNode, StepContext, Unit
+from energy_assets.sources.errors import PermanentError
 from energy_assets.sources.power import GapPolicy
-from energy_assets.sources.prometheus import lookalikes, unread
+from energy_assets.sources.prometheus import beginning, lookalikes, unread
 from energy_assets.sources.prometheus.answers import Answer, Scratch
-from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, Server
+from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, NamesQuery, Server
 from energy_assets.sources.prometheus.collecting import (
     QueriesByMeter,
     Session,
@@ -124,6 +125,7 @@ class PrometheusEnergy(Server, PlacedSource):
             max_gap_s=self.max_gap_s,
             gap_policy=self.gap_policy,
             mirrored_dies=self.mirrored_dies,
+            cut=beginning.is_cut(objects, step),
         )
         return Parsed(step.con.table(table), notes, examples)
 
@@ -137,6 +139,11 @@ class PrometheusEnergy(Server, PlacedSource):
     def _look_around(self, api: Api, step: StepContext, present: Sequence[MeterQueries]) -> Iterator[Finding]:
         yield from disagreeing_now(api, present, step)
         yield from unread.energy(api, self.selector, self.meters, self.profiles, self.ignore, step.now)
+
+    def foresee(self, days: Collection[date], step: StepContext) -> Iterable[Finding]:
+        """Days of which the server knows nothing any more, or only the end."""
+        with Api(self, step.log, attempts=1) as api:
+            yield from beginning.foreseen(api, days)
 
     def observe(self, step: StepContext) -> Iterable[SeenNode]:
         """The hosts that report now."""
@@ -161,11 +168,20 @@ class PrometheusEnergy(Server, PlacedSource):
             if answers:
                 yield from self._look_closer(session, {one.meter.name: one for one in present}, window, answers)
 
+    @staticmethod
+    def _asked_before(session: Session, query: NamesQuery) -> Iterator[Fetched]:
+        """What the server knew before; a server that tells no names of a whole month fails no day."""
+        try:
+            yield from session.named(query)
+        except PermanentError as error:
+            session.step.log.warning("%s; whether the server knew anything before is not known", error.message)
+
     def _look_closer(
         self, session: Session, queries_by_meter: QueriesByMeter, window: Window, answers: Sequence[Answer]
     ) -> Iterator[Fetched]:
         meters = [meter for meter in self._meters(queries_by_meter) if meter.name in queries_by_meter]
         with session.loaded(answers) as scratch:
+            earlier = beginning.question(scratch, window)
             name_devices(scratch, meters)
             observe(scratch)
             find_uses(scratch, self.keep_labels)
@@ -179,6 +195,8 @@ class PrometheusEnergy(Server, PlacedSource):
             ]
             if self.scrape_interval_s is None:
                 queries += pace(scratch, queries_by_meter)
+        if earlier:
+            yield from self._asked_before(session, earlier)
         answers = yield from session.ask(queries)
         answers = [answer for answer in answers if answer.role in ("before", "usage")]
         if not answers:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from energy_assets.sources.power import GapPolicy
 from energy_assets.sources.prometheus import (
+    beginning,
     counters,
     disagreeing,
     doubles,
@@ -48,6 +49,7 @@ def assemble(
     max_gap_s: int = 300,
     gap_policy: GapPolicy = "none",
     mirrored_dies: bool | None = None,
+    cut: bool = False,
 ) -> tuple[str, dict[str, int], Mapping[str, Sequence[str]]]:
     """Make the rows of one day.
 
@@ -61,6 +63,7 @@ def assemble(
         max_gap_s: For gauges.
         gap_policy: For gauges.
         mirrored_dies: See `disagreeing.find`.
+        cut: See `beginning.is_cut`.
 
     Returns:
         The name of the table of rows; counts of what was left out or corrected; and the first few things of some.
@@ -71,6 +74,7 @@ def assemble(
     with scratch.single_threaded(answers):
         load(scratch, answers)
         notes: Counter[str] = Counter(name_devices(scratch, meters))
+        begun, since = beginning.told(scratch, window) if cut else ({}, {})
         observe(scratch)
         sharing.find_uses(scratch, keep_labels)
         counters.find_suspicious(scratch)
@@ -91,9 +95,9 @@ def assemble(
         stood, devices = standstill.told(scratch, window.start * 1000 + HOUR_MS, window.end * 1000)
         dark, dim = gauges.told(scratch, zeros, table)
         absurd, which = plausible.told(scratch)
-        notes.update({**counted, **stood, **dark, **twice, **absurd})
+        notes.update({**counted, **stood, **dark, **twice, **absurd, **begun})
         scratch.clear("energy")
-    told = {**examples, **devices, **dim, **same, **which, **found.examples}
+    told = {**examples, **devices, **dim, **same, **which, **found.examples, **since}
     return table, {name: number for name, number in notes.items() if number}, told
 
 
