@@ -35,7 +35,7 @@ from energy_assets.contracts.node_names import plain_name
 from energy_assets.contracts.regions import maybe_same, region_key
 from energy_assets.contracts.vocabulary import OneOf
 from energy_assets.secrets import known_scheme, revealed
-from energy_assets.sources.base import GhgScope, GridZone, Place, PlacedSource, Source, Strict
+from energy_assets.sources.base import GhgScope, GridZone, Place, PlacedSource, Source, Strict, provider_name
 from energy_assets.sources.registry import KINDS, source_class
 from energy_assets.storage import Storage, unmakable
 from energy_assets.yaml_limits import too_much
@@ -119,7 +119,9 @@ class SitePlace(Strict):
     One that names a region and nothing else says that there are machines; the table of cloud regions says the rest.
     """
 
-    provider: str = Field(min_length=1, description="aws, gcp, azure, onprem …")
+    provider: Annotated[str, AfterValidator(provider_name)] = Field(
+        min_length=1, description="aws, gcp, azure, onprem …"
+    )
     account_id: str | None = Field(None, min_length=1, description="only this account; default all")
     region: str | None = Field(None, min_length=1, description="only this region; default all")
     zone: GridZone | None = Field(

@@ -34,6 +34,7 @@ from energy_assets.contracts.sources_agree import (
     SOURCES_AGREE,
     THINGS_HAVE_ONE_PLACE,
 )
+from energy_assets.contracts.sums import METERS_ARE_NO_TOTALS
 from energy_assets.contracts.upstream import UPSTREAM_IS_NOT_NEGATIVE
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.contracts.zones import ZONES_HAVE_INTENSITIES
@@ -129,6 +130,7 @@ ENERGY = Table(
         READINGS_COUNT_ONCE,
         HOURS_HAVE_ONE_SOURCE,
         THINGS_HAVE_ONE_PLACE,
+        METERS_ARE_NO_TOTALS,
     ),
 )
 COST = Table(

@@ -374,3 +374,23 @@ def test_a_storage_folder_that_nobody_may_make_is_refused(tmp_path: Path, monkey
     assert f"storage.root: {tmp_path} gives this user no permission to make {tmp_path}/var" in found
     (tmp_path / "var").mkdir()
     assert load(tmp_path, GOOD), "one that is there may be asked, if only to read"
+
+
+@pytest.mark.parametrize("spelled", ["on-prem", "On-Premises", "on_premise", "in-house", "self-hosted", "own"])
+def test_another_spelling_of_own_machines_is_no_provider_of_services(tmp_path: Path, spelled: str) -> None:
+    """It would move all of their energy from Scope 2 to Scope 3.1."""
+    text = """
+organisation: {name: X, currency: EUR}
+start: 2026-10-01
+sources:
+  - {name: m, kind: power_files, path: m.csv, node: node, place: {provider: SPELLED, region: r1, zone: DE}}
+"""
+    path = tmp_path / "site.yaml"
+    path.write_text(text.replace("SPELLED", spelled))
+    with pytest.raises(SiteError, match="`onprem`"):
+        load_site(path)
+    path.write_text(text.replace("SPELLED", "onprem") + f"places:\n  - {{provider: {spelled}, region: r1, pue: 1.2}}\n")
+    with pytest.raises(SiteError, match="`onprem`"):
+        load_site(path)
+    path.write_text(text.replace("SPELLED", "owncloud"))
+    assert load_site(path)

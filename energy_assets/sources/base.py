@@ -8,6 +8,7 @@ rows, today and in ten years.
 from __future__ import annotations
 
 import logging
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import ibis
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from energy_assets.contracts import vocabulary
 from energy_assets.contracts.vocabulary import Feed, OneOf
@@ -64,10 +65,27 @@ GridZone = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True
 """A grid zone as Electricity Maps writes it, in capitals: `de` in a site file means DE, and finds its factors."""
 
 
+_ON_PREMISES = re.compile(r"(on|in)[ _.-]*(prem(ise)?s?|house)|own|self[ _.-]*hosted", re.IGNORECASE)
+
+
+def provider_name(value: str) -> str:
+    """A provider as site.yaml names it.
+
+    Args:
+        value: As it stands there.
+
+    Raises:
+        ValueError: it is another spelling of `onprem`, which would make own machines a bought service.
+    """
+    if value != "onprem" and _ON_PREMISES.fullmatch(value.strip()):
+        raise ValueError(f"machines of one's own are written `onprem`, and '{value}' would be a provider of services")
+    return value
+
+
 class Place(Strict):
     """Where machines stand: decides the grid and the building's overhead."""
 
-    provider: str = Field("onprem", description="aws, gcp, azure, onprem …")
+    provider: Annotated[str, AfterValidator(provider_name)] = Field("onprem", description="aws, gcp, azure, onprem …")
     account_id: str | None = Field(None, description="account, tenant or cost centre")
     region: str = Field(description="region or site name")
     zone: GridZone | None = Field(

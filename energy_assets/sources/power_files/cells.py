@@ -29,7 +29,13 @@ from energy_assets.sources.power_files.watts import is_empty
 
 
 def diagnosed(con: Any, readings: Readings, error: duckdb.Error) -> MalformedError:
-    """The reason why a query failed: the first column with something that cannot be read."""
+    """The reason why a query failed: the first column with something that cannot be read.
+
+    Args:
+        con: An Ibis connection to DuckDB.
+        readings: The file.
+        error: As DuckDB raised it.
+    """
     file = readings.file
     try:
         require_times(con, file, readings.columns.time, readings.wanted.clock)

@@ -28,6 +28,9 @@ _OTHER_WORD = re.compile(
 )
 """Names of columns that end with a unit of something else than power, or say a word for it and none for power."""
 
+_LIMIT = re.compile(r"(?:^|[_. ])(limit|tdp|cap|rated)(?=$|[_. \[(])", re.IGNORECASE)
+"""What a device may draw, and does not say what it draws."""
+
 _EMPTY = ("", "N/A", "[N/A]", "[NOT SUPPORTED]", "[UNKNOWN ERROR]", "[GPU IS LOST]", "[INSUFFICIENT PERMISSIONS]",
           "[GPU REQUIRES RESET]", "ERR!", "NULL", "-")  # fmt: skip
 """What stands in logs where there is no reading, in capitals."""
@@ -39,7 +42,11 @@ def speaks_of(column: str) -> str | None:
     Args:
         column: Its name.
     """
-    other = _OTHER_UNIT.search(column) or (None if header_unit(column) else _OTHER_WORD.search(column))
+    other = (
+        _OTHER_UNIT.search(column)
+        or _LIMIT.search(column)
+        or (None if header_unit(column) else _OTHER_WORD.search(column))
+    )
     return next((word for word in other.groups() if word), None) if other else None
 
 

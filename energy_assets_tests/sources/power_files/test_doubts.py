@@ -142,7 +142,8 @@ def test_power_that_only_rises_is_a_counter(step: StepContext, readings: int, fa
 @pytest.mark.parametrize(
     "column",
     ["total_wh", "Energy [kWh]", "kWh", "energy", "power [%]", "gpu_util", "utilization.gpu", "temp", "gpu_temp_c",
-     "clocks.sm", "current [A]", "voltage", "power_va", "heat (J)", "load_percent"],
+     "clocks.sm", "current [A]", "voltage", "power_va", "power_limit_w", "gpu.tdp", "power.limit [W]",
+     "heat (J)", "load_percent"],
 )  # fmt: skip
 def test_columns_that_speak_of_no_power_are_refused_unless_their_unit_is_stated(step: StepContext, column: str) -> None:
     write(step.site_folder, "meters/a.csv", HEADER.replace("power_w", column) + steps(MIDNIGHT, 60))
