@@ -18,7 +18,7 @@ the newest counts, in `deliveries`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,7 +38,9 @@ ALIKE_SHARE = 0.05
 """From this share of its lines on, a delivery is told to be partly in others: exports of two teams that both hold the
 shared costs, say. Below it, equal lines are chance."""
 WHOLLY = 0.95
-"""From this share of all its lines on, a delivery may go without loss."""
+"""From this share of its lines on, a delivery whose amounts are rounded may go without loss: a few of them are rounded
+in another way than ours. Of amounts as precise as those of the others, every line must be there."""
+ALL_OF_IT = 1 - 1e-9
 SHOWN = 3
 KEEP = " If they are two bills that only cost the same, `same_lines: keep` in the source's block counts both."
 
@@ -154,6 +156,7 @@ def repeats(
                     found[key] = one.after(found.get(key), equal.get(key))
                 elif look.spans and key in found and found[key] is equal.get(key) and found[key].others <= one.others:
                     found[key] = found[key].beside(one)
+        held = _held(con, lines, deliveries, sizes) if found else {}
         for query, thing in _undecided(lines):
             for delivery, provider, account, period, same, of, others in con.execute(query).fetchall():
                 if same >= SAME_SHARE * of:
@@ -165,7 +168,7 @@ def repeats(
     alike, unsure = (
         {bill: one for bill, one in told.items() if one.delivery not in repeated} for told in (equal, unsure)
     )
-    return _told(deliveries, sizes, found), _partly(deliveries, alike), _beside(deliveries, unsure)
+    return _told(deliveries, held, found), _partly(deliveries, alike), _beside(deliveries, unsure)
 
 
 @dataclass(frozen=True)
@@ -208,7 +211,7 @@ def _prepare(
     """Make the table of all lines on days that several speak of (`shared`), and of all of bills with long charges.
 
     Returns:
-        How many lines each delivery has in all.
+        How many lines each delivery has in all, without those of no cost in bills that have others.
     """
     files = [(typed.name, number) for number, delivery in deliveries.items() for typed in delivery.typed]
     of_file = ", ".join(f"({literal(name)}, {number})" for name, number in files)
@@ -249,7 +252,9 @@ def _prepare(
             hash(kind, coalesce(resource, service::VARCHAR)) AS thing, coalesce(shared, false) AS shared, n AS size
         FROM read JOIN currencies USING ({_BILL})
         LEFT JOIN together USING ({_BILL}, day) LEFT JOIN longer USING ({_BILL})
-        JOIN (SELECT delivery, count(*) AS n FROM read GROUP BY ALL) AS sizes USING (delivery)
+        JOIN (SELECT delivery, sum(n)::BIGINT AS n FROM (
+            SELECT delivery, {_BILL}, coalesce(nullif(count(*) FILTER (billed_cost <> 0), 0), count(*)) AS n
+            FROM read GROUP BY ALL) GROUP BY delivery) AS sizes USING (delivery)
         WHERE shared OR long"""  # noqa: S608
     )
     return dict(con.execute(f"SELECT DISTINCT delivery, size FROM {lines}").fetchall())  # noqa: S608
@@ -388,8 +393,35 @@ def _beside(deliveries: Mapping[int, Compared], unsure: Mapping[tuple[Any, ...],
     return dict(told)
 
 
+@dataclass(frozen=True)
+class _Held:
+    """What would be lost with a delivery.
+
+    Attributes:
+        lines: See `_prepare`.
+        decimals: To how many places it prints amounts.
+        columns: Of how many columns it says anything.
+    """
+
+    lines: int
+    decimals: int
+    columns: int
+
+
+def _held(con: Any, lines: str, deliveries: Mapping[int, Compared], sizes: Mapping[int, int]) -> dict[int, _Held]:
+    """What each delivery holds that speaks of days or periods that others speak of as well."""
+    digits = "max(length(rtrim(split_part(billed_cost::VARCHAR, '.', 2), '0')))"
+    decimals = dict(con.execute(f"SELECT delivery, {digits} FROM {lines} GROUP BY delivery").fetchall())  # noqa: S608
+    held = {}
+    for number, lines_in_all in sizes.items():
+        files = ", ".join(literal(str(typed)) for typed in deliveries[number].typed)
+        columns = con.execute(f"DESCRIBE SELECT * FROM read_parquet([{files}], union_by_name = true)").fetchall()  # noqa: S608
+        held[number] = _Held(lines_in_all, decimals[number], len(columns))
+    return held
+
+
 def _told(
-    deliveries: Mapping[int, Compared], sizes: Mapping[int, int], found: Mapping[tuple[Any, ...], _Found]
+    deliveries: Mapping[int, Compared], held: Mapping[int, _Held], found: Mapping[tuple[Any, ...], _Found]
 ) -> list[Repeat]:
     """One error for each set of deliveries that repeat one another."""
     told = []
@@ -398,13 +430,11 @@ def _told(
         widest, one = max(mine.items(), key=lambda item: (len(item[1].others), -item[1].delivery))
         _, provider, account, period = widest
         whose = f"account {account}" if account else "without an account"
-        names = [str(deliveries[number]) for number in sorted(group)]
-        last = names[-1] if len(names) <= SHOWN + 1 else f"{len(names) - SHOWN} more"
-        shown = f"{', '.join(names[:-1][:SHOWN])} and {last}"
+        shown = _listed([str(deliveries[number]) for number in sorted(group)])
         error = PermanentError(
             f"{shown} hold the same charges: {one.what} of {provider} {whose} in the billing period {period} are in "
             f"{'both' if len(group) == 2 else 'others of them'}: adding them up would count them twice",
-            _remedy(deliveries, sizes, group, mine.values()) + ("" if any(one.sure for one in mine.values()) else KEEP),
+            _remedy(deliveries, held, group, mine.values()) + ("" if any(one.sure for one in mine.values()) else KEEP),
         )
         told.append(Repeat(frozenset(group), error, any(one.spans for one in mine.values())))
     return told
@@ -420,23 +450,61 @@ def _groups(sets: Iterable[set[int]]) -> list[set[int]]:
 
 
 def _remedy(
-    deliveries: Mapping[int, Compared], sizes: Mapping[int, int], group: set[int], found: Iterable[_Found]
+    deliveries: Mapping[int, Compared], held: Mapping[int, _Held], group: set[int], found: Iterable[_Found]
 ) -> str:
-    """What to do, so that nothing counts twice and nothing is lost."""
+    """What to do, so that nothing counts twice and nothing is lost: no charge, and no decimal of an amount."""
     repeated: dict[int, float] = defaultdict(float)
     others: dict[int, set[int]] = defaultdict(set)
     for one in found:
         repeated[one.delivery] += one.lines
         others[one.delivery] |= one.others
-    wholly = [
-        number for number in group if repeated[number] >= WHOLLY * sizes[number] and others[number] == group - {number}
-    ]
-    if not wholly:
+    shares = {number: min(repeated[number] / held[number].lines, 1) for number in group}
+
+    def decimals(numbers: Iterable[int]) -> int:
+        return max(held[number].decimals for number in numbers)
+
+    def repeated_of(way: Iterable[int]) -> float:
+        return min(shares[number] for number in way)
+
+    def rounded(way: set[int]) -> bool:
+        return decimals(way) < decimals(group - way)
+
+    ways = [way for way in _ways(group, others) if repeated_of(way) >= (WHOLLY if rounded(way) else ALL_OF_IT)]
+    if not ways:
         return (
             "Leave one export of each account and period below `path` and move the others out; where none of them is "
             "whole, export the period again."
         )
-    spare = min(wholly, key=lambda number: (sizes[number], number))
-    return (
-        f"All of {deliveries[spare]} is in {'the other' if len(group) == 2 else 'the others'}: move it out of `path`."
-    )
+    most = max(map(repeated_of, ways))
+    right = [way for way in ways if decimals(way) <= decimals(group - way) and repeated_of(way) >= most]
+    if not right:
+        return (
+            "None of them can go without loss, for what holds all charges has the less precise amounts. Export the "
+            "period again with all decimals, and leave only that below `path`."
+        )
+    spare = min(right, key=lambda way: (decimals(way), *_weight(way, held), len(way), min(way)))
+    names = [str(deliveries[number]) for number in sorted(spare)]
+    kept = "the other" if len(group) - len(spare) == 1 else "the others"
+    precise = ", whose amounts are more precise" if rounded(spare) else ""
+    return f"All of {_listed(names)} is in {kept}{precise}: move {'it' if len(spare) == 1 else 'them'} out of `path`."
+
+
+def _ways(group: set[int], others: Mapping[int, set[int]]) -> list[set[int]]:
+    """Which deliveries may go: one that is in all others together, or all but the one that each of them is in."""
+    ones = [{number} for number in sorted(group) if others[number] == group - {number}]
+    rests = [group - {kept} for kept in sorted(group) if all(others[number] == {kept} for number in group - {kept})]
+    return [*ones, *(rest for rest in rests if rest not in ones)]
+
+
+def _weight(way: Iterable[int], held: Mapping[int, _Held]) -> tuple[int, int]:
+    """Lines and columns of deliveries together."""
+    own = [held[number] for number in way]
+    return sum(one.lines for one in own), max(one.columns for one in own)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    if len(names) == 1:
+        return names[0]
+    last = names[-1] if len(names) <= SHOWN + 1 else f"{len(names) - SHOWN} more"
+    return f"{', '.join(names[:-1][:SHOWN])} and {last}"
