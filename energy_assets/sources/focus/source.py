@@ -86,7 +86,7 @@ class FocusFiles(Source):
     feeds: ClassVar[Feed] = Feed.COST
     title: ClassVar[str] = "FOCUS bills"
     engine_kind: ClassVar[str] = "csv"
-    parser_version: ClassVar[str] = "4"
+    parser_version: ClassVar[str] = "5"
 
     kind: Literal["focus_files"]
     path: str = Field(description="a file, a folder or a glob; local, or s3://, gs://, az://, abfss://")
@@ -351,11 +351,21 @@ class FocusFiles(Source):
                 unreadable[file.where] = error
             else:
                 manifests += [manifest] if manifest else []
-        chosen, refused = choose(files, manifests)
+        chosen, refused = choose(files, manifests, lambda file: self._providers(file, memory, step))
         refused |= unreadable
         if not refused:
             memory.forget_gone(listed, self._scope(step))
         return chosen, refused
+
+    def _providers(self, file: SourceFile, memory: Memory, step: StepContext) -> set[str] | None:
+        """Whose charges a file holds; None for one that cannot be read."""
+        try:
+            known = memory.know(file, look(step.con.con, file.name, self.layout))
+        except DeniedError:
+            raise
+        except SourceError:
+            return None
+        return {share.provider for share in shares_of(known.facts)}
 
     def _manifests(
         self, listed: Sequence[SourceFile], files: Sequence[SourceFile], step: StepContext
