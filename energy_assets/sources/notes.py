@@ -167,6 +167,12 @@ WORDS: Mapping[str, Words] = {
         remedy="If they are one bill, of which one export was made earlier, leave the one that is whole below `path`"
         " and move the other out; if they are different charges, nothing is wrong.",
     ),
+    "deliveries_with_totals_of_others": Words(
+        "in {n} case[|s] a delivery has the same totals of days as another one of the same account, though their lines"
+        " differ: they may be the same charges (under other names of resources, say), and these count in both",
+        remedy="If they are one bill, leave one of them below `path` and move the other out; if they are different"
+        " charges that cost the same, nothing is wrong, and `same_lines: keep` in the source's block compares no more.",
+    ),
     "charges_after_their_billing_period_dropped": Words(
         "{n} charge[|s] begin[s|] after the month [it is|they are] billed in and [was|were] left out"
     ),

@@ -3,8 +3,8 @@
 A delivery is what a manifest lists: Azure writes a `manifest.json` beside the parts of each run, AWS Data Exports
 one under `metadata/BILLING_PERIOD=…`, AWS's older reports one in the folder of the period, which names the current
 assembly, and one in each assembly. All write it after everything else, so a run without one is still under way. What
-belongs here: reading manifests, and finding the files they list. A path only tells which files lack their manifest,
-and how old a run is. What does not: other files, which stand for themselves (see `overlap`).
+belongs here: reading manifests, and finding the files they list. A path only tells which files of their vendor lack
+their manifest, and how old a run is. What does not: other files, which stand for themselves (see `overlap`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -31,6 +31,7 @@ _DATES = re.compile(r"(\d{8})-(\d{8})")
 _RUN = re.compile(r"\d{12,14}")
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PERIOD = re.compile(r"BILLING_PERIOD=(\d{4}-\d{2})")
+_UNLESS_OWN = " If no export of AWS or Azure wrote them, `exports: all` in the source's block counts each file as is."
 _FILE_LISTS = ("dataFiles", "data_files", "files", "reportKeys", "blobs")
 _FILE_NAMES = ("blobName", "s3Path", "path", "key", "name", "fileName")
 _SIZES = ("byteCount", "sizeInBytes", "size")
@@ -44,22 +45,24 @@ class Delivery:
         group: What later runs replace: the export and its period.
         run: Sorts by time within the group; empty where the path does not tell.
         folder: Where the files lie.
+        vendors: Whose tools write such paths, as providers are called; files of others may lie in them as well.
     """
 
     group: str
     run: str
     folder: str
+    vendors: tuple[str, ...]
 
 
 def delivery_of(name: str) -> Delivery | None:
-    """The delivery a data file must be part of, by its path; None for a file that may stand for itself."""
+    """The delivery a data file of its vendors must be part of, by its path; None for one that may stand for itself."""
     *folders, _ = name.split("/")
     for at, folder in enumerate(folders):
         if _PERIOD.fullmatch(folder) and at and folders[at - 1] in ("data", "metadata"):
             group = "/".join([*folders[: at - 1], "data", folder])
-            return Delivery(group, "/".join(folders[at + 1 :]), "/".join(folders))
+            return Delivery(group, "/".join(folders[at + 1 :]), "/".join(folders), ("aws",))
     if any(_DATES.fullmatch(folder) for folder in folders) and folders and _GUID.fullmatch(folders[-1]):
-        return Delivery(_without_runs(folders), _run_of(folders), "/".join(folders))
+        return Delivery(_without_runs(folders), _run_of(folders), "/".join(folders), ("aws", "azure"))
     return None
 
 
@@ -234,12 +237,19 @@ class _Group:
     bare: dict[Delivery, list[SourceFile]] = field(default_factory=dict)
 
 
-def choose(files: Sequence[SourceFile], manifests: Iterable[Manifest]) -> tuple[list[Chosen], dict[str, SourceError]]:
+Providers = Callable[[SourceFile], set[str] | None]
+"""Whose charges a file holds; None for one that cannot be read."""
+
+
+def choose(
+    files: Sequence[SourceFile], manifests: Iterable[Manifest], providers: Providers
+) -> tuple[list[Chosen], dict[str, SourceError]]:
     """Of each export and period the newest delivery that is whole; files that stand for themselves, each alone.
 
     Args:
         files: Every data file found.
         manifests: Every manifest found.
+        providers: Asked of files that lie where an export writes and of which there is no manifest.
 
     Returns:
         What counts, and for each export and period without a delivery that does the reason, by a path in it.
@@ -269,15 +279,31 @@ def choose(files: Sequence[SourceFile], manifests: Iterable[Manifest]) -> tuple[
             groups[by_path.get(known.group, known.group)].bare.setdefault(known, []).append(file)
         else:
             alone.append(Chosen((file,)))
-    chosen: list[Chosen] = alone
+    chosen: list[Chosen] = [*alone, *_of_others(groups, providers)]
     refused: dict[str, SourceError] = {}
     for name, of_export in sorted(groups.items()):
+        if not of_export.whole and not of_export.bare:
+            continue
         try:
             chosen.append(_newest(of_export, tuple(unlisted[name])))
         except SourceError as error:
             somewhere = of_export.whole[0][0].file if of_export.whole else next(iter(of_export.bare.values()))[0]
             refused[somewhere.where] = error
     return chosen, refused
+
+
+def _of_others(groups: Mapping[str, _Group], providers: Providers) -> list[Chosen]:
+    """Files that only lie where an export would write, taken out of their groups: no line in them is of its vendor.
+
+    A group of which there is a manifest is an export's, and so is a folder in which nothing can be read.
+    """
+    plain: list[Chosen] = []
+    for group in groups.values():
+        for delivery, files in list(group.bare.items()) if not group.whole else ():
+            readable = [found for file in files if (found := providers(file)) is not None]
+            if readable and not set(delivery.vendors) & set().union(*readable):
+                plain += [Chosen((file,)) for file in group.bare.pop(delivery)]
+    return plain
 
 
 def _folder(where: str) -> str:
@@ -344,7 +370,7 @@ def _newest(group: _Group, unlisted: tuple[str, ...]) -> Chosen:
         raise TransientError(
             f"no whole delivery of an export: {'; '.join(incomplete)}",
             "Wait until the export has finished and run the same days again, or copy what is missing; its manifest "
-            "too, for without it nobody knows whether all files are there.",
+            "too, for without it nobody knows whether all files are there." + ("" if group.whole else _UNLESS_OWN),
         )
     return replace(chosen[1], incomplete=tuple(incomplete))
 

@@ -56,9 +56,10 @@ TOLD = {
     "unlisted": "files_outside_manifest_dropped",
     "alike": "deliveries_partly_in_others",
     "unsure": "long_charges_in_several_deliveries",
+    "totals": "deliveries_with_totals_of_others",
 }
 """What the requests of landed files say of them and of what was passed over beside them, and the note it becomes."""
-SAID = {"alike": "compared", "unsure": "weighed"}
+SAID = {"alike": "compared", "unsure": "weighed", "totals": "added up"}
 """Of these `TOLD`, what remembers that files were held against one another."""
 BUCKET_SLASHES = 3
 """Of the shortest url that has a folder: s3://bucket/folder."""
@@ -86,7 +87,7 @@ class FocusFiles(Source):
     feeds: ClassVar[Feed] = Feed.COST
     title: ClassVar[str] = "FOCUS bills"
     engine_kind: ClassVar[str] = "csv"
-    parser_version: ClassVar[str] = "4"
+    parser_version: ClassVar[str] = "5"
 
     kind: Literal["focus_files"]
     path: str = Field(description="a file, a folder or a glob; local, or s3://, gs://, az://, abfss://")
@@ -264,7 +265,7 @@ class FocusFiles(Source):
         """Compare deliveries that speak of one bill and day; what was once found apart is not compared again.
 
         Returns:
-            Days of which several hold the same charges; and by `alike` and `unsure` (see `TOLD`) and delivery, what is
+            Days of which several hold the same charges; and by the keys of `SAID` and delivery, what is
             said of lines that are, or may be, in others as well and count in both.
         """
         doubles = []
@@ -284,7 +285,7 @@ class FocusFiles(Source):
         wanted = sorted(new.union(*(beside[one] for one in new)))
         compared = {number: made for number in wanted if (made := self._compared(of_delivery[number], memory, step))}
         loose = loosely(share for bill in once for share in bill.shares)
-        repeated, *found = repeats(step.con.con, compared, loose) if len(compared) > 1 else ([], {}, {})
+        repeated, *found = repeats(step.con.con, compared, loose) if len(compared) > 1 else ([], {}, {}, {})
         for repeat in repeated:
             new -= repeat.deliveries
             concerned = {number: of_delivery[number] for number in repeat.deliveries}
@@ -351,11 +352,21 @@ class FocusFiles(Source):
                 unreadable[file.where] = error
             else:
                 manifests += [manifest] if manifest else []
-        chosen, refused = choose(files, manifests)
+        chosen, refused = choose(files, manifests, lambda file: self._providers(file, memory, step))
         refused |= unreadable
         if not refused:
             memory.forget_gone(listed, self._scope(step))
         return chosen, refused
+
+    def _providers(self, file: SourceFile, memory: Memory, step: StepContext) -> set[str] | None:
+        """Whose charges a file holds; None for one that cannot be read."""
+        try:
+            known = memory.know(file, look(step.con.con, file.name, self.layout))
+        except DeniedError:
+            raise
+        except SourceError:
+            return None
+        return {share.provider for share in shares_of(known.facts)}
 
     def _manifests(
         self, listed: Sequence[SourceFile], files: Sequence[SourceFile], step: StepContext

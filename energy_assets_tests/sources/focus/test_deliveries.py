@@ -190,6 +190,69 @@ def test_a_delivery_is_whole_if_it_holds_what_its_manifest_says(
         assert total(step) == (Decimal(8), {"incomplete_deliveries_dropped": 1})
 
 
+SHAPES = {
+    "of AWS Data Exports": ("data/BILLING_PERIOD=2026-10", "AWS"),
+    "of AWS's older reports": (f"gpu/20261001-20261101/{A}", "Amazon Web Services"),
+    "of Azure": (f"focus/20261001-20261031/202610100501/{A}", "Microsoft"),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("exports", ["newest_complete", "all"])
+def test_files_of_others_in_folders_such_as_exports_write_count_without_a_manifest(
+    step: StepContext, tmp_path: Path, shape: str, exports: str
+) -> None:
+    """Google and whoever writes bills of one's own write no manifest, so none can be copied."""
+    folder, _ = SHAPES[shape]
+    write(tmp_path / "bills" / folder / "google.csv", lines(6, ProviderName="Google Cloud"))
+    write(tmp_path / "bills" / folder / "own.csv", lines(5, ProviderName="Our own racks"))
+    assert total(step, exports=exports) == (Decimal(11), {})
+    source = FocusFiles(name="bills", kind="focus_files", path="bills", exports=exports)
+    assert all(finding.ok for finding in source.check(step))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("also", ["", "Google Cloud"])
+def test_files_of_a_vendor_in_its_folders_need_their_manifest_or_the_word_that_they_are_ones_own(
+    step: StepContext, tmp_path: Path, shape: str, also: str
+) -> None:
+    """One line of the vendor is enough, in whichever file of the folder."""
+    folder, provider = SHAPES[shape]
+    written = [*lines(1, ProviderName=provider), *(lines(2, 3, ProviderName=also) if also else [])]
+    write(tmp_path / "bills" / folder / "a.csv", lines(4, 10, ProviderName=also or provider))
+    write(tmp_path / "bills" / folder / "b.csv", written)
+    with pytest.raises(TransientError, match=r"has no manifest\.json") as error:
+        total(step)
+    assert error.value.remedy.endswith(
+        "If no export of AWS or Azure wrote them, `exports: all` in the source's block counts each file as is."
+    )
+    assert total(step, exports="all") == (Decimal(4 + len(written)), {})
+
+
+@pytest.mark.parametrize(("google", "said"), [(True, "bill-2.csv: "), (False, "has no manifest.json")])
+def test_a_file_that_cannot_be_read_is_named_beside_files_of_others_and_waited_for_alone(
+    step: StepContext, tmp_path: Path, google: bool, said: str
+) -> None:
+    folder = tmp_path / "bills" / "data" / "BILLING_PERIOD=2026-10"
+    if google:
+        write(folder / "bill-1.csv", lines(2, ProviderName="Google Cloud"))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bill-2.csv").write_text("x,y\n1,2\n")
+    with pytest.raises(SourceError) as error:
+        total(step)
+    assert said in error.value.message
+
+
+def test_a_run_of_an_export_without_its_manifest_is_passed_over_whatever_it_holds(
+    step: StepContext, tmp_path: Path
+) -> None:
+    """Where another run has one, an export writes there."""
+    azure(tmp_path / f"bills/focus/20261001-20261031/202610100501/{A}", "10", [lines(9)])
+    later = tmp_path / f"bills/focus/20261001-20261031/202610110501/{B}"
+    write(later / "part_0_0001.csv", lines(3, 20, ProviderName="Google Cloud"))
+    assert total(step) == (Decimal(9), {"incomplete_deliveries_dropped": 1})
+
+
 def test_a_file_that_an_earlier_longer_delivery_left_behind_does_not_count(step: StepContext, tmp_path: Path) -> None:
     folder = azure(tmp_path / "bills/run", "11", [lines(6)])
     write(folder / "part_1_0001.csv", lines(4, 6))

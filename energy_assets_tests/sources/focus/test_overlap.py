@@ -197,6 +197,75 @@ def test_of_two_exports_that_are_both_not_whole_none_is_to_be_moved_alone(step: 
     assert "where none of them is whole, export the period again" in error.value.remedy
 
 
+PRECISE = hourly(cost="1.23456")
+COARSER = {
+    "cents": (each(PRECISE, BilledCost=rounded(2)), PRECISE, ", whose amounts are more precise"),
+    "a decimal less": (each(PRECISE, BilledCost=rounded(4)), PRECISE, ", whose amounts are more precise"),
+    "cents, and zeros": (
+        [*each(PRECISE, BilledCost=rounded(2)), *month(BilledCost="0")], PRECISE, ", whose amounts are more precise"),
+    "cents by the hour": (
+        each(PRECISE, BilledCost=rounded(2)), days_of(PRECISE), ", whose amounts are more precise"),
+    "fewer lines": (days_of(PRECISE), PRECISE, ""),
+    "fewer columns": (
+        [{column: text for column, text in one.items() if column != "Tags"} for one in PRECISE],
+        each(PRECISE, RegionId=lambda _: "EU"), ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", COARSER)
+@pytest.mark.parametrize("names", ["xy", "yx"])
+def test_the_coarser_of_two_exports_is_to_go_whatever_they_are_called(
+    step: StepContext, tmp_path: Path, what: str, names: str
+) -> None:
+    coarser, finer, why = COARSER[what]
+    goes = write(tmp_path / "bills" / f"{names[0]}.csv", coarser)
+    write(tmp_path / "bills" / f"{names[1]}.csv", finer)
+    with pytest.raises(PermanentError) as error:
+        total(step)
+    assert error.value.remedy == f"All of bills/{goes.name} is in the other{why}: move it out of `path`."
+    goes.unlink()
+    assert total(step) == sum(Decimal(one["BilledCost"]) for one in PRECISE)
+
+
+@pytest.mark.parametrize("name", ["a", "z"])
+def test_rounded_part_files_go_and_the_precise_whole_one_stays(step: StepContext, tmp_path: Path, name: str) -> None:
+    write(tmp_path / "bills" / f"{name}.csv", PRECISE)
+    parts = each(PRECISE, BilledCost=rounded(2))
+    for number in range(3):
+        write(tmp_path / "bills" / f"part-{number}.csv", parts[number::3])
+    with pytest.raises(PermanentError) as error:
+        total(step)
+    assert error.value.remedy == (
+        "All of bills/part-0.csv, bills/part-1.csv and bills/part-2.csv is in the other, whose amounts are more "
+        "precise: move them out of `path`."
+    )
+
+
+@pytest.mark.parametrize("names", ["xy", "yx"])
+@pytest.mark.parametrize("lacking", [1, 5])
+def test_of_an_export_in_cents_and_a_precise_one_that_lacks_charges_none_is_to_go(
+    step: StepContext, tmp_path: Path, names: str, lacking: int
+) -> None:
+    write(tmp_path / "bills" / f"{names[0]}.csv", each(PRECISE, BilledCost=rounded(2)))
+    write(tmp_path / "bills" / f"{names[1]}.csv", PRECISE[lacking:])
+    with pytest.raises(PermanentError) as error:
+        total(step)
+    assert error.value.remedy.startswith("None of them can go without loss")
+
+
+@pytest.mark.parametrize("lacking", [0, 1])
+def test_a_file_with_one_charge_more_than_the_other_is_never_to_go(
+    step: StepContext, tmp_path: Path, lacking: int
+) -> None:
+    """19 of 20 lines in the other are not all of them."""
+    write(tmp_path / "bills" / "a.csv", month(1, 20))
+    write(tmp_path / "bills" / "b.csv", [*month(1 + lacking, 20), *month(21, 23)])
+    with pytest.raises(PermanentError) as error:
+        total(step)
+    assert ("All of bills/a.csv" in error.value.remedy) == (lacking == 0)
+    assert ("export the period again" in error.value.remedy) == (lacking == 1)
+
+
 @pytest.mark.parametrize(("same", "refused"), [(5, True), (4, False)])
 def test_half_of_the_lines_of_the_smaller_file_are_a_second_export(
     step: StepContext, tmp_path: Path, same: int, refused: bool
