@@ -56,7 +56,7 @@ def quality(context: Context) -> Section:
         paragraph(*_in_short(context)),
         _shares(context, "tiers", "IT energy by quality tier", "Tier", "tier{}_share", TIER_NAMES),
         _shares(
-            context, "factor-rungs", "Facility energy by the grid factor that was found for it", "Grid factor",
+            context, "factor-kinds", "Facility energy by the grid factor that was found for it", "Grid factor",
             "factor_tier{}_share", RUNG_NAMES,
         ),
         *_coverage_chart(context),
@@ -102,12 +102,12 @@ def _shares(context: Context, id_: str, caption: str, first: str, pattern: str, 
     factory = context.factory
     figures = [factory.kpi(pattern.format(n)) for n in names]
     rows: list[list[Runs]] = [[[name], [number(f)]] for name, f in zip(names.values(), figures, strict=True)]
-    if id_ == "factor-rungs" and all(figure.number is not None for figure in figures):
+    if id_ == "factor-kinds" and all(figure.number is not None for figure in figures):
         whole = factory.stated(
             "whole", "The whole of the facility energy", Decimal(1), "share", Scale("%", -2, 1), "M-LIMIT"
         )
         none = factory.derived(
-            "no_factor_share", "Facility energy on none of these rungs", (whole, *figures), "difference",
+            "no_factor_share", "Facility energy without a grid factor", (whole, *figures), "difference",
             method="M-REST", dimensions={},
         )  # fmt: skip
         rows.append([["None: unknown, and left out of the emissions"], [number(none)]])
