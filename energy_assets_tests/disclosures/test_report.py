@@ -45,7 +45,7 @@ def _plain(run: Any, document: Document) -> str:
         return run
     if "figure" in run:
         display = document.book[run["figure"]].display
-        return f"{display.text} {display.unit}"
+        return f"{display.text} {display.unit if run['unit'] else ''}"
     return str(run.get("strong") or run.get("code") or run.get("link"))
 
 
@@ -271,7 +271,7 @@ def test_the_path_of_a_target_is_a_straight_line_in_the_period_s_year(document: 
     (table,) = [b for s in document.sections for b in s.blocks if b.get("id") == "targets-table"]
     assert [c["label"] for c in table["columns"]][1:5] == ["Base 2025", "Now", "Path in 2026", "Target 2030"]
     assert {str(row[-1][0]) for row in table["rows"]} <= {"reached", "on track", "behind", "not judged"}
-    assert "Judged by 7 days of 30 days" in " ".join(text_of(document).split())
+    assert "Judged by 7 of 30 days" in " ".join(text_of(document).split())
 
 
 def test_every_name_in_the_list_of_figures_is_its_own(document: Document) -> None:

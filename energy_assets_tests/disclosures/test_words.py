@@ -285,3 +285,14 @@ def test_no_word_of_the_workshop_stands_where_a_person_reads(document: Document)
     assert not [name for name, text in read.items() if re.search(r"\b(rungs?|ladder)\b", text, re.IGNORECASE)]
     assert "with a grid factor of that kind" in document.text()
     assert figure(document, "no_factor_share").label == "Facility energy without a grid factor"
+
+
+def test_each_number_has_its_unit_and_sentences_say_it_once(document: Document, rendered: Path) -> None:
+    below_zero, _ = made("update emissions set upstream_g = -1 where zone = 'DE'")
+    assert figure(below_zero, "upstream_below_zero_hours", zone="DE").display.unit == "hours"
+    for one in (document, below_zero):
+        assert not [found.label for found in one.book if found.number is not None and not found.display.unit]
+    few, many = (figure(document, name).display for name in ("unattributed_rows", "in_use_rows"))
+    assert (few.unit, many.unit) == ("rows", "rows")
+    page = re.sub("<[^>]*>", "", re.sub('<a class="ref".*?</a>', "", (rendered / "report.xhtml").read_text()))
+    assert f"{few.text} of {many.text} rows in use belong to no known project" in page
