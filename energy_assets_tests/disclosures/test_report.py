@@ -274,6 +274,39 @@ def test_the_path_of_a_target_is_a_straight_line_in_the_period_s_year(document: 
     assert "Judged by 7 of 30 days" in " ".join(text_of(document).split())
 
 
+def _bullets(document: Document) -> dict[str, dict[str, Any]]:
+    """Rows of the chart of targets, by the name of the target and by layer; none where there is no such chart."""
+    blocks = [b for s in document.sections if s.id == "targets" for b in s.blocks if b["type"] == "charts"]
+    rows = [row for block in blocks for chart in block["items"] for row in chart["rows"]]
+    names = {row["line"]: row["text"] for row in rows if row["layer"] == "name"}
+    return {name: {row["layer"]: row for row in rows if row["line"] == line} for line, name in names.items()}
+
+
+def test_each_target_has_a_bullet_bar_that_is_as_long_as_its_figures_say(document: Document) -> None:
+    judged, refused = _bullets(document).values()
+    now = figure(document, "wh_per_1k_inferences")
+    longest = float(now.number or 0)
+    assert longest > 45
+    lengths = {layer: row["value"] for layer, row in judged.items() if layer in {"base", "now", "path", "target"}}
+    assert lengths == {
+        "base": pytest.approx(45 / longest), "now": 1, "path": pytest.approx(41 / longest),
+        "target": pytest.approx(25 / longest),
+    }  # fmt: skip
+    assert (judged["now"]["figure"], judged["now"]["text"]) == (now.id, now.display.text)
+    assert judged["verdict"]["text"] == f"{now.display.text} Wh, behind"
+    assert "now" not in refused, "a month is not drawn beside a year"
+    assert refused["verdict"]["text"] == "not judged"
+
+
+@pytest.mark.parametrize(("base", "goal", "drawn"), [("0", "50", True), ("45", "90", True), ("-1", "25", False)])
+def test_a_bullet_bar_needs_no_base_above_zero_but_none_below(base: str, goal: str, drawn: bool) -> None:
+    target = Target("wh_per_1k_inferences", "Wh per 1,000 requests", 2025, Decimal(base), 2030, Decimal(goal))
+    found = _bullets(build(company.inputs(targets=(target,))))
+    assert bool(found) is drawn
+    for bar in found.values():
+        assert max(row["value"] for layer, row in bar.items() if layer in {"base", "now", "path", "target"}) == 1
+
+
 def test_every_name_in_the_list_of_figures_is_its_own(document: Document) -> None:
     """A project, a model and a workload may all be called idle, or unknown."""
     company_of_one_name = company.inputs(Company(projects=("idle", "other", "unknown"), models=("idle", "a", "b", "c")))
