@@ -32,6 +32,7 @@ from energy_assets.disclosures.sections.common import (
     span_words,
     step_words,
 )
+from energy_assets.disclosures.sections.costs import idle_cost
 from energy_assets.disclosures.sections.energy import energy_chart
 from energy_assets.disclosures.sections.factors import with_intensity
 from energy_assets.disclosures.sections.scopes import exists
@@ -149,6 +150,7 @@ def _findings(context: Context, found: Breakdown) -> list[list[Run]]:
         _peak(context, found),
         _cleanest_hour(context.factory, found),
         _attribution(context),
+        idle_cost(context),
         without_energy(context),
         _not_covered(context),
     ]
