@@ -41,18 +41,19 @@ from energy_assets.factors.countries import zone_name
 
 
 def summary(context: Context) -> Section:
-    """The period in a paragraph, the headline figures as cards, what stands out, energy over time."""
+    """The period in a paragraph, the headline figures as cards, energy over time, what stands out."""
     found = breakdown(context)
     blocks: list[Block] = [paragraph(*_used(context), lead=True)]
     if context.partial:
         blocks.append(_incomplete(context))
     if context.profile.cards:
         blocks.append(cards(_card(context, card) for card in _cards(context)))
-    findings = _findings(context, found)
-    if findings:
-        blocks += [heading("What stands out"), bullets(findings)]
     if any(figure.number is not None for figure in found.energy_by_step.values()):
         blocks.append(charts(energy_chart(context)))
+    findings = _findings(context, found)
+    if findings:
+        # Last, for a list can go on over the page and a chart cannot.
+        blocks += [heading("What stands out"), bullets(findings)]
     return Section("summary", "Executive summary", blocks)
 
 
