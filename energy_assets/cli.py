@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -352,21 +352,31 @@ def _end(good: bool, found: int, following: str, daily: str = "") -> None:
 )
 @click.option("--full", is_flag=True, help="Every step, with its rows, factors, objects and receipts.")
 @click.option("--json", "as_json", is_flag=True, help="Every step, for a program.")
+@click.option("--csv", "listed", type=click.Choice(["objects"]), help="The raw objects it came from, as CSV.")
 @click.option("--bytes", "sha256", metavar="SHA256", help="Write the bytes of this raw object instead.")
 @click.argument("report_path", metavar="REPORT", type=click.Path(path_type=Path))
 @click.argument("figure", metavar="FIGURE")
 def trace(
-    site_path: Path | None, full: bool, as_json: bool, sha256: str | None, report_path: Path, figure: str
+    site_path: Path | None,
+    full: bool,
+    as_json: bool,
+    listed: Literal["objects"] | None,
+    sha256: str | None,
+    report_path: Path,
+    figure: str,
 ) -> None:
     """Follow FIGURE (for example F-003) of REPORT to the bytes it came from: rows, factors, raw objects, receipts.
 
     Ends with 0 where every step was made again and is equal, and with 1 where one differs, stored bytes are damaged, or
     a file of the report is not what was written.
     """
-    from energy_assets.disclosures.following import bytes_of, printed
+    from energy_assets.disclosures.following import Look, bytes_of, printed
     from energy_assets.disclosures.tracing import TraceError, opened
     from energy_assets.screen import out, stop
 
+    wishes = {"--json": as_json, "--csv": listed, "--bytes": sha256}
+    if len(asked := [name for name, wish in wishes.items() if wish]) > 1:
+        stop(f"{' and '.join(asked)} ask for different output; give one of them.")
     try:
         stored = opened(report_path)
         path = site_path or (stored.site if stored.site and stored.site.exists() else None)
@@ -374,7 +384,8 @@ def trace(
         if sha256:
             sys.stdout.buffer.write(bytes_of(site, sha256))
         else:
-            against = printed(site, report_path, figure, full=full, as_json=as_json, console=out)
+            look: Look = listed or ("json" if as_json else "full" if full else "short")
+            against = printed(site, report_path, figure, look, out)
             if against:
                 stop("\n".join(against), FAILED)
     except TraceError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -80,6 +81,32 @@ def test_a_sound_figure_ends_with_zero(site: Site) -> None:
     assert traced.stderr == ""
     whole = json.loads(call("trace", folder_of(site), "F-001", "--json").stdout)
     assert whole["changed_files"] == {}
+
+
+def test_the_raw_objects_of_a_figure_are_a_table(site: Site) -> None:
+    """Each once, with the file that holds it; its name is what `--bytes` takes."""
+    traced = call("trace", folder_of(site), "F-001", "--csv", "objects")
+    assert (traced.exit_code, traced.stderr) == (0, "")
+    rows = list(csv.DictReader(traced.stdout.splitlines()))
+    assert [row["sha256"] for row in rows].count(raw_object(site).stem) == 1
+    assert {row["source"] for row in rows} == {"meters"}
+    assert {row["stored_bytes"] for row in rows} == {"ok"}
+    assert all((Path(site.disk().root) / row["lies_at"]).exists() for row in rows)
+    short = call("trace", folder_of(site), "F-001").stdout
+    assert f"objects     {len(rows)} raw objects" in short
+    assert "F-001 --csv objects" in short
+    flip(raw_object(site))
+    damaged = call("trace", folder_of(site), "F-001", "--csv", "objects")
+    assert damaged.exit_code == 1
+    assert "made of bytes that are damaged" in damaged.stderr
+    said = {row["sha256"]: row["stored_bytes"] for row in csv.DictReader(damaged.stdout.splitlines())}
+    assert [name for name, words in said.items() if words != "ok"] == [raw_object(site).stem]
+
+
+def test_two_outputs_at_once_are_refused(site: Site) -> None:
+    both = call("trace", folder_of(site), "F-001", "--json", "--csv", "objects")
+    assert both.exit_code == 2
+    assert both.stderr.strip() == "--json and --csv ask for different output; give one of them."
 
 
 def test_a_printed_number_that_is_not_that_of_the_exact_value_is_found(site: Site) -> None:

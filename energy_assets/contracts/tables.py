@@ -129,7 +129,7 @@ class Activity(DataFrameModel):
 
 
 class GridIntensity(DataFrameModel):
-    """Carbon intensity of a zone in an hour: the best rung of the ladder that is known."""
+    """Carbon intensity of a zone in an hour: the best value that is known."""
 
     day: t.DAY = Field(description="UTC day, the partition")
     hour: t.HOUR = Field(description="start of the UTC hour")
@@ -189,7 +189,7 @@ class Emissions(DataFrameModel):
     ghg_scope: t.TEXT = Field(isin=GhgScope.values(), description="where the kWh belongs")
     factor_id: t.TEXT = Field(nullable=True, description="publisher, zone and edition of the factor")
     factor_basis: t.TEXT = Field(nullable=True, isin=["direct", "lifecycle"], description="basis of location_g")
-    factor_tier: t.TIER = Field(nullable=True, isin=[1, 2, 3, 4], description="rung of the ladder")
+    factor_tier: t.TIER = Field(nullable=True, isin=[1, 2, 3, 4], description="kind of grid factor, 1 the best")
     factor_resolution: t.TEXT = Field(nullable=True, isin=["hour", "month", "year"], description="its period")
     factor_uncertainty_pct: t.PERCENT = Field(
         nullable=True, ge=0, description="of the intensity, 95 % interval, ± per cent; NULL where nobody states one"

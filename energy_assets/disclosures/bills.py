@@ -1,6 +1,6 @@
-"""Bills of which no energy is known: bought services that no source measures.
+"""Bills and the energy of their accounts: which accounts are measured, and which no source tells of.
 
-What belongs here: which accounts are billed and measured by nobody, and what of a period, day or member they billed.
+What belongs here: which accounts are billed and measured, or billed and measured by nobody, and what these billed.
 What does not: the words of a report about them.
 """
 
@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts.accounts import account_key
-from energy_assets.disclosures.reading import rows
+from energy_assets.disclosures.reading import restricted, rows
 from energy_assets.kpis.ingredients import UNKNOWN, Filter, Selection
+
+#: Accounts of each provider: by its spelled name and by account key, pairs as the rows have them.
+Accounts = Mapping[str, Mapping[str, set[tuple[str, str | None]]]]
 
 #: Dimensions that a bill need not name: a charge that does not may be of any member.
 MAY_BE_ANY = ("zone", "model_id")
@@ -66,6 +70,68 @@ def unmeasured(cost: ir.Table, emissions: ir.Table) -> tuple[Unmeasured, ...]:
         if apart:
             found.append(Unmeasured(name, tuple(apart)))
     return tuple(found)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Accounts of one provider that are billed and of whose machines sources tell the facility energy.
+
+    Attributes:
+        provider: As the bills spell it.
+        cost: What their charges have in common.
+        energy: What the rows of their energy have in common.
+        first: First day of which energy is known.
+        last: Last day of which it is.
+    """
+
+    provider: str
+    cost: tuple[Filter, ...]
+    energy: tuple[Filter, ...]
+    first: date
+    last: date
+
+
+def measured(cost: ir.Table, emissions: ir.Table) -> tuple[Measured, ...]:
+    """The accounts that are billed and measured, by provider; where a side states no account, all of the provider.
+
+    Args:
+        cost: Rows of the contract `Cost`.
+        emissions: Rows of the contract `Emissions`.
+    """
+    known = emissions.filter(emissions.facility_kwh.notnull())
+    billed, used = _accounts(cost), _accounts(known)
+    found = []
+    for provider in sorted({*billed, *used}):
+        theirs, ours = billed.get(provider, {}), used.get(provider, {})
+        every = "" in theirs or "" in ours
+        keys = {*theirs, *ours} if every else {*theirs} & {*ours}
+        if not (theirs and ours and keys):
+            continue
+        energy = _of_accounts(ours, keys, every)
+        span = restricted(known, Selection("emissions", None, energy))
+        (days,) = rows(span.aggregate(first=span.day.min(), last=span.day.max()))
+        name = min(name for pairs in theirs.values() for name, _ in pairs)
+        found.append(Measured(name, _of_accounts(theirs, keys, every), energy, days["first"], days["last"]))
+    return tuple(found)
+
+
+def _accounts(table: ir.Table) -> Accounts:
+    found: dict[str, dict[str, set[tuple[str, str | None]]]] = {}
+    for row in rows(table.select("provider", "account_id").distinct()):
+        provider = _spelled(row["provider"])
+        key = account_key(provider, row["account_id"])
+        found.setdefault(provider, {}).setdefault(key, set()).add((row["provider"], row["account_id"]))
+    return found
+
+
+def _of_accounts(
+    accounts: Mapping[str, set[tuple[str, str | None]]], keys: set[str], every: bool
+) -> tuple[Filter, ...]:
+    """Conditions that hold of rows of these accounts alone, as the rows spell them."""
+    pairs = {pair for key in keys for pair in accounts.get(key, ())}
+    provider = Filter("provider", "in", tuple(sorted({name for name, _ in pairs})))
+    named = tuple(sorted({account for _, account in pairs if account is not None}))
+    return (provider,) if every else (provider, Filter("account_id", "in", named))
 
 
 def charges(cost: ir.Table, accounts: Sequence[Unmeasured]) -> ir.Table:

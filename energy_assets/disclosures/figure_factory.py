@@ -596,7 +596,7 @@ def compute(operation: str, numbers: Sequence[Decimal]) -> Decimal | None:
     """The operation of a derived figure, exactly; None where it divides by zero.
 
     `difference` a − b …, `sum`, `share` and `ratio` a / b, `percent_change` (a − b) / b,
-    `share_below` (a − b) / a, `progress`
+    `share_below` (a − b) / a, `portion` a × b / c, `progress`
     (base − now) / (base − target) of the figures base, now, target; `linear_path` base + (target − base) × passed /
     whole of the figures base, target, years passed, years in all.
 
@@ -611,6 +611,9 @@ def compute(operation: str, numbers: Sequence[Decimal]) -> Decimal | None:
     if operation == "linear_path":
         base, goal, passed, whole = numbers
         return (base + EXACT.divide((goal - base) * passed, whole)).quantize(QUOTIENT, context=EXACT) if whole else None
+    if operation == "portion":
+        whole, part, every = numbers
+        return EXACT.divide(whole * part, every).quantize(QUOTIENT, context=EXACT) if every else None
     if operation == "progress":
         base, now, target = numbers
         above, below = base - now, base - target

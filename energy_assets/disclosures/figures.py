@@ -99,7 +99,7 @@ class Figure:
         display: The printed form.
         method: Id of the method (see the methodology section).
         operation: How `value` follows from inputs or parents: `row`, `sum`, `ratio`, `count`, `share`,
-            `difference`, `percent_change`, `mean`, `max`, `progress`, `setting`, `constant`.
+            `difference`, `percent_change`, `mean`, `max`, `progress`, `portion`, `setting`, `constant`.
         inputs: Ingredients read from tables.
         parents: Ids of the figures it is computed from, in the order of the operation.
         factor_ids: Grid factors with their editions.

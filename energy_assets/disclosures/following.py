@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,22 +16,22 @@ from rich.table import Table
 
 from energy_assets.commands import command
 from energy_assets.disclosures.trace import DAMAGED, DIFFERS, Node
-from energy_assets.disclosures.trace_looks import summary, to_json, to_tree
+from energy_assets.disclosures.trace_looks import OBJECT, objects_csv, summary, to_json, to_tree
 from energy_assets.disclosures.tracing import Followed, TraceError, follow
 from energy_assets.site import Site
 
-OBJECT = "Raw object "
+Look = Literal["short", "full", "json", "objects"]
+"""Ten lines, every step below them, every step as JSON, or the raw objects as CSV."""
 
 
-def printed(site: Site, report: Path, wanted: str, *, full: bool, as_json: bool, console: Console) -> list[str]:
-    """Trace a figure and print it: ten lines, and with `full` every step.
+def printed(site: Site, report: Path, wanted: str, look: Look, console: Console) -> list[str]:
+    """Trace a figure and print it.
 
     Args:
         site: Whose lake and landing zone to read.
         report: The report's folder or a file in it.
         wanted: The figure's id.
-        full: Print every step below the ten lines.
-        as_json: Print every step as JSON, and nothing else.
+        look: What of it; JSON and CSV come alone.
         console: Where a person reads.
 
     Returns:
@@ -40,8 +41,11 @@ def printed(site: Site, report: Path, wanted: str, *, full: bool, as_json: bool,
     Raises:
         TraceError: no such report or figure.
     """
-    found = follow(site, report, wanted, full=full or as_json)
-    if as_json:
+    found = follow(site, report, wanted, full=look != "short")
+    if look == "objects":
+        sys.stdout.write(objects_csv(found.node))
+        return _against(site, found)
+    if look == "json":
         content = {**to_json(found.node), "changed_files": dict(found.report.changed)}
         sys.stdout.write(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
         return _against(site, found)
@@ -49,12 +53,14 @@ def printed(site: Site, report: Path, wanted: str, *, full: bool, as_json: bool,
     for label, text in summary(found.node, found.figure, found.report.book):
         table.add_row(f"[dim]{label}[/]", escape(text))
     console.print(table)
-    if full:
+    if look == "full":
         console.print(to_tree(found.node))
         return _against(site, found)
     console.print(f"Every step: {command('trace', report, found.figure.id)} --full", soft_wrap=True, markup=False)
     first = next((step for step in found.node.walk() if step.kind == "object"), None)
     if first:
+        listed = f"{command('trace', report, found.figure.id)} --csv objects"
+        console.print(f"All objects, as CSV: {listed}", soft_wrap=True, markup=False)
         line = f"{command('trace', report, found.figure.id)} --bytes {_sha256(first)}"
         console.print(f"Bytes of the first object: {line}", soft_wrap=True, markup=False)
     return _against(site, found)

@@ -24,6 +24,8 @@ REPORT_METHODS = {
     "M-COUNT": "number of rows that meet the condition",
     "M-SUM": "sum of the rows that meet the condition",
     "M-ADDED": "sum of the figures named",
+    "M-IDLE-COST": "billed cost × facility energy of idle devices / facility energy, of the accounts of a provider "
+    "that are billed and measured, from the first to the last day of which energy is known",
     "M-MAX-POWER": "largest energy of one device in one hour, as a mean power",
     "M-PATH": "base + (target − base) × years passed / years in all: a straight line from base to target",
     "M-PROGRESS": "(base − now) / (base − target)",

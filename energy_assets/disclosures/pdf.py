@@ -27,8 +27,6 @@ ATTACHED = {
 }
 #: Values that are copied or looked up, not set as running text.
 WHOLE = frozenset({"code", "figure", "figures", "name", "mime", "href", "id", "type"})
-#: Sections that open a page.
-BREAKS = ("summary", "energy")
 #: Above and below a row of evidence, pt: the first that leaves no thin last page, else the first.
 PADDINGS = ("3.1", "2.6", "3.6", "2.9", "3.4")
 #: A last page that ends above this is thin, pt from its top: a tenth of what it holds, below its margin.
@@ -94,9 +92,6 @@ def ends_at_pt(compiler: Compiler) -> float:
 def _content(document: Document, drawn: Mapping[str, str], files: Mapping[str, str]) -> str:
     """The document as the template reads it: with charts and attachments, every text printable in Inter."""
     content = document.to_json()
-    drawn_in = {s.id for s in document.sections if any(block["type"] == "charts" for block in s.blocks)}
-    # A section that opens a page and has next to nothing to say would leave the page before it empty.
-    content["breaks"] = [name for name in BREAKS if name == BREAKS[0] or name in drawn_in]
     content["attachments"] = [
         {"name": name, "mime": ATTACHED[name][0], "relationship": ATTACHED[name][1], "description": ATTACHED[name][2]}
         for name in files

@@ -40,6 +40,7 @@ OPERATIONS = {
     "max": "largest of rows", "setting": "stated, not computed", "percent_change": "change in per cent",
     "progress": "share of the way from base to target", "linear_path": "straight line from base to target",
     "share_below": "how far the second is below the first",
+    "portion": "first figure, divided as the second is of the third",
 }  # fmt: skip
 #: Parts of a request that are times.
 EPOCHS = ("start", "end", "time")

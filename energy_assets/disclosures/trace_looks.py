@@ -1,11 +1,13 @@
-"""The looks of a trace: ten lines for a person, a tree for a terminal, JSON for a program, a page beside the report.
+"""The looks of a trace: ten lines, a tree for a terminal, JSON, its raw objects as CSV, a page beside the report.
 
 What belongs here: printing what was walked. What does not: the walk (`trace.py`), and where things lie.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,15 @@ from energy_assets.disclosures.document import Document
 from energy_assets.disclosures.figures import Figure, FigureBook, as_printed
 from energy_assets.disclosures.places import reports_folder
 from energy_assets.disclosures.rounding import Scale, grouped
-from energy_assets.disclosures.text import visible
+from energy_assets.disclosures.text import spreadsheet_safe, visible
 from energy_assets.disclosures.trace import DAMAGED, DIFFERS, EQUAL, Node, exact_words, shown_words
 from energy_assets.disclosures.xhtml import page_fonts
 
 #: Names told in one line; the number of the others is said.
 NAMED = 4
+OBJECT = "Raw object "
+OBJECT_COLUMNS = ("sha256", "source", "used_by", "lies_at", "bytes", "media_type", "receipts", "fetched_at",
+                  "stored_bytes")  # fmt: skip
 
 
 def summary(node: Node, figure: Figure, book: FigureBook) -> list[tuple[str, str]]:
@@ -108,6 +113,47 @@ def to_json(node: Node) -> dict[str, Any]:
         "verdict": node.verdict,
         "children": [to_json(child) for child in node.children],
     }
+
+
+def objects_csv(node: Node) -> str:
+    """The raw objects below a trace, one in a row, in the order of the steps.
+
+    `used_by` names the rows and factors that an object gave, `lies_at` its file below the storage root, `fetched_at`
+    its first receipt; `stored_bytes` is `ok`, or says what is wrong with them.
+
+    Args:
+        node: Root of a trace, walked with everything listed.
+    """
+    users: dict[str, list[str]] = {}
+    found: dict[str, Node] = {}
+    for above, step in _objects(node):
+        found.setdefault(step.title, step)
+        users.setdefault(step.title, []).append(above.title)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(OBJECT_COLUMNS)
+    for title, step in found.items():
+        writer.writerow(map(spreadsheet_safe, _object_cells(step, list(dict.fromkeys(users[title])))))
+    return out.getvalue()
+
+
+def _objects(node: Node) -> Iterator[tuple[Node, Node]]:
+    """Each raw object with the step above it."""
+    for child in node.children:
+        if child.kind == "object":
+            yield node, child
+        yield from _objects(child)
+
+
+def _object_cells(step: Node, users: Sequence[str]) -> tuple[str, ...]:
+    """In the order of `OBJECT_COLUMNS`."""
+    facts = dict(step.facts)
+    receipts = [dict(child.facts) for child in step.children if child.kind == "receipt"]
+    first = min(receipts, key=lambda receipt: receipt.get("fetched_at", ""), default={})
+    return (
+        step.title.removeprefix(OBJECT), facts["source"], "; ".join(users), facts["lies at"], first.get("bytes", ""),
+        first.get("media_type", ""), str(len(receipts)), first.get("fetched_at", ""), facts.get("stored bytes", "ok"),
+    )  # fmt: skip
 
 
 def to_tree(node: Node) -> Tree:

@@ -62,7 +62,7 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
 
 
 def factor_uncertainty() -> ir.Table:
-    """The 95 % interval of an intensity by rung of the ladder: factor_tier, resolution, uncertainty_pct."""
+    """The 95 % interval of an intensity by kind of grid factor: factor_tier, resolution, uncertainty_pct."""
     found = factor_uncertainty_pct()
     schema = pa.schema(
         [("factor_tier", pa.int16()), ("resolution", pa.string()), ("uncertainty_pct", pa.decimal128(6, 3))]

@@ -1,4 +1,4 @@
-"""The asset `factors/grid_intensity`: every zone of the site, every hour, the best rung of the ladder."""
+"""The asset `factors/grid_intensity`: every zone of the site, every hour, the best value that is known."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def factor_assets(site: Site) -> list[dg.AssetsDefinition]:
 
     about = (
         "Carbon intensity by zone and hour: the hour, else the month's mean of the hour of day, else the zone's "
-        "year, else NULL. Each rung is recorded."
+        "year, else NULL. Which of these it is stands in each row."
     )
     return [table_asset(site, GRID_INTENSITY, list(raw.values()), about, make, _summary)]
 

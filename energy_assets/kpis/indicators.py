@@ -268,7 +268,7 @@ _QUALITY = (
     *(
         Indicator(
             f"factor_tier{n}_share", f"Facility energy by grid factor: {_inside(label)}", "share", "share",
-            "M-FACTOR-TIER", "sum of facility energy on that rung / sum of facility energy",
+            "M-FACTOR-TIER", "sum of facility energy with a grid factor of that kind / sum of facility energy",
             total("emissions", "facility_kwh", Filter("factor_tier", "=", n)), _FACILITY, BY_PLACE,
         )
         for n, label in RUNG_NAMES.items()

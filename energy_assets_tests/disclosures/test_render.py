@@ -115,7 +115,7 @@ def test_the_last_page_is_worth_turning_to(document: Document, monkeypatch: pyte
         return list(ends)
 
     monkeypatch.setattr(pdf_face, "THIN_PT", 200)
-    assert len(pushed(0)) == 1
+    assert len(pushed(10)) == 1
     assert any(pushed(lines)[0] < pdf_face.THIN_PT for lines in range(5, 45, 3)), "some length leaves a few rows"
     assert len(ends) > 1
     assert all(end < pdf_face.THIN_PT for end in ends[:-1])
@@ -153,6 +153,19 @@ def test_the_pdf_prints_every_figure_beside_its_id(document: Document, rendered:
     lines = printed.replace("\u00a0", " ").splitlines()
     for figure in document.book:
         assert any(figure.id in line and figure.display.text in line for line in lines), (figure.id, figure.label)
+
+
+@pytest.mark.skipif(not shutil.which("pdftotext"), reason="pdftotext (poppler-utils) is not installed")
+def test_no_page_but_the_last_ends_in_a_large_gap(rendered: Path) -> None:
+    """Charts do not break, so what can stands behind them: lists, and tables that are no small ones."""
+    page_pt, footer_pt, gap_pt = 841.9, 54, 100
+    command = ["pdftotext", "-bbox", rendered / "report.pdf", "-"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    _cover, *pages, _last = re.findall(r"<page .*?</page>", told, re.DOTALL)
+    ends = [[float(y) for y in re.findall(r'yMax="([\d.]+)"', words)] for words in pages]
+    gaps = [page_pt - footer_pt - max(y for y in found if y <= page_pt - footer_pt) for found in ends]
+    assert len(gaps) > 8
+    assert [round(gap) for gap in gaps if gap > gap_pt] == []
 
 
 def test_every_reference_leads_somewhere(rendered: Path) -> None:

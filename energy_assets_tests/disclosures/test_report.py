@@ -45,7 +45,7 @@ def _plain(run: Any, document: Document) -> str:
         return run
     if "figure" in run:
         display = document.book[run["figure"]].display
-        return f"{display.text} {display.unit}"
+        return f"{display.text} {display.unit if run['unit'] else ''}"
     return str(run.get("strong") or run.get("code") or run.get("link"))
 
 
@@ -271,7 +271,40 @@ def test_the_path_of_a_target_is_a_straight_line_in_the_period_s_year(document: 
     (table,) = [b for s in document.sections for b in s.blocks if b.get("id") == "targets-table"]
     assert [c["label"] for c in table["columns"]][1:5] == ["Base 2025", "Now", "Path in 2026", "Target 2030"]
     assert {str(row[-1][0]) for row in table["rows"]} <= {"reached", "on track", "behind", "not judged"}
-    assert "Judged by 7 days of 30 days" in " ".join(text_of(document).split())
+    assert "Judged by 7 of 30 days" in " ".join(text_of(document).split())
+
+
+def _bullets(document: Document) -> dict[str, dict[str, Any]]:
+    """Rows of the chart of targets, by the name of the target and by layer; none where there is no such chart."""
+    blocks = [b for s in document.sections if s.id == "targets" for b in s.blocks if b["type"] == "charts"]
+    rows = [row for block in blocks for chart in block["items"] for row in chart["rows"]]
+    names = {row["line"]: row["text"] for row in rows if row["layer"] == "name"}
+    return {name: {row["layer"]: row for row in rows if row["line"] == line} for line, name in names.items()}
+
+
+def test_each_target_has_a_bullet_bar_that_is_as_long_as_its_figures_say(document: Document) -> None:
+    judged, refused = _bullets(document).values()
+    now = figure(document, "wh_per_1k_inferences")
+    longest = float(now.number or 0)
+    assert longest > 45
+    lengths = {layer: row["value"] for layer, row in judged.items() if layer in {"base", "now", "path", "target"}}
+    assert lengths == {
+        "base": pytest.approx(45 / longest), "now": 1, "path": pytest.approx(41 / longest),
+        "target": pytest.approx(25 / longest),
+    }  # fmt: skip
+    assert (judged["now"]["figure"], judged["now"]["text"]) == (now.id, now.display.text)
+    assert judged["verdict"]["text"] == f"{now.display.text} Wh, behind"
+    assert "now" not in refused, "a month is not drawn beside a year"
+    assert refused["verdict"]["text"] == "not judged"
+
+
+@pytest.mark.parametrize(("base", "goal", "drawn"), [("0", "50", True), ("45", "90", True), ("-1", "25", False)])
+def test_a_bullet_bar_needs_no_base_above_zero_but_none_below(base: str, goal: str, drawn: bool) -> None:
+    target = Target("wh_per_1k_inferences", "Wh per 1,000 requests", 2025, Decimal(base), 2030, Decimal(goal))
+    found = _bullets(build(company.inputs(targets=(target,))))
+    assert bool(found) is drawn
+    for bar in found.values():
+        assert max(row["value"] for layer, row in bar.items() if layer in {"base", "now", "path", "target"}) == 1
 
 
 def test_every_name_in_the_list_of_figures_is_its_own(document: Document) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from decimal import Decimal
@@ -17,7 +18,7 @@ from energy_assets.disclosures.inputs import ReportInputs
 from energy_assets.disclosures.rounding import Scale
 from energy_assets.disclosures.stored import figure_of
 from energy_assets.disclosures.trace import DAMAGED, DIFFERS, EQUAL, Node, rows_reader, trace
-from energy_assets.disclosures.trace_looks import summary, write_page
+from energy_assets.disclosures.trace_looks import objects_csv, summary, write_page
 from energy_assets.disclosures.tracing import figure_id
 from energy_assets.integrity import DamagedError
 from energy_assets_tests.disclosures import company
@@ -53,6 +54,33 @@ def test_a_trace_reaches_rows_factors_objects_and_receipts(document: Document, i
     factors = [node for node in nodes if node.kind == "factor"]
     assert {node.title for node in factors} == {f"Factor electricity_maps/{z}/2026-11" for z in ("DE", "FR")}
     assert all(child.kind == "object" for node in factors for child in node.children)
+
+
+def test_raw_objects_are_listed_once_with_all_that_uses_them(document: Document, inputs: ReportInputs) -> None:
+    tree = trace(
+        pick(document, "scope2_location_g"), document.book, rows_reader(inputs.tables),
+        lambda sha256: [*receipts(sha256), *receipts(sha256)], examples=0, listed=10_000,
+    )  # fmt: skip
+    rows = list(csv.DictReader(objects_csv(tree).splitlines()))
+    nodes = {node.title.removeprefix("Raw object ") for node in tree.walk() if node.kind == "object"}
+    assert len(rows) == len(nodes) > 12, "more than a page lists"
+    assert {row["sha256"] for row in rows} == nodes
+    assert {row["used_by"] for row in rows} == {
+        "Rows of emissions, location_g", "Factor electricity_maps/DE/2026-11", "Factor electricity_maps/FR/2026-11",
+    }  # fmt: skip
+    assert {(row["receipts"], row["fetched_at"], row["bytes"]) for row in rows} == {
+        ("2", RECEIPT["fetched_at"], "1234")
+    }
+
+
+def test_an_object_that_several_steps_use_names_each() -> None:
+    shared = Node("object", "Raw object ab", (("source", "=1+1"), ("lies at", "landing/objects/ab/ab.zst")))
+    used = [
+        Node("rows", "Rows of cost, billed_cost", (), "", (shared, shared)),
+        Node("factor", "Factor x", (), "", (shared,)),
+    ]
+    (row,) = csv.DictReader(objects_csv(Node("figure", "F-001", (), "", tuple(used))).splitlines())
+    assert (row["used_by"], row["source"]) == ("Rows of cost, billed_cost; Factor x", "'=1+1")
 
 
 CASES: dict[str, Callable[[Document], Figure]] = {

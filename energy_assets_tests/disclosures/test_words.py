@@ -22,6 +22,7 @@ from energy_assets.disclosures.profile import read_profile
 from energy_assets.disclosures.sections.energy import COLOURS
 from energy_assets.disclosures.trace import rows_reader, trace
 from energy_assets.disclosures.trace_looks import summary, write_page
+from energy_assets.tables import SHARED
 from energy_assets_tests.disclosures import company
 from energy_assets_tests.disclosures.company import Company
 from energy_assets_tests.disclosures.test_report import figure, text_of
@@ -272,3 +273,26 @@ def test_each_figure_of_energy_of_a_day_and_workload_has_its_tiers(document: Doc
     days = [f for f in document.book if f.metric == "energy_kwh" and f.period[0] == f.period[1] and f.number]
     assert {tuple(f.dimensions) for f in days} == {(), ("workload_type",)}
     assert all(sum(Decimal(share) for share in f.tiers.values()).quantize(Decimal("0.001")) == 1 for f in days)
+
+
+def test_no_word_of_the_workshop_stands_where_a_person_reads(document: Document) -> None:
+    """The code calls kinds of grid factors rungs of a ladder; a reader is told what they are."""
+    root = Path(__file__).parents[2]
+    pages = [root / "README.md", root / "CHANGELOG.md", *sorted((root / "docs").rglob("*.md"))]
+    columns = {table.name: table.model.to_schema().columns.values() for table in SHARED}
+    read = {name: " ".join(str(column.description) for column in found) for name, found in columns.items()}
+    read |= {"report": document.text()} | {page.name: page.read_text() for page in pages}
+    assert not [name for name, text in read.items() if re.search(r"\b(rungs?|ladder)\b", text, re.IGNORECASE)]
+    assert "with a grid factor of that kind" in document.text()
+    assert figure(document, "no_factor_share").label == "Facility energy without a grid factor"
+
+
+def test_each_number_has_its_unit_and_sentences_say_it_once(document: Document, rendered: Path) -> None:
+    below_zero, _ = made("update emissions set upstream_g = -1 where zone = 'DE'")
+    assert figure(below_zero, "upstream_below_zero_hours", zone="DE").display.unit == "hours"
+    for one in (document, below_zero):
+        assert not [found.label for found in one.book if found.number is not None and not found.display.unit]
+    few, many = (figure(document, name).display for name in ("unattributed_rows", "in_use_rows"))
+    assert (few.unit, many.unit) == ("rows", "rows")
+    page = re.sub("<[^>]*>", "", re.sub('<a class="ref".*?</a>', "", (rendered / "report.xhtml").read_text()))
+    assert f"{few.text} of {many.text} rows in use belong to no known project" in page

@@ -72,7 +72,7 @@ def _breakdown(context: Context) -> Breakdown:
     steps = factory.steps
     kinds = factory.members("workload_type", "energy_kwh")
     workloads = {m.raw: factory.kpi("energy_kwh", m) for m in kinds}
-    models, projects = _top(factory, "model_id"), _top(factory, "project")
+    models, projects = top(factory, "model_id"), top(factory, "project")
     energy_by_step = {step: factory.kpi("energy_kwh", step=step) for step in steps}
     scopes = [scope for scope in context.emissions if factory.kpi(scope.figure).number is not None]
     by_step = {scope.figure: {step: factory.kpi(scope.figure, step=step) for step in steps} for scope in scopes}
@@ -106,15 +106,21 @@ def _breakdown(context: Context) -> Breakdown:
     )
 
 
-def _top(factory: FigureFactory, grain: str) -> dict[str, Figure]:
-    """IT energy of the largest members; the others as one figure under the key ''."""
-    members = factory.members(grain, "energy_kwh")
+def top(factory: FigureFactory, grain: str, kpi: str = "energy_kwh") -> dict[str, Figure]:
+    """A sum by its largest members; the others as one figure under the key ''.
+
+    Args:
+        factory: Makes the figures.
+        grain: The dimension.
+        kpi: Name of the sum.
+    """
+    members = factory.members(grain, kpi)
     shown = members if len(members) <= SHOWN + 1 else members[:SHOWN]
-    figures = {m.raw: factory.kpi("energy_kwh", m) for m in shown}
+    figures = {m.raw: factory.kpi(kpi, m) for m in shown}
     if len(shown) < len(members):
-        total = factory.kpi("energy_kwh")
+        total = factory.kpi(kpi)
         figures[""] = factory.derived(
-            "energy_kwh_of_others",
+            f"{kpi}_of_others",
             f"{total.label} · all others by {grain}",
             (total, *figures.values()),
             "difference",

@@ -78,7 +78,8 @@ def checking(context: Context) -> Section:
         asked,
         ["Follow a figure to the bytes it came from: ", code(portable("trace", ".", first.id)), " says in ten lines "
          "what was printed, what it is made of and whether it comes out the same again. With ", code("--full"),
-         " it prints every step, with ", code("--json"), " the same for a program, and with ", code("--bytes"),
+         " it prints every step, with ", code("--json"), " the same for a program, with ", code("--csv objects"),
+         " a table of the raw objects it came from, and with ", code("--bytes"),
          " and the name of a raw object the bytes themselves."],
         ["Validate the tagged facts of ", code("report.xhtml"), " with any inline XBRL processor; the taxonomy lies "
          "beside it. Its calculation must add up."],

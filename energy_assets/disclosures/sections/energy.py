@@ -36,6 +36,7 @@ from energy_assets.disclosures.sections.charting import (
     totals,
 )
 from energy_assets.disclosures.sections.common import Context, largest, smallest, steps_words
+from energy_assets.disclosures.sections.costs import by_project
 from energy_assets.disclosures.sections.factors import has_flat_lines
 from energy_assets.disclosures.sections.scopes import by_scope, emissions_chart
 from energy_assets.disclosures.text import printable, visible
@@ -73,7 +74,9 @@ def energy(context: Context) -> Section:
             "model, project or place, and no emissions follow. Add a source of energy to the site file; "
             "what it can still deliver of these days is added when they are run again."
         )
-        return Section("energy", "Energy and emissions", [callout("note", "No energy is known", words)])
+        return Section(
+            "energy", "Energy and emissions", [callout("note", "No energy is known", words), *by_project(context)]
+        )
     found = breakdown(context)
     blocks: list[Block] = []
     if found.emissions and found.energy_by_step:
@@ -89,6 +92,7 @@ def energy(context: Context) -> Section:
         _workload_table(context, found),
         _member_table(context, found.models, "model_id", "Model", found.foots["models"]),
         _member_table(context, found.projects, "project", "Project", found.foots["projects"]),
+        *by_project(context),
         heading("By place and by boundary"),
         *_zone_table(context),
         *_boundary_table(context),

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
-from energy_assets.disclosures.document import Block, Column, Run, Runs, Section, callout, number, paragraph, table
+from energy_assets.disclosures.document import (
+    Block,
+    Chart,
+    Column,
+    Run,
+    Runs,
+    Section,
+    callout,
+    charts,
+    number,
+    paragraph,
+    table,
+)
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.inputs import Target
 from energy_assets.disclosures.methods import QUANTITIES
-from energy_assets.disclosures.rounding import Scale, scale_for
+from energy_assets.disclosures.rounding import EXACT, Scale, scale_for
+from energy_assets.disclosures.sections.charting import plot
 from energy_assets.disclosures.sections.common import Context
 
 PERCENT = Scale("%", -2, 1)
 DAYS = Scale("days", 0, 0)
 YEARS = Scale("years", 0, 0)
+NOT_JUDGED = "not judged"
+#: Of the bar of what is now; the word stands beside it, for print without colour.
+COLOURS = {"reached": "#0b5d4b", "on track": "#0b5d4b", "behind": "#c97a12"}
 
 
 def progress(context: Context) -> Section:
@@ -128,12 +147,8 @@ def targets(context: Context) -> Section:
     if not found:
         text = "The site file states no reduction target, so none is reported."
         return Section("targets", "Reduction targets", [paragraph(text)])
-    rows, refused = [], []
-    for target in found:
-        row, reason = _target(context, target)
-        rows.append(row)
-        if reason and reason not in refused:
-            refused.append(reason)
+    stands = [_stand(context, target) for target in found]
+    refused = dict.fromkeys(stand.refused for stand in stands if stand.refused)
     year = context.period.first.year
     columns = [
         Column("Target", width=2.2),
@@ -152,12 +167,89 @@ def targets(context: Context) -> Section:
         days: list[Run] = [number(context.figure("days_with_data"), unit=False), " of "]
         days += [number(context.figure("days_in_period"))]
         note = [*note, " Judged by ", *days, f" of {context.period.words} against years."]
+    rows = [_target_row(stand) for stand in stands]
     blocks: list[Block] = [table("targets-table", "Targets and where they stand", columns, rows, note=note)]
+    drawn = [stand for stand in stands if stand.largest]
+    if drawn:
+        blocks.insert(0, charts(_bullets(context, drawn)))
     blocks += [callout("note", "Progress not stated", reason) for reason in refused]
     return Section("targets", "Reduction targets", blocks)
 
 
-def _target(context: Context, target: Target) -> tuple[list[Runs], str | None]:
+@dataclass(frozen=True)
+class Stand:
+    """Where a target stands.
+
+    Attributes:
+        name: Indicator and years.
+        base: Where it began.
+        now: Where it is.
+        path: Where a straight line from base to target is now.
+        goal: Where it is to end.
+        progress: Share of the way.
+        refused: Why it is not judged; None where it is.
+    """
+
+    name: str
+    base: Figure
+    now: Figure
+    path: Figure
+    goal: Figure
+    progress: Figure
+    refused: str | None
+
+    @property
+    def verdict(self) -> str:
+        """Reached, on track, behind, or not judged."""
+        return NOT_JUDGED if self.progress.number is None else verdict(self.base, self.now, self.path, self.goal)
+
+    @property
+    def shown(self) -> dict[str, Figure]:
+        """What is drawn of it: what is now only where it may be compared."""
+        now = {} if self.verdict == NOT_JUDGED else {"now": self.now}
+        figures = {"base": self.base, **now, "path": self.path, "target": self.goal}
+        return {layer: figure for layer, figure in figures.items() if figure.number is not None}
+
+    @property
+    def largest(self) -> Decimal:
+        """What its bar is as long as; 0 where a bar cannot be drawn, for a number is below zero."""
+        numbers = [figure.number or Decimal(0) for figure in self.shown.values()]
+        return Decimal(0) if min(numbers) < 0 else max(numbers)
+
+
+def _target_row(stand: Stand) -> list[Runs]:
+    figures = (stand.base, stand.now, stand.path, stand.goal, stand.progress)
+    return [[stand.name], *([number(figure)] for figure in figures), [stand.verdict]]
+
+
+def _bullets(context: Context, stands: Sequence[Stand]) -> Chart:
+    """A bullet bar of each target, each with a scale of its own: they have different units."""
+    rows: list[dict[str, Any]] = []
+    told = []
+    for line, stand in enumerate(stands):
+        at = {"line": str(line)}
+        judged = stand.verdict != NOT_JUDGED
+        for layer, figure in stand.shown.items():
+            part = EXACT.divide(figure.number or Decimal(0), stand.largest)
+            colour = COLOURS[stand.verdict] if layer == "now" else ""
+            rows.append(at | {"layer": layer, "colour": colour} | plot(figure, context) | {"value": float(part)})
+        said = f"{context.shown(stand.now)}, {stand.verdict}" if judged else stand.verdict
+        rows += [at | {"layer": "name", "text": stand.name, "value": 0}]
+        rows += [at | {"layer": "verdict", "text": said, "value": 1}]
+        parts = ", ".join(f"{layer} {context.shown(figure)}" for layer, figure in stand.shown.items())
+        told.append(f"{stand.name}: {parts}; {stand.verdict}")
+    return Chart(
+        spec="targets",
+        title="Now, against base and target",
+        caption=["Each target on a scale of its own, from zero. Pale: base; coloured: now; thin line: the path of this "
+                 "year; thick line: target."],
+        alt=f"Bullet bars, one for each target. {'. '.join(told)}.",
+        rows=rows,
+        names={"lines": [str(line) for line in range(len(stands))]},
+    )  # fmt: skip
+
+
+def _stand(context: Context, target: Target) -> Stand:
     factory, quantity = context.factory, QUANTITIES.get(target.kpi)
     if quantity is None:
         known = ", ".join(sorted(QUANTITIES))
@@ -179,9 +271,7 @@ def _target(context: Context, target: Target) -> tuple[list[Runs], str | None]:
         scale=PERCENT, unit="share", method="M-PROGRESS", refused=reason, dimensions={},
     )  # fmt: skip
     path = _path(context, target, base, goal, scale)
-    label: Runs = [f"{name}, {target.base_year} to {target.target_year}"]
-    values: list[Runs] = [[number(figure)] for figure in (base, now, path, goal, result)]
-    return [label, *values, [verdict(base, now, path, goal) if result.number is not None else "not judged"]], reason
+    return Stand(f"{name}, {target.base_year} to {target.target_year}", base, now, path, goal, result, reason)
 
 
 def _path(context: Context, target: Target, base: Figure, goal: Figure, scale: Scale) -> Figure:
@@ -212,7 +302,7 @@ def verdict(base: Figure, now: Figure, path: Figure, goal: Figure) -> str:
     """
     numbers = [figure.number for figure in (base, now, path, goal)]
     if any(one is None for one in numbers):
-        return "not judged"
+        return NOT_JUDGED
     start, here, line, end = (one or Decimal(0) for one in numbers)
     sign = 1 if end < start else -1
     if (here - end) * sign <= 0:

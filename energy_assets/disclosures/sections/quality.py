@@ -38,7 +38,8 @@ from energy_assets.periods import DayRange
 
 WATTS = Scale("W", 0, 0)
 G_PER_KWH = Scale("g CO₂e/kWh", 0, 1)
-COUNT = Scale("", 0, 0)
+HOURS = Scale("hours", 0, 0)
+ROWS = Scale("rows", 0, 0)
 #: Where every day or month was observed this far, bars from 0 to 100 % say nothing.
 NO_OUTAGE = Decimal("0.95")
 #: Zones of a table; the largest ones come first.
@@ -56,7 +57,7 @@ def quality(context: Context) -> Section:
         paragraph(*_in_short(context)),
         _shares(context, "tiers", "IT energy by quality tier", "Tier", "tier{}_share", TIER_NAMES),
         _shares(
-            context, "factor-rungs", "Facility energy by the grid factor that was found for it", "Grid factor",
+            context, "factor-kinds", "Facility energy by the grid factor that was found for it", "Grid factor",
             "factor_tier{}_share", RUNG_NAMES,
         ),
         *_coverage_chart(context),
@@ -102,12 +103,12 @@ def _shares(context: Context, id_: str, caption: str, first: str, pattern: str, 
     factory = context.factory
     figures = [factory.kpi(pattern.format(n)) for n in names]
     rows: list[list[Runs]] = [[[name], [number(f)]] for name, f in zip(names.values(), figures, strict=True)]
-    if id_ == "factor-rungs" and all(figure.number is not None for figure in figures):
+    if id_ == "factor-kinds" and all(figure.number is not None for figure in figures):
         whole = factory.stated(
             "whole", "The whole of the facility energy", Decimal(1), "share", Scale("%", -2, 1), "M-LIMIT"
         )
         none = factory.derived(
-            "no_factor_share", "Facility energy on none of these rungs", (whole, *figures), "difference",
+            "no_factor_share", "Facility energy without a grid factor", (whole, *figures), "difference",
             method="M-REST", dimensions={},
         )  # fmt: skip
         rows.append([["None: unknown, and left out of the emissions"], [number(none)]])
@@ -166,16 +167,16 @@ def _sources(context: Context) -> Block:
         )  # fmt: skip
         observed = factory.query(
             "source_hours_observed", f"Device-hours observed · {name}, {how}",
-            row["observed"], Selection("emissions", "coverage", where), COUNT, "hours", dimensions=cut,
+            row["observed"], Selection("emissions", "coverage", where), HOURS, "hours", dimensions=cut,
         )  # fmt: skip
         expected = factory.query(
             "source_hours", f"Device-hours known · {name}, {how}", Decimal(row["hours"]),
-            Selection("emissions", None, where), COUNT, "hours", dimensions=cut, method="M-COUNT", operation="count",
+            Selection("emissions", None, where), HOURS, "hours", dimensions=cut, method="M-COUNT", operation="count",
         )  # fmt: skip
         share = factory.share(observed, expected, f"Share of device-hours observed · {name}, {how}")
         rows.append(
             [[name], [how], [number(kwh, unit=False)],
-             [number(expected)], [number(share)]]
+             [number(expected, unit=False)], [number(share)]]
         )  # fmt: skip
     columns = [
         Column("Source", width=1.4),
@@ -202,7 +203,7 @@ def _below_zero(context: Context) -> list[Block]:
         name, cut = visible(row["zone"]), {"zone": row["zone"]}
         hours = factory.query(
             "upstream_below_zero_hours", f"Hours with direct above life-cycle intensity · {name}",
-            Decimal(row["hours"]), Selection("emissions", "hour", where, "distinct"), COUNT, "hours",
+            Decimal(row["hours"]), Selection("emissions", "hour", where, "distinct"), HOURS, "hours",
             method="M-COUNT", operation="count",
             dimensions=cut,
         )  # fmt: skip
@@ -354,14 +355,14 @@ def _gap(
     when, also = Filter("day", "between", factory.period), (among,) if among else ()
     where = (when, condition, *also)
     count = factory.query(
-        f"{name}_rows", f"Rows: {rows} {what}", Decimal(counted), Selection("emissions", None, where), COUNT,
+        f"{name}_rows", f"Rows: {rows} {what}", Decimal(counted), Selection("emissions", None, where), ROWS,
         "rows", method="M-COUNT", operation="count",
     )  # fmt: skip
     whole = factory.query(
         whole_name, f"Emissions: all {rows}", Decimal(found[whole_name]), Selection("emissions", None, (when, *also)),
-        COUNT, "rows", method="M-COUNT", operation="count",
+        ROWS, "rows", method="M-COUNT", operation="count",
     )  # fmt: skip
-    runs: list[Run] = [number(count), " of ", number(whole), f" {rows} {what}"]
+    runs: list[Run] = [number(count, unit=False), " of ", number(whole, unit=False), f" {rows} {what}"]
     if kwh and found[f"{name}_kwh"] is not None:
         energy = factory.query(
             f"{name}_kwh", f"IT energy: {rows} {what}", found[f"{name}_kwh"],

@@ -32,6 +32,7 @@ from energy_assets.disclosures.sections.common import (
     span_words,
     step_words,
 )
+from energy_assets.disclosures.sections.costs import idle_cost
 from energy_assets.disclosures.sections.energy import energy_chart
 from energy_assets.disclosures.sections.factors import with_intensity
 from energy_assets.disclosures.sections.scopes import exists
@@ -40,18 +41,19 @@ from energy_assets.factors.countries import zone_name
 
 
 def summary(context: Context) -> Section:
-    """The period in a paragraph, the headline figures as cards, what stands out, energy over time."""
+    """The period in a paragraph, the headline figures as cards, energy over time, what stands out."""
     found = breakdown(context)
     blocks: list[Block] = [paragraph(*_used(context), lead=True)]
     if context.partial:
         blocks.append(_incomplete(context))
     if context.profile.cards:
         blocks.append(cards(_card(context, card) for card in _cards(context)))
-    findings = _findings(context, found)
-    if findings:
-        blocks += [heading("What stands out"), bullets(findings)]
     if any(figure.number is not None for figure in found.energy_by_step.values()):
         blocks.append(charts(energy_chart(context)))
+    findings = _findings(context, found)
+    if findings:
+        # Last, for a list can go on over the page and a chart cannot.
+        blocks += [heading("What stands out"), bullets(findings)]
     return Section("summary", "Executive summary", blocks)
 
 
@@ -149,6 +151,7 @@ def _findings(context: Context, found: Breakdown) -> list[list[Run]]:
         _peak(context, found),
         _cleanest_hour(context.factory, found),
         _attribution(context),
+        idle_cost(context),
         without_energy(context),
         _not_covered(context),
     ]
