@@ -200,6 +200,12 @@ WORDS: Mapping[str, Words] = {
         "the column of times of {n} file[|s] says UTC by its name, and its times are taken by another zone's clock",
         remedy="If they are UTC, write `timezone: UTC` in this source; else call the column something else.",
     ),
+    "clocks_named_local": Words(
+        "the column of times of {n} file[|s] names a local clock, and its times, which state no offset, are taken as"
+        " UTC",
+        remedy="Name the zone of that clock in this source, for example `timezone: Europe/Berlin`; if the times are"
+        " UTC, write `timezone: UTC`.",
+    ),
     "devices_often_without_power": Words(
         "{n} device[|s] tell[s|] 0 W or less at one reading in ten or more, which no device that runs draws; the time "
         "between other readings counts with their power",

@@ -23,7 +23,7 @@ import ibis.expr.types as ir
 from energy_assets.contracts import types as t
 from energy_assets.counting import counted
 from energy_assets.periods import DayRange
-from energy_assets.sources import csv_text, local_time
+from energy_assets.sources import clock_names, csv_text, local_time
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.intensity import HOURS, MAX_GCO2E_PER_KWH, exact_mean
 from energy_assets.sources.intensity_files import shelf
@@ -51,7 +51,8 @@ class Points:
             is NULL), `unflagged` (a value that does not say whether it was estimated: taken as estimated),
             `outdone` (an estimate, and the file has a measured value of the same instant), `disagrees` (another line
             has another value of the same zone and instant, and neither goes before the other), `apart` (the columns, of
-            those not read, that tell such lines apart; empty where none does), `clock` (see `local_time`).
+            those not read, that tell such lines apart; empty where none does), `clock` (see `local_time`), `timed`
+            (the column of times), `doubt` (the note where its name contradicts how they are taken; else empty).
         name: Of the file.
         sha256: Of its bytes.
         publisher: Who says so, for the name of the factor.
@@ -99,7 +100,10 @@ def read_points(con: Any, path: Path, sha256: str, name: str, folder: Path, mapp
                 )
             typed = _typed(con.table(table))
             apart = _apart(con, typed, [c for c in opened.types if c not in found.values()])
-            points = typed.mutate(apart=ibis.literal(apart)).drop("others").order_by("zone", "at")
+            doubt = clock_names.doubt(opened, found["time"], mapping.clock) or ""
+            more = {"apart": apart, "timed": found["time"].strip(), "doubt": doubt}
+            points = typed.mutate(**{name: ibis.literal(text) for name, text in more.items()})
+            points = points.drop("others").order_by("zone", "at")
             con.create_table(kept, obj=points, temp=True)
             shelf.put(con, kept)
         except duckdb.Error as error:

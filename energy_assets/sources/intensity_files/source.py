@@ -55,7 +55,7 @@ class IntensityFiles(Source):
     """Hourly intensities in CSV or Parquet files, in a folder or a bucket: Electricity Maps' exports, or any other."""
 
     feeds: ClassVar[Feed] = Feed.GRID_INTENSITY
-    parser_version: ClassVar[str] = "3"
+    parser_version: ClassVar[str] = "4"
     title: ClassVar[str] = "Files of grid intensities"
     engine_kind: ClassVar[str] = "csv"
 
@@ -112,11 +112,20 @@ class IntensityFiles(Source):
             carbon_free=self.carbon_free,
             estimated=self.estimated,
             unit=self.unit,
-            clock=Clock(None, self.timezone, self.date_order),
+            clock=Clock(None, self.timezone if named else None, self.date_order),
             decimal=self.decimal,
             constant_zone=self.zone,
             publisher=self.publisher or (self.name if named else "electricity_maps"),
         )
+
+    @property
+    def _clock_said(self) -> str:
+        """How times are taken, where `timezone` is given; the header of Electricity Maps' exports says UTC itself."""
+        if self.timezone is None:
+            return ""
+        if self._mapping.named:
+            return f"times are taken as {self.timezone}"
+        return "times are UTC, as the header says, and `timezone` is left aside"
 
     def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per file.
@@ -167,7 +176,7 @@ class IntensityFiles(Source):
                 yield Finding(False, error.message, error.remedy)
                 continue
             readable.append(points)
-            yield from _look(points, self._mapping, self.zones)
+            yield from _look(points, self._clock_said, self.zones)
         if readable:
             yield from _gaps(readable, self.zones)
 
@@ -313,6 +322,9 @@ def _notes(
         for row in filter(_suspect, spans):  # on days without an hour of it, its mean of the year may stand
             found[_KILOGRAMS] = sum(row["first"].year <= day.year <= row["last"].year for day in days)
             examples[_KILOGRAMS].append(f"{file.name}: {_said_of(row)}")
+        for row in (row for row in spans[:1] if row["doubt"]):
+            found[row["doubt"]] = 1
+            examples[row["doubt"]].append(f"{file.name}: column '{row['timed']}'")
         if named := other_zone(file.name, speaks_of):
             found["files_named_after_another_zone"] = 1
             examples["files_named_after_another_zone"].append(f"{file.name}: rows of {', '.join(speaks_of[:5])}")
@@ -337,13 +349,15 @@ def _spans(file: Points, zones: Sequence[str] | None) -> list[dict[str, Any]]:
         unknown=good.hour.nunique() - good.hour.nunique(where=good.lifecycle.notnull() | good.direct.notnull()),
         disagreeing=good["at"].nunique(where=good.disagrees),
         apart=good.apart.max(),
+        timed=good.timed.max(),
+        doubt=good.doubt.max(),
         most_direct=good.direct.max(),
         most_lifecycle=good.lifecycle.max(),
     )
     return list(summary.order_by("zone").to_pyarrow().to_pylist())
 
 
-def _look(file: Points, mapping: Mapping, zones: Sequence[str] | None) -> Iterator[Finding]:
+def _look(file: Points, clock_said: str, zones: Sequence[str] | None) -> Iterator[Finding]:
     """What one readable file holds."""
     found = _spans(file, zones)
     name = file.name
@@ -354,13 +368,12 @@ def _look(file: Points, mapping: Mapping, zones: Sequence[str] | None) -> Iterat
         gaps = f", {row['unknown']} without intensity" if row["unknown"] else ""
         basis = "" if row["most_direct"] is not None else ", life-cycle alone"
         basis = basis if row["most_lifecycle"] is not None else ", direct alone"
-        clock = ""
-        if mapping.clock.timezone:
-            clock = (
-                f"; times are taken as {mapping.clock.timezone}, the first hour is {row['begins']:%Y-%m-%d %H:%M} UTC"
-            )
+        clock = f"; {clock_said}, the first hour is {row['begins']:%Y-%m-%d %H:%M} UTC" if clock_said else ""
         what = f"{name}: {row['zone']}, {row['first']} to {row['last']}, {row['hours']} hours{gaps}{basis}{clock}"
         yield Finding(True, what)
+    for row in (row for row in found[:1] if row["doubt"]):
+        told = words(row["doubt"])
+        yield Finding(False, f"{name}: {told.of(1)} (column '{row['timed']}')", told.remedy, (row["doubt"],))
     if suspect := [_said_of(row) for row in found if _suspect(row)]:
         what = f"{name}: {'; '.join(suspect[:SHOWN])}: less than that of any grid, as if kilograms were taken for grams"
         yield Finding(False, what, words(_KILOGRAMS).remedy, (_KILOGRAMS,))

@@ -335,3 +335,40 @@ def test_hours_of_the_day_that_no_file_has_are_told(step: StepContext, tmp_path:
     assert "(12 hours of the day on all of them)" in gap.what
     written("pm.csv", range(12, 24))
     assert [finding.ok for finding in source.check(step)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("column", "zone", "note"),
+    [
+        ("Datetime (UTC)", "Europe/Berlin", "clocks_named_utc"),
+        ("Datetime (UTC)", "UTC", None),
+        ("Datetime (UTC)", None, None),
+        ("Zeit (MEZ)", None, "clocks_named_local"),
+        ("Zeit (MEZ)", "Europe/Berlin", None),
+        ("Zeit (MEZ)", "UTC", None),
+    ],
+)
+def test_a_column_of_times_whose_name_contradicts_how_they_are_taken_is_told(
+    step: StepContext, tmp_path: Path, column: str, zone: str | None, note: str | None
+) -> None:
+    keys = {**MINE, "time": column, **({"timezone": zone} if zone else {})}
+    own(tmp_path, header=f"{column},area,co2,lca")
+    notes, examples = _told(of("own.csv", **keys), step)
+    assert {name: n for name, n in notes.items() if name.startswith("clocks")} == ({note: 1} if note else {})
+    assert examples == ({note: [f"own.csv: column '{column}'"]} if note else {})
+    told = [finding for finding in of("own.csv", **keys).check(step) if not finding.ok]
+    assert [finding.notes for finding in told] == ([(note,)] if note else [])
+    assert all(f"(column '{column}')" in finding.what and "`timezone: " in finding.remedy for finding in told)
+    own(tmp_path, header=f"{column},area,co2,lca", cells="{t}Z,DE,300.5,350.25")
+    assert _told(of("own.csv", **keys), step)[0] == {}, "times that state their offset"
+
+
+def test_an_export_of_electricity_maps_is_in_utc_whatever_site_yaml_says(step: StepContext, tmp_path: Path) -> None:
+    export(tmp_path / "x.csv", point=lambda hour: (f"{hour.hour}", "100"))
+    rows, notes = rows_of(of("x.csv", timezone="Europe/Berlin"), ONE, step)
+    assert {row["hour"].hour: row["direct_gco2e_per_kwh"] for row in rows.to_pylist()} == {n: n for n in range(24)}
+    assert notes == {}
+    (finding,) = of("x.csv", timezone="Europe/Berlin").check(step)
+    assert finding.what.endswith(
+        "times are UTC, as the header says, and `timezone` is left aside, the first hour is 2024-05-09 00:00 UTC"
+    )
