@@ -106,8 +106,16 @@ WORDS: Mapping[str, Words] = {
     # Intensity of the grid.
     "points_without_intensity_dropped": Words("{n} hour[|s] come[s|] without an intensity", hole=False),
     "impossible_values_dropped": Words(
-        "{n} intensit[y|ies] below 0 or above 3,000 g/kWh [was|were] left out",
-        remedy="Look at the unit of the export: grams of CO2e per kWh are read.",
+        "{n} intensit[y|ies] below 0 or above 3,000 g/kWh, or of 0 over the life cycle, [was|were] left out",
+        remedy="Look at the unit of the export: grams of CO2e per kWh are read. What is not known should be an empty"
+        " field, not 0.",
+    ),
+    "zeros_among_higher_intensities": Words(
+        "{n} hour[|s] ha[s|ve] a direct intensity of 0 and no life-cycle one, in a zone that else has more than 50"
+        " g/kWh: [it|they] may stand for what is not known",
+        remedy="Leave the field empty where nothing is known. If nothing burns in these hours, give their life-cycle"
+        " intensity beside the direct one.",
+        each=False,
     ),
     "factors_like_kilograms": Words(
         "on {n} day[|s] of zones the grid factor is less than that of any grid, as if kilograms were taken for grams:"

@@ -48,11 +48,12 @@ class Points:
     Attributes:
         table: `hour`, `zone`, `lifecycle`, `direct`, `carbon_free_share`, `is_estimated`, and what is wrong with the
             line: `bad_line` (no readable time or zone), `bad_value` (text that is no number, or no possible value; it
-            is NULL), `unflagged` (a value that does not say whether it was estimated: taken as estimated),
-            `outdone` (an estimate, and the file has a measured value of the same instant), `disagrees` (another line
-            has another value of the same zone and instant, and neither goes before the other), `apart` (the columns, of
-            those not read, that tell such lines apart; empty where none does), `clock` (see `local_time`), `timed`
-            (the column of times), `doubt` (the note where its name contradicts how they are taken; else empty).
+            is NULL), `zero` (a direct value of 0 without a life-cycle one), `unflagged` (a value that does not say
+            whether it was estimated: taken as estimated), `outdone` (an estimate, and the file has a measured value of
+            the same instant), `disagrees` (another line has another value of the same zone and instant, and neither
+            goes before the other), `apart` (the columns, of those not read, that tell such lines apart; empty where
+            none does), `clock` (see `local_time`), `timed` (the column of times), `doubt` (the note where its name
+            contradicts how they are taken; else empty).
         name: Of the file.
         sha256: Of its bytes.
         publisher: Who says so, for the name of the factor.
@@ -156,8 +157,10 @@ def _selected(file: Opened, found: dict[str, str], mapping: Mapping) -> str:
 def _typed(raw: ir.Table) -> ir.Table:
     """Columns of the lake of the lines of a file."""
     raw = raw.mutate(at=(raw.clock == local_time.NEVER).fill_null(False).ifelse(ibis.null("int64"), raw.t))
-    lifecycle, bad_lifecycle = _possible(raw.lifecycle, raw.lifecycle_filled, MAX_GCO2E_PER_KWH)
-    direct, bad_direct = _possible(raw.direct, raw.direct_filled, MAX_GCO2E_PER_KWH)
+    nothing = (raw.lifecycle == 0).fill_null(False)
+    lifecycle, bad_lifecycle = _possible(raw.lifecycle, raw.lifecycle_filled, MAX_GCO2E_PER_KWH, nothing)
+    unburnt = nothing & (raw.direct == 0)
+    direct, bad_direct = _possible(raw.direct, raw.direct_filled, MAX_GCO2E_PER_KWH, unburnt)
     share, bad_share = _possible(raw.carbon_free, raw.carbon_free_filled, 1)
     estimated = ~raw.flag.isin(["false", "0", "no", "measured"])
     instant = ibis.window(group_by=[raw.node_id, raw.at])
@@ -175,6 +178,7 @@ def _typed(raw: ir.Table) -> ir.Table:
         is_estimated=estimated,
         bad_line=raw.at.isnull() | raw.node_id.isnull(),
         bad_value=bad_lifecycle | bad_direct | bad_share,
+        zero=(direct == 0).fill_null(False) & lifecycle.isnull(),
         unflagged=~raw.flag.isin(["true", "false", "0", "1", "yes", "no", "measured", "estimated"]),
         outdone=outdone,
         disagrees=(two[0] | two[1]) & known & ~outdone & raw.at.notnull() & raw.clock.isnull(),
@@ -206,9 +210,12 @@ def _apart(con: Any, table: ir.Table, columns: Sequence[str]) -> str:
     return ", ".join(f"'{column}'" for column in (again or telling)[:SHOWN])
 
 
-def _possible(value: ir.DecimalValue, filled: ir.BooleanValue, most: int) -> tuple[ir.DecimalValue, ir.BooleanValue]:
-    """The value, NULL where it is not from 0 to `most`; and whether that is the file's fault."""
+def _possible(
+    value: ir.DecimalValue, filled: ir.BooleanValue, most: int, gap: ir.BooleanValue | None = None
+) -> tuple[ir.DecimalValue, ir.BooleanValue]:
+    """The value, NULL where it is not from 0 to `most` or stands for a `gap`; and whether that is the file's fault."""
     good = value.between(0, most).fill_null(False)
+    good = good if gap is None else good & ~gap
     return good.ifelse(value, ibis.null(value.type())), filled & ~good
 
 

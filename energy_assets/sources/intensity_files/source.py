@@ -28,6 +28,7 @@ from energy_assets.sources.errors import DeniedError, MalformedError, SourceErro
 from energy_assets.sources.files import SourceFile, list_files
 from energy_assets.sources.intensity import (
     HOURS,
+    LEAST_OF_A_FIRE,
     ROWS,
     looks_like_kilograms,
     month_means,
@@ -47,6 +48,7 @@ from energy_assets.sources.unreadable import days_concerned
 SHOWN = 5
 """Zones of a file that a sentence names."""
 _KILOGRAMS, _DISAGREE = "factors_like_kilograms", "disagreeing_intensities_averaged"
+_ZEROS = "zeros_among_higher_intensities"
 ALL_HOURS = (1 << 24) - 1
 """A day of which every hour has both intensities, as a bit for each hour."""
 
@@ -319,6 +321,11 @@ def _notes(
         if some := instants.select("zone", "at").distinct().count().to_pyarrow().as_py():
             found[_DISAGREE] = some
             examples[_DISAGREE].append(f"{file.name} ({_apart_said(spans[0]['apart'])})")
+        burning = [row["zone"] for row in spans if _burns(row)]
+        zeros = points.filter(points.zero & within, ~points.bad_line, points.zone.isin(burning))
+        if some := zeros.select("zone", "hour").distinct().count().to_pyarrow().as_py() if burning else 0:
+            found[_ZEROS] = some
+            examples[_ZEROS].append(f"{file.name}: {', '.join(burning)}")
         for row in filter(_suspect, spans):  # on days without an hour of it, its mean of the year may stand
             found[_KILOGRAMS] = sum(row["first"].year <= day.year <= row["last"].year for day in days)
             examples[_KILOGRAMS].append(f"{file.name}: {_said_of(row)}")
@@ -352,6 +359,8 @@ def _spans(file: Points, zones: Sequence[str] | None) -> list[dict[str, Any]]:
         timed=good.timed.max(),
         doubt=good.doubt.max(),
         most_direct=good.direct.max(),
+        usual_direct=good.direct.median(where=good.direct > 0),
+        zeros=good.hour.nunique(where=good.zero),
         most_lifecycle=good.lifecycle.max(),
     )
     return list(summary.order_by("zone").to_pyarrow().to_pylist())
@@ -377,6 +386,9 @@ def _look(file: Points, clock_said: str, zones: Sequence[str] | None) -> Iterato
     if suspect := [_said_of(row) for row in found if _suspect(row)]:
         what = f"{name}: {'; '.join(suspect[:SHOWN])}: less than that of any grid, as if kilograms were taken for grams"
         yield Finding(False, what, words(_KILOGRAMS).remedy, (_KILOGRAMS,))
+    for row in (row for row in found if row["zeros"] and _burns(row)):
+        what = f"{name}: {row['zone']}: {words(_ZEROS).of(row['zeros'])}"
+        yield Finding(False, what, words(_ZEROS).remedy, (_ZEROS,))
     for row in (row for row in found if row["disagreeing"]):
         what = (
             f"{name}: {row['zone']} has several different values at {counted(row['disagreeing'], 'instant')}"
@@ -435,6 +447,11 @@ def _gaps(files: Sequence[Points], zones: Sequence[str] | None) -> Iterator[Find
 def _suspect(span: AnyMapping[str, Any]) -> bool:
     """Whether the intensities of a zone in a file are probably kilograms: its highest ones are less than any grid's."""
     return looks_like_kilograms(span["most_direct"], span["most_lifecycle"])
+
+
+def _burns(span: AnyMapping[str, Any]) -> bool:
+    """Whether a zone's hours that are not 0 usually have so much that something burns all the time."""
+    return (span["usual_direct"] or 0) > LEAST_OF_A_FIRE
 
 
 def _said_of(span: AnyMapping[str, Any]) -> str:

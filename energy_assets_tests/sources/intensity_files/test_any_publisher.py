@@ -372,3 +372,35 @@ def test_an_export_of_electricity_maps_is_in_utc_whatever_site_yaml_says(step: S
     assert finding.what.endswith(
         "times are UTC, as the header says, and `timezone` is left aside, the first hour is 2024-05-09 00:00 UTC"
     )
+
+
+def test_a_life_cycle_intensity_of_0_is_no_value_and_neither_is_a_direct_one_beside_it(
+    step: StepContext, tmp_path: Path
+) -> None:
+    gaps = {1: ("0", "0"), 2: ("0.0", "25"), 3: ("7", "0"), 4: ("0", "")}
+    export(tmp_path / "x.csv", point=lambda hour: gaps.get(hour.hour, ("20", "50")))
+    rows, notes = rows_of(of("x.csv"), ONE, step)
+    hours = {r["hour"].hour: r for r in rows.to_pylist() if r["resolution"] == "hour"}
+    found = {
+        n: (hours[n]["direct_gco2e_per_kwh"], hours[n]["lifecycle_gco2e_per_kwh"]) for n in (2, 3, 4) if n in hours
+    }
+    assert found == {2: (0, 25), 3: (7, None), 4: (0, None)}, "nothing burns in some hours of some grids"
+    assert 1 not in hours
+    assert notes == {"impossible_values_dropped": 2}
+
+
+@pytest.mark.parametrize(
+    ("cell", "usual", "told"), [("0", "51", 6), ("0.000", "400", 6), ("0", "50", 0), ("", "400", 0), ("1", "400", 0)]
+)
+def test_a_direct_intensity_of_0_alone_is_told_where_other_hours_are_of_a_fire(
+    step: StepContext, tmp_path: Path, cell: str, usual: str, told: int
+) -> None:
+    keys = {"time": "Datetime (UTC)", "zone": "DE", "direct": "co2", "unit": "gCO2e/kWh"}
+    lines = [f"2024-05-09 {hour:02}:00,{cell if hour < 6 else usual}" for hour in range(24)]
+    (tmp_path / "own.csv").write_text("\n".join(["Datetime (UTC),co2", *lines, f"2024-05-10 00:00,{cell}"]) + "\n")
+    notes, examples = _told(of("own.csv", **keys), step)
+    assert notes.get("zeros_among_higher_intensities", 0) == told
+    assert examples == ({"zeros_among_higher_intensities": ["own.csv: DE"]} if told else {})
+    said = [f for f in of("own.csv", **keys).check(step) if "zeros_among_higher_intensities" in f.notes]
+    assert [finding.ok for finding in said] == [False] * bool(told)
+    assert all("DE: 7 hours have a direct intensity of 0" in finding.what for finding in said), "of all days"
