@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Mapping as AnyMapping
 from contextlib import suppress
 from datetime import date
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -359,6 +360,7 @@ def _spans(file: Points, zones: Sequence[str] | None) -> list[dict[str, Any]]:
         timed=good.timed.max(),
         doubt=good.doubt.max(),
         most_direct=good.direct.max(),
+        tiny=good.tiny.max(),
         usual_direct=good.direct.median(where=good.direct > 0),
         zeros=good.hour.nunique(where=good.zero),
         most_lifecycle=good.lifecycle.max(),
@@ -446,7 +448,13 @@ def _gaps(files: Sequence[Points], zones: Sequence[str] | None) -> Iterator[Find
 
 def _suspect(span: AnyMapping[str, Any]) -> bool:
     """Whether the intensities of a zone in a file are probably kilograms: its highest ones are less than any grid's."""
-    return looks_like_kilograms(span["most_direct"], span["most_lifecycle"])
+    return looks_like_kilograms(_most_direct(span), span["most_lifecycle"])
+
+
+def _most_direct(span: AnyMapping[str, Any]) -> Decimal | None:
+    """The highest direct intensity of a zone in a file, before rounding where nothing of it is left after."""
+    most: Decimal | None = span["most_direct"]
+    return most if most or span["tiny"] is None else Decimal(repr(span["tiny"]))
 
 
 def _burns(span: AnyMapping[str, Any]) -> bool:
@@ -456,7 +464,7 @@ def _burns(span: AnyMapping[str, Any]) -> bool:
 
 def _said_of(span: AnyMapping[str, Any]) -> str:
     """The zone and its highest intensities."""
-    return f"{span['zone']} at most {values_said(span['most_direct'], span['most_lifecycle'])}"
+    return f"{span['zone']} at most {values_said(_most_direct(span), span['most_lifecycle'])}"
 
 
 def _within(table: ir.Table, days: DayRange) -> ir.BooleanColumn:

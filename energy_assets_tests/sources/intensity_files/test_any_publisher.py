@@ -269,6 +269,12 @@ def test_a_block_that_names_too_little_is_refused(keys: dict[str, str], message:
         ("{t},NO,0.1,25.5", False),
         ("{t},DE,0.{n},", True),
         ("{t},DE,{n},", False),
+        ("{t},DE,0.0003,0.0004", True),
+        ("{t},DE,0.0003,", True),
+        ("{t},DE,0.0000003,", True),
+        ("{t},NO,0.0003,25.5", False),
+        ("{t},NO,0,25.5", False),
+        ("{t},NO,0,", False),
     ],
 )
 def test_files_whose_highest_value_is_less_than_any_grids_are_told(
@@ -404,3 +410,48 @@ def test_a_direct_intensity_of_0_alone_is_told_where_other_hours_are_of_a_fire(
     said = [f for f in of("own.csv", **keys).check(step) if "zeros_among_higher_intensities" in f.notes]
     assert [finding.ok for finding in said] == [False] * bool(told)
     assert all("DE: 7 hours have a direct intensity of 0" in finding.what for finding in said), "of all days"
+
+
+@pytest.mark.parametrize(
+    ("header", "unit", "per"),
+    [
+        ("direct_g_per_MJ", "gCO2e/kWh", "MJ"),
+        ("direct [kg/Wh]", "gCO2e/kWh", "Wh"),
+        ("g CO2e/GJ", None, "GJ"),
+        ("CO2/MJ", "kg/MWh", "MJ"),
+        ("g/MWh", "gCO2e/kWh", "MWh"),
+        ("grams per capita", "gCO2e/kWh", "capita"),
+        ("CO2 per kWh", "gCO2e/kWh", None),
+        ("CO2/kWh", "kgCO2e/kWh", None),
+        ("CO2 per MWh", "t/MWh", None),
+        ("AT/DE co2", "gCO2e/kWh", None),
+        ("co2 percent of 1990", "gCO2e/kWh", None),
+        ("g direct/indirect", "gCO2e/kWh", None),
+        ("upper_value", "gCO2e/kWh", None),
+    ],
+)
+def test_a_header_that_is_per_something_else_is_refused_whatever_unit_is_named(
+    step: StepContext, tmp_path: Path, header: str, unit: str | None, per: str | None
+) -> None:
+    own(tmp_path, header=f"at,area,{header}", cells="{t},DE,0.5")
+    keys = {"time": "at", "zone_column": "area", "direct": header, **({"unit": unit} if unit else {})}
+    if per is None:
+        assert len(values(step, **keys)) == 1
+        return
+    with pytest.raises(MalformedError, match=f"own.csv: '.*' is per {per} by its name, and not per .Wh"):
+        values(step, **keys)
+
+
+@pytest.mark.parametrize("form", ["2024-05-{day:02} {hour:02}:00", "2024-05-{day:02}T{hour:02}:00:00Z",
+                                  "{day:02}.05.2024 {hour:02}:00"])  # fmt: skip
+def test_hours_that_are_named_by_their_end_are_refused(step: StepContext, tmp_path: Path, form: str) -> None:
+    def written(hours: range) -> None:
+        lines = [f"{form.format(day=day, hour=hour)},DE,{hour},400" for day in (8, 9, 10) for hour in hours]
+        (tmp_path / "own.csv").write_text("\n".join(["at,area,co2,lca", *lines]) + "\n")
+
+    keys = {**MINE, "date_order": "day first"}
+    written(range(24))
+    assert len(values(step, **keys)) == 24
+    written(range(1, 25))
+    with pytest.raises(MalformedError, match=r"column 'at' has times such as '.* ?.?24:00.*', so it names hours by"):
+        values(step, **keys)
