@@ -7,7 +7,7 @@ not: what a source left out while parsing (`sources/notes.py`), and rules that a
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -118,11 +118,7 @@ def _grams(site: Site, tables: _Tables) -> Iterator[Remark]:
     if site.factors.scope2_basis == "direct":
         bare = sorted({row["zone"] for row in zoned if row["upstreamless"]})
         if bare:
-            yield Remark(
-                "emissions/hourly",
-                f"the upstream part (Scope 3.3) is not known in {_named(bare)}: no life-cycle intensity",
-                hole=False,
-            )
+            yield _without_upstream(site, tables, bare)
 
 
 def _intensities(site: Site, tables: _Tables) -> Iterator[Remark]:
@@ -157,12 +153,33 @@ def _intensities(site: Site, tables: _Tables) -> Iterator[Remark]:
                 remedy="Look whether the export has all hours of the day, and add those that are missing.",
             )
     if len(sources) > 1:
-        yield from _rivals(tables, rows, {source.name: raw_table(source) for source in sources}, stated)
+        raw = {source.name: raw_table(source) for source in sources}
+        others = ibis.union(*(ladder(tables(table), name, 0, name in stated) for name, table in raw.items()))
+        yield from _rivals(tables, rows, others)
+        yield from _passed_over(site, tables, rows, others)
 
 
-def _rivals(tables: _Tables, chosen: ir.Table, raw: Mapping[str, Table], stated: Collection[str]) -> Iterator[Remark]:
+def _passed_over(site: Site, tables: _Tables, chosen: ir.Table, others: ir.Table) -> Iterator[Remark]:
+    """Sources of a better rung than the one that counts, which lack the basis of Scope 2."""
+    pairs = chosen.join(others, ["zone", "hour"], rname="other_{name}")
+    better = pairs.filter(pairs.source != pairs.other_source, pairs.other_factor_tier < pairs.factor_tier)
+    hours = better.group_by("zone", "source", "other_source").aggregate(hours=better.hour.nunique())
+    lines = [
+        f"{counted(row['hours'], 'hour')} of {row['zone']} in {row['other_source']} ({row['source']} counts)"
+        for row in tables.rows(hours.order_by("zone", "source", "other_source"))
+    ]
+    if lines:
+        wanted, alone = ("direct", "life-cycle") if site.factors.scope2_basis == "direct" else ("life-cycle", "direct")
+        yield Remark(
+            "/".join(GRID_INTENSITY.asset),
+            f"hours with a {alone} intensity alone are not used for Scope 2: {_named(lines)}",
+            hole=False,
+            remedy=f"Give the {wanted} intensity of these hours too, if it is known.",
+        )
+
+
+def _rivals(tables: _Tables, chosen: ir.Table, others: ir.Table) -> Iterator[Remark]:
     """Sources of the same rung as the one that counts, with other values of the same hours of a zone."""
-    others = ibis.union(*(ladder(tables(table), name, 0, name in stated) for name, table in raw.items()))
     pairs = chosen.join(others, ["zone", "hour", "factor_tier", "resolution"], rname="other_{name}")
     pairs = pairs.filter(pairs.source != pairs.other_source)
     both = {}
@@ -242,6 +259,24 @@ def _without_direct(site: Site, found: Sequence[dict[str, Any]]) -> Iterator[Rem
         "emissions/hourly",
         f"{_amount(some, 'n', 'kwh')} have no Scope 2 emissions: no {wanted} intensity is known in {_named(zones)}",
         remedy=f"Give a source that has the {wanted} intensity of the zone; then run these days again.",
+    )
+
+
+def _without_upstream(site: Site, tables: _Tables, zones: Sequence[str]) -> Remark:
+    """Zones of which some energy has no life-cycle factor; one of a lower rung is not mixed with a direct one."""
+    having: set[str] = set()
+    for source in site.feeding(Feed.GRID_INTENSITY):
+        rows = tables(raw_table(source))
+        found = rows.filter(rows.lifecycle_gco2e_per_kwh.notnull(), rows.zone.isin(list(zones)))
+        having |= {f"{source.name} ({row['zone']})" for row in tables.rows(found.select("zone").distinct())}
+    says = f"the upstream part (Scope 3.3) is not known in {_named(zones)}: no life-cycle intensity"
+    if not having:
+        return Remark("emissions/hourly", says, hole=False)
+    return Remark(
+        "emissions/hourly",
+        f"{says} beside the direct one that counts, and those of {_named(sorted(having))} are not mixed with it",
+        hole=False,
+        remedy="Give the life-cycle intensity in the source that has the direct one.",
     )
 
 

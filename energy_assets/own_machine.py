@@ -28,6 +28,7 @@ from energy_assets.grid_coverage import no_country
 from energy_assets.own_files import Logs, NoFiles, node_of_files
 from energy_assets.sources import csv_text
 from energy_assets.sources.base import StepContext
+from energy_assets.sources.clock_names import NAMED_UTC
 from energy_assets.sources.errors import SourceError
 from energy_assets.sources.focus.source import FocusFiles
 from energy_assets.sources.grid_factors.published import PublishedIntensity, Publisher, published_intensities
@@ -41,7 +42,6 @@ from energy_assets.sources.power_files.parse import seen_devices
 from energy_assets.sources.power_files.readings import Readings
 from energy_assets.sources.power_files.source import PowerFiles
 from energy_assets.sources.power_files.tables import Given, find_energy
-from energy_assets.sources.power_files.telling import NAMED_UTC
 from energy_assets.sources.power_files.watts import speaks_of
 from energy_assets.storage import Storage
 

@@ -117,6 +117,44 @@ def test_a_zone_without_a_life_cycle_intensity_lacks_its_upstream_part(site: Sit
     assert found.says == "the upstream part (Scope 3.3) is not known in DE: no life-cycle intensity"
 
 
+def test_a_life_cycle_intensity_that_is_not_mixed_with_a_direct_one_is_named(site: Site) -> None:
+    publish(site, EMISSIONS, [{"location_g": Decimal(300), "factor_id": "f"}])
+    grid(site, "DE", "FR")
+    (found,) = said(site)
+    assert not found.hole
+    assert found.says == (
+        "the upstream part (Scope 3.3) is not known in DE: no life-cycle intensity beside the direct one that counts, "
+        "and those of grid (DE) are not mixed with it"
+    )
+    assert found.remedy == "Give the life-cycle intensity in the source that has the direct one."
+
+
+@pytest.mark.parametrize(("basis", "wanted", "alone"), [("direct", "direct", "life-cycle"),
+                                                        ("lifecycle", "life-cycle", "direct")])  # fmt: skip
+def test_hours_of_a_better_rung_without_the_basis_that_counts_are_told(
+    site: Site, tmp_path: Path, basis: str, wanted: str, alone: str
+) -> None:
+    year = "{zone: DE, year: 2024, direct_gco2e_per_kwh: 363, lifecycle_gco2e_per_kwh: 427, source: x}"
+    more = f"  - {{name: factors, kind: grid_factors, factors: [{year}]}}\nfactors: {{scope2_basis: {basis}}}\n"
+    (tmp_path / "site.yaml").write_text(SITE + more + RULES)
+    site = load_site(tmp_path / "site.yaml")
+    lacks = {f"{basis}_gco2e_per_kwh": None}
+    hours: list[dict[str, Any]] = [{"hour": at(hour), **(lacks if hour < 3 else {})} for hour in range(24)]
+    publish(site, raw_table(site.feeding("grid_intensity")[0]), hours)
+    stated: dict[str, Any] = {"resolution": "year", "is_estimated": True}
+    publish(site, raw_table(site.sources[-1]), [{**stated, "hour": at(hour)} for hour in range(24)])
+    chosen = stated | {"source": "factors", "factor_tier": 4}
+    publish(site, GRID_INTENSITY, [{"hour": at(hour), **(chosen if hour < 3 else {})} for hour in range(24)])
+    told = [remark for remark in said(site) if "are not used" in remark.says]
+    assert [(remark.says, remark.hole) for remark in told] == [
+        (
+            f"hours with a {alone} intensity alone are not used for Scope 2: 3 hours of DE in grid (factors counts)",
+            False,
+        )
+    ]
+    assert told[0].remedy == f"Give the {wanted} intensity of these hours too, if it is known."
+
+
 def test_on_the_life_cycle_basis_no_upstream_part_is_missed(site: Site, tmp_path: Path) -> None:
     (tmp_path / "site.yaml").write_text(SITE + "factors: {scope2_basis: lifecycle}\n")
     publish(site, EMISSIONS, [{"location_g": Decimal(400), "lifecycle_g": Decimal(400), "factor_id": "f"}])

@@ -183,7 +183,7 @@ def _not_multiplied(quantity: Quantity, here: Found, when: str) -> Missing:
     if column == "embodied_g":
         return Missing(NO_FACTOR, "no footprint of making the hardware is known")
     if column == "upstream_g" and here.location:
-        return Missing(NO_FACTOR, "no life-cycle intensity of its grid zone is known")
+        return Missing(NO_FACTOR, "its grid factors state no life-cycle intensity")
     return Missing(NO_FACTOR, _unpriced(here))
 
 

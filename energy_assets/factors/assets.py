@@ -30,11 +30,11 @@ def factor_assets(site: Site) -> list[dg.AssetsDefinition]:
         # Zones that rows alone tell are no input of the intensities, only of what is missing.
         zones = {*site_zones(site), *zones_in_rows(site, lambda table: read.lake.read(read.con, table, days))}
         rows = {name: read(table, days) for name, table in raw.items()}
-        return grid_intensity(rows, needed(days, sorted(zones)), stated)
+        return grid_intensity(rows, needed(days, sorted(zones)), stated, site.factors.scope2_basis)
 
     about = (
         "Carbon intensity by zone and hour: the hour, else the month's mean of the hour of day, else the zone's "
-        "year, else NULL. Which of these it is stands in each row."
+        "year, else NULL, among values of the basis that Scope 2 takes. Which of these it is stands in each row."
     )
     return [table_asset(site, GRID_INTENSITY, list(raw.values()), about, make, _summary)]
 

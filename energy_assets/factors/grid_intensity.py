@@ -3,13 +3,15 @@
 Rungs, recorded in `factor_tier`: 1 the hour, measured; 2 the hour, estimated by the publisher; 3 the same hour
 of day, monthly mean of the zone; 4 the zone's month or year as a publisher states it, or the mean of its year; none:
 NULL. Never the world, never the caller's own place.
-A row that has both bases, direct and life-cycle, goes before one that has a single basis, so that location-based
-and upstream emissions of an hour come from the same factor.
+The rung decides among the rows that know the basis of Scope 2, so that a year with both intensities, direct and
+life-cycle, does not displace an hour with the one that counts. Within a rung a row of both goes before a row of one.
+A row is never made of two: the other intensity of an hour stays unknown where its own factor does not say it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -17,13 +19,19 @@ import ibis.expr.types as ir
 from energy_assets.contracts import types as t
 
 
-def grid_intensity(rows: Mapping[str, ir.Table], needed: ir.Table, stated: Collection[str] = ()) -> ir.Table:
+def grid_intensity(
+    rows: Mapping[str, ir.Table],
+    needed: ir.Table,
+    stated: Collection[str] = (),
+    basis: Literal["direct", "lifecycle"] = "direct",
+) -> ir.Table:
     """Pick the best rung for each zone and hour; rows of the contract `GridIntensity`.
 
     Args:
         rows: Rows of the contract `IntensityRows` by source name, the preferred source first.
         needed: The `day`, `hour` and `zone` that must have a row, known or not.
         stated: Sources whose values of a month are one number for all its hours.
+        basis: The intensity behind Scope 2; a row without it comes after all that have it.
     """
     ranked = [ladder(table, source, rank, source in stated) for rank, (source, table) in enumerate(rows.items())]
     candidates = ibis.union(*ranked)
@@ -32,15 +40,16 @@ def grid_intensity(rows: Mapping[str, ir.Table], needed: ir.Table, stated: Colle
             place=ibis.row_number().over(
                 group_by=[candidates.hour, candidates.zone],
                 order_by=[
-                    candidates.one_basis,
+                    candidates[f"{basis}_gco2e_per_kwh"].isnull(),
                     candidates.factor_tier,
                     candidates.resolution == "year",
+                    candidates.lifecycle_gco2e_per_kwh.isnull() | candidates.direct_gco2e_per_kwh.isnull(),
                     candidates["rank"],
                 ],
             )
         )
         .filter(lambda c: c.place == 0)
-        .drop("place", "rank", "one_basis")
+        .drop("place", "rank")
     )
     wanted = needed.anti_join(best, ["hour", "zone"])
     absent = wanted.mutate(
@@ -76,6 +85,5 @@ def ladder(rows: ir.Table, source: str, rank: int, stated: bool) -> ir.Table:
         factor_tier=tier.cast(t.TIER),
         source=ibis.literal(source),
         rank=ibis.literal(rank),
-        one_basis=rows.lifecycle_gco2e_per_kwh.isnull() | rows.direct_gco2e_per_kwh.isnull(),
     )
     return known.filter(known.lifecycle_gco2e_per_kwh.notnull() | known.direct_gco2e_per_kwh.notnull())

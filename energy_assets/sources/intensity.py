@@ -25,6 +25,9 @@ MOST_WITHOUT_FIRE = 300
 """Above the life cycle of what counts as emitting nothing where it stands: biomass takes the most, 230 g/kWh (median of
 IPCC 2014)."""
 
+LEAST_OF_A_FIRE = 50
+"""Where hours usually have more than this, in grams per kWh, something burns all the time: 0 is hardly true there."""
+
 HOURS = ibis.schema(
     {
         "hour": t.HOUR,
@@ -59,14 +62,14 @@ _VALUES = {name: kind for name, kind in MEANS.items() if name not in ("zone", "f
 def looks_like_kilograms(direct: Decimal | None, lifecycle: Decimal | None) -> bool:
     """Whether values that should be grams per kWh are so small that they were probably written in kilograms.
 
-    No life-cycle value of a grid is that small. A direct one may be, where a grid burns next to nothing: then the
-    life-cycle value beside it is that of such a grid.
+    No life-cycle value of a grid is that small, and none is 0. A direct one may be, where a grid burns next to nothing:
+    then the life-cycle value beside it is that of such a grid.
 
     Args:
         direct: Combustion alone; None where it is not known.
         lifecycle: Upstream included; None where it is not known.
     """
-    if lifecycle is not None and 0 < lifecycle < LEAST_GCO2E_PER_KWH:
+    if lifecycle is not None and lifecycle < LEAST_GCO2E_PER_KWH:
         return True
     fits = lifecycle is not None and LEAST_GCO2E_PER_KWH <= lifecycle <= MOST_WITHOUT_FIRE
     return direct is not None and 0 < direct < LEAST_GCO2E_PER_KWH and not fits

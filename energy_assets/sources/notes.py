@@ -106,8 +106,16 @@ WORDS: Mapping[str, Words] = {
     # Intensity of the grid.
     "points_without_intensity_dropped": Words("{n} hour[|s] come[s|] without an intensity", hole=False),
     "impossible_values_dropped": Words(
-        "{n} intensit[y|ies] below 0 or above 3,000 g/kWh [was|were] left out",
-        remedy="Look at the unit of the export: grams of CO2e per kWh are read.",
+        "{n} intensit[y|ies] below 0 or above 3,000 g/kWh, or of 0 over the life cycle, [was|were] left out",
+        remedy="Look at the unit of the export: grams of CO2e per kWh are read. What is not known should be an empty"
+        " field, not 0.",
+    ),
+    "zeros_among_higher_intensities": Words(
+        "{n} hour[|s] ha[s|ve] a direct intensity of 0 and no life-cycle one, in a zone that else has more than 50"
+        " g/kWh: [it|they] may stand for what is not known",
+        remedy="Leave the field empty where nothing is known. If nothing burns in these hours, give their life-cycle"
+        " intensity beside the direct one.",
+        each=False,
     ),
     "factors_like_kilograms": Words(
         "on {n} day[|s] of zones the grid factor is less than that of any grid, as if kilograms were taken for grams:"
@@ -222,6 +230,12 @@ WORDS: Mapping[str, Words] = {
     "clocks_named_utc": Words(
         "the column of times of {n} file[|s] says UTC by its name, and its times are taken by another zone's clock",
         remedy="If they are UTC, write `timezone: UTC` in this source; else call the column something else.",
+    ),
+    "clocks_named_local": Words(
+        "the column of times of {n} file[|s] names a local clock, and its times, which state no offset, are taken as"
+        " UTC",
+        remedy="Name the zone of that clock in this source, for example `timezone: Europe/Berlin`; if the times are"
+        " UTC, write `timezone: UTC`.",
     ),
     "devices_often_without_power": Words(
         "{n} device[|s] tell[s|] 0 W or less at one reading in ten or more, which no device that runs draws; the time "

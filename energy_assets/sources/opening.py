@@ -171,6 +171,20 @@ class Opened:
             f"CASE WHEN {stated} THEN {_plausible(fixed, lenient)} END",
         )
 
+    def bare(self, column: str, clock: Clock) -> str:
+        """SQL for whether a line has a time that states no offset, and so is of a clock that something else names.
+
+        Args:
+            column: The file's column of times.
+            clock: How they are written.
+        """
+        kind, name = self.types[column], quoted(column)
+        if kind.startswith(("TIMESTAMP", "DATE")):
+            return "FALSE" if kind == "TIMESTAMP WITH TIME ZONE" else f"{name} IS NOT NULL"
+        if kind != "VARCHAR" or clock.unit is not None:
+            return "FALSE"
+        return f"trim({name}) <> '' AND NOT regexp_matches({name}, {text_sql(_OFFSET)}, 'i')"
+
     def instant(self, column: str, clock: Clock, *, lenient: bool = False) -> str:
         """SQL for a time in UTC as epoch microseconds; strict SQL raises at what cannot be read, lenient gives NULL.
 

@@ -88,7 +88,7 @@ def test_without_a_life_cycle_intensity_the_upstream_alone_has_no_factor() -> No
     )
     figure = found(document, "scope33_upstream_g", zone="FR")
     assert said(figure) == (None, "no factor")
-    assert figure.reason == "no life-cycle intensity of its grid zone is known"
+    assert figure.reason == "its grid factors state no life-cycle intensity"
     assert found(document, "scope2_location_g", zone="FR").number
 
 

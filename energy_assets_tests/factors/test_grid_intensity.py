@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import ibis
 import pytest
@@ -22,6 +22,8 @@ HOUR = {"resolution": "hour"}
 GUESS = {"resolution": "hour", "is_estimated": True}
 MONTH = {"resolution": "month", "is_estimated": True}
 YEAR = {"resolution": "year", "is_estimated": True}
+STATED: dict[str, Any] = {"resolution": "month", "is_estimated": True}
+"""A month as a publisher states it: one number for all its hours."""
 NONE = {"lifecycle_gco2e_per_kwh": None, "direct_gco2e_per_kwh": None}
 
 
@@ -30,10 +32,12 @@ def valued(kind: dict[str, Any], grams: int | None, **more: Any) -> dict[str, An
     return {**kind, "lifecycle_gco2e_per_kwh": value, "direct_gco2e_per_kwh": value, **more}
 
 
-def best(zone: str = "DE", **sources: list[dict[str, Any]]) -> dict[str, Any]:
+def best(
+    zone: str = "DE", basis: Literal["direct", "lifecycle"] = "direct", **sources: list[dict[str, Any]]
+) -> dict[str, Any]:
     """The row of the first hour of the day."""
     rows = {name: table(IntensityRows, given) for name, given in sources.items()}
-    made = grid_intensity(rows, needed([DAY], [zone]))
+    made = grid_intensity(rows, needed([DAY], [zone]), ["stated"], basis)
     (found,) = rows_of(CON, made.filter(made.hour == at(0), made.zone == zone))
     return found
 
@@ -72,19 +76,22 @@ def test_a_publisher_of_one_basis_leaves_the_other_unknown() -> None:
     assert (found["lifecycle_gco2e_per_kwh"], found["direct_gco2e_per_kwh"]) == (7, None)
 
 
-def test_a_row_of_both_bases_goes_before_a_better_rung_of_one() -> None:
-    """Location-based and upstream grams of an hour come from one factor."""
-    one_basis = valued(HOUR, 7, direct_gco2e_per_kwh=None)
-    assert best(a=[one_basis], b=[valued(YEAR, 4)])["source"] == "b"
-    other_basis = valued(HOUR, 7, lifecycle_gco2e_per_kwh=None)
-    assert best(a=[other_basis], b=[valued(MONTH, 3), valued(YEAR, 4)])["factor_tier"] == 3
-    assert best(a=[valued(GUESS, 2, direct_gco2e_per_kwh=None)], b=[one_basis])["source"] == "b", "then the rung"
+@pytest.mark.parametrize(("basis", "other"), [("direct", "lifecycle"), ("lifecycle", "direct")])
+def test_the_better_rung_goes_first_among_rows_of_the_basis_that_counts(basis: Any, other: str) -> None:
+    """A year with both intensities displaces no hour, and lends it none."""
+    counts, lacks = {f"{other}_gco2e_per_kwh": None}, {f"{basis}_gco2e_per_kwh": None}
+    found = best(basis=basis, a=[valued(HOUR, 7, **counts)], b=[valued(YEAR, 4)])
+    assert (found["source"], found[f"{basis}_gco2e_per_kwh"], found[f"{other}_gco2e_per_kwh"]) == ("a", 7, None)
+    assert best(basis=basis, b=[valued(YEAR, 4)], a=[valued(GUESS, 7, **counts)])["source"] == "a"
+    assert best(basis=basis, a=[valued(HOUR, 7, **counts), valued(MONTH, 3)])["factor_tier"] == 1
+    assert best(basis=basis, stated=[valued(YEAR, 4), valued(STATED, 5, **counts)])["resolution"] == "month"
+    assert best(basis=basis, a=[valued(HOUR, 7, **counts)], b=[valued(HOUR, 6)])["source"] == "b", "within a rung"
+    assert best(basis=basis, a=[valued(HOUR, 7, **lacks)], b=[valued(YEAR, 4)])["source"] == "b"
+    assert best(basis=basis, a=[valued(HOUR, 7, **lacks)], b=[valued(YEAR, 4, **counts)])["source"] == "b"
+    assert best(basis=basis, a=[valued(GUESS, 2, **lacks)], b=[valued(HOUR, 7, **lacks)])["source"] == "b"
 
 
-STATED = {"resolution": "month", "is_estimated": True}
-"""A month as a publisher states it: one number for all its hours."""
-
-RUNGS = {"measured": HOUR, "estimated": GUESS, "clock": MONTH, "month": STATED, "year": YEAR}
+RUNGS: dict[str, dict[str, Any]] = {"measured": HOUR, "estimated": GUESS, "clock": MONTH, "month": STATED, "year": YEAR}
 
 
 @pytest.mark.parametrize("better", range(4))

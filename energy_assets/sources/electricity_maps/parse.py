@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from statistics import median
 from typing import Any
 
 import ibis
@@ -18,8 +19,9 @@ import pyarrow as pa
 from energy_assets.periods import DayRange
 from energy_assets.sources.electricity_maps.client import BASES
 from energy_assets.sources.errors import MalformedError
-from energy_assets.sources.intensity import HOURS, MAX_GCO2E_PER_KWH, MEANS, ROWS
+from energy_assets.sources.intensity import HOURS, LEAST_OF_A_FIRE, MAX_GCO2E_PER_KWH, MEANS, ROWS
 
+IMPOSSIBLE = "impossible_values_dropped"
 _STEP = Decimal("0.001")
 _REMEDY = "The bytes stay landed; run the same days again, and write to Electricity Maps if it stays so."
 
@@ -81,6 +83,22 @@ def points(body: bytes, request: Mapping[str, Any], sha256: str = "") -> list[Po
         return found
     start, end = (_utc(request["params"][key]) for key in ("start", "end"))
     return [point for point in found if start <= point.time < end]
+
+
+def without_gaps(found: Iterable[Point]) -> list[Point]:
+    """The points, a direct 0 as impossible where the life cycle of the same time is 0, too: no grid has that.
+
+    Args:
+        found: Points of all zones and both bases.
+    """
+    given = list(found)
+    lifecycles = [point for point in given if point.basis == "lifecycle"]
+    sound = {_at(point) for point in lifecycles if not point.fault}
+    gaps = {_at(point) for point in lifecycles if point.gco2e_per_kwh == 0} - sound
+    return [
+        replace(point, fault=point.fault or IMPOSSIBLE) if point.gco2e_per_kwh == 0 and _at(point) in gaps else point
+        for point in given
+    ]
 
 
 def answered_zone(body: bytes) -> str | None:
@@ -151,17 +169,35 @@ def year_rows(found: Sequence[Point]) -> pa.Table:
 
 
 def notes_of(found: Iterable[Point], days: DayRange) -> dict[str, int]:
-    """What of `days` was left out.
+    """What of `days` was left out, and what may stand for an hour that is not known.
 
     Args:
         found: Points of all zones.
         days: The days in question, in UTC.
     """
     notes: dict[str, int] = {}
-    for point in found:
+    given = list(found)
+    for point in given:
         if point.fault and point.time.date() in days:
             notes[point.fault] = notes.get(point.fault, 0) + 1
+    if zeros := sum(time.date() in days for _, time in _doubtful_zeros(given)):
+        notes["zeros_among_higher_intensities"] = zeros
     return notes
+
+
+def _doubtful_zeros(found: Sequence[Point]) -> set[tuple[str, datetime]]:
+    """Zone and time of a direct 0 without a life-cycle value, where the zone's others usually are of a fire."""
+    whole = {_at(point) for point in _sound(found) if point.basis == "lifecycle"}
+    direct = [point for point in _sound(found) if point.basis == "direct" and point.gco2e_per_kwh is not None]
+    others: dict[str, list[Decimal]] = {}
+    for point in direct:
+        others.setdefault(point.zone, []).extend([point.gco2e_per_kwh] if point.gco2e_per_kwh else [])
+    burning = {zone for zone, values in others.items() if values and median(values) > LEAST_OF_A_FIRE}
+    return {_at(point) for point in direct if not point.gco2e_per_kwh and point.zone in burning} - whole
+
+
+def _at(point: Point) -> tuple[str, datetime]:
+    return point.zone, point.time
 
 
 def _point(entry: Mapping[str, Any], zone: str, request: Mapping[str, Any], sha256: str) -> Point:
@@ -185,7 +221,7 @@ def _point(entry: Mapping[str, Any], zone: str, request: Mapping[str, Any], sha2
         updated_at=str(entry.get("updatedAt") or ""),
         sha256=sha256,
         version=str(request["url"]).split("/")[-3],
-        fault=_fault(time, intensity),
+        fault=_fault(time, value, basis),
     )
 
 
@@ -194,11 +230,11 @@ def _utc(text: str) -> datetime:
     return instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant
 
 
-def _fault(time: datetime, gco2e_per_kwh: Decimal | None) -> str | None:
+def _fault(time: datetime, gco2e_per_kwh: Decimal | int | None, basis: str) -> str | None:
     if gco2e_per_kwh is None:
         return "points_without_intensity_dropped"
-    if not 0 <= gco2e_per_kwh <= MAX_GCO2E_PER_KWH:
-        return "impossible_values_dropped"
+    if not 0 <= gco2e_per_kwh <= MAX_GCO2E_PER_KWH or (gco2e_per_kwh == 0 and basis == "lifecycle"):
+        return IMPOSSIBLE
     if time.minute or time.second or time.microsecond:
         return "points_off_the_hour_dropped"
     return None

@@ -31,6 +31,7 @@ from energy_assets.sources.electricity_maps.parse import (
     points,
     published_rows,
     short_days,
+    without_gaps,
     year_rows,
 )
 from energy_assets.sources.errors import DeniedError, MalformedError, PermanentError, SourceError, TransientError
@@ -43,7 +44,7 @@ class ElectricityMaps(Source):
     """Hourly carbon intensity, life-cycle and direct, from the Electricity Maps API."""
 
     feeds: ClassVar[Feed] = Feed.GRID_INTENSITY
-    parser_version: ClassVar[str] = "1"
+    parser_version: ClassVar[str] = "2"
     title: ClassVar[str] = "Electricity Maps API"
     engine_kind: ClassVar[str] = "http"
 
@@ -80,8 +81,8 @@ class ElectricityMaps(Source):
     def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """Rows of `days`; points without a usable intensity are counted in the notes."""
         answers = [(landed.request, points(step.read(landed), landed.request, landed.sha256)) for landed in objects]
-        hourly = [point for request, found in answers if not is_yearly(request) for point in found]
-        yearly = [point for request, found in answers if is_yearly(request) for point in found]
+        hourly = without_gaps(point for request, found in answers if not is_yearly(request) for point in found)
+        yearly = without_gaps(point for request, found in answers if is_yearly(request) for point in found)
         hours = hour_rows(hourly)
         if not yearly and not short_days(hourly, days):
             return Parsed(_temporary(published_rows(hours, days), step), notes_of(hourly, days))
@@ -202,7 +203,7 @@ def _grouped(days: Iterable[date], today: date, repull_days: int) -> list[tuple[
 def _short(answers: Sequence[Answer], days: tuple[date, ...]) -> list[date]:
     """Days with missing hours; none where an answer cannot be read: parsing will say so."""
     try:
-        return short_days([p for answer in answers for p in points(answer.body, answer.request)], days)
+        return short_days(without_gaps(p for answer in answers for p in points(answer.body, answer.request)), days)
     except MalformedError:
         return []
 

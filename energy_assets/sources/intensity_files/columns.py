@@ -43,6 +43,11 @@ _DOUBTS = (
 )
 """How headers spell what may be two units, in lower case without blanks; why; which `unit` may settle it."""
 
+_MASS = r"(?<![a-z])(?:[km]?g|t|lbs?|(?:kilo|mega)?gram(?:me)?s?|ton(?:ne)?s?|pounds?)(?:[\s_]*co[2₂]\w*)?[\s_]*"
+_ENERGY = r"(?:[kmgtp]?(?:wh|j)|(?:mm)?btu|therms?|toe)"
+_PER = re.compile(rf"(?:(?:^|[^a-z])per[\s_]+|{_MASS}/\s*|/\s*(?={_ENERGY}(?![a-z])))(?P<what>[a-z]+)", re.IGNORECASE)
+"""What the name of a column says its numbers are per: `g per MJ`, `kg_per_GJ`, `g/km`, `CO2/Wh`."""
+
 _EXPORT = {
     "time": (r"datetime \(utc\)", "Datetime (UTC)"),
     "zone": (r"zone id", "Zone id"),
@@ -161,6 +166,7 @@ class Mapping:
         columns = [found[ours] for ours in ("direct", "lifecycle") if ours in found]
         for column in columns:
             self._require_one_meaning(column, name)
+            self._require_hours_of_energy(column, name)
         spoken = {column: unit_of(column) for column in columns}
         said = {unit for unit in spoken.values() if unit}
         if self.unit is None and len(said) == 1 and all(spoken.values()):
@@ -188,6 +194,20 @@ class Mapping:
                     f"{name}: the unit of '{column}' may be read in two ways: {why}",
                     f"Add to this source in site.yaml: {units}, if that is what is meant; else write grams per kWh.",
                 )
+
+    def _require_hours_of_energy(self, column: str, name: str) -> None:
+        """That a column whose unit is not known by its name is at least per kWh, or per MWh where `unit` says so."""
+        found = None if unit_of(column) else _PER.search(column)
+        if found is None:
+            return
+        wanted = self.unit.rpartition("/")[2] if self.unit else "kWh"
+        allowed = (wanted.lower(),) if self.unit else ("kwh", "mwh")
+        if not found["what"].lower().startswith(allowed):
+            raise MalformedError(
+                f"{name}: '{column}' is per {found['what']} by its name, and not per {wanted}",
+                "Write grams per kWh into the file (1 kWh is 3.6 MJ) under a header that says so, or correct the one "
+                "there is, if it is wrong.",
+            )
 
 
 def unit_of(column: str) -> str | None:

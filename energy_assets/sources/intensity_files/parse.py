@@ -23,7 +23,7 @@ import ibis.expr.types as ir
 from energy_assets.contracts import types as t
 from energy_assets.counting import counted
 from energy_assets.periods import DayRange
-from energy_assets.sources import csv_text, local_time
+from energy_assets.sources import clock_names, csv_text, local_time
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.intensity import HOURS, MAX_GCO2E_PER_KWH, exact_mean
 from energy_assets.sources.intensity_files import shelf
@@ -48,10 +48,13 @@ class Points:
     Attributes:
         table: `hour`, `zone`, `lifecycle`, `direct`, `carbon_free_share`, `is_estimated`, and what is wrong with the
             line: `bad_line` (no readable time or zone), `bad_value` (text that is no number, or no possible value; it
-            is NULL), `unflagged` (a value that does not say whether it was estimated: taken as estimated),
-            `outdone` (an estimate, and the file has a measured value of the same instant), `disagrees` (another line
-            has another value of the same zone and instant, and neither goes before the other), `apart` (the columns, of
-            those not read, that tell such lines apart; empty where none does), `clock` (see `local_time`).
+            is NULL), `zero` (a direct value of 0 without a life-cycle one), `tiny` (the direct value, where it is
+            above 0 and rounds to it), `unflagged` (a value that does not say
+            whether it was estimated: taken as estimated), `outdone` (an estimate, and the file has a measured value of
+            the same instant), `disagrees` (another line has another value of the same zone and instant, and neither
+            goes before the other), `apart` (the columns, of those not read, that tell such lines apart; empty where
+            none does), `clock` (see `local_time`), `timed` (the column of times), `doubt` (the note where its name
+            contradicts how they are taken; else empty).
         name: Of the file.
         sha256: Of its bytes.
         publisher: Who says so, for the name of the factor.
@@ -91,6 +94,7 @@ def read_points(con: Any, path: Path, sha256: str, name: str, folder: Path, mapp
             if mapping.clock.timezone:
                 local_time.placed(con, table, mapping.clock.timezone, _HOUR_US)
             _require_times(con, table, opened, found["time"])
+            _require_beginnings(con, table, opened, found["time"])
             narrowest = _narrowest_gap_hours(con, table)
             if narrowest > 1:
                 raise MalformedError(
@@ -99,7 +103,10 @@ def read_points(con: Any, path: Path, sha256: str, name: str, folder: Path, mapp
                 )
             typed = _typed(con.table(table))
             apart = _apart(con, typed, [c for c in opened.types if c not in found.values()])
-            points = typed.mutate(apart=ibis.literal(apart)).drop("others").order_by("zone", "at")
+            doubt = clock_names.doubt(opened, found["time"], mapping.clock) or ""
+            more = {"apart": apart, "timed": found["time"].strip(), "doubt": doubt}
+            points = typed.mutate(**{name: ibis.literal(text) for name, text in more.items()})
+            points = points.drop("others").order_by("zone", "at")
             con.create_table(kept, obj=points, temp=True)
             shelf.put(con, kept)
         except duckdb.Error as error:
@@ -113,17 +120,19 @@ def read_points(con: Any, path: Path, sha256: str, name: str, folder: Path, mapp
 def _selected(file: Opened, found: dict[str, str], mapping: Mapping) -> str:
     """SQL for the lines of a file in their order, with numbers in grams per kWh and times in microseconds."""
     local, fixed = file.times(found["time"], mapping.clock, lenient=True)
-    numbers = {ours: found[ours] for ours in ("direct", "lifecycle", "carbon_free") if ours in found}
+    numbers: dict[str, str] = {ours: found[ours] for ours in ("direct", "lifecycle", "carbon_free") if ours in found}
     texts = [column for column in numbers.values() if file.types[column] == "VARCHAR"]
     comma = (mapping.decimal or (file.decimal(*texts) if texts else ".")) == ","
     factor = mapping.factor(found, file.name)
 
+    def written(ours: str) -> str:
+        cell = f"trim(CAST({quoted(numbers[ours])} AS VARCHAR))"
+        return f"replace({cell}, ',', '.')" if comma else cell
+
     def number(ours: str, times: str) -> str:
         if ours not in numbers:
             return "NULL::DECIMAL(38, 14)"
-        cell = f"trim(CAST({quoted(numbers[ours])} AS VARCHAR))"
-        cell = f"replace({cell}, ',', '.')" if comma else cell
-        return f"TRY_CAST({cell} AS DECIMAL(18, 6))::DECIMAL(26, 6) * {times}::DECIMAL(12, 8)"
+        return f"TRY_CAST({written(ours)} AS DECIMAL(18, 6))::DECIMAL(26, 6) * {times}::DECIMAL(12, 8)"
 
     def filled(ours: str) -> str:
         if ours not in numbers:
@@ -131,6 +140,7 @@ def _selected(file: Opened, found: dict[str, str], mapping: Mapping) -> str:
         cell = f"trim(CAST({quoted(numbers[ours])} AS VARCHAR))"
         return f"lower(coalesce({cell}, '')) NOT IN ('', 'nan', 'null', 'n/e', '-')"
 
+    fine = f"TRY_CAST({written('direct')} AS DOUBLE) * {factor}" if "direct" in found else "NULL::DOUBLE"
     if "zone" in found:
         zone = f"nullif(upper(trim(CAST({quoted(found['zone'])} AS VARCHAR))), '')"
     else:
@@ -143,6 +153,7 @@ def _selected(file: Opened, found: dict[str, str], mapping: Mapping) -> str:
             NULL::VARCHAR AS clock,
             {number("lifecycle", factor)} AS lifecycle, {filled("lifecycle")} AS lifecycle_filled,
             {number("direct", factor)} AS direct, {filled("direct")} AS direct_filled,
+            {fine} AS fine_direct,
             {number("carbon_free", "0.01")} AS carbon_free, {filled("carbon_free")} AS carbon_free_filled,
             coalesce({flag}, '') AS flag, CAST({quoted(found["time"])} AS VARCHAR) AS written,
             [{others}]::VARCHAR[] AS others
@@ -152,8 +163,11 @@ def _selected(file: Opened, found: dict[str, str], mapping: Mapping) -> str:
 def _typed(raw: ir.Table) -> ir.Table:
     """Columns of the lake of the lines of a file."""
     raw = raw.mutate(at=(raw.clock == local_time.NEVER).fill_null(False).ifelse(ibis.null("int64"), raw.t))
-    lifecycle, bad_lifecycle = _possible(raw.lifecycle, raw.lifecycle_filled, MAX_GCO2E_PER_KWH)
-    direct, bad_direct = _possible(raw.direct, raw.direct_filled, MAX_GCO2E_PER_KWH)
+    nothing = (raw.lifecycle == 0).fill_null(False)
+    lifecycle, bad_lifecycle = _possible(raw.lifecycle, raw.lifecycle_filled, MAX_GCO2E_PER_KWH, nothing)
+    unburnt = nothing & (raw.direct == 0)
+    direct, bad_direct = _possible(raw.direct, raw.direct_filled, MAX_GCO2E_PER_KWH, unburnt)
+    tiny = (direct.cast(t.FACTOR) == 0).fill_null(False) & (raw.fine_direct > 0).fill_null(False)
     share, bad_share = _possible(raw.carbon_free, raw.carbon_free_filled, 1)
     estimated = ~raw.flag.isin(["false", "0", "no", "measured"])
     instant = ibis.window(group_by=[raw.node_id, raw.at])
@@ -171,6 +185,8 @@ def _typed(raw: ir.Table) -> ir.Table:
         is_estimated=estimated,
         bad_line=raw.at.isnull() | raw.node_id.isnull(),
         bad_value=bad_lifecycle | bad_direct | bad_share,
+        zero=(direct == 0).fill_null(False) & lifecycle.isnull() & ~tiny,
+        tiny=tiny.ifelse(raw.fine_direct, ibis.null("float64")),
         unflagged=~raw.flag.isin(["true", "false", "0", "1", "yes", "no", "measured", "estimated"]),
         outdone=outdone,
         disagrees=(two[0] | two[1]) & known & ~outdone & raw.at.notnull() & raw.clock.isnull(),
@@ -202,9 +218,12 @@ def _apart(con: Any, table: ir.Table, columns: Sequence[str]) -> str:
     return ", ".join(f"'{column}'" for column in (again or telling)[:SHOWN])
 
 
-def _possible(value: ir.DecimalValue, filled: ir.BooleanValue, most: int) -> tuple[ir.DecimalValue, ir.BooleanValue]:
-    """The value, NULL where it is not from 0 to `most`; and whether that is the file's fault."""
+def _possible(
+    value: ir.DecimalValue, filled: ir.BooleanValue, most: int, gap: ir.BooleanValue | None = None
+) -> tuple[ir.DecimalValue, ir.BooleanValue]:
+    """The value, NULL where it is not from 0 to `most` or stands for a `gap`; and whether that is the file's fault."""
     good = value.between(0, most).fill_null(False)
+    good = good if gap is None else good & ~gap
     return good.ifelse(value, ibis.null(value.type())), filled & ~good
 
 
@@ -280,6 +299,19 @@ def _require_times(con: Any, table: str, file: Opened, column: str) -> None:
             f"{file.name}: column '{column}' has {counted(bad, 'time')} of {total:,} that cannot be read, for example "
             f"'{example}'" + (f": {said}" if said else ""),
             "Write times as 2025-10-20 13:00 in UTC, or name their `timezone` or `date_order` in this source.",
+        )
+
+
+def _require_beginnings(con: Any, table: str, file: Opened, column: str) -> None:
+    """That hours are named by their beginning: 24:00 is the end of one, and so are all others of its file."""
+    (example,) = con.raw_sql(
+        f"SELECT min(written) FROM {table} WHERE regexp_matches(written, '[T\\s]24:?00')"
+    ).fetchone()
+    if example:
+        raise MalformedError(
+            f"{file.name}: column '{column}' has times such as '{example.strip()}', so it names hours by their end "
+            "(01:00 to 24:00), and each value would meet the hour after its own",
+            "Write the beginning of each hour (00:00 to 23:00), which is one hour earlier.",
         )
 
 

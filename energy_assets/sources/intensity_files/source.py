@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Mapping as AnyMapping
 from contextlib import suppress
 from datetime import date
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -28,6 +29,7 @@ from energy_assets.sources.errors import DeniedError, MalformedError, SourceErro
 from energy_assets.sources.files import SourceFile, list_files
 from energy_assets.sources.intensity import (
     HOURS,
+    LEAST_OF_A_FIRE,
     ROWS,
     looks_like_kilograms,
     month_means,
@@ -47,6 +49,7 @@ from energy_assets.sources.unreadable import days_concerned
 SHOWN = 5
 """Zones of a file that a sentence names."""
 _KILOGRAMS, _DISAGREE = "factors_like_kilograms", "disagreeing_intensities_averaged"
+_ZEROS = "zeros_among_higher_intensities"
 ALL_HOURS = (1 << 24) - 1
 """A day of which every hour has both intensities, as a bit for each hour."""
 
@@ -55,7 +58,7 @@ class IntensityFiles(Source):
     """Hourly intensities in CSV or Parquet files, in a folder or a bucket: Electricity Maps' exports, or any other."""
 
     feeds: ClassVar[Feed] = Feed.GRID_INTENSITY
-    parser_version: ClassVar[str] = "3"
+    parser_version: ClassVar[str] = "4"
     title: ClassVar[str] = "Files of grid intensities"
     engine_kind: ClassVar[str] = "csv"
 
@@ -112,11 +115,20 @@ class IntensityFiles(Source):
             carbon_free=self.carbon_free,
             estimated=self.estimated,
             unit=self.unit,
-            clock=Clock(None, self.timezone, self.date_order),
+            clock=Clock(None, self.timezone if named else None, self.date_order),
             decimal=self.decimal,
             constant_zone=self.zone,
             publisher=self.publisher or (self.name if named else "electricity_maps"),
         )
+
+    @property
+    def _clock_said(self) -> str:
+        """How times are taken, where `timezone` is given; the header of Electricity Maps' exports says UTC itself."""
+        if self.timezone is None:
+            return ""
+        if self._mapping.named:
+            return f"times are taken as {self.timezone}"
+        return "times are UTC, as the header says, and `timezone` is left aside"
 
     def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per file.
@@ -167,7 +179,7 @@ class IntensityFiles(Source):
                 yield Finding(False, error.message, error.remedy)
                 continue
             readable.append(points)
-            yield from _look(points, self._mapping, self.zones)
+            yield from _look(points, self._clock_said, self.zones)
         if readable:
             yield from _gaps(readable, self.zones)
 
@@ -310,9 +322,17 @@ def _notes(
         if some := instants.select("zone", "at").distinct().count().to_pyarrow().as_py():
             found[_DISAGREE] = some
             examples[_DISAGREE].append(f"{file.name} ({_apart_said(spans[0]['apart'])})")
+        burning = [row["zone"] for row in spans if _burns(row)]
+        zeros = points.filter(points.zero & within, ~points.bad_line, points.zone.isin(burning))
+        if some := zeros.select("zone", "hour").distinct().count().to_pyarrow().as_py() if burning else 0:
+            found[_ZEROS] = some
+            examples[_ZEROS].append(f"{file.name}: {', '.join(burning)}")
         for row in filter(_suspect, spans):  # on days without an hour of it, its mean of the year may stand
             found[_KILOGRAMS] = sum(row["first"].year <= day.year <= row["last"].year for day in days)
             examples[_KILOGRAMS].append(f"{file.name}: {_said_of(row)}")
+        for row in (row for row in spans[:1] if row["doubt"]):
+            found[row["doubt"]] = 1
+            examples[row["doubt"]].append(f"{file.name}: column '{row['timed']}'")
         if named := other_zone(file.name, speaks_of):
             found["files_named_after_another_zone"] = 1
             examples["files_named_after_another_zone"].append(f"{file.name}: rows of {', '.join(speaks_of[:5])}")
@@ -337,13 +357,18 @@ def _spans(file: Points, zones: Sequence[str] | None) -> list[dict[str, Any]]:
         unknown=good.hour.nunique() - good.hour.nunique(where=good.lifecycle.notnull() | good.direct.notnull()),
         disagreeing=good["at"].nunique(where=good.disagrees),
         apart=good.apart.max(),
+        timed=good.timed.max(),
+        doubt=good.doubt.max(),
         most_direct=good.direct.max(),
+        tiny=good.tiny.max(),
+        usual_direct=good.direct.median(where=good.direct > 0),
+        zeros=good.hour.nunique(where=good.zero),
         most_lifecycle=good.lifecycle.max(),
     )
     return list(summary.order_by("zone").to_pyarrow().to_pylist())
 
 
-def _look(file: Points, mapping: Mapping, zones: Sequence[str] | None) -> Iterator[Finding]:
+def _look(file: Points, clock_said: str, zones: Sequence[str] | None) -> Iterator[Finding]:
     """What one readable file holds."""
     found = _spans(file, zones)
     name = file.name
@@ -354,16 +379,18 @@ def _look(file: Points, mapping: Mapping, zones: Sequence[str] | None) -> Iterat
         gaps = f", {row['unknown']} without intensity" if row["unknown"] else ""
         basis = "" if row["most_direct"] is not None else ", life-cycle alone"
         basis = basis if row["most_lifecycle"] is not None else ", direct alone"
-        clock = ""
-        if mapping.clock.timezone:
-            clock = (
-                f"; times are taken as {mapping.clock.timezone}, the first hour is {row['begins']:%Y-%m-%d %H:%M} UTC"
-            )
+        clock = f"; {clock_said}, the first hour is {row['begins']:%Y-%m-%d %H:%M} UTC" if clock_said else ""
         what = f"{name}: {row['zone']}, {row['first']} to {row['last']}, {row['hours']} hours{gaps}{basis}{clock}"
         yield Finding(True, what)
+    for row in (row for row in found[:1] if row["doubt"]):
+        told = words(row["doubt"])
+        yield Finding(False, f"{name}: {told.of(1)} (column '{row['timed']}')", told.remedy, (row["doubt"],))
     if suspect := [_said_of(row) for row in found if _suspect(row)]:
         what = f"{name}: {'; '.join(suspect[:SHOWN])}: less than that of any grid, as if kilograms were taken for grams"
         yield Finding(False, what, words(_KILOGRAMS).remedy, (_KILOGRAMS,))
+    for row in (row for row in found if row["zeros"] and _burns(row)):
+        what = f"{name}: {row['zone']}: {words(_ZEROS).of(row['zeros'])}"
+        yield Finding(False, what, words(_ZEROS).remedy, (_ZEROS,))
     for row in (row for row in found if row["disagreeing"]):
         what = (
             f"{name}: {row['zone']} has several different values at {counted(row['disagreeing'], 'instant')}"
@@ -421,12 +448,23 @@ def _gaps(files: Sequence[Points], zones: Sequence[str] | None) -> Iterator[Find
 
 def _suspect(span: AnyMapping[str, Any]) -> bool:
     """Whether the intensities of a zone in a file are probably kilograms: its highest ones are less than any grid's."""
-    return looks_like_kilograms(span["most_direct"], span["most_lifecycle"])
+    return looks_like_kilograms(_most_direct(span), span["most_lifecycle"])
+
+
+def _most_direct(span: AnyMapping[str, Any]) -> Decimal | None:
+    """The highest direct intensity of a zone in a file, before rounding where nothing of it is left after."""
+    most: Decimal | None = span["most_direct"]
+    return most if most or span["tiny"] is None else Decimal(repr(span["tiny"]))
+
+
+def _burns(span: AnyMapping[str, Any]) -> bool:
+    """Whether a zone's hours that are not 0 usually have so much that something burns all the time."""
+    return (span["usual_direct"] or 0) > LEAST_OF_A_FIRE
 
 
 def _said_of(span: AnyMapping[str, Any]) -> str:
     """The zone and its highest intensities."""
-    return f"{span['zone']} at most {values_said(span['most_direct'], span['most_lifecycle'])}"
+    return f"{span['zone']} at most {values_said(_most_direct(span), span['most_lifecycle'])}"
 
 
 def _within(table: ir.Table, days: DayRange) -> ir.BooleanColumn:

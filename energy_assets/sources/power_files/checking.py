@@ -12,6 +12,7 @@ from typing import Any
 from energy_assets.counting import counted
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import Finding
+from energy_assets.sources.clock_names import DOUBTS
 from energy_assets.sources.errors import SourceError
 from energy_assets.sources.notes import words
 from energy_assets.sources.opening import STATES_OFFSET, Opened
@@ -56,7 +57,7 @@ def said_of_file(con: Any, readings: Readings, rules: Rules) -> Finding:
 
 
 _TOLD = (
-    "clocks_named_utc",
+    *DOUBTS,
     "clocks_set_back",
     "devices_often_without_power",
     "devices_without_energy",

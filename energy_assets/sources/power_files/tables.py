@@ -18,7 +18,7 @@ import ibis
 
 from energy_assets.counting import counted
 from energy_assets.periods import DayRange
-from energy_assets.sources import local_time
+from energy_assets.sources import clock_names, local_time
 from energy_assets.sources.opening import Opened
 from energy_assets.sources.power import GapPolicy, HourlyEnergy, Lone, Zeros, hourly_energy
 from energy_assets.sources.power_files.boards import require_boards_named, require_one_naming
@@ -38,7 +38,6 @@ from energy_assets.sources.power_files.presence import (
 from energy_assets.sources.power_files.readings import Readings
 from energy_assets.sources.power_files.telling import (
     crowded,
-    named_utc,
     refuse,
     require_agreement,
     set_back,
@@ -205,9 +204,10 @@ def _require_one_voice(
 ) -> None:
     """Copies count once, what disagrees is refused or a stray line, and clocks that go back are told."""
     device = list(rules.device.columns) if rules.device else []
-    if utc := [one.readings for one in given if named_utc(con, one.readings)]:
-        notes["clocks_named_utc"] = len(utc)
-        examples["clocks_named_utc"] = [f"{one.file.name}: column '{one.columns.time}'" for one in utc[:_SHOWN]]
+    for log in (one.readings for one in given):
+        if named := clock_names.doubt(log.file, log.columns.time, log.wanted.clock):
+            notes[named] = notes.get(named, 0) + 1
+            examples[named] = [*examples.get(named, ()), f"{log.file.name}: column '{log.columns.time}'"][:_SHOWN]
     back = crowded(con, readings)
     several = bool(energy.notes.get("duplicate_readings_dropped"))
     for one in given:

@@ -9,7 +9,6 @@ keeping one of it is for a person to decide. A stray line or two is kept as the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -27,9 +26,6 @@ STRAY = 100
 
 SETS = 10
 """A column names things if its values come in the same sets again: at most one set in so many instants."""
-
-NAMED_UTC = re.compile(r"(?:^|[^a-z])(?:utc|gmt)(?:[^a-z]|$)", re.IGNORECASE)
-"""A column of times whose name says by which clock they are."""
 
 CROWDED = 1.2
 """An hour that came twice has up to twice the readings of others, and this many times as many where the log began or
@@ -161,20 +157,6 @@ def set_back(con: Any, readings: Readings) -> int:
         return int(con.raw_sql(sql).fetchone()[0])
     finally:
         con.raw_sql(f"DROP TABLE {table}")
-
-
-def named_utc(con: Any, readings: Readings) -> bool:
-    """Whether the name of the column of times says UTC, and its times are taken by the clock of another zone.
-
-    Args:
-        con: An Ibis connection to DuckDB.
-        readings: The file.
-    """
-    zone, column = readings.zone, readings.columns.time
-    if zone is None or not NAMED_UTC.search(column) or not (local_time.changes(zone) or local_time.steady(zone)):
-        return False
-    local = f"SELECT count(*) FROM ({readings.selected()}) WHERE local_us IS NOT NULL"
-    return bool(con.raw_sql(local).fetchone()[0])
 
 
 def refuse(told: Told, readings: Readings, device: list[str], kind_stated: bool) -> MalformedError:

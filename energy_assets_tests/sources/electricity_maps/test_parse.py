@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from energy_assets.periods import DayRange
-from energy_assets.sources.electricity_maps.parse import hour_rows, notes_of, points
+from energy_assets.sources.electricity_maps.parse import Point, hour_rows, notes_of, points, without_gaps
 from energy_assets.sources.errors import MalformedError
 
-REQUEST = {
+REQUEST: dict[str, Any] = {
     "method": "GET",
     "url": "https://api.electricitymaps.com/v3/carbon-intensity/past-range",
     "params": {
@@ -78,6 +78,39 @@ def test_points_that_cannot_be_used_are_dropped_and_counted() -> None:
         "impossible_values_dropped": 2,
         "points_off_the_hour_dropped": 1,
     }
+
+
+def both(direct: Any, lifecycle: Any) -> list[Point]:
+    """Points of an hour, None for no point, after an hour with usual values."""
+    asked = {**REQUEST, "params": {**REQUEST["params"], "emissionFactorType": "lifecycle"}}
+    later, usual = {"datetime": "2024-05-09T01:00:00Z"}, [entry(carbonIntensity=400)]
+    first = [] if direct is None else [entry(carbonIntensity=direct, **later)]
+    second = [] if lifecycle is None else [entry(carbonIntensity=lifecycle, **later)]
+    other = [{**one, "emissionFactorType": "lifecycle"} for one in (*usual, *second)]
+    return without_gaps([*points(body(*usual, *first), REQUEST), *points(body(*other), asked)])
+
+
+@pytest.mark.parametrize(
+    ("direct", "lifecycle", "kept", "notes"),
+    [
+        (0, 0, None, {"impossible_values_dropped": 2}),
+        (0.0, 25, (0, 25), {}),
+        (7, 0, (7, None), {"impossible_values_dropped": 1}),
+        (0, None, (0, None), {"zeros_among_higher_intensities": 1}),
+        (7, None, (7, None), {}),
+    ],
+)
+def test_zeros_that_stand_for_what_is_not_known(direct: Any, lifecycle: Any, kept: Any, notes: Any) -> None:
+    found = both(direct, lifecycle)
+    rows = {row["hour"].hour: row for row in hour_rows(found).to_pylist()}
+    values = rows.get(1) and (rows[1]["direct_gco2e_per_kwh"], rows[1]["lifecycle_gco2e_per_kwh"])
+    day = found[0].time.date()
+    assert (values, notes_of(found, DayRange(day, day))) == (kept, notes)
+
+
+def test_a_direct_0_is_usual_where_hardly_anything_burns() -> None:
+    found = points(body(entry(carbonIntensity=50), entry(carbonIntensity=0, datetime="2024-05-09T01:00:00Z")), REQUEST)
+    assert notes_of(found, DayRange(found[0].time.date(), found[0].time.date())) == {}
 
 
 @pytest.mark.parametrize("limit", [0, 3000])

@@ -177,6 +177,8 @@ def test_a_site_without_an_account_has_grams_of_the_fourth_tier(tmp_path: Path) 
         ("0.363", "427", True),
         ("0.363", "24", False),
         ("0", "24", False),
+        ("0", "0", True),
+        (None, "0", True),
         ("0", None, False),
         ("3", None, False),
         ("363", "427", False),

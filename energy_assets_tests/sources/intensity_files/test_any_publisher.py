@@ -269,6 +269,12 @@ def test_a_block_that_names_too_little_is_refused(keys: dict[str, str], message:
         ("{t},NO,0.1,25.5", False),
         ("{t},DE,0.{n},", True),
         ("{t},DE,{n},", False),
+        ("{t},DE,0.0003,0.0004", True),
+        ("{t},DE,0.0003,", True),
+        ("{t},DE,0.0000003,", True),
+        ("{t},NO,0.0003,25.5", False),
+        ("{t},NO,0,25.5", False),
+        ("{t},NO,0,", False),
     ],
 )
 def test_files_whose_highest_value_is_less_than_any_grids_are_told(
@@ -335,3 +341,117 @@ def test_hours_of_the_day_that_no_file_has_are_told(step: StepContext, tmp_path:
     assert "(12 hours of the day on all of them)" in gap.what
     written("pm.csv", range(12, 24))
     assert [finding.ok for finding in source.check(step)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("column", "zone", "note"),
+    [
+        ("Datetime (UTC)", "Europe/Berlin", "clocks_named_utc"),
+        ("Datetime (UTC)", "UTC", None),
+        ("Datetime (UTC)", None, None),
+        ("Zeit (MEZ)", None, "clocks_named_local"),
+        ("Zeit (MEZ)", "Europe/Berlin", None),
+        ("Zeit (MEZ)", "UTC", None),
+    ],
+)
+def test_a_column_of_times_whose_name_contradicts_how_they_are_taken_is_told(
+    step: StepContext, tmp_path: Path, column: str, zone: str | None, note: str | None
+) -> None:
+    keys = {**MINE, "time": column, **({"timezone": zone} if zone else {})}
+    own(tmp_path, header=f"{column},area,co2,lca")
+    notes, examples = _told(of("own.csv", **keys), step)
+    assert {name: n for name, n in notes.items() if name.startswith("clocks")} == ({note: 1} if note else {})
+    assert examples == ({note: [f"own.csv: column '{column}'"]} if note else {})
+    told = [finding for finding in of("own.csv", **keys).check(step) if not finding.ok]
+    assert [finding.notes for finding in told] == ([(note,)] if note else [])
+    assert all(f"(column '{column}')" in finding.what and "`timezone: " in finding.remedy for finding in told)
+    own(tmp_path, header=f"{column},area,co2,lca", cells="{t}Z,DE,300.5,350.25")
+    assert _told(of("own.csv", **keys), step)[0] == {}, "times that state their offset"
+
+
+def test_an_export_of_electricity_maps_is_in_utc_whatever_site_yaml_says(step: StepContext, tmp_path: Path) -> None:
+    export(tmp_path / "x.csv", point=lambda hour: (f"{hour.hour}", "100"))
+    rows, notes = rows_of(of("x.csv", timezone="Europe/Berlin"), ONE, step)
+    assert {row["hour"].hour: row["direct_gco2e_per_kwh"] for row in rows.to_pylist()} == {n: n for n in range(24)}
+    assert notes == {}
+    (finding,) = of("x.csv", timezone="Europe/Berlin").check(step)
+    assert finding.what.endswith(
+        "times are UTC, as the header says, and `timezone` is left aside, the first hour is 2024-05-09 00:00 UTC"
+    )
+
+
+def test_a_life_cycle_intensity_of_0_is_no_value_and_neither_is_a_direct_one_beside_it(
+    step: StepContext, tmp_path: Path
+) -> None:
+    gaps = {1: ("0", "0"), 2: ("0.0", "25"), 3: ("7", "0"), 4: ("0", "")}
+    export(tmp_path / "x.csv", point=lambda hour: gaps.get(hour.hour, ("20", "50")))
+    rows, notes = rows_of(of("x.csv"), ONE, step)
+    hours = {r["hour"].hour: r for r in rows.to_pylist() if r["resolution"] == "hour"}
+    found = {
+        n: (hours[n]["direct_gco2e_per_kwh"], hours[n]["lifecycle_gco2e_per_kwh"]) for n in (2, 3, 4) if n in hours
+    }
+    assert found == {2: (0, 25), 3: (7, None), 4: (0, None)}, "nothing burns in some hours of some grids"
+    assert 1 not in hours
+    assert notes == {"impossible_values_dropped": 2}
+
+
+@pytest.mark.parametrize(
+    ("cell", "usual", "told"), [("0", "51", 6), ("0.000", "400", 6), ("0", "50", 0), ("", "400", 0), ("1", "400", 0)]
+)
+def test_a_direct_intensity_of_0_alone_is_told_where_other_hours_are_of_a_fire(
+    step: StepContext, tmp_path: Path, cell: str, usual: str, told: int
+) -> None:
+    keys = {"time": "Datetime (UTC)", "zone": "DE", "direct": "co2", "unit": "gCO2e/kWh"}
+    lines = [f"2024-05-09 {hour:02}:00,{cell if hour < 6 else usual}" for hour in range(24)]
+    (tmp_path / "own.csv").write_text("\n".join(["Datetime (UTC),co2", *lines, f"2024-05-10 00:00,{cell}"]) + "\n")
+    notes, examples = _told(of("own.csv", **keys), step)
+    assert notes.get("zeros_among_higher_intensities", 0) == told
+    assert examples == ({"zeros_among_higher_intensities": ["own.csv: DE"]} if told else {})
+    said = [f for f in of("own.csv", **keys).check(step) if "zeros_among_higher_intensities" in f.notes]
+    assert [finding.ok for finding in said] == [False] * bool(told)
+    assert all("DE: 7 hours have a direct intensity of 0" in finding.what for finding in said), "of all days"
+
+
+@pytest.mark.parametrize(
+    ("header", "unit", "per"),
+    [
+        ("direct_g_per_MJ", "gCO2e/kWh", "MJ"),
+        ("direct [kg/Wh]", "gCO2e/kWh", "Wh"),
+        ("g CO2e/GJ", None, "GJ"),
+        ("CO2/MJ", "kg/MWh", "MJ"),
+        ("g/MWh", "gCO2e/kWh", "MWh"),
+        ("grams per capita", "gCO2e/kWh", "capita"),
+        ("CO2 per kWh", "gCO2e/kWh", None),
+        ("CO2/kWh", "kgCO2e/kWh", None),
+        ("CO2 per MWh", "t/MWh", None),
+        ("AT/DE co2", "gCO2e/kWh", None),
+        ("co2 percent of 1990", "gCO2e/kWh", None),
+        ("g direct/indirect", "gCO2e/kWh", None),
+        ("upper_value", "gCO2e/kWh", None),
+    ],
+)
+def test_a_header_that_is_per_something_else_is_refused_whatever_unit_is_named(
+    step: StepContext, tmp_path: Path, header: str, unit: str | None, per: str | None
+) -> None:
+    own(tmp_path, header=f"at,area,{header}", cells="{t},DE,0.5")
+    keys = {"time": "at", "zone_column": "area", "direct": header, **({"unit": unit} if unit else {})}
+    if per is None:
+        assert len(values(step, **keys)) == 1
+        return
+    with pytest.raises(MalformedError, match=f"own.csv: '.*' is per {per} by its name, and not per .Wh"):
+        values(step, **keys)
+
+
+@pytest.mark.parametrize("form", ["2024-05-{day:02} {hour:02}:00", "2024-05-{day:02}T{hour:02}:00:00Z",
+                                  "{day:02}.05.2024 {hour:02}:00"])  # fmt: skip
+def test_hours_that_are_named_by_their_end_are_refused(step: StepContext, tmp_path: Path, form: str) -> None:
+    def written(hours: range) -> None:
+        lines = [f"{form.format(day=day, hour=hour)},DE,{hour},400" for day in (8, 9, 10) for hour in hours]
+        (tmp_path / "own.csv").write_text("\n".join(["at,area,co2,lca", *lines]) + "\n")
+
+    keys = {**MINE, "date_order": "day first"}
+    written(range(24))
+    assert len(values(step, **keys)) == 24
+    written(range(1, 25))
+    with pytest.raises(MalformedError, match=r"column 'at' has times such as '.* ?.?24:00.*', so it names hours by"):
+        values(step, **keys)

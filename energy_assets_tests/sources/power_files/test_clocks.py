@@ -288,6 +288,36 @@ def test_a_column_that_says_utc_and_another_zone_are_told(
 
 
 @pytest.mark.parametrize(
+    ("column", "zone", "told"),
+    [
+        ("Zeit (MEZ)", None, True),
+        ("time CEST", None, True),
+        ("time_est", None, True),
+        ("local_time", None, True),
+        ("Time (UTC+1)", None, True),
+        ("Europe/Berlin", None, True),
+        ("Zeit (MEZ)", "Europe/Berlin", False),
+        ("Zeit (MEZ)", "UTC", False),
+        ("Time (UTC+0)", None, False),
+        ("estimated", None, False),
+        ("location time", None, False),
+    ],
+)
+def test_a_column_that_names_a_local_clock_and_is_taken_as_utc_is_told(
+    step: StepContext, column: str, zone: str | None, told: bool
+) -> None:
+    log(step, local(START, 300, zone=ZoneInfo("UTC")))
+    path = step.site_folder / "meters/a.csv"
+    path.write_text(path.read_text().replace("time,", f"{column},", 1))
+    keys = {"time": column, **({"timezone": zone} if zone else {})}
+    assert energies(step, **keys)[1].get("clocks_named_local", 0) == told
+    (finding,) = source(**keys).check(step)
+    assert ("clocks_named_local" in finding.notes) == told
+    path.write_text(path.read_text().replace(",n1", "Z,n1"))
+    assert "clocks_named_local" not in energies(step, **keys)[1], "times that state their offset"
+
+
+@pytest.mark.parametrize(
     "form", ["%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M+00:00", "%Y%m%dT%H%M%SZ", "%Y%m%dT%H%MZ", "%Y%m%d %H%M+0000"]
 )
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
