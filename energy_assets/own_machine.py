@@ -28,7 +28,7 @@ from energy_assets.grid_coverage import no_country
 from energy_assets.own_files import Logs, NoFiles, node_of_files
 from energy_assets.sources import csv_text
 from energy_assets.sources.base import StepContext
-from energy_assets.sources.clock_names import NAMED_UTC
+from energy_assets.sources.clock_names import NAMED_LOCAL, NAMED_UTC, steady_utc
 from energy_assets.sources.errors import SourceError
 from energy_assets.sources.focus.source import FocusFiles
 from energy_assets.sources.grid_factors.published import PublishedIntensity, Publisher, published_intensities
@@ -299,10 +299,17 @@ def _clock(file: Opened, column: str, keys: dict[str, Any], said: list[str], wis
         keys["time_unit"] = unit
         said.append(f"times are column '{column}' in {unit} since 1970 (first value {cell!r})")
         return
-    own = "UTC" if NAMED_UTC.search(column) else this_machine()
+    local = NAMED_LOCAL.search(column) is not None
+    if local and not wishes.timezone and steady_utc(this_machine()):
+        raise Unrecognised(
+            f"the name of the column '{column}' says by which clock its times are, and this machine's clock is UTC.\n"
+            "Name the zone: --timezone, for example Europe/Berlin"
+        )
+    utc = NAMED_UTC.search(column) is not None and not local
+    own = "UTC" if utc else this_machine()
     zone = wishes.timezone or own
     keys["timezone"] = zone
-    whose = "as the column's name says" if NAMED_UTC.search(column) else "this machine's zone; --timezone names another"
+    whose = "as the column's name says" if utc else "this machine's zone; --timezone names another"
     whose = "as you say" if wishes.timezone else whose
     said.append(f"times are column '{column}' by the clock of {zone} ({whose}; first value {cell!r})")
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from energy_assets import own_machine
 from energy_assets.cli import main
 from energy_assets.doctor import examine
 from energy_assets.own_files import logs_of
@@ -108,6 +109,32 @@ def test_the_clock_and_the_name_of_this_machine_are_taken_and_said(tmp_path: Pat
     assert source(tmp_path).timezone == this_machine()
     assert any("this machine's zone; --timezone names another" in line for line in found.said)
     assert any("this machine's name; --node names another" in line for line in found.said)
+
+
+@pytest.mark.parametrize(
+    ("column", "machine", "zone"),
+    [
+        ("time (UTC)", "Europe/Berlin", "UTC"),
+        ("Zeit (MEZ)", "Europe/Berlin", "Europe/Berlin"),
+        ("time (UTC+1)", "Europe/Berlin", "Europe/Berlin"),
+        ("time", "Europe/Berlin", "Europe/Berlin"),
+        ("Zeit (MEZ)", "Etc/UTC", None),
+        ("local_time", "UTC", None),
+    ],
+)
+def test_a_clock_that_the_column_names_is_taken_or_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: str, machine: str, zone: str | None
+) -> None:
+    monkeypatch.setattr(own_machine, "this_machine", lambda: machine)
+    text = f"{column},power_w\n" + "".join(f"{START + timedelta(minutes=5 * n)},600\n" for n in range(50))
+    if zone is None:
+        with pytest.raises(Unrecognised, match="--timezone"):
+            made(tmp_path, text, keys={"time": column})
+        made(tmp_path, text, keys={"time": column}, timezone="Europe/Berlin")
+        zone = "Europe/Berlin"
+    else:
+        made(tmp_path, text, keys={"time": column})
+    assert source(tmp_path).timezone == zone
 
 
 def test_columns_that_are_named_by_hand_count_in_a_log_of_nvidia_smi_too(tmp_path: Path) -> None:

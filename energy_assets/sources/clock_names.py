@@ -30,6 +30,15 @@ DOUBTS = ("clocks_named_utc", "clocks_named_local")
 """The notes that tell of it."""
 
 
+def steady_utc(zone: str) -> bool:
+    """Whether the clock of a zone is UTC all year.
+
+    Args:
+        zone: Its IANA name.
+    """
+    return not (local_time.changes(zone) or local_time.steady(zone))
+
+
 def doubt(file: Opened, column: str, clock: Clock) -> str | None:
     """The note for a column of times whose name contradicts how its times are taken; None where it does not.
 
@@ -44,8 +53,7 @@ def doubt(file: Opened, column: str, clock: Clock) -> str | None:
     if zone is None:
         named = DOUBTS[1] if NAMED_LOCAL.search(column) else None
     else:
-        elsewhere = bool(local_time.changes(zone) or local_time.steady(zone))
-        named = DOUBTS[0] if elsewhere and NAMED_UTC.search(column) else None
+        named = DOUBTS[0] if NAMED_UTC.search(column) and not steady_utc(zone) else None
     if named is None:
         return None
     (bare,) = file.con.raw_sql(f"SELECT count(*) FROM {file.relation} WHERE {file.bare(column, clock)}").fetchone()
