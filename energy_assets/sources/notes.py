@@ -181,6 +181,12 @@ WORDS: Mapping[str, Words] = {
         remedy="If they are one bill, leave one of them below `path` and move the other out; if they are different"
         " charges that cost the same, nothing is wrong, and `same_lines: keep` in the source's block compares no more.",
     ),
+    "deliveries_with_other_amounts": Words(
+        "in {n} case[|s] a delivery has charges of the same resources and times as another one of the same account, at"
+        " other amounts: they may be two editions of one bill, and these count in both",
+        remedy="If they are one bill, leave the final edition below `path` and move the other out; if they are"
+        " different charges, nothing is wrong, and `same_lines: keep` in the source's block compares no more.",
+    ),
     "charges_after_their_billing_period_dropped": Words(
         "{n} charge[|s] begin[s|] after the month [it is|they are] billed in and [was|were] left out"
     ),

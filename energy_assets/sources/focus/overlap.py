@@ -11,7 +11,8 @@ together that speak of the same bill on the same days, in these looks:
 4. where the lines of one are longer than a day and those of the other much shorter: totals of the billing period, of
    each resource, of each service, and of all (`grains`);
 5. where the lines are equally long: line by line at times that are all shifted alike, totals of each resource and day,
-   and totals of each account and day, which prove nothing and are told (`seconds`).
+   totals of each account and day, and charges of the same resource and time at other amounts, which prove nothing
+   and are told (`seconds`).
 
 What belongs here: comparing. What does not: equal bytes (counted once, in `parse`), and runs of one export (only
 the newest counts, in `deliveries`).
@@ -128,7 +129,7 @@ def loosely(shares: Iterable[Share]) -> set[tuple[str, Any]]:
 
 def repeats(
     con: Any, deliveries: Mapping[int, Compared], loose: Iterable[tuple[str, Any]]
-) -> tuple[list[Repeat], dict[int, list[str]], dict[int, list[str]], dict[int, list[str]]]:
+) -> tuple[list[Repeat], dict[int, list[str]], dict[int, list[str]], dict[int, list[str]], dict[int, list[str]]]:
     """Deliveries of which half or more, on the days they share with others, is in these others.
 
     Args:
@@ -138,8 +139,8 @@ def repeats(
 
     Returns:
         What repeats; and by delivery, of those that repeat nothing, which of their lines are in others as well; which
-        of their long charges lie beside others of the same time, with totals that prove nothing; and of which days
-        others have the same total.
+        of their long charges lie beside others of the same time, with totals that prove nothing; of which days others
+        have the same total; and which of their charges others have at other amounts.
     """
     lines = f"lines_{uuid4().hex[:8]}"
     found: dict[tuple[Any, ...], _Found] = {}
@@ -147,7 +148,7 @@ def repeats(
     try:
         sizes = _prepare(con, deliveries, loose, lines)
         if con.execute(f"SELECT count(*) FROM {lines}").fetchone()[0] == 0:  # noqa: S608
-            return [], {}, {}, {}
+            return [], {}, {}, {}, {}
         places = _places(con, lines)
         looks = _looks(lines, places)
         for look in looks:
@@ -164,17 +165,20 @@ def repeats(
                     found[key] = found[key].beside(one)
         held = _held(con, lines, deliveries, sizes) if found else {}
         unsure, totals = _unsure(con, lines), _equal_totals(con, lines, places)
+        priced = _other_amounts(con, lines, places)
     finally:
         con.execute(f"DROP TABLE IF EXISTS {lines}")
     repeated = {number for one in found.values() for number in (one.delivery, *one.others)}
-    alike, unsure, totals = (
-        {bill: one for bill, one in told.items() if one.delivery not in repeated} for told in (equal, unsure, totals)
+    alike, unsure, totals, priced = (
+        {bill: one for bill, one in told.items() if one.delivery not in repeated}
+        for told in (equal, unsure, totals, priced)
     )
     return (
         _told(deliveries, held, found),
         _partly(deliveries, alike),
         _beside(deliveries, unsure, _OTHER_TOTALS),
         _beside(deliveries, totals, _EQUAL_TOTALS),
+        _beside(deliveries, priced, _OTHER_AMOUNTS),
     )
 
 
@@ -366,6 +370,20 @@ def _equal_totals(con: Any, lines: str, places: int) -> dict[tuple[Any, ...], _F
     }
 
 
+def _other_amounts(con: Any, lines: str, places: int) -> dict[tuple[Any, ...], _Found]:
+    """By delivery and bill, the charges that others have at other amounts."""
+    return {
+        (delivery, *bill): _Found(
+            delivery,
+            frozenset(others),
+            f"{same} of {counted(of, 'charge')}",
+            same / of,
+            days=f"{total.normalize():,f} and {theirs.normalize():,f}",
+        )
+        for delivery, *bill, same, of, others, total, theirs in con.execute(seconds.editions(lines, places)).fetchall()
+    }
+
+
 def _things(lines: str, amount: str) -> str:
     return f"""
         SELECT delivery, {_BILL}, day, hash(thing, date_trunc('minute', start),
@@ -423,6 +441,12 @@ _OTHER_TOTALS = (
 _EQUAL_TOTALS = (
     "{one}: the totals of {what} of {whose} in the billing period {period} are those of {others} too, whose lines are "
     "others: {days}"
+)
+
+
+_OTHER_AMOUNTS = (
+    "{one}: {what} of {whose} in the billing period {period} are of the same resources and times as those of {others}, "
+    "at other amounts, {days} in all"
 )
 
 

@@ -159,6 +159,39 @@ def accounts(lines: str, places: int) -> str:
         ORDER BY ALL"""  # noqa: S608
 
 
+def editions(lines: str, places: int) -> str:
+    """Deliveries of which half the charges or more have charges of the same thing and time in others, at other amounts.
+
+    So has an edition of a bill that was made before a discount, or rounded to whole units. A thing here is the resource
+    (or what stands for it) with its service, and corrections do not count: they say again what they correct.
+
+    Args:
+        lines: The table of lines; see `overlap`.
+        places: To how many decimals the coarsest delivery prints amounts.
+
+    Returns:
+        SQL of rows with delivery, bill, how many of its charges are so, of how many, which others have them, and the
+        totals of both.
+    """
+    bill = " AND ".join(f"a.{column} = b.{column}" for column in _BILL.split(", "))
+    of_a = ", ".join(f"a.{column}" for column in ("delivery", *_BILL.split(", ")))
+    same = f"{bill} AND a.delivery <> b.delivery AND a.day = b.day AND a.thing = b.thing AND a.currency = b.currency"
+    return f"""
+        WITH charges AS MATERIALIZED (
+            SELECT delivery, {_BILL}, day, hash(thing, offer) AS thing, billing_currency AS currency,
+                date_trunc('minute', start) AS start, date_trunc('minute', until) AS until, sum(billed_cost) AS total
+            FROM {lines} WHERE shared AND NOT converted AND NOT corrects AND billed_cost <> 0 GROUP BY ALL),
+        met AS (
+            SELECT {of_a}, a.start, a.total, b.total AS theirs, b.delivery AS other
+            FROM charges a JOIN charges b ON {same} AND a.start = b.start AND a.until = b.until
+            WHERE round(a.total, {places}) <> round(b.total, {places})),
+        whole AS (SELECT delivery, {_BILL}, count(*) AS n FROM charges GROUP BY ALL)
+        SELECT delivery, {_BILL}, count(*) AS same, any_value(n), list_sort(list(DISTINCT other)),
+            sum(total) AS total, sum(theirs) AS theirs
+        FROM met JOIN whole USING (delivery, {_BILL}) GROUP BY delivery, {_BILL}
+        HAVING count(*) >= {HALF} * any_value(n) AND count(DISTINCT start) >= {DIFFERENT} ORDER BY ALL"""  # noqa: S608
+
+
 def unit(places: int) -> str:
     """SQL of what amounts with so many decimals are multiples of."""
     return f"{'0.' + '0' * (places - 1) + '1' if places else '1'}::DECIMAL(18, 12)"

@@ -57,9 +57,10 @@ TOLD = {
     "alike": "deliveries_partly_in_others",
     "unsure": "long_charges_in_several_deliveries",
     "totals": "deliveries_with_totals_of_others",
+    "priced": "deliveries_with_other_amounts",
 }
 """What the requests of landed files say of them and of what was passed over beside them, and the note it becomes."""
-SAID = {"alike": "compared", "unsure": "weighed", "totals": "added up"}
+SAID = {"alike": "compared", "unsure": "weighed", "totals": "added up", "priced": "priced"}
 """Of these `TOLD`, what remembers that files were held against one another."""
 BUCKET_SLASHES = 3
 """Of the shortest url that has a folder: s3://bucket/folder."""
@@ -285,7 +286,7 @@ class FocusFiles(Source):
         wanted = sorted(new.union(*(beside[one] for one in new)))
         compared = {number: made for number in wanted if (made := self._compared(of_delivery[number], memory, step))}
         loose = loosely(share for bill in once for share in bill.shares)
-        repeated, *found = repeats(step.con.con, compared, loose) if len(compared) > 1 else ([], {}, {}, {})
+        repeated, *found = repeats(step.con.con, compared, loose) if len(compared) > 1 else ([], {}, {}, {}, {})
         for repeat in repeated:
             new -= repeat.deliveries
             concerned = {number: of_delivery[number] for number in repeat.deliveries}
