@@ -323,6 +323,10 @@ WORDS: Mapping[str, Words] = {
         remedy="The clock does not follow the `timezone` of the source: name the one it follows, for example UTC.",
         each=False,
     ),
+    "files_that_may_be_bills_dropped": Words(
+        "{n} file[|s] below `path` [is|are] neither CSV nor Parquet and [was|were] passed over",
+        remedy="Unpack such files, or save them as CSV in UTF-8, and leave the result there; move others out.",
+    ),
     "files_outside_manifest_dropped": Words(
         "{n} file[|s] of bills [is|are] not counted, because the manifest beside [it|them] does not list [it|them]",
         hole=False,

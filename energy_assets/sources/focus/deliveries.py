@@ -220,6 +220,7 @@ class Chosen:
         run: See `Manifest`.
         incomplete: Newer deliveries that were passed over, and what they lack.
         unlisted: Files beside those of the delivery that its manifest does not list.
+        unread: Files below `path` that may be bills in a form that is not read.
     """
 
     files: tuple[SourceFile, ...]
@@ -227,6 +228,7 @@ class Chosen:
     run: str = ""
     incomplete: tuple[str, ...] = ()
     unlisted: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass

@@ -54,6 +54,7 @@ UNPACK = "Unpack it, or save it as CSV in UTF-8, and leave the result below `pat
 TOLD = {
     "incomplete": "incomplete_deliveries_dropped",
     "unlisted": "files_outside_manifest_dropped",
+    "unread": "files_that_may_be_bills_dropped",
     "alike": "deliveries_partly_in_others",
     "unsure": "long_charges_in_several_deliveries",
     "totals": "deliveries_with_totals_of_others",
@@ -147,8 +148,8 @@ class FocusFiles(Source):
                 yield Finding(True, f"an incomplete delivery is passed over: {text}")
             for text in sorted({text for delivery in chosen for text in delivery.unlisted}):
                 yield Finding(True, f"a file that the manifest beside it does not list is passed over: {text}")
-            for text in self._others(self._list(self._pattern(step), step)):
-                yield Finding(True, f"a file that is neither CSV nor Parquet is passed over: {text}", UNPACK)
+            if unread := sorted({text for delivery in chosen for text in delivery.unread}):
+                yield _said_of_deliveries(TOLD["unread"], {0: unread})
             today = step.now.date()
             bills, unreadable = self._look(chosen, DayRange(today, today), memory, step)
             yield from (Finding(False, error.message, error.remedy) for _, _, error in unreadable)
@@ -329,7 +330,7 @@ class FocusFiles(Source):
         request: dict[str, object] = {"path": file.name}
         if delivery.run:
             request["delivery"] = delivery.run
-        for key in ("incomplete", "unlisted"):
+        for key in ("incomplete", "unlisted", "unread"):
             if texts := getattr(delivery, key):
                 request[key] = list(texts)
         return request
@@ -341,9 +342,10 @@ class FocusFiles(Source):
             SourceError: nothing matches, or the folder cannot be listed.
         """
         listed, files = self._bills(step)
+        unread = tuple(self._others(listed))
         if self.exports == "all":
             memory.forget_gone(listed, self._scope(step))
-            return [Chosen((file,)) for file in files], {}
+            return [Chosen((file,), unread=unread) for file in files], {}
         manifests: list[Manifest] = []
         unreadable: dict[str, SourceError] = {}
         for file in self._manifests(listed, files, step):
@@ -357,7 +359,7 @@ class FocusFiles(Source):
         refused |= unreadable
         if not refused:
             memory.forget_gone(listed, self._scope(step))
-        return chosen, refused
+        return [replace(delivery, unread=unread) for delivery in chosen], refused
 
     def _providers(self, file: SourceFile, memory: Memory, step: StepContext) -> set[str] | None:
         """Whose charges a file holds; None for one that cannot be read."""

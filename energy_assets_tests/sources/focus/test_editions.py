@@ -60,6 +60,19 @@ def test_charges_of_one_thing_and_time_at_other_amounts_are_told(
     assert all("bills/a.csv" in text and "bills/b.csv" in text for text in said)
 
 
+def test_a_packed_bill_beside_others_is_told_by_doctor_and_run(step: StepContext, tmp_path: Path) -> None:
+    write(tmp_path / "bills" / "a.csv", by_turns())
+    (tmp_path / "bills" / "b.zip").write_bytes(b"PK")
+    source = FocusFiles(name="bills", kind="focus_files", path="bills")
+    note = "files_that_may_be_bills_dropped"
+    (finding,) = [finding for finding in source.check(step) if not finding.ok]
+    assert (finding.notes, "bills/b.zip" in finding.what) == ((note,), True)
+    parsed, _ = parse(source, collect(source, OCTOBER, step).editions, step)
+    assert parsed
+    assert list(parsed.examples[note]) == ["bills/b.zip"]
+    assert WORDS[note].hole
+
+
 def test_doctor_says_so_with_both_sums_and_what_to_do(step: StepContext, tmp_path: Path) -> None:
     write(tmp_path / "bills" / "a.csv", by_turns()[:4])
     write(tmp_path / "bills" / "b.csv", at(by_turns()[:4], "0.5"))
