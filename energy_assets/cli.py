@@ -400,7 +400,10 @@ def trace(
 @site_option
 @click.option("--set-aside", is_flag=True, help="Move what is damaged to `damaged` below the storage root.")
 def repair(site_path: Path, set_aside: bool) -> None:
-    """Look at every stored byte: what is damaged, and which days to run and reports to make to mend it."""
+    """Look at every stored byte: what is damaged, and which days to run and reports to make to mend it.
+
+    Dagster's history of runs is looked at as well; what is damaged of it moves to `damaged` in Dagster's own folder.
+    """
     from rich.markup import escape
 
     from energy_assets.periods import contiguous
@@ -414,7 +417,8 @@ def repair(site_path: Path, set_aside: bool) -> None:
         if set_aside and damage.set_aside:
             damage.set_aside()
     if not found:
-        out.print("Every object, receipt, edition, table file and report is what was written.")
+        whole = "Every object, receipt, edition, table file and report is what was written; Dagster's history is whole."
+        out.print(whole, soft_wrap=True)
         return
     if not set_aside and any(damage.set_aside for damage in found):
         out.print(

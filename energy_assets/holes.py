@@ -22,6 +22,7 @@ from energy_assets.counting import counted
 from energy_assets.factors.grid_intensity import ladder
 from energy_assets.lake import Lake
 from energy_assets.periods import contiguous
+from energy_assets.proposed_lines import quoted
 from energy_assets.remarks import Remark
 from energy_assets.site import Site
 from energy_assets.sources.intensity import INTENSITIES, exact_mean, far_apart, too_many, values_said
@@ -95,26 +96,34 @@ class _Tables:
 
 
 def _grams(site: Site, tables: _Tables) -> Iterator[Remark]:
-    """Energy without a zone, and zones without a factor or without the part of one that a scope needs."""
+    """Energy without a zone or a PUE, and zones without a factor or without the part of one that a scope needs."""
     if not site.feeding(Feed.ENERGY):
         return
     rows = tables(EMISSIONS)
     known = rows.filter(rows.energy_kwh.notnull())
     flawed = known.filter(known.zone.isnull() | known.location_g.isnull() | known.upstream_g.isnull())
+    pueless = (
+        flawed.factor_id.notnull() & flawed.pue.isnull() & flawed.lifecycle_g.isnull() & flawed.location_g.isnull()
+    )
+    bare = flawed.factor_id.notnull() & flawed.location_g.isnull() & ~pueless
     by_zone = flawed.group_by("zone", "provider", "region", "ghg_scope").aggregate(
         rows=flawed.count(),
         kwh=flawed.energy_kwh.sum(),
         factorless=flawed.factor_id.isnull().sum(),
         factorless_kwh=flawed.energy_kwh.sum(where=flawed.factor_id.isnull()),
-        placeless=flawed.location_g.isnull().sum(),
-        placeless_kwh=flawed.energy_kwh.sum(where=flawed.location_g.isnull()),
+        unbuilt=flawed.pue.isnull().sum(),
+        pueless=pueless.sum(),
+        pueless_kwh=flawed.energy_kwh.sum(where=pueless),
+        bare=bare.sum(),
+        bare_kwh=flawed.energy_kwh.sum(where=bare),
         upstreamless=(flawed.upstream_g.isnull() & flawed.location_g.notnull()).sum(),
     )
     found = tables.rows(by_zone.order_by("zone", "provider", "region", "ghg_scope"))
     yield from _without_zone([row for row in found if row["zone"] is None])
     zoned = [row for row in found if row["zone"] is not None]
     yield from _without_factor(site, tables, zoned)
-    yield from _without_direct(site, [row for row in zoned if row["placeless"] > row["factorless"]])
+    yield from _without_pue([row for row in zoned if row["pueless"]])
+    yield from _without_direct(site, [row for row in zoned if row["bare"]])
     if site.factors.scope2_basis == "direct":
         bare = sorted({row["zone"] for row in zoned if row["upstreamless"]})
         if bare:
@@ -209,19 +218,35 @@ def _rivals(tables: _Tables, chosen: ir.Table, others: ir.Table) -> Iterator[Rem
 def _without_zone(found: Sequence[dict[str, Any]]) -> Iterator[Remark]:
     if not found:
         return
-    lines = sorted({(row["provider"], row["region"]) for row in found}, key=str)
-    text = "\n".join(_place_line(*line) for line in lines[:SHOWN])
-    where = _named([" ".join(filter(None, line)) for line in lines])
-    yield Remark(
+    yield _placed("no grid zone", _amount(found, "rows", "kwh"), found)
+
+
+def _without_pue(found: Sequence[dict[str, Any]]) -> Iterator[Remark]:
+    if found:
+        yield _placed("no PUE", _amount(found, "pueless", "pueless_kwh"), found)
+
+
+def _placed(lacks: str, amount: str, found: Sequence[dict[str, Any]]) -> Remark:
+    """What places do not say, with a line for each that says all that it lacks."""
+    wanted: dict[tuple[str, str | None], set[str]] = {}
+    for row in found:
+        absent = {name for name, is_absent in (("zone", row["zone"] is None), ("pue", row["unbuilt"])) if is_absent}
+        wanted.setdefault((row["provider"], row["region"]), set()).update(absent)
+    places = sorted(wanted, key=str)
+    text = "\n".join(_place_line(*place, wanted[place]) for place in places[:SHOWN])
+    where = _named([" ".join(filter(None, place)) for place in places])
+    return Remark(
         "emissions/hourly",
-        f"{_amount(found, 'rows', 'kwh')} have no grid zone, so no emissions: {where}",
+        f"{amount} have {lacks}, so no emissions: {where}",
         remedy=f"Add to site.yaml under `places:`, then run these days again.\n{text}",
     )
 
 
-def _place_line(provider: str, region: str | None) -> str:
-    where = f', region: "{region}"' if region else ""
-    return f"- {{provider: {provider}{where}, zone: …}}   # as Electricity Maps names it: DE, US-CAL-CISO"
+def _place_line(provider: str, region: str | None, wanted: Collection[str]) -> str:
+    where = f", region: {quoted(region)}" if region else ""
+    keys = "".join(f", {name}: …" for name in ("zone", "pue") if name in wanted)
+    about = "   # as Electricity Maps names it: DE, US-CAL-CISO" if "zone" in wanted else ""
+    return f"- {{provider: {provider}{where}{keys}}}{about}"
 
 
 def _without_factor(site: Site, tables: _Tables, found: Sequence[dict[str, Any]]) -> Iterator[Remark]:
@@ -254,10 +279,10 @@ def _without_direct(site: Site, found: Sequence[dict[str, Any]]) -> Iterator[Rem
         return
     zones = sorted({row["zone"] for row in bare})
     wanted = "direct" if site.factors.scope2_basis == "direct" else "life-cycle"
-    some = [{"n": row["placeless"] - row["factorless"], "kwh": _less(row)} for row in bare]
+    amount = _amount(bare, "bare", "bare_kwh")
     yield Remark(
         "emissions/hourly",
-        f"{_amount(some, 'n', 'kwh')} have no Scope 2 emissions: no {wanted} intensity is known in {_named(zones)}",
+        f"{amount} have no Scope 2 emissions: no {wanted} intensity is known in {_named(zones)}",
         remedy=f"Give a source that has the {wanted} intensity of the zone; then run these days again.",
     )
 
@@ -278,10 +303,6 @@ def _without_upstream(site: Site, tables: _Tables, zones: Sequence[str]) -> Rema
         hole=False,
         remedy="Give the life-cycle intensity in the source that has the direct one.",
     )
-
-
-def _less(row: dict[str, Any]) -> Decimal:
-    return (row["placeless_kwh"] or Decimal()) - (row["factorless_kwh"] or Decimal())
 
 
 def _served(site: Site, tables: _Tables) -> list[str]:
@@ -379,7 +400,7 @@ def _bills(tables: _Tables) -> Iterator[Remark]:
             f"{counted(lines, 'line')} of bills {'has' if lines == 1 else 'have'} no grid zone: {where}",
             hole=False,
             remedy="Add to site.yaml under `places:`\n"
-            + "\n".join(_place_line(row["provider"], row["region"]) for row in found[:SHOWN]),
+            + "\n".join(_place_line(row["provider"], row["region"], ["zone"]) for row in found[:SHOWN]),
         )
 
 

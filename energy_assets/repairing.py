@@ -25,8 +25,10 @@ from energy_assets.disclosures.written import BuildError, changed, read_build
 from energy_assets.integrity import GONE, DamagedError
 from energy_assets.lake import Lake
 from energy_assets.landing import Edition, Landing
+from energy_assets.operations import history
 from energy_assets.partitions import tables_of
 from energy_assets.periods import Month, Period
+from energy_assets.running import dagster_home
 from energy_assets.site import Site
 from energy_assets.tables import Table, raw_table
 
@@ -54,7 +56,7 @@ class Damage:
 
 
 def damages(site: Site) -> Iterator[Damage]:
-    """Everything damaged below the root of a site; reads all of it.
+    """Everything damaged below the root of a site, and in Dagster's history of it; reads all of it.
 
     Args:
         site: Whose storage is looked at.
@@ -70,6 +72,7 @@ def damages(site: Site) -> Iterator[Damage]:
     for name in sorted(Path(prefix).name for prefix in listed):
         yield from _of_table(lake, name, described.get(name))
     yield from _of_reports(site)
+    yield from _of_history(dagster_home(site))
 
 
 def days_to_run(site: Site, found: list[Damage]) -> list[date]:
@@ -173,6 +176,13 @@ def _of_reports(site: Site) -> Iterator[Damage]:
     for prefix, found in uploaded_faults(disk.store()) if not disk.is_local else ():
         profile, period = prefix.split("/")[-2:]
         yield from _report(profile, period, prefix, found)
+
+
+def _of_history(home: Path) -> Iterator[Damage]:
+    """What Dagster remembers of earlier runs: no day is made of it, and none need be run again."""
+    for database, said in history.faults(home):
+        lost = f"{said}. Lost with it: {history.lost_with(home, database)}. No figure is made of it"
+        yield Damage(f"Dagster's history {database}", lost, set_aside=partial(history.set_aside, home, database))
 
 
 def _report(profile: str, period: str, at: str, found: Mapping[str, str]) -> Iterator[Damage]:

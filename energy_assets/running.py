@@ -27,6 +27,7 @@ from energy_assets.definitions import build_defs
 from energy_assets.disclosures.shelf import sweep
 from energy_assets.disk import trouble_of
 from energy_assets.materialize import ALSO_MADE, FAILED_PARTITIONS, NOTES, PARTITION_ROWS
+from energy_assets.operations import history
 from energy_assets.operations.checks import arrival, arrival_keys
 from energy_assets.operations.event_log import fold
 from energy_assets.operations.schedules import (
@@ -53,6 +54,8 @@ event_log_storage:
 """
 HOST_TAG = "energy_assets/host"
 """Run tag of a command's runs: the machine whose process executes them."""
+USER_CODE = "USER_CODE_ERROR"
+"""How Dagster says that a step failed within its asset."""
 LIVE = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 OURS = INSTANCE.partition("{runs}")[0].format()
 """How a file begins that was written here."""
@@ -94,6 +97,7 @@ class Outcome:
         done: Assets that were materialized.
         run_ids: The Dagster runs.
         interrupted: Whether somebody pressed Ctrl-C.
+        surprised: Whether a step failed in Dagster's own code, and not in an asset.
     """
 
     success: bool = True
@@ -109,6 +113,7 @@ class Outcome:
     done: list[str] = field(default_factory=list)
     run_ids: list[str] = field(default_factory=list)
     interrupted: bool = False
+    surprised: bool = False
 
 
 Listener = Callable[[Step], None]
@@ -124,11 +129,23 @@ def dagster_home(site: Site) -> Path:
 
 @contextmanager
 def instance(site: Site) -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance of a site; made on first use, without telemetry."""
+    """The Dagster instance of a site; made on first use, without telemetry.
+
+    Raises:
+        DamagedError: a database of its history cannot be read, now or while it is used.
+    """
     home = dagster_home(site)
     home.mkdir(parents=True, exist_ok=True)
+    with history.explained(home, site.file), _opened(home) as dagster:
+        _sweep_leftovers(site)
+        end_dead_runs(dagster)
+        yield dagster
+
+
+def _opened(home: Path) -> dg.DagsterInstance:
+    """The instance of a folder, with our settings where it has none of its own."""
     settings = home / "dagster.yaml"
-    with FileLock(home / ".opening"):
+    with FileLock(home / history.OPENING):
         # Dagster makes its tables on first use, and two runs that start at once would both make them.
         wanted = INSTANCE.format(runs=json.dumps(str(home.resolve() / "history" / "runs")))
         found = settings.read_text(encoding="utf-8") if settings.exists() else ""
@@ -137,11 +154,7 @@ def instance(site: Site) -> Iterator[dg.DagsterInstance]:
             # Dagster wants a whole path, which is another one once the folder was moved. What somebody added stays.
             settings.write_text(wanted, encoding="utf-8")
         fold(home / "history" / "runs")
-        dagster = opened(str(home))
-    with dagster:
-        _sweep_leftovers(site)
-        end_dead_runs(dagster)
-        yield dagster
+        return opened(str(home))
 
 
 def _sweep_leftovers(site: Site) -> None:
@@ -309,6 +322,8 @@ def _execute(
         # Dagster takes Ctrl-C within a step for a failure of the step.
         _cancel(dagster, run_id)
         raise KeyboardInterrupt
+    if outcome.surprised:
+        history.refuse_damaged(Path(dagster.root_directory), site.file)
     outcome.success = outcome.success and result.success
 
 
@@ -376,6 +391,8 @@ def _steps(entry: dg.EventLogEntry, outcome: Outcome) -> Iterator[Step]:
         outcome.failures[asset] = _reason(event)
         outcome.failed[asset] = _failed_partitions(event)
         data = event.step_failure_data.user_failure_data
+        if data is None and event.step_failure_data.error_source.value != USER_CODE:
+            outcome.surprised = True
         _add_also_made(outcome, asset, data.metadata if data else {})
         yield Step(asset, "failed", outcome.failures[asset])
     elif event.event_type_value in kinds:

@@ -36,6 +36,8 @@ _SECRET_PARAMETER = re.compile(
     re.IGNORECASE,
 )
 """Names of parameters of a url whose values are credentials."""
+_FUNCTION_KEY = "code"
+"""The parameter in which Azure takes the key of a function; in longer names it is the code of a country, say."""
 
 
 class SecretError(Exception):
@@ -172,8 +174,11 @@ def credential_in_url(text: str) -> str:
         return ""
     if secret:
         return "a user name or password before the host"
-    named = [name for name, _ in (*parse_qsl(parts.query, True), *parse_qsl(parts.fragment, True))]
-    found = next((name for name in named if _SECRET_PARAMETER.search(name)), None)
+    # Behind a `;` as well: some servers take it for `&`, and within the path. `/key=value/` alone names a partition.
+    texts = [part.replace(";", "&") for part in (parts.query, parts.fragment)]
+    texts += ["&".join(segment.split(";")[1:]) for segment in parts.path.split("/")]
+    named = [name for text in texts for name, _ in parse_qsl(text, True)]
+    found = next((name for name in named if _SECRET_PARAMETER.search(name) or name.lower() == _FUNCTION_KEY), None)
     return f"the parameter `{found}`" if found else ""
 
 

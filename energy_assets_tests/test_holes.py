@@ -93,7 +93,18 @@ def test_energy_without_a_zone_names_the_place_and_the_line_to_add(site: Site) -
     publish(site, EMISSIONS, [{"zone": None, "provider": "gcp", "region": "mars1", "energy_kwh": Decimal("0.0004")}])
     (found,) = said(site)
     assert found.says == "1 row (0.0004 kWh) have no grid zone, so no emissions: gcp mars1"
-    assert '- {provider: gcp, region: "mars1", zone: …}' in found.remedy
+    assert '- {provider: gcp, region: "mars1", zone: …, pue: …}' in found.remedy, "it would be asked for next"
+
+
+def test_energy_of_a_place_without_a_pue_is_not_blamed_on_its_zone(site: Site) -> None:
+    """It said that no direct intensity is known, and asked for a source that was there."""
+    lacking = {"zone": "DE", "factor_id": "f", "pue": None, "facility_kwh": None}
+    publish(site, EMISSIONS, [lacking, lacking | {"hour": at(1), "region": "a: b", "zone": None}])
+    grid(site, "DE")
+    zoneless, pueless = said(site)
+    assert pueless.says == "1 row (1.0 kWh) have no PUE, so no emissions: onprem r1"
+    assert pueless.remedy.endswith('\n- {provider: onprem, region: "r1", pue: …}')
+    assert '- {provider: onprem, region: "a: b", zone: …, pue: …}' in zoneless.remedy
 
 
 def test_a_zone_without_a_direct_intensity_has_no_scope_2(site: Site) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import html
 import os
 import re
+import shlex
+import signal
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from energy_assets.periods import DayRange
 from energy_assets_tests.small_site import DAYS, SITE, write_site
@@ -19,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(sys.executable).with_name("energy-assets")
 PRINTED = re.compile(rf"(?:\S*/)?(?:{PROGRAM.name}|python\S* -m energy_assets)['\"]? [a-z]+.*")
 WHOLE, DONE_WITH_HOLES = 0, 3
+START_S, STOP_S = 150, 60
+"""How long the UI may take on a busy machine."""
 WEEK = DayRange(date(2026, 11, 1), date(2026, 11, 7))
 """The days that README names."""
 
@@ -38,11 +48,14 @@ SERVERS = {"ui": "a server; browser/test_starting.py starts and ends it"}
 
 def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """A line as a person pastes it into the shell of a folder."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DAGSTER_", "ENERGY_"))}
-    environment |= {"PYTHONPATH": str(ROOT), "COLUMNS": "80"}
     return subprocess.run(
-        ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600
+        ["bash", "-c", line], cwd=folder, env=_environment(), capture_output=True, text=True, check=False, timeout=600
     )
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DAGSTER_", "ENERGY_"))}
+    return {**kept, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
 
 
 def printed(done: subprocess.CompletedProcess[str]) -> list[str]:
@@ -127,6 +140,173 @@ def test_the_demo_ends_with_commands_that_run(folder: Path) -> None:
     assert "!" not in again.stdout, "the demo has no holes"
     (report,) = printed(again)
     works(report, folder)
+
+
+def test_what_a_new_folder_prints_leads_to_rows(folder: Path) -> None:
+    """`init --from-csv` says how to run what it recognised; `sql` says what to run where no day was."""
+    (folder / "smi.csv").write_text(smi())
+    own = works(f"{PROGRAM} init --from-csv smi.csv --zone DE --node box --timezone UTC", folder)
+    (running,) = printed(own)
+    assert running.endswith(" --report")
+    query = f"{PROGRAM} sql 'select sum(energy_kwh) from energy'"
+    early = run(query, folder)
+    assert early.returncode == 2
+    (one_day,) = printed(early)
+    works(one_day, folder, (WHOLE, DONE_WITH_HOLES))
+    works(running, folder)
+    assert "28.8" in works(query, folder).stdout
+
+
+def test_every_line_that_mends_a_store_does(folder: Path) -> None:
+    """From a part of a month to all of it, through damage of a report, of its bytes and of Dagster's history."""
+    path = write_site(folder)
+    run_and_report = [f"{PROGRAM} run --site site.yaml --from 2024-05-30", f"{PROGRAM} report --period 2024-05"]
+    works(run_and_report[0], folder)
+    half = works(run_and_report[1], folder, (DONE_WITH_HOLES,))
+    others, trace = printed(half)
+    assert others.endswith("--from 2024-05-31 --to 2024-05-31"), "the days that the report lacks"
+    works(others, folder)
+    works(run_and_report[1], folder)
+    every, of_bytes = printed(works(trace, folder))
+    assert (every.split()[-1], of_bytes.split()[-2]) == ("--full", "--bytes")
+    works(every, folder)
+    assert "train-1" in works(of_bytes, folder).stdout, "the readings as they came"
+    report = folder / "var/reports/ml_sustainability/2024-05"
+    for line in _in_report(report):
+        works(line, report)
+
+    (report / "facts.csv").write_text("changed")
+    *_, again = printed(_fails(trace, folder))
+    assert step(again) == "report"
+    works(again, folder)
+    works(trace, folder)
+
+    flip(next((folder / "var/landing/objects").rglob(f"{of_bytes.split()[-1]}.zst")))
+    assert step(*printed(_fails(run_and_report[1], folder))) == "repair", "do not publish this report"
+    *_, find = printed(_fails(trace, folder))
+    assert step(find) == "repair"
+    (report / "facts.csv").write_text("changed")
+    aside, *days, remade = printed(_fails(find, folder))
+    assert [step(line) for line in (aside, *days, remade)] == ["repair", "run", "report"]
+    assert printed(_fails(aside, folder)) == [*days, remade], "it says what was found, and what is left to do"
+    for line in (*days, remade, find, trace):
+        works(line, folder)
+
+    (folder / "var/dagster/history/runs.db").write_bytes(b"no database" * 1000)
+    (aside,) = printed(_fails(run_and_report[1], folder))
+    assert printed(_fails(find, folder)) == [aside]
+    assert printed(_fails(aside, folder)) == []
+    for line in (find, run_and_report[1]):
+        works(line, folder)
+    assert path.exists()
+
+
+def _fails(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return works(line, folder, (1,))
+
+
+def step(line: str) -> str:
+    """The name of a printed command."""
+    words = shlex.split(line)
+    return words[2] if words[1] == "-m" else words[1]
+
+
+def flip(path: Path) -> None:
+    """One bit in the middle of a file."""
+    stored = bytearray(path.read_bytes())
+    stored[len(stored) // 2] ^= 1
+    path.write_bytes(bytes(stored))
+
+
+def _in_report(folder: Path) -> Iterator[str]:
+    """The commands of a report's "how to check", which name no folder of the program."""
+    text = (folder / "report.xhtml").read_text(encoding="utf-8")
+    found = [html.unescape(one) for one in re.findall(rf"<code[^>]*>({PROGRAM.name} [^<]+)</code>", text)]
+    assert {step(line) for line in found} >= {"sql", "trace"}
+    yield from (f"PATH={shlex.quote(str(PROGRAM.parent))}:$PATH {line}" for line in dict.fromkeys(found))
+
+
+def test_the_lines_for_the_site_file_are_taken_by_it(folder: Path) -> None:
+    """Pasted under the key that is named, with what a person knows in place of the dots."""
+    nameless = SITE.replace("region: r1, zone: DE, pue: 1.25", "region: 'r: 1'")
+    path = write_site(folder, text=nameless)
+    line = f"{PROGRAM} run --from 2024-05-30"
+    said = works(line, folder, (DONE_WITH_HOLES,)).stdout
+    (key, proposed), *_ = re.findall(r"under `(\w+):`[^\n]*\n\s+(- \{.*\}[^\n]*)", said)
+    assert yaml.safe_load(proposed)[0].items() >= {"provider": "onprem", "region": "r: 1"}.items()
+    path.write_text(f"{nameless}{key}:\n  {proposed.replace('zone: …', 'zone: DE').replace('pue: …', 'pue: 1.25')}\n")
+    assert f"under `{key}:`" not in works(line, folder).stdout
+
+
+def test_the_ui_names_a_port_on_which_it_starts(folder: Path) -> None:
+    write_site(folder)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        (line,) = printed(run(f"{PROGRAM} ui --site site.yaml --port {taken.getsockname()[1]}", folder))
+    with (folder / "said").open("wb") as said:
+        ui = subprocess.Popen(["bash", "-c", f"exec {line}"], cwd=folder, stdout=said, stderr=said, env=_environment())
+        try:
+            until = time.monotonic() + START_S
+            while "Ctrl-C ends it" not in (told := (folder / "said").read_text()) and time.monotonic() < until:
+                assert ui.poll() is None, told
+                time.sleep(0.3)
+            assert f"Dagster UI: http://127.0.0.1:{line.split()[-1]}\n" in told
+        finally:
+            ui.send_signal(signal.SIGINT)
+        assert ui.wait(STOP_S) == 0
+
+
+EXECUTED = {
+    "cli": {
+        "init": "test_the_road_of_the_help_can_be_walked",
+        "doctor": "test_the_road_of_the_help_can_be_walked",
+        "run": "test_every_line_that_mends_a_store_does",
+        "report": "test_every_line_that_mends_a_store_does",
+        "trace": "test_each_command_leads_to_the_next_up_to_the_trace",
+        "repair": "test_every_line_that_mends_a_store_does",
+        "demo": "test_the_demo_ends_with_commands_that_run",
+        "sql": "test_the_demo_ends_with_commands_that_run",
+        "ui": "test_the_ui_names_a_port_on_which_it_starts",
+    },
+    "site": {"init": "test_each_command_leads_to_the_next_up_to_the_trace"},
+    "query": {"run": "test_what_a_new_folder_prints_leads_to_rows"},
+    "report_holes": {"run": "test_every_line_that_mends_a_store_does"},
+    "report_telling": {"repair": "test_every_line_that_mends_a_store_does"},
+    "telling": {"ui": "test_the_ui_names_a_port_on_which_it_starts"},
+    "disclosures.asset": {"run": "test_each_command_leads_to_the_next_up_to_the_trace"},
+    "disclosures.following": {
+        "trace": "test_every_line_that_mends_a_store_does",
+        "report": "test_every_line_that_mends_a_store_does",
+        "repair": "test_every_line_that_mends_a_store_does",
+    },
+    "disclosures.sections.checking": {
+        "sql": "test_every_line_that_mends_a_store_does",
+        "trace": "test_every_line_that_mends_a_store_does",
+    },
+    "operations.history": {"repair": "test_every_line_that_mends_a_store_does"},
+    "ui": {
+        "ui": "test_the_ui_names_a_port_on_which_it_starts",
+        "demo": "test_the_demo_ends_with_commands_that_run",
+    },
+}
+"""By module: the commands it prints, and the test here that takes one from its output and pastes it."""
+
+
+def test_no_module_prints_a_command_that_is_not_executed_here() -> None:
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / "energy_assets").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in ("command", "portable")
+                and node.args
+                and isinstance(node.args[0], ast.Constant)
+            ):
+                module = ".".join(path.relative_to(ROOT / "energy_assets").with_suffix("").parts)
+                found.setdefault(module, set()).add(str(node.args[0].value))
+    assert found == {module: set(told) for module, told in EXECUTED.items()}
+    for test in {test for told in EXECUTED.values() for test in told.values()}:
+        assert callable(globals().get(test)), test
 
 
 def documented(path: Path) -> list[str]:

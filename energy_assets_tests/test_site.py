@@ -12,6 +12,7 @@ from energy_assets import yaml_limits
 from energy_assets.factors.places import site_zones
 from energy_assets.secrets import SecretError
 from energy_assets.site import SITE_VARIABLE, Site, SiteError, load_site, site_from_environment
+from energy_assets.sources.registry import source_class
 
 GOOD = """organisation: {name: Test}
 start: 2024-05-01
@@ -260,6 +261,9 @@ URLS = [
     ("http://prometheus:9090/?sig=hunter2", "the parameter `sig`"),
     ("http://prometheus:9090/?Password=hunter2", "the parameter `Password`"),
     ("http://prometheus:9090/#access_token=hunter2", "the parameter `access_token`"),
+    ("http://prometheus:9090/?code=hunter2", "the parameter `code`"),
+    ("http://prometheus:9090/?a=b;key=hunter2", "the parameter `key`"),
+    ("http://prometheus:9090/a;key=hunter2/b", "the parameter `key`"),
     ("htp://user:hunter2@prometheus", "a user name or password before the host"),
 ]
 
@@ -278,11 +282,39 @@ def test_a_credential_in_the_url_of_the_storage_or_an_option_is_refused(tmp_path
         wrong = GOOD.replace("storage:\n  root: ./var", f"storage: {text}" if "{" in text else f"storage:\n  {text}")
         said = "\n".join(faults(tmp_path, wrong))
         assert "a user name or password before the host" in said
+        assert "from `options` beside `root`, as references (env:NAME)" in said
+        assert "token:" not in said
         assert "hunter2" not in said
 
 
 @pytest.mark.parametrize(
-    "url", ["http://prometheus:9090/a@b?monkey=1&keyboard=x", "http://h/?tokens_per_s=1", "http://h/?match=token%3Da"]
+    ("block", "says"),
+    [
+        ("kind: power_files, path: 's3://AKIA:hunter2@b/x.csv'", "(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"),
+        ("kind: power_files, path: 'az://c/x.csv?sv=1&sig=hunter2'", "or AZURE_STORAGE_SAS_TOKEN)"),
+        ("kind: focus_files, path: 'gs://c/x.csv;key=hunter2'", "(GOOGLE_SERVICE_ACCOUNT, which names the file"),
+        ("kind: focus_files, path: 's3://b/x', endpoint_url: 'https://a:hunter2@h'", "(AWS_ACCESS_KEY_ID and"),
+        ("kind: electricity_maps, token: 'env:X', url: 'http://a:hunter2@h'", "and name that: token: env:NAME"),
+    ],
+)
+def test_the_remedy_names_what_the_kind_of_source_has(tmp_path: Path, block: str, says: str) -> None:
+    """Files and bills in buckets have neither `token` nor `basic_auth`: pasting one of them was the next error."""
+    (fault,) = faults(tmp_path, GOOD.replace("sources:", f"sources:\n  - {{name: p, {block}}}"))
+    assert fault.endswith(says) or f"{says} " in fault
+    assert "hunter2" not in fault
+    for key in ("token", "basic_auth"):
+        assert (f"{key}:" in fault) == (key in source_class(block.split()[1].strip(",")).model_fields), fault
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://h/key=a/code=b?country_code=DE",
+        "http://h/a;b?c;d",
+        "http://prometheus:9090/a@b?monkey=1&keyboard=x",
+        "http://h/?tokens_per_s=1",
+        "http://h/?match=token%3Da",
+    ],
 )
 def test_other_urls_are_taken(tmp_path: Path, url: str) -> None:
     block = f"sources:\n  - {{name: p, kind: prometheus_energy, url: '{url}', place: {{region: r, zone: DE}}}}"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the real-server and browser tests talk to, where that is allowed; otherwise says what is left out.
+# Installs what the real-server and browser tests talk to, and the clock that tests set back, where that is allowed;
+# otherwise says what is left out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,6 +16,7 @@ command -v prometheus >/dev/null && command -v promtool >/dev/null || missing+=(
 command -v chromium >/dev/null || missing+=(chromium)
 command -v chromedriver >/dev/null || missing+=(chromium-driver)
 command -v pdftoppm >/dev/null || missing+=(poppler-utils)
+compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ]; then

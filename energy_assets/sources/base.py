@@ -43,6 +43,34 @@ def _texts(block: Any, key: str = "") -> Iterator[tuple[str, str]]:
             yield from _texts(value, key)
 
 
+_WAYS_IN = {"token": "token: env:NAME", "basic_auth": "basic_auth: {username: …, password: env:NAME}"}
+"""Keys that take credentials as references, with how each is written."""
+_BUCKETS = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN",
+    "gs": "GOOGLE_SERVICE_ACCOUNT, which names the file of the account's key",
+}
+"""The environment variables that obstore reads the credentials of each kind of bucket from."""
+
+
+def _credentials_go(block: type[BaseModel], key: str, url: str) -> str:
+    """Where the credentials of a url belong instead, in the keys that its block has or in the environment.
+
+    Args:
+        block: The model of the block.
+        key: Of the url within it.
+        url: As it is given.
+    """
+    ways = [text for name, text in _WAYS_IN.items() if name in block.model_fields]
+    if ways:
+        return f"Take it out, put it into an environment variable, and name that: {', or '.join(ways)}"
+    scheme = url.partition("://")[0]
+    store = "s3" if "endpoint" in key else {"abfss": "az"}.get(scheme, scheme)
+    names = _BUCKETS.get(store, "; ".join(_BUCKETS.values()))
+    options = ", or from `options` beside `root`, as references (env:NAME)" if key.startswith("storage.") else ""
+    return f"Take it out: credentials come from the environment ({names}) or the machine's role{options}"
+
+
 class Strict(BaseModel):
     """A block of site.yaml: unknown keys are errors, values do not change after reading."""
 
@@ -54,10 +82,7 @@ class Strict(BaseModel):
         """Urls are printed, and kept in receipts: a credential in one is refused, and not repeated."""
         for key, value in _texts(block):
             if found := credential_in_url(value):
-                raise ValueError(
-                    f"the url in `{key}` holds {found}: a secret. Take it out, put it into an environment variable, "
-                    "and name that: token: env:NAME, or basic_auth: {username: …, password: env:NAME}"
-                )
+                raise ValueError(f"the url in `{key}` holds {found}: a secret. {_credentials_go(cls, key, value)}")
         return block
 
 

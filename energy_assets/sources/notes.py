@@ -217,7 +217,9 @@ WORDS: Mapping[str, Words] = {
     ),
     "no_metric_known": Words(
         "none of the metrics that this source reads is there on {n} day[|s]",
-        remedy="The command `doctor` lists metrics that look like what you want, with the lines for them.",
+        remedy="Look whether Prometheus scraped an exporter then, and whether `selector` of this source lets its"
+        " metrics through. Where metrics are named here that are what you want, read them with `profiles` or `metrics`"
+        " of this source; docs/sources/prometheus.md says how.",
     ),
     "devices_without_energy": Words(
         "{n} device[|s] ha[s|ve] readings and no energy: no two of [its|their] readings are near enough",

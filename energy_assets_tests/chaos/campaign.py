@@ -4,7 +4,8 @@ What belongs here: which fault strikes when, and what must hold. What does not: 
 
 A round strikes some stored bytes, plans failures of the line, and starts one or two runs, of which some have no room
 on the disk and some are killed. After each round, every daily partition that can be read must be the one a quiet store
-has. At the end `repair --set-aside` and one run must bring back every table and every byte of the report.
+has. Dagster's history is struck as well, and moved away where it is damaged. At the end `repair --set-aside` and one
+run must bring back every table and every byte of the report.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ from energy_assets_tests.chaos.wire import FAULTS, FaultyLine
 ENDED_BY_ITSELF = (0, 1, 2, 3, 130)
 """Exit codes of a command that knew what happened."""
 PATIENCE_S = 180
-DAMAGED_PLACES = ("landing/objects", "landing/receipts", "landing/editions", "landing/seen", "lake")
+HISTORY = "dagster"
+DAMAGED_PLACES = ("landing/objects", "landing/receipts", "landing/editions", "landing/seen", "lake", HISTORY)
+DAMAGED_KINDS = (".zst", ".json", ".parquet")
+DATABASES = re.compile(r"(runs|index|schedules)\.db(-wal|-shm)?")
+"""Of Dagster; each run has one more, which nobody but a person reads."""
 
 
 @dataclass
@@ -58,7 +63,7 @@ class Campaign:
     def __init__(self, folder: Path, seed: int, say: Callable[[str], None]) -> None:
         self._folder, self._say, self._processes = folder, say, context()
         self._chance, self._result, self._clean = random.Random(seed), Result(), dict[str, dict[date, str]]()  # noqa: S311
-        self._took = 5.0
+        self._took, self._heard = 5.0, False
 
     def run(self, faults: int, report: bool = True) -> Result:
         """Strike until there were `faults`, then compare with a quiet store.
@@ -108,6 +113,9 @@ class Campaign:
         said = log.read_text(encoding="utf-8", errors="replace")
         if "Traceback (most recent call last)" in said:
             self._result.wrong.append(f"{log.name}: a traceback where a sentence belongs")
+        if self._heard:
+            self._repair(path)
+            self._heard = False
         self._result.faults.update(re.sub(r":.*", "", one) for one in struck)
         self._look(path, log.name)
         self._say(f"{self._result.faults.total():5d}  {', '.join(struck) or 'quiet'}")
@@ -127,9 +135,7 @@ class Campaign:
         for _ in range(self._chance.choice((0, 1, 1, 2))):
             place = self._chance.choice(DAMAGED_PLACES)
             root = path.parent / "var"
-            files = sorted(
-                f for f in (root / place).rglob("*") if f.is_file() and f.suffix in (".zst", ".json", ".parquet")
-            )
+            files = sorted(f for f in (root / place).rglob("*") if _is_struck(f))
             if not files:
                 continue
             file = self._chance.choice(files)
@@ -145,8 +151,10 @@ class Campaign:
             else:
                 file.unlink()
             yield f"{way}: {file.relative_to(root)}"
-            if "_delta_log" in file.parts:
+            # No run goes on with a damaged history: half of the time one is to say so, and then `repair` is heard.
+            if "_delta_log" in file.parts or (place == HISTORY and self._chance.random() < 0.5):
                 self._repair(path)
+            self._heard = place == HISTORY or self._heard
 
     def _plan(self, line: FaultyLine) -> Iterator[str]:
         line.planned[:] = self._chance.choices(FAULTS, k=self._chance.choice((0, 1, 2, 4)))
@@ -178,3 +186,8 @@ class Campaign:
         if process.exitcode not in codes:
             self._result.wrong.append(f"{log.name}: {name} ended with {process.exitcode}")
             process.kill()
+
+
+def _is_struck(file: Path) -> bool:
+    kind = file.suffix in DAMAGED_KINDS or bool(DATABASES.fullmatch(file.name))
+    return kind and file.is_file() and "damaged" not in file.parts

@@ -17,6 +17,7 @@ from energy_assets.sources.prometheus.answers import Answer
 from energy_assets.sources.prometheus.client import NAMES_PATH, Api, Query
 from energy_assets.sources.prometheus.collecting import Asked, Session, copies
 from energy_assets.sources.prometheus.devices import name_devices
+from energy_assets.sources.prometheus.lookalikes import NO_METRIC
 from energy_assets.sources.prometheus.meters import Meter
 from energy_assets.sources.prometheus.queries import MeterQueries, Window, any_name
 
@@ -61,6 +62,7 @@ def examine(
             f"none of the metrics {', '.join(metrics)} is there{where}",
             "Let Prometheus scrape an exporter (dcgm-exporter, node_exporter --collector.rapl, ipmi_exporter, vLLM,"
             " TGI), or name your own metrics in this source's metrics key.",
+            (NO_METRIC,),
         )
     seen = [(one, _fresh(api, one, round(now.timestamp()))) for one in present]
     heard = {one.meter.metric for one, (_, series) in seen if series}

@@ -368,3 +368,11 @@ def test_each_note_has_words(name: str) -> None:
     assert told.hole
     assert told.remedy
     assert "{n}" in told.says
+
+
+def test_the_hole_of_a_day_without_metrics_sends_nobody_in_circles(field: str, now: StepContext) -> None:
+    """`doctor` printed "The command `doctor` lists metrics" where it listed none; it says this once, by its check."""
+    assert "doctor" not in words("no_metric_known").remedy
+    last = list(energy(field, "nothing-here").check(now))[-1]
+    assert last.notes == ("no_metric_known",), "the trial of a day does not say it again"
+    assert "Let Prometheus scrape an exporter" in last.remedy
