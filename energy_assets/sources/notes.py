@@ -78,6 +78,12 @@ WORDS: Mapping[str, Words] = {
         "{n} decrease[|s] of a counter that no restart explains [was|were] left out", hole=False
     ),
     "counter_restarts": Words("counters started again {n} time[|s]; what they counted in between is kept", hole=False),
+    "counters_that_fall_often": Words(
+        "{n} counter[|s] fall[s|] more than six times on a day, which restarts do not explain: such a server's counts"
+        " of the day are left out, and energy that came before a fall is lost",
+        remedy="Scrape each inference server by an address of its own, not one that stands for several; where RAPL"
+        " counters of AMD go on from 0, name their maximum: `rapl_wrap_joules` of this source.",
+    ),
     "counter_wraps": Words("counters reached their end and went on from 0 {n} time[|s]", hole=False),
     "series_without_host_dropped": Words(
         "{n} series name[s|] no host and [was|were] left out",

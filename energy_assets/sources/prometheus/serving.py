@@ -118,6 +118,7 @@ BUILT_IN = (
     CountedMetric("llamacpp:tokens_predicted_total", "generated_tokens"),
 )
 
+CHANGES = ("counter_restarts", "low_readings_dropped", "implausible_decreases_dropped")
 STEPS = "models_with_equal_requests"
 MODEL_LABELS = ("model_name", "model")
 
@@ -207,15 +208,18 @@ def assemble(
         observe(scratch)
         sharing.find_uses(scratch, ())
         counters.find_suspicious(scratch)
+        counters.limit_by_pace(scratch)
         counters.add_up(scratch, _starts(scratch))
+        counters.find_often(scratch, window.start * 1000 + HOUR_MS, window.end * 1000, "restarts + jumps + blips")
         sharing.measure_time(scratch, interval_s)
         _served(scratch, window, counted, deployment_labels, models)
         begun, servers = disaggregated.leave_out(scratch, prefill)
         table = scratch.make("activity", _rows(scratch, deployment_labels, keep_labels))
         united, examples = copies.told(scratch)
-        notes = {**_counts(scratch, window), **united, **begun, STEPS: _steps_of_one(scratch)}
+        often, fallen = counters.told_often(scratch, f"{copies.SERVER.replace('metric', 'specimen')} || ': ' || meter")
+        notes = {**_counts(scratch, window), **united, **often, **begun, STEPS: _steps_of_one(scratch)}
         scratch.clear("activity")
-    return table, {name: number for name, number in notes.items() if number}, {**examples, **servers}
+    return table, {name: number for name, number in notes.items() if number}, {**examples, **fallen, **servers}
 
 
 def _starts(scratch: Scratch) -> str:
@@ -294,7 +298,10 @@ def _served(
     deployment_labels: Sequence[str],
     models: Mapping[str, str],
 ) -> None:
-    """Make `parts`: key_no, deployment, model_id, counts; and `served`: the same by hour with n and ppm."""
+    """Make `parts`: key_no, deployment, model_id, counts; and `served`: the same by hour with n and ppm.
+
+    Of a server of which a counter falls often nothing is known.
+    """
     kinds = ", ".join(f"({quoted(one.metric)}, {quoted(one.counts)})" for one in counted)
     known = ", ".join(f"({quoted(name)}, {quoted(model)})" for name, model in models.items()) or "(NULL, NULL)"
     scratch.make(
@@ -330,8 +337,11 @@ def _served(
             SELECT key_no, unnest(range(greatest(begins, {first}), least(ends, {last}) + 1, {HOUR_MS})) AS t
             FROM lives WHERE ends IS NOT NULL
         )
-        SELECT p.*, t, CASE WHEN s.ppm > 0 THEN a.n END AS n, coalesce(s.ppm, 0) AS ppm
-        FROM grid JOIN {scratch["parts"]} AS p USING (key_no)
+        SELECT p.*, t, o.node_id IS NOT NULL AS doubtful, CASE WHEN s.ppm > 0 AND NOT doubtful THEN a.n END AS n,
+            CASE WHEN doubtful THEN 0 ELSE coalesce(s.ppm, 0) END AS ppm
+        FROM grid JOIN {scratch["parts"]} AS p USING (key_no) JOIN {scratch["keys"]} AS k USING (key_no)
+        LEFT JOIN (SELECT DISTINCT node_id FROM {scratch["often"]} JOIN {scratch["keys"]} USING (key_no)) AS o
+            ON o.node_id = k.node_id
         LEFT JOIN {scratch["amounts"]} AS a USING (key_no, t)
         LEFT JOIN {scratch["seen"]} AS s USING (key_no, t)""",
     )
@@ -381,17 +391,19 @@ def _rows(scratch: Scratch, deployment_labels: Sequence[str], keep_labels: Seque
 
 def _counts(scratch: Scratch, window: Window) -> dict[str, int]:
     inside = f"t > {window.start * 1000} AND t <= {window.end * 1000}"
-    restarts = scratch.rows(f"SELECT coalesce(sum(restarts), 0) FROM {scratch['amounts']} WHERE {inside}")
+    changes = scratch.rows(f"""
+        SELECT coalesce(sum(restarts), 0), coalesce(sum(blips), 0), coalesce(sum(jumps), 0)
+        FROM {scratch["amounts"]} ANTI JOIN {scratch["often"]} USING (key_no) WHERE {inside}""")
     states = scratch.rows(f"""
         SELECT state, count(DISTINCT (key_no, t)) FROM {scratch["observed"]}
         WHERE role = 'raw' AND state <> 'ok' AND {inside} GROUP BY state""")
     hours = scratch.rows(f"""
         SELECT count(*) FROM (
-            FROM {scratch["served"]} SELECT deployment, model_id, t GROUP BY ALL HAVING max(ppm) = 0
+            FROM {scratch["served"]} SELECT deployment, model_id, t WHERE NOT doubtful GROUP BY ALL HAVING max(ppm) = 0
         )""")
     return {
         **{f"{state}_readings_dropped": int(number) for state, number in states},
-        "counter_restarts": int(restarts[0][0]),
+        **{name: int(number) for name, number in zip(CHANGES, changes[0], strict=True)},
         "deployment_hours_without_samples": hours[0][0],
     }
 
