@@ -354,6 +354,12 @@ WORDS: Mapping[str, Words] = {
         " servers",
         remedy="If they are one server, keep one scrape job with `selector`; if they are two, nothing is wrong.",
     ),
+    "servers_that_count_alike": Words(
+        "{n} server[|s] count[s|] hour by hour what another one of the same model counts: [it seems|they seem] to be"
+        " told of under two sets of labels, and to count twice",
+        remedy="Keep one of the two with this source's `selector`, for example `selector: 'job=\"pods\"'`; for replicas"
+        " of Prometheus, call the label that tells them apart `replica`.",
+    ),
     "prefill_requests_left_out": Words(
         "{n} request[|s] of prefill servers [was|were] left out, because the decode servers count [it|them] too",
         hole=False,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
-from energy_assets.sources.prometheus import copies, counters, disaggregated, sharing
+from energy_assets.sources.prometheus import alike, copies, counters, disaggregated, sharing
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load, quoted
 from energy_assets.sources.prometheus.client import Query
 from energy_assets.sources.prometheus.counters import HOUR_MS, HOUR_OF
@@ -213,13 +213,14 @@ def assemble(
         counters.find_often(scratch, window.start * 1000 + HOUR_MS, window.end * 1000, "restarts + jumps + blips")
         sharing.measure_time(scratch, interval_s)
         _served(scratch, window, counted, deployment_labels, models)
+        same, twins = alike.find(scratch)
         begun, servers = disaggregated.leave_out(scratch, prefill)
         table = scratch.make("activity", _rows(scratch, deployment_labels, keep_labels))
         united, examples = copies.told(scratch)
         often, fallen = counters.told_often(scratch, f"{copies.SERVER.replace('metric', 'specimen')} || ': ' || meter")
-        notes = {**_counts(scratch, window), **united, **often, **begun, STEPS: _steps_of_one(scratch)}
+        notes = {**_counts(scratch, window), **united, **same, **often, **begun, STEPS: _steps_of_one(scratch)}
         scratch.clear("activity")
-    return table, {name: number for name, number in notes.items() if number}, {**examples, **fallen, **servers}
+    return table, {name: number for name, number in notes.items() if number}, {**examples, **twins, **fallen, **servers}
 
 
 def _starts(scratch: Scratch) -> str:
