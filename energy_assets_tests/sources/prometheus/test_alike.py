@@ -75,10 +75,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     steady: Totals = tuple([second * each for second in range(25 * HOUR)] for each in (1, 200, 50))  # type: ignore[assignment]
     pairs = {
         "service": [(busy, POD, 0, "vllm:"), (busy, SERVICE, 38, "vllm:")],
-        "quiet": [(quiet, POD, 0, "vllm:"), (quiet, SERVICE, 20, "vllm:")],
+        "quiet": [(quiet, POD, 0, "vllm:"), (quiet, {**SERVICE, "instance": "chat.llm.svc:8000"}, 20, "vllm:")],
         "replicas": [(busy, {**POD, "prom": "a"}, 0, "vllm:"), (busy, {**POD, "prom": "b"}, 31, "vllm:")],
         "federated": [(busy, POD, 0, "vllm:"), (busy, {**POD, "cluster": "dc1"}, 0, "vllm:")],
-        "ray": [(busy, POD, 0, "vllm:"), (busy, {**POD, "WorkerId": "w"}, 15, "ray_vllm:")],
+        "ray": [(busy, POD, 0, "vllm:"), (busy, {"instance": "10.42.0.9:8080", "WorkerId": "w"}, 15, "ray_vllm:")],
         "three": [(busy, POD, 0, "vllm:"), (busy, SERVICE, 38, "vllm:"), (busy, {**POD, "prom": "b"}, 9, "vllm:")],
         "turns": [(turns[0], POD, 0, "vllm:"), (turns[1], OTHER_POD, 0, "vllm:")],
         "few turns": [(few[0], POD, 0, "vllm:"), (few[1], OTHER_POD, 0, "vllm:")],
@@ -113,10 +113,10 @@ def told(url: str, case: str, step: StepContext) -> tuple[int, Sequence[str]]:
     ("case", "number", "example"),
     [
         ("service", 1, "chat-0 and 10.42.0.9:8000 of m"),
-        ("quiet", 1, "chat-0 and 10.42.0.9:8000 of m"),
+        ("quiet", 1, "chat-0 and chat.llm.svc:8000 of m"),
         ("replicas", 1, "chat-0 of m: prom a and b"),
         ("federated", 1, "chat-0 of m: cluster dc1 and none"),
-        ("ray", 1, "chat-0 of m: WorkerId w and none"),
+        ("ray", 1, "10.42.0.9:8080 and chat-0 of m"),
         ("steady one", 1, "chat-0 and 10.42.0.9:8000 of m"),
         ("three", 2, "chat-0 of m: prom b and none"),
     ],
