@@ -203,8 +203,8 @@ WORDS: Mapping[str, Words] = {
         " (collector hwmon, or cpu with --collector.cpu.info).",
     ),
     "models_with_equal_requests": Words(
-        "{n} model[|s] of Triton count[s|] as many requests in every hour as another model of [its|their]"
-        " server: they may be steps of one ensemble, whose requests then count once for each step",
+        "{n} model[|s] of Triton count[s|] as many requests as another model of [its|their]"
+        " server, within 1 %: they may be steps of one ensemble, whose requests then count once for each step",
         remedy="Leave the steps out with this source's selector, for example selector: 'model!~\"preprocessing|"
         "postprocessing\"'.",
     ),

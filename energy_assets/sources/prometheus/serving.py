@@ -120,6 +120,8 @@ BUILT_IN = (
 
 CHANGES = ("counter_restarts", "low_readings_dropped", "implausible_decreases_dropped")
 STEPS = "models_with_equal_requests"
+EQUAL_PCT, EQUAL_HOUR_PCT = 1, 5
+"""By so much the requests of two steps of one ensemble may differ, of a day and of an hour."""
 MODEL_LABELS = ("model_name", "model")
 
 
@@ -410,15 +412,25 @@ def _counts(scratch: Scratch, window: Window) -> dict[str, int]:
 
 
 def _steps_of_one(scratch: Scratch) -> int:
-    """Models of Triton that count as many requests in every hour as another model of their server.
+    """Models of Triton that count as many requests as another model of their server.
 
-    An ensemble is a model, and so is each of its steps: a request of it counts once for each.
+    An ensemble is a model, and so is each of its steps: a request of it counts once for each. At the end of an hour
+    some requests are between two steps: the day's sums may differ by `EQUAL_PCT`, and those of an hour by more.
     """
-    equal = f"""
-        SELECT node_id, model_id, list(n ORDER BY t) AS counts
+    hours = f"""
+        SELECT node_id, model_id, t, sum(n)::BIGINT AS n
         FROM {scratch["served"]} JOIN (SELECT key_no, node_id FROM {scratch["keys"]}) USING (key_no)
-        WHERE meter = 'nv_inference_request_success' GROUP BY ALL HAVING sum(n) > 0"""
-    rows = scratch.rows(f"SELECT count(*) - count(DISTINCT (node_id, counts)) FROM ({equal})")
+        WHERE meter = 'nv_inference_request_success' GROUP BY ALL"""
+    apart, most = "abs(coalesce(a.n, 0) - coalesce(b.n, 0))", "greatest(a.n, b.n, 0)"
+    rows = scratch.rows(f"""
+        WITH hours AS ({hours})
+        SELECT count(DISTINCT (node_id, other)) FROM (
+            SELECT node_id, b.model_id AS other
+            FROM hours AS a JOIN hours AS b USING (node_id, t) WHERE a.model_id < b.model_id
+            GROUP BY node_id, a.model_id, b.model_id
+            HAVING sum(a.n) > 0 AND abs(sum(a.n) - sum(b.n)) * 100 <= {EQUAL_PCT} * greatest(sum(a.n), sum(b.n))
+                AND count(*) FILTER ({apart} <= greatest({most} * {EQUAL_HOUR_PCT} / 100, 2)) >= 0.9 * count(*)
+        )""")
     return int(rows[0][0])
 
 

@@ -300,3 +300,28 @@ def test_a_server_that_says_it_decodes_is_no_prefill_whatever_its_name(serving: 
     sglang(serving, "decode", 1, pod="sglang-prefill-decode-d-0")
     assert serving.requests() == ONCE
     assert "prefill_suspected" not in serving.notes
+
+
+# Steps of an ensemble -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "number"),
+    [
+        pytest.param(lambda t: 100 + t - START, lambda t: 100 + t - START, 1, id="equal"),
+        pytest.param(lambda t: 900 + t - START, lambda t: 900 + t - START + t // 60 % 50, 1, id="some are under way"),
+        pytest.param(lambda t: 900 + t - START, lambda t: 900 + (t - START) * 0.99, 1, id="one per cent less"),
+        pytest.param(lambda t: 900 + t - START, lambda t: 900 + (t - START) * 0.98, 0, id="two per cent less"),
+        pytest.param(
+            lambda t: 90_000 + t - START, lambda t: 90_000 + t - START + 900 * ((t - START) // HOUR % 2), 0, id="turns"
+        ),
+    ],
+)
+def test_models_of_triton_with_as_many_requests_are_told(
+    serving: Serving, first: Value, second: Value, number: int
+) -> None:
+    for model, value in (("ensemble", first), ("step", second)):
+        labels = {"model": model, "version": "1", "instance": "t:8002", "job": "triton"}
+        serving.counter(labels, lambda t, of=value: int(of(t)), "nv_inference_request_success")  # type: ignore[misc]
+    serving.rows()
+    assert serving.notes.get("models_with_equal_requests", 0) == number
