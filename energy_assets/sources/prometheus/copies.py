@@ -6,8 +6,9 @@ A server is known by its pod (with its namespace) and its instance; its counters
 a scrape adds (`SCRAPE_LABELS`) makes no second thing. So series of one metric are one counter
 
 * by name: they agree in every label but those a scrape adds, and have a pod or an instance; and their values go
-  together: none is below what another one showed an hour before, but for restarts. Where they do not, they are
-  servers that share an address, and count each.
+  together: none is below what another one showed an hour before, but for restarts, and in most hours they differ by
+  no more than what comes in between their scrapes. Where they do not, they are servers that share an address, and
+  count each.
 * by value: they agree in the server's own labels; in every hour of the day they show the same values, which change in
   two hours at least; and their names do not tell them apart: not two pods, not two addresses, hosts or ports.
 
@@ -48,6 +49,10 @@ SERVER = "coalesce(nullif(metric['pod'], ''), nullif(metric['instance'], ''), 'a
 """SQL of a server's name by the labels of its series."""
 
 MOVING_HOURS = 2
+APART_S = 60
+"""Copies are read within two scrapes of each other and this much more, for answers that come late."""
+APART_HOURS = 6
+"""In fewer hours what comes in bursts may set copies apart."""
 ONE, APART = "counters_scraped_several_times", "counters_of_one_address_that_disagree"
 
 
@@ -99,12 +104,28 @@ def unite(scratch: Scratch) -> None:
 
 
 def _disagreeing(scratch: Scratch) -> str:
-    """Names whose series show values that no single counter shows."""
+    """Names whose series show values that no single counter shows.
+
+    One is below what another one showed an hour before; or, in most hours, further from it than what came in between
+    two scrapes of each, as two servers of equal load are.
+    """
     return f"""
         SELECT meter, name_key FROM (
             SELECT meter, name_key, t, min(d) AS lowest, max(was) AS before, bool_or(d < was) AS fell
             FROM {scratch["values"]} JOIN {scratch["alike"]} USING (meter, device_id) GROUP BY meter, name_key, t
-        ) WHERE lowest < before AND NOT coalesce(fell, false) GROUP BY meter, name_key"""
+        ) WHERE lowest < before AND NOT coalesce(fell, false) GROUP BY meter, name_key
+        UNION
+        SELECT meter, name_key FROM (
+            SELECT meter, name_key, t, max(d) - min(d) AS apart, max(d - was) AS up,
+                least(3600, {APART_S} + 2 * 3600 / min(samples)) AS late_s
+            FROM {scratch["values"]} JOIN {scratch["alike"]} USING (meter, device_id)
+            JOIN (
+                SELECT meter, device_id, t, max(d) AS samples
+                FROM {scratch["named"]} JOIN {scratch["points"]} USING (series_no) WHERE role = 'usage' GROUP BY ALL
+            ) USING (meter, device_id, t)
+            GROUP BY meter, name_key, t HAVING up > 0
+        ) GROUP BY meter, name_key
+        HAVING count(*) >= {APART_HOURS} AND count(*) FILTER (apart * 3600 > up * late_s) * 2 > count(*)"""
 
 
 def _groups(scratch: Scratch) -> str:

@@ -75,6 +75,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         one("skew", REQUESTS, lambda s: restarted(s - 5), by_b, 9),
         some(one("renamed", REQUESTS, served, by_a, 7), -HOUR, until),
         some(one("renamed", REQUESTS, served, by_b, 7), since, 25 * HOUR),
+        one("balanced", REQUESTS, served, {**POD, "job": "a"}, 7),
+        one("balanced", REQUESTS, lambda s: served(s) + 250, {**POD, "job": "b"}, 38),
+        one("offset", REQUESTS, served, {**POD, "job": "a"}, 7),
+        one("offset", REQUESTS, lambda s: served(s - 60), {**POD, "job": "b"}, 38),
         one("old", REQUESTS, lambda s: behind(s, 1), POD),
         one("six", REQUESTS, lambda s: behind(s, 6), POD),
         one("seven", REQUESTS, lambda s: behind(s, 7), POD),
@@ -111,6 +115,16 @@ def test_copies_that_are_read_one_after_another_are_never_mixed(
     assert found["chat-0"] == pytest.approx(24 * HOUR - lost / 2, abs=lost / 2 + 5)
     assert notes.get("counter_restarts", 0) == (lost > 0)
     assert notes["counters_scraped_several_times"] == 1
+
+
+@pytest.mark.parametrize(("case", "times"), [("balanced", 2), ("offset", 1)])
+def test_two_servers_of_one_address_and_equal_load_count_each(
+    server: str, step: StepContext, case: str, times: int
+) -> None:
+    """Their counts stay apart by more than what comes between two scrapes; those of copies do not."""
+    found, notes = requests(server, case, step)
+    assert found["chat-0"] == times * 24 * HOUR
+    assert notes.get("counters_of_one_address_that_disagree", 0) == times - 1
 
 
 @pytest.mark.parametrize(("case", "number"), [("old", 1), ("far", 1), ("six", 6)])
