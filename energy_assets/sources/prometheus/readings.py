@@ -239,8 +239,9 @@ def _counts(scratch: Scratch, window: Window) -> dict[str, int]:
             FROM {scratch["lowest"]} ANTI JOIN {scratch["suspicious"]} USING (key_no, t) WHERE n IS NULL
         ) USING (key_no, t) WHERE {inside}""")
     changes = scratch.rows(f"""
-        SELECT coalesce(sum(restarts), 0), coalesce(sum(wraps), 0), coalesce(sum(blips), 0), coalesce(sum(jumps), 0)
-        FROM {scratch["amounts"]} WHERE {inside}""")
+        SELECT coalesce(sum(restarts) FILTER (o.key_no IS NULL), 0), coalesce(sum(wraps), 0), coalesce(sum(blips), 0),
+            coalesce(sum(jumps) FILTER (o.key_no IS NULL), 0)
+        FROM {scratch["amounts"]} LEFT JOIN {scratch["often"]} AS o USING (key_no) WHERE {inside}""")
     hours = scratch.rows(f"""
         SELECT count(*) FILTER (n IS NULL), count(*) FILTER (n IS NOT NULL AND was_empty)
         FROM (SELECT n, lag(n IS NULL, 1, false) OVER (PARTITION BY key_no ORDER BY t) AS was_empty

@@ -169,3 +169,4 @@ def test_energy_of_a_counter_that_wraps_unknown_is_told(
     table, notes = rows_of(source, DayRange(DAY, DAY), step)
     assert float(sum(row["energy_kwh"] for row in table.to_pylist())) == pytest.approx(kwh, rel=0.05)
     assert notes.get(OFTEN, 0) == number
+    assert "counter_restarts" not in notes
