@@ -78,6 +78,12 @@ WORDS: Mapping[str, Words] = {
         "{n} decrease[|s] of a counter that no restart explains [was|were] left out", hole=False
     ),
     "counter_restarts": Words("counters started again {n} time[|s]; what they counted in between is kept", hole=False),
+    "counters_that_fall_often": Words(
+        "{n} counter[|s] fall[s|] more than six times on a day, which restarts do not explain: such a server's counts"
+        " of the day are left out, and energy that came before a fall is lost",
+        remedy="Scrape each inference server by an address of its own, not one that stands for several; where RAPL"
+        " counters of AMD go on from 0, name their maximum: `rapl_wrap_joules` of this source.",
+    ),
     "counter_wraps": Words("counters reached their end and went on from 0 {n} time[|s]", hole=False),
     "series_without_host_dropped": Words(
         "{n} series name[s|] no host and [was|were] left out",
@@ -203,8 +209,8 @@ WORDS: Mapping[str, Words] = {
         " (collector hwmon, or cpu with --collector.cpu.info).",
     ),
     "models_with_equal_requests": Words(
-        "{n} model[|s] of Triton count[s|] as many requests in every hour as another model of [its|their]"
-        " server: they may be steps of one ensemble, whose requests then count once for each step",
+        "{n} model[|s] of Triton count[s|] as many requests as another model of [its|their]"
+        " server, within 1 %: they may be steps of one ensemble, whose requests then count once for each step",
         remedy="Leave the steps out with this source's selector, for example selector: 'model!~\"preprocessing|"
         "postprocessing\"'.",
     ),
@@ -359,6 +365,12 @@ WORDS: Mapping[str, Words] = {
         "{n} counter[|s] of one address ha[s|ve] values that no single counter shows, and count[s|] as different"
         " servers",
         remedy="If they are one server, keep one scrape job with `selector`; if they are two, nothing is wrong.",
+    ),
+    "servers_that_count_alike": Words(
+        "{n} server[|s] count[s|] hour by hour what another one of the same model counts: [it seems|they seem] to be"
+        " told of under two sets of labels, and to count twice",
+        remedy="Keep one of the two with this source's `selector`, for example `selector: 'job=\"pods\"'`; for replicas"
+        " of Prometheus, call the label that tells them apart `replica`.",
     ),
     "prefill_requests_left_out": Words(
         "{n} request[|s] of prefill servers [was|were] left out, because the decode servers count [it|them] too",

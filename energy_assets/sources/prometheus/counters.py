@@ -23,14 +23,23 @@ The running total is rounded, not the steps: the units of a day's hours add up t
 # ruff: noqa: S608 - the SQL below is made of our own table names; labels and samples never become SQL text
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from energy_assets.sources.prometheus.answers import Scratch
+
+OFTEN = "counters_that_fall_often"
 
 HOUR_MS = 3_600_000
 FINE = 1000
 """Parts of a unit that are calculated with."""
 OLD_PCT = 99
-"""A reading of at least this much of the highest one before it is an old one, which another exporter kept: a counter of
-energy that starts again shows next to nothing of it."""
+"""A reading of at least this much of a higher one before it is an old one, which another exporter kept: a counter that
+starts again shows next to nothing of it. Unless it fell in between and had the time to come so far again."""
+FEW_RESTARTS = 6
+"""A counter that falls more often on a day is no counter of one thing that starts again."""
+MOST_PACE = 60
+"""So many times the mean pace of its best hour a counter may have counted since it started again: what comes in bursts
+has counted all of an hour in a minute."""
 HOUR_OF = f"((t + {HOUR_MS - 1}) // {HOUR_MS} * {HOUR_MS})"
 """The end of the hour a sample counts for; a sample on the hour ends that hour."""
 
@@ -98,6 +107,57 @@ def first_samples(scratch: Scratch) -> str:
           AND NOT EXISTS (FROM {scratch["bound"]} AS b WHERE b.key_no = l.key_no AND b.t < l.t)"""
 
 
+def limit_by_pace(scratch: Scratch) -> None:
+    """Set `limit_n` of counters of which nothing else says how fast they are: `MOST_PACE` times their best hour.
+
+    A fall to more than that is no restart from zero. A counter without two whole hours side by side has no limit.
+
+    Args:
+        scratch: Holds `keys`, `bound` and `suspicious`.
+    """
+    scratch.con.raw_sql(f"""
+        UPDATE {scratch["keys"]} AS k SET limit_n = best * {MOST_PACE} // {HOUR_MS} + 1
+        FROM (
+            SELECT key_no, max(up) AS best FROM (
+                SELECT key_no, t, n - lag(n) OVER w AS up, t - lag(t) OVER w AS ms
+                FROM {scratch["bound"]} WINDOW w AS (PARTITION BY key_no ORDER BY t)
+            ) AS h WHERE ms = {HOUR_MS} AND up > 0 AND NOT EXISTS (
+                FROM {scratch["suspicious"]} AS s WHERE s.key_no = h.key_no AND s.t IN (h.t, h.t - {HOUR_MS})
+            ) GROUP BY key_no
+        ) AS paces
+        WHERE paces.key_no = k.key_no AND k.limit_n IS NULL""")
+
+
+def find_often(scratch: Scratch, first: int, last: int, falls: str = "restarts + jumps") -> None:
+    """Make `often`: key_no and falls, of the counters that fall more than `FEW_RESTARTS` times.
+
+    Args:
+        scratch: Holds `amounts`.
+        first: End of the day's first hour, in unix milliseconds.
+        last: End of its last hour.
+        falls: SQL of what a fall is in `amounts`.
+    """
+    scratch.make(
+        "often",
+        f"""
+        SELECT key_no, sum({falls})::BIGINT AS falls FROM {scratch["amounts"]} WHERE t BETWEEN {first} AND {last}
+        GROUP BY key_no HAVING falls > {FEW_RESTARTS}""",
+    )
+
+
+def told_often(scratch: Scratch, name: str) -> tuple[dict[str, int], dict[str, Sequence[str]]]:
+    """How many counters fall often, and the first of them.
+
+    Args:
+        scratch: Holds `often` and `keys`.
+        name: SQL of a counter's name by the columns of `keys`.
+    """
+    rows = scratch.rows(f"""
+        SELECT {name} || ', ' || falls || ' times' FROM {scratch["often"]} JOIN {scratch["keys"]} USING (key_no)
+        ORDER BY falls DESC, 1""")
+    return {OFTEN: len(rows)}, {OFTEN: [text for (text,) in rows[:5]]} if rows else {}
+
+
 def add_up(scratch: Scratch, starts: str) -> None:
     """Make `amounts`: what each counter counted in each hour.
 
@@ -142,19 +202,29 @@ def _find_steps(scratch: Scratch) -> None:
                 SELECT key_no, t, n, false FROM {scratch["observed"]} WHERE role = 'raw' AND state = 'ok'
             ) SEMI JOIN {scratch["suspicious"]} USING (key_no) GROUP BY key_no, t
         ),
+        lives AS (
+            SELECT *, count(*) FILTER (fell) OVER (PARTITION BY key_no ORDER BY t) AS life
+            FROM (SELECT *, coalesce(n * 100 < lag(n) OVER (PARTITION BY key_no ORDER BY t) * {OLD_PCT}, false) AS fell
+                FROM points)
+        ),
         around AS (
             SELECT
-                *,
+                * EXCLUDE (fell),
                 last_value(nullif(n, 0) IGNORE NULLS) {before} AS n_before,
                 first_value(nullif(n, 0) IGNORE NULLS) {after} AS n_after,
                 first_value(CASE WHEN n <> 0 THEN t END IGNORE NULLS) {after} AS t_after,
-                max(n) {before} AS highest
-            FROM points JOIN (SELECT key_no, node_id, wrap_n, limit_n FROM {scratch["keys"]}) USING (key_no)
+                max(n) {before} AS highest,
+                max(n) {before.replace("key_no", "key_no, life")} AS highest_of_life,
+                n - first_value(n) OVER of_life AS up_of_life, t - first_value(t) OVER of_life AS ms_of_life
+            FROM lives JOIN (SELECT key_no, node_id, wrap_n, limit_n FROM {scratch["keys"]}) USING (key_no)
+            WINDOW of_life AS (PARTITION BY key_no, life ORDER BY t)
         )
-        SELECT * EXCLUDE (n_before, n_after, t_after, highest), coalesce(
-            (wrap_n IS NULL AND n < n_before AND n_after >= n_before AND n_after - n > limit_n * (t_after - t))
-            OR (wrap_n IS NULL AND limit_n IS NOT NULL AND n < highest AND n * 100 >= highest * {OLD_PCT}),
-            false) AS blip
+        SELECT key_no, t, n, derived, node_id, wrap_n, limit_n, coalesce(
+            wrap_n IS NULL AND limit_n IS NOT NULL AND (
+                (n < n_before AND n_after >= n_before AND n_after - n > limit_n * (t_after - t))
+                OR (n < highest_of_life AND n * 100 >= highest_of_life * {OLD_PCT})
+                OR (n < highest AND n * 100 >= highest * {OLD_PCT} AND up_of_life > limit_n * ms_of_life)
+            ), false) AS blip
         FROM around""",
     )
     scratch.make(

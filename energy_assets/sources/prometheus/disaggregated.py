@@ -7,12 +7,15 @@ prompt, to a decode server, which generates the answer. Both count the request a
 counts one token, too, which the other one generates again. So all that a prefill server counts is counted by decode
 servers, and left out here.
 
-`prefill` of the source names the deployments. Without it, a deployment is one of prefill where all of this holds on a
-day: its name says `prefill`, and that of another deployment of its namespace and model says `decode`; every one of
-its requests that did not fail was cut off by length; it generated no more than a token for each, where it counts them;
-and all prefill deployments of the namespace and model together have at most 102 % of the requests of the decode ones
-(a request may be prefilled before midnight and answered after). Deployments that look like it but fail one of these
-count, and are told.
+SGLang says it itself, in the label `engine_type` of its counters, so that no more has to be guessed than whether the
+decode servers are seen as well: they have to have the requests.
+
+`prefill` of the source names the deployments. Without it, and without that label, a deployment is one of prefill where
+all of this holds on a day: its name says `prefill`, and that of another deployment of its namespace and model says
+`decode`; every one of its requests that did not fail was cut off by length; it generated no more than a token for each,
+where it counts them; and all prefill deployments of the namespace and model together have at most 102 % of the requests
+of the decode ones (a request may be prefilled before midnight and answered after). Deployments that look like it but
+fail one of these count, and are told.
 """
 
 # ruff: noqa: S608 - the SQL below is made of our own table names; labels and samples never become SQL text
@@ -29,6 +32,7 @@ MOST = (102, 100)
 """Requests of prefill for each of decode, as a fraction: what may be under way at both ends of a day."""
 
 LEFT_OUT, SUSPECTED = "prefill_requests_left_out", "prefill_suspected"
+_SAYS_PREFILL, _SAYS_DECODE = "prefill", "decode"
 _PREFILL, _DECODE = re.compile(r"prefill", re.IGNORECASE), re.compile(r"decode", re.IGNORECASE)
 
 
@@ -59,8 +63,10 @@ def leave_out(scratch: Scratch, named: Sequence[str] | None) -> tuple[dict[str, 
 class _Deployment:
     """What a deployment of a model counted on the day."""
 
-    def __init__(self, name: str, model: str | None, place: str | None, sums: Sequence[int | None]) -> None:
-        self.name, self.model, self.place = name, model, place
+    def __init__(
+        self, name: str, model: str | None, place: str | None, engine: str | None, sums: Sequence[int | None]
+    ) -> None:
+        self.name, self.model, self.place, self.engine = name, model, place, engine
         requests, cut, failed, self.generated = sums
         self.requests, self.cut, self.failed = requests or 0, cut or 0, failed or 0
 
@@ -70,10 +76,25 @@ class _Deployment:
     @property
     def rows(self) -> str:
         """SQL of the condition of its rows in `served`."""
-        parts = (("deployment", self.name), ("model_id", self.model), ("metric['namespace']", self.place))
+        parts = (
+            ("deployment", self.name),
+            ("model_id", self.model),
+            ("metric['namespace']", self.place),
+            ("metric['engine_type']", self.engine),
+        )
         return " AND ".join(
             f"{column} IS NOT DISTINCT FROM {quoted(value) if value is not None else 'NULL'}" for column, value in parts
         )
+
+    @property
+    def prefills(self) -> bool:
+        """Whether it says so, by its label or by its name."""
+        return self.engine == _SAYS_PREFILL or (self.engine != _SAYS_DECODE and bool(_PREFILL.search(self.name)))
+
+    @property
+    def decodes(self) -> bool:
+        """Whether it says so, by its label or by its name."""
+        return self.engine == _SAYS_DECODE or (self.engine != _SAYS_PREFILL and bool(_DECODE.search(self.name)))
 
     @property
     def only_begins(self) -> bool:
@@ -87,12 +108,10 @@ class _Deployment:
 
 
 def _certain(one: _Deployment, found: Sequence[_Deployment]) -> bool:
-    if not (_PREFILL.search(one.name) and one.only_begins):
+    if not (one.prefills and (one.engine == _SAYS_PREFILL or one.only_begins)):
         return False
-    decode = sum(other.requests for other in found if one.beside(other) and _DECODE.search(other.name))
-    prefill = sum(
-        other.requests for other in found if (other is one or one.beside(other)) and _PREFILL.search(other.name)
-    )
+    decode = sum(other.requests for other in found if one.beside(other) and other.decodes)
+    prefill = sum(other.requests for other in found if (other is one or one.beside(other)) and other.prefills)
     return prefill * MOST[1] <= decode * MOST[0]
 
 
@@ -100,14 +119,15 @@ def _suspect(one: _Deployment, found: Sequence[_Deployment]) -> bool:
     """By its name, or because it only begins what others may go on with."""
     others = sum(other.requests for other in found if one.beside(other))
     begins = one.only_begins and one.generated is not None and one.requests * MOST[1] <= others * MOST[0]
-    return one.requests > 0 and bool(_PREFILL.search(one.name) or begins)
+    return one.requests > 0 and one.engine != _SAYS_DECODE and (one.prefills or begins)
 
 
 def _deployments(scratch: Scratch) -> list[_Deployment]:
     rows = scratch.rows(f"""
-        SELECT deployment, model_id, metric['namespace'],
+        SELECT deployment, model_id, metric['namespace'], metric['engine_type'],
             sum(n) FILTER (counts IN ('requests', 'failed_requests')),
             sum(n) FILTER (counts = 'requests' AND metric['finished_reason'] = 'length'),
             sum(n) FILTER (failed), sum(n) FILTER (counts = 'generated_tokens')
-        FROM {scratch["served"]} GROUP BY deployment, model_id, metric['namespace'] ORDER BY ALL""")
-    return [_Deployment(name, model, place, sums) for name, model, place, *sums in rows]
+        FROM {scratch["served"]}
+        GROUP BY deployment, model_id, metric['namespace'], metric['engine_type'] ORDER BY ALL""")
+    return [_Deployment(name, model, place, engine, sums) for name, model, place, engine, *sums in rows]

@@ -1,7 +1,7 @@
 """Doubles: one host under two names, whose devices count the same twice.
 
 What belongs here: seeing by their values that devices of two hosts are one, and under which name they count. What does
-not: GPUs with a UUID (`identity`), series of one name (`disagreeing`), and inference servers (`copies`).
+not: GPUs with a UUID (`identity`), series of one name (`disagreeing`), and inference servers (`copies`, `alike`).
 
 A host that two jobs scrape, by its address and by its name, has two instances. Its counters show it: they stand where
 the other ones stand, hour after hour, but for what the device uses between two scrapes. Gauges show it only where
@@ -87,28 +87,47 @@ def _pairs_of_counters(scratch: Scratch) -> str:
         SELECT key_no, t, n, n - lag(n) OVER (PARTITION BY key_no ORDER BY t) AS up
         FROM {scratch["bound"]} JOIN {scratch["keys"]} USING (key_no) WHERE counter AND device_uuid IS NULL""",
     )
+    keys = scratch["keys"]
+    things = (
+        f"SELECT key_no, meter || ' ' || {_THING} AS thing, node_id AS owner, NULL AS place, 0 AS grain FROM {keys}"
+    )
+    return pairs(scratch, marks, things)
+
+
+def pairs(scratch: Scratch, marks: str, things: str) -> str:
+    """SQL of `one` and `other`: keys of one thing and two owners that stand at the same values hour by hour.
+
+    Makes `double_levels`: the keys whose values can show it.
+
+    Args:
+        scratch: Where.
+        marks: Name of a table of key_no, t, n and up, what n rose by since the key's row before.
+        things: SQL of key_no, thing, owner, place (two owners of one place may have an even pace) and grain, by how
+            much two readings may always differ.
+    """
     levels = scratch.make(
         "double_levels",
         f"""
-        SELECT key_no, count(*) AS hours, max(up) * {APART_S} // 3600 AS apart, max(t) AS last, arg_max(n, t) AS level
+        SELECT key_no, count(*) AS hours, max(up) * {APART_S} // 3600 AS apart, max(t) AS last, arg_max(n, t) AS level,
+            count(DISTINCT up) FILTER (up > 0) >= {AMOUNTS} AS uneven
         FROM {marks} GROUP BY key_no
-        HAVING count(*) >= {HOURS} AND count(DISTINCT up) FILTER (up > 0) >= {AMOUNTS}""",
+        HAVING count(*) >= {HOURS} AND (uneven OR count(*) FILTER (up > 0) >= {HOURS - 1})""",
     )
     return f"""
         SELECT one, other FROM (
             WITH known AS (
-                SELECT k.meter, {_THING} AS thing, k.node_id, l.*,
-                    greatest(max(apart) OVER (PARTITION BY k.meter, thing), 1) AS width
-                FROM {levels} AS l JOIN {scratch["keys"]} AS k USING (key_no)
+                SELECT thing, owner, place, l.* REPLACE (greatest(l.apart, grain) AS apart),
+                    greatest(max(greatest(l.apart, grain)) OVER (PARTITION BY thing), 1) AS width
+                FROM {levels} AS l JOIN ({things}) USING (key_no)
             ),
             near AS (
                 SELECT a.key_no AS one, b.key_no AS other, least(a.apart, b.apart) AS apart,
                     greatest(a.hours, b.hours) AS hours
                 FROM known AS a
-                JOIN (SELECT *, unnest([level // width - 1, level // width, level // width + 1]) AS place FROM known)
-                    AS b ON b.meter = a.meter AND b.thing = a.thing AND b.last = a.last
-                    AND b.place = a.level // a.width
-                WHERE a.key_no < b.key_no AND a.node_id <> b.node_id AND abs(a.level - b.level) <= 2 * a.width
+                JOIN (SELECT *, unnest([level // width - 1, level // width, level // width + 1]) AS rung FROM known)
+                    AS b ON b.thing = a.thing AND b.last = a.last AND b.rung = a.level // a.width
+                WHERE a.key_no < b.key_no AND a.owner <> b.owner AND abs(a.level - b.level) <= 2 * a.width
+                    AND ((a.uneven AND b.uneven) OR a.place = b.place)
             )
             SELECT one, other FROM near
                 JOIN {marks} AS a ON a.key_no = one JOIN {marks} AS b ON b.key_no = other AND b.t = a.t

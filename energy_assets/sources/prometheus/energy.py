@@ -56,7 +56,7 @@ class PrometheusEnergy(Server, PlacedSource):
     feeds: ClassVar[Feed] = Feed.ENERGY
     title: ClassVar[str] = "Energy measured by exporters, collected from Prometheus"
     engine_kind: ClassVar[str] = "prometheus"
-    parser_version: ClassVar[str] = "2"
+    parser_version: ClassVar[str] = "3"
 
     kind: Literal["prometheus_energy"]
     scrape_interval_s: int | None = Field(

@@ -179,6 +179,9 @@ def _gauges_beside_counters(found: Sequence[Lookalike]) -> set[str]:
 def counts(names: Iterable[str], read: Mapping[str, str], ignored: Collection[str] = ()) -> list[Lookalike]:
     """Metrics that look like requests or tokens of an inference server, and are not read.
 
+    What another metric of the same server counts already is left out; but not a metric that is read under its other
+    name, as OpenTelemetry writes it without the colon: it may be of other servers.
+
     Args:
         names: Metrics that are there.
         read: What the source reads: the metric's name, and what it counts.
@@ -186,6 +189,7 @@ def counts(names: Iterable[str], read: Mapping[str, str], ignored: Collection[st
     """
     there = set(names)
     counted = {(_family(name), what) for name, what in read.items() if name in there}
+    spelled = {name.replace(":", "_") for name in read}
     speakers = {_family(name) for name in there if "tokens" in words(name)}
     found = []
     for name in sorted(there - read.keys() - set(ignored)):
@@ -195,7 +199,7 @@ def counts(names: Iterable[str], read: Mapping[str, str], ignored: Collection[st
         speaks = _family(name) in speakers or _any([_family(name)], _ENGINES)
         speaks = speaks or (parts[0] == "request" and bool(there & _BARE))
         asks = {"tokens", "token"} & set(parts) or (speaks and {"request", "requests"} & set(parts))
-        if asks and (_family(name), counted_as(name)) not in counted:
+        if asks and (name in spelled or (_family(name), counted_as(name)) not in counted):
             found.append(Lookalike(name))
     return found
 

@@ -79,6 +79,7 @@ def assemble(
         sharing.find_uses(scratch, keep_labels)
         counters.find_suspicious(scratch)
         counters.add_up(scratch, counters.first_samples(scratch))
+        counters.find_often(scratch, window.start * 1000 + HOUR_MS, window.end * 1000)
         sharing.measure_time(scratch, interval_s)
         found = disagreeing.find(scratch, meters, mirrored_dies=mirrored_dies)
         notes.update(found.notes)
@@ -95,9 +96,10 @@ def assemble(
         stood, devices = standstill.told(scratch, window.start * 1000 + HOUR_MS, window.end * 1000)
         dark, dim = gauges.told(scratch, zeros, table)
         absurd, which = plausible.told(scratch)
-        notes.update({**counted, **stood, **dark, **twice, **absurd, **begun})
+        often, fallen = counters.told_often(scratch, "device_id || ' on ' || node_id || ': ' || meter")
+        notes.update({**counted, **stood, **dark, **twice, **absurd, **often, **begun})
         scratch.clear("energy")
-    told = {**examples, **devices, **dim, **same, **which, **found.examples, **since}
+    told = {**examples, **devices, **dim, **same, **which, **fallen, **found.examples, **since}
     return table, {name: number for name, number in notes.items() if number}, told
 
 
@@ -237,8 +239,9 @@ def _counts(scratch: Scratch, window: Window) -> dict[str, int]:
             FROM {scratch["lowest"]} ANTI JOIN {scratch["suspicious"]} USING (key_no, t) WHERE n IS NULL
         ) USING (key_no, t) WHERE {inside}""")
     changes = scratch.rows(f"""
-        SELECT coalesce(sum(restarts), 0), coalesce(sum(wraps), 0), coalesce(sum(blips), 0), coalesce(sum(jumps), 0)
-        FROM {scratch["amounts"]} WHERE {inside}""")
+        SELECT coalesce(sum(restarts) FILTER (o.key_no IS NULL), 0), coalesce(sum(wraps), 0), coalesce(sum(blips), 0),
+            coalesce(sum(jumps) FILTER (o.key_no IS NULL), 0)
+        FROM {scratch["amounts"]} LEFT JOIN {scratch["often"]} AS o USING (key_no) WHERE {inside}""")
     hours = scratch.rows(f"""
         SELECT count(*) FILTER (n IS NULL), count(*) FILTER (n IS NOT NULL AND was_empty)
         FROM (SELECT n, lag(n IS NULL, 1, false) OVER (PARTITION BY key_no ORDER BY t) AS was_empty

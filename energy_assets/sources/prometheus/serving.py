@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
-from energy_assets.sources.prometheus import copies, counters, disaggregated, sharing
+from energy_assets.sources.prometheus import alike, copies, counters, disaggregated, sharing
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load, quoted
 from energy_assets.sources.prometheus.client import Query
 from energy_assets.sources.prometheus.counters import HOUR_MS, HOUR_OF
@@ -118,7 +118,10 @@ BUILT_IN = (
     CountedMetric("llamacpp:tokens_predicted_total", "generated_tokens"),
 )
 
+CHANGES = ("counter_restarts", "low_readings_dropped", "implausible_decreases_dropped")
 STEPS = "models_with_equal_requests"
+EQUAL_PCT, EQUAL_HOUR_PCT = 1, 5
+"""By so much the requests of two steps of one ensemble may differ, of a day and of an hour."""
 MODEL_LABELS = ("model_name", "model")
 
 
@@ -207,15 +210,19 @@ def assemble(
         observe(scratch)
         sharing.find_uses(scratch, ())
         counters.find_suspicious(scratch)
+        counters.limit_by_pace(scratch)
         counters.add_up(scratch, _starts(scratch))
+        counters.find_often(scratch, window.start * 1000 + HOUR_MS, window.end * 1000, "restarts + jumps + blips")
         sharing.measure_time(scratch, interval_s)
         _served(scratch, window, counted, deployment_labels, models)
+        same, twins = alike.find(scratch)
         begun, servers = disaggregated.leave_out(scratch, prefill)
         table = scratch.make("activity", _rows(scratch, deployment_labels, keep_labels))
         united, examples = copies.told(scratch)
-        notes = {**_counts(scratch, window), **united, **begun, STEPS: _steps_of_one(scratch)}
+        often, fallen = counters.told_often(scratch, f"{copies.SERVER.replace('metric', 'specimen')} || ': ' || meter")
+        notes = {**_counts(scratch, window), **united, **same, **often, **begun, STEPS: _steps_of_one(scratch)}
         scratch.clear("activity")
-    return table, {name: number for name, number in notes.items() if number}, {**examples, **servers}
+    return table, {name: number for name, number in notes.items() if number}, {**examples, **twins, **fallen, **servers}
 
 
 def _starts(scratch: Scratch) -> str:
@@ -294,7 +301,10 @@ def _served(
     deployment_labels: Sequence[str],
     models: Mapping[str, str],
 ) -> None:
-    """Make `parts`: key_no, deployment, model_id, counts; and `served`: the same by hour with n and ppm."""
+    """Make `parts`: key_no, deployment, model_id, counts; and `served`: the same by hour with n and ppm.
+
+    Of a server of which a counter falls often nothing is known.
+    """
     kinds = ", ".join(f"({quoted(one.metric)}, {quoted(one.counts)})" for one in counted)
     known = ", ".join(f"({quoted(name)}, {quoted(model)})" for name, model in models.items()) or "(NULL, NULL)"
     scratch.make(
@@ -330,8 +340,11 @@ def _served(
             SELECT key_no, unnest(range(greatest(begins, {first}), least(ends, {last}) + 1, {HOUR_MS})) AS t
             FROM lives WHERE ends IS NOT NULL
         )
-        SELECT p.*, t, CASE WHEN s.ppm > 0 THEN a.n END AS n, coalesce(s.ppm, 0) AS ppm
-        FROM grid JOIN {scratch["parts"]} AS p USING (key_no)
+        SELECT p.*, t, o.node_id IS NOT NULL AS doubtful, CASE WHEN s.ppm > 0 AND NOT doubtful THEN a.n END AS n,
+            CASE WHEN doubtful THEN 0 ELSE coalesce(s.ppm, 0) END AS ppm
+        FROM grid JOIN {scratch["parts"]} AS p USING (key_no) JOIN {scratch["keys"]} AS k USING (key_no)
+        LEFT JOIN (SELECT DISTINCT node_id FROM {scratch["often"]} JOIN {scratch["keys"]} USING (key_no)) AS o
+            ON o.node_id = k.node_id
         LEFT JOIN {scratch["amounts"]} AS a USING (key_no, t)
         LEFT JOIN {scratch["seen"]} AS s USING (key_no, t)""",
     )
@@ -381,31 +394,43 @@ def _rows(scratch: Scratch, deployment_labels: Sequence[str], keep_labels: Seque
 
 def _counts(scratch: Scratch, window: Window) -> dict[str, int]:
     inside = f"t > {window.start * 1000} AND t <= {window.end * 1000}"
-    restarts = scratch.rows(f"SELECT coalesce(sum(restarts), 0) FROM {scratch['amounts']} WHERE {inside}")
+    changes = scratch.rows(f"""
+        SELECT coalesce(sum(restarts), 0), coalesce(sum(blips), 0), coalesce(sum(jumps), 0)
+        FROM {scratch["amounts"]} ANTI JOIN {scratch["often"]} USING (key_no) WHERE {inside}""")
     states = scratch.rows(f"""
         SELECT state, count(DISTINCT (key_no, t)) FROM {scratch["observed"]}
         WHERE role = 'raw' AND state <> 'ok' AND {inside} GROUP BY state""")
     hours = scratch.rows(f"""
         SELECT count(*) FROM (
-            FROM {scratch["served"]} SELECT deployment, model_id, t GROUP BY ALL HAVING max(ppm) = 0
+            FROM {scratch["served"]} SELECT deployment, model_id, t WHERE NOT doubtful GROUP BY ALL HAVING max(ppm) = 0
         )""")
     return {
         **{f"{state}_readings_dropped": int(number) for state, number in states},
-        "counter_restarts": int(restarts[0][0]),
+        **{name: int(number) for name, number in zip(CHANGES, changes[0], strict=True)},
         "deployment_hours_without_samples": hours[0][0],
     }
 
 
 def _steps_of_one(scratch: Scratch) -> int:
-    """Models of Triton that count as many requests in every hour as another model of their server.
+    """Models of Triton that count as many requests as another model of their server.
 
-    An ensemble is a model, and so is each of its steps: a request of it counts once for each.
+    An ensemble is a model, and so is each of its steps: a request of it counts once for each. At the end of an hour
+    some requests are between two steps: the day's sums may differ by `EQUAL_PCT`, and those of an hour by more.
     """
-    equal = f"""
-        SELECT node_id, model_id, list(n ORDER BY t) AS counts
+    hours = f"""
+        SELECT node_id, model_id, t, sum(n)::BIGINT AS n
         FROM {scratch["served"]} JOIN (SELECT key_no, node_id FROM {scratch["keys"]}) USING (key_no)
-        WHERE meter = 'nv_inference_request_success' GROUP BY ALL HAVING sum(n) > 0"""
-    rows = scratch.rows(f"SELECT count(*) - count(DISTINCT (node_id, counts)) FROM ({equal})")
+        WHERE meter = 'nv_inference_request_success' GROUP BY ALL"""
+    apart, most = "abs(coalesce(a.n, 0) - coalesce(b.n, 0))", "greatest(a.n, b.n, 0)"
+    rows = scratch.rows(f"""
+        WITH hours AS ({hours})
+        SELECT count(DISTINCT (node_id, other)) FROM (
+            SELECT node_id, b.model_id AS other
+            FROM hours AS a JOIN hours AS b USING (node_id, t) WHERE a.model_id < b.model_id
+            GROUP BY node_id, a.model_id, b.model_id
+            HAVING sum(a.n) > 0 AND abs(sum(a.n) - sum(b.n)) * 100 <= {EQUAL_PCT} * greatest(sum(a.n), sum(b.n))
+                AND count(*) FILTER ({apart} <= greatest({most} * {EQUAL_HOUR_PCT} / 100, 2)) >= 0.9 * count(*)
+        )""")
     return int(rows[0][0])
 
 

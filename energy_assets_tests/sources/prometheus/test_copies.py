@@ -52,7 +52,7 @@ class Serving:
 
     def rows(self, **more: Any) -> list[dict[str, Any]]:
         scratch = Scratch(self.step.con)
-        labels = ("pod", "instance", "job")
+        labels = more.pop("labels", ("pod", "instance", "job"))
         table, self.notes, self.examples = assemble(
             scratch, self.answers, WINDOW, BUILT_IN, deployment_labels=labels, models={}, interval_s=STEP, **more
         )
@@ -258,3 +258,70 @@ def test_a_decode_pod_of_another_model_or_namespace_answers_nothing(serving: Ser
     serving.counter({**other, "model_name": "n"}, per_second(1))
     serving.counter({**other, "namespace": "other"}, per_second(1))
     assert serving.requests() == [3 * 3600] * HOURS
+
+
+def sglang(serving: Serving, engine: str, rate: float, **labels: str) -> None:
+    """A server of SGLang that says what it does, with a token a request where it prefills."""
+    own = {"model_name": "m", "engine_type": engine, "job": "sglang", **labels}
+    serving.counter(own, per_second(rate), "sglang:num_requests_total")
+    serving.counter(own, per_second(200 * rate), "sglang:prompt_tokens_total")
+    serving.counter(own, per_second((1 if engine == "prefill" else 50) * rate), "sglang:generation_tokens_total")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({}, id="by instance"),
+        pytest.param({"labels": ("job",)}, id="in one deployment"),
+    ],
+)
+def test_a_server_that_says_it_prefills_is_believed(serving: Serving, more: dict[str, Any]) -> None:
+    """Whatever its name and its reasons to finish, of which SGLang tells none."""
+    sglang(serving, "prefill", 1, instance="10.0.0.1:30000")
+    sglang(serving, "prefill", 1, instance="10.0.0.2:30000")
+    sglang(serving, "decode", 2, instance="10.0.0.3:30000")
+    rows = serving.rows(**more)
+    assert {(row["requests"], row["prompt_tokens"], row["generated_tokens"]) for row in rows} == {
+        (7200, 1_440_000, 360_000)
+    }
+    assert serving.notes["prefill_requests_left_out"] == 2 * 3600 * HOURS
+    assert "prefill_suspected" not in serving.notes
+
+
+@pytest.mark.parametrize("other", ["unified", "prefill"])
+def test_where_nobody_decodes_prefill_counts_and_is_told(serving: Serving, other: str) -> None:
+    sglang(serving, "prefill", 1, instance="10.0.0.1:30000")
+    sglang(serving, other, 1, instance="10.0.0.2:30000")
+    assert serving.requests() == TWICE
+    assert serving.notes["prefill_suspected"] == (1 if other == "unified" else 2)
+
+
+def test_a_server_that_says_it_decodes_is_no_prefill_whatever_its_name(serving: Serving) -> None:
+    sglang(serving, "decode", 1, pod="sglang-prefill-decode-d-0")
+    assert serving.requests() == ONCE
+    assert "prefill_suspected" not in serving.notes
+
+
+# Steps of an ensemble -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "number"),
+    [
+        pytest.param(lambda t: 100 + t - START, lambda t: 100 + t - START, 1, id="equal"),
+        pytest.param(lambda t: 900 + t - START, lambda t: 900 + t - START + t // 60 % 50, 1, id="some are under way"),
+        pytest.param(lambda t: 900 + t - START, lambda t: 900 + (t - START) * 0.99, 1, id="one per cent less"),
+        pytest.param(lambda t: 900 + t - START, lambda t: 900 + (t - START) * 0.98, 0, id="two per cent less"),
+        pytest.param(
+            lambda t: 90_000 + t - START, lambda t: 90_000 + t - START + 900 * ((t - START) // HOUR % 2), 0, id="turns"
+        ),
+    ],
+)
+def test_models_of_triton_with_as_many_requests_are_told(
+    serving: Serving, first: Value, second: Value, number: int
+) -> None:
+    for model, value in (("ensemble", first), ("step", second)):
+        labels = {"model": model, "version": "1", "instance": "t:8002", "job": "triton"}
+        serving.counter(labels, lambda t, of=value: int(of(t)), "nv_inference_request_success")  # type: ignore[misc]
+    serving.rows()
+    assert serving.notes.get("models_with_equal_requests", 0) == number

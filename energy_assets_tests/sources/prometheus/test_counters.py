@@ -9,7 +9,7 @@ import pytest
 
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.prometheus.answers import Scratch
-from energy_assets.sources.prometheus.counters import add_up, find_suspicious, first_samples
+from energy_assets.sources.prometheus.counters import add_up, find_suspicious, first_samples, limit_by_pace
 from energy_assets_tests.sources.prometheus.tables import table
 
 HOUR = 3_600_000
@@ -193,6 +193,8 @@ def judged(
         pytest.param([(1, 10_000), (50, 9_900)], [50], id="99 % of the highest"),
         pytest.param([(1, 10_000), (50, 9_899)], [], id="less than 99 %"),
         pytest.param([(1, 10_000), (50, 5), (60, 9_950)], [60], id="an old value after a restart"),
+        pytest.param([(1, 10_000), (50, 5), (60, 9_950), (70, 9_960)], [60, 70], id="old values after a restart"),
+        pytest.param([(1, 10_000), (50, 5), (1_050, 9_950)], [], id="as much again after a restart"),
     ],
 )
 def test_a_low_reading_is_told_from_a_restart(scratch: Scratch, samples: list[Sample], blips: list[int]) -> None:
@@ -365,3 +367,27 @@ def test_a_wrap_adds_the_maximum_and_the_first_sample_is_none(scratch: Scratch) 
     samples = raw([(HOUR - 9, 80_000), (HOUR - 5, 95_000), (HOUR, 5_000)])
     look(scratch, samples, keys=[("a", 100_000, 10_000)])
     assert counts(scratch) == {(0, 1): (25, 0, 1, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("ends", "limit"),
+    [
+        pytest.param({1: 0, 2: 60_000_000}, 1_001, id="an hour"),
+        pytest.param({1: 0, 2: 60_000_000, 3: 60_059_999}, 1_001, id="the best hour"),
+        pytest.param({1: 0, 2: 60_000, 3: 120_000}, 2, id="slow"),
+        pytest.param({1: 0, 3: 60_000_000}, None, id="no two hours side by side"),
+        pytest.param({1: 5, 2: 5}, None, id="nothing counted"),
+        pytest.param({1: 9, 2: 60_000_009, 3: 500_000_000}, 1_001, id="an hour in which it may have fallen"),
+        pytest.param({1: 9, 2: 60_000_009, 3: 5, 4: 500_000_000}, 1_001, id="the hour after it"),
+    ],
+)
+def test_a_counter_without_a_known_limit_counts_in_a_minute_no_more_than_in_its_best_hour(
+    scratch: Scratch, ends: dict[int, int], limit: int | None
+) -> None:
+    look(
+        scratch,
+        [("marked", 3 * HOUR, 1), *(("boundary", hour * HOUR, n) for hour, n in ends.items())],
+        keys=[("a", None, None), ("b", None, 7)],
+    )
+    limit_by_pace(scratch)
+    assert rows(scratch, "keys", "limit_n") == sorted([(limit,), (7,)], key=str)

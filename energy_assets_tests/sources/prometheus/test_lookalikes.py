@@ -124,6 +124,7 @@ def test_other_servers_and_other_figures_are_not_listed(name: str) -> None:
 def test_what_is_counted_already_is_not_listed_under_another_name() -> None:
     read = ("vllm:prompt_tokens_total", "vllm:request_success_total")
     assert counts(*read, "vllm:request_prompt_tokens_sum", "vllm:generation_tokens") == []
+    assert counts(*read, "vllm_prompt_tokens_total", "vllm_prompt_tokens_total_sum") == ["vllm_prompt_tokens_total"]
     assert counts("ray_vllm_generation_tokens", "ray_vllm_generation_tokens_total") == []
     assert counts("request_success_total") == []
     nim = ("generation_tokens_total", "prompt_tokens_total", "request_success_total")

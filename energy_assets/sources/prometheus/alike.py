@@ -1,0 +1,151 @@
+"""Alike: inference servers under other labels or metric names that count, hour by hour, what another one counts.
+
+What belongs here: telling of them. What does not: copies that names or equal values show (`copies`), which count once.
+
+A server that is found as a pod and behind its Service, by two replicas under a label that nobody knows, or from itself
+and through Ray, counts twice. Its counters show it: requests and tokens stand where those of the other one stand, but
+for what comes in between two scrapes. Two servers that take turns have equal requests, but never equal tokens for long:
+tokens may differ by as many requests as the requests differ, and a few that are under way.
+
+An even load, which two servers may well have, shows it only where both have the same `instance`.
+
+What is told still counts: that two servers are one is likely, not certain.
+"""
+
+# ruff: noqa: S608 - the SQL below is made of our own table names; labels and samples never become SQL text
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from energy_assets.sources.prometheus import doubles
+from energy_assets.sources.prometheus.answers import Scratch, quoted
+from energy_assets.sources.prometheus.counters import FINE
+
+NOTE = "servers_that_count_alike"
+
+OWN_LABELS = ("model_name", "model", "version", "engine", "engine_type", "finished_reason", "err", "reason",
+    "tp_rank", "pp_rank", "dp_rank", "moe_ep_rank")  # fmt: skip
+"""What an inference server writes itself, to tell its counters apart."""
+
+KINDS = 2
+"""So many kinds of counters must agree: requests alone are equal where servers take turns."""
+
+LAST = 3
+"""So many requests may come between two scrapes of a server that has few."""
+
+TIMES, UNDER_WAY = 4, 20
+"""Tokens may differ by so many times as many requests as the requests do, and by so many more."""
+
+
+def find(scratch: Scratch) -> tuple[dict[str, int], dict[str, Sequence[str]]]:
+    """How many servers count what another one counts, and the first of them.
+
+    Args:
+        scratch: Holds `keys`, `parts` and `bound`.
+    """
+    _make_sums(scratch)
+    pairs = scratch.make("alike_pairs", doubles.pairs(scratch, scratch["alike_marks"], _things(scratch)))
+    if not scratch.rows(f"SELECT 1 FROM {pairs} LIMIT 1"):
+        return {}, {}
+    sums, levels = scratch["alike_sums"], scratch["double_levels"]
+    rows = scratch.rows(f"""
+        WITH agreeing AS (
+            SELECT a.server AS one, b.server AS other, a.model, count(*) AS kinds
+            FROM {pairs} JOIN {sums} AS a ON a.key_no = one JOIN {sums} AS b ON b.key_no = other GROUP BY ALL
+        ),
+        known AS (SELECT s.* FROM {sums} AS s SEMI JOIN (FROM {levels} WHERE uneven) USING (key_no)),
+        common AS (
+            SELECT one, other, g.model, any_value(kinds) AS kinds, count(b.kind) AS of_kinds
+            FROM agreeing AS g LEFT JOIN known AS a ON a.server = one AND a.model = g.model
+            LEFT JOIN known AS b ON b.server = other AND b.model = g.model AND b.kind = a.kind
+            GROUP BY one, other, g.model
+        ),
+        told AS (
+            SELECT * FROM common ANTI JOIN ({_drifting(scratch)}) USING (one, other, model)
+            WHERE kinds >= {KINDS} AND kinds >= of_kinds
+        ),
+        labelled AS (SELECT server, arg_min(labels, key_no) AS labels FROM {sums} GROUP BY server)
+        SELECT other, arg_min(a.labels, one), any_value(b.labels), min(model)
+        FROM told JOIN labelled AS a ON a.server = one JOIN labelled AS b ON b.server = other
+        GROUP BY other ORDER BY other""")
+    return {NOTE: len(rows)}, {NOTE: [_words(one, other, model) for _, one, other, model in rows[:5]]} if rows else {}
+
+
+def _make_sums(scratch: Scratch) -> None:
+    """Make `alike_sums`: key_no, server, model, kind, labels; and `alike_marks`: key_no, t, n, up, hour by hour."""
+    own = ", ".join(quoted(label) for label in ("__name__", *OWN_LABELS))
+    scratch.make(
+        "alike_keys",
+        f"""
+        SELECT key_no AS part_no, counts AS kind, metric AS labels,
+            regexp_extract(meter, '^[a-zA-Z0-9]+') || list_sort(
+                list_filter(map_entries(metric), lambda e: e.key NOT IN ({own}) AND e.value <> ''))::VARCHAR AS server,
+            coalesce(metric['model_name'], metric['model'], '') AS model
+        FROM {scratch["parts"]}""",
+    )
+    scratch.make(
+        "alike_sums",
+        f"""
+        SELECT row_number() OVER (ORDER BY server, model, kind)::INTEGER AS key_no, * FROM (
+            SELECT server, model, kind, arg_min(labels, part_no) AS labels FROM {scratch["alike_keys"]}
+            GROUP BY server, model, kind
+        )""",
+    )
+    scratch.make(
+        "alike_marks",
+        f"""
+        SELECT *, n - lag(n) OVER (PARTITION BY key_no ORDER BY t) AS up FROM (
+            SELECT s.key_no, t, sum(n)::HUGEINT AS n
+            FROM {scratch["bound"]} AS b JOIN {scratch["alike_keys"]} AS k ON k.part_no = b.key_no
+            JOIN {scratch["alike_sums"]} AS s USING (server, model, kind) GROUP BY s.key_no, t
+        )""",
+    )
+
+
+def _things(scratch: Scratch) -> str:
+    """What `doubles.pairs` asks for: two readings may differ by the last `LAST` requests and their tokens."""
+    return f"""
+        WITH risen AS (
+            SELECT key_no, server, model, kind, nullif(labels['instance'], '') AS place, sum(up) FILTER (up > 0) AS up
+            FROM {scratch["alike_sums"]} JOIN {scratch["alike_marks"]} USING (key_no) GROUP BY ALL
+        )
+        SELECT r.key_no, r.kind || ' ' || model AS thing, server AS owner, r.place,
+            coalesce({LAST * FINE} * r.up // q.up, 0)::HUGEINT AS grain
+        FROM risen AS r LEFT JOIN (FROM risen WHERE kind = 'requests' AND up > 0) AS q USING (server, model)"""
+
+
+def _drifting(scratch: Scratch) -> str:
+    """SQL of one, other and model: pairs whose tokens differ by more than the requests between them explain."""
+    sums, marks = scratch["alike_sums"], scratch["alike_marks"]
+    return f"""
+        WITH seen AS (SELECT server, model, kind, t, n, up FROM {marks} JOIN {sums} USING (key_no)),
+        paired AS (
+            SELECT a.server AS one, b.server AS other, a.model, a.kind, a.t, abs(a.n - b.n) AS apart, a.up
+            FROM seen AS a JOIN seen AS b USING (model, kind, t)
+            SEMI JOIN (
+                SELECT x.server AS one, y.server AS other FROM {scratch["alike_pairs"]}
+                JOIN {sums} AS x ON x.key_no = one JOIN {sums} AS y ON y.key_no = other
+            ) AS p ON p.one = a.server AND p.other = b.server
+        ),
+        asked AS (SELECT one, other, model, t, apart, up FROM paired WHERE kind = 'requests'),
+        sized AS (
+            SELECT one, other, model, w.kind, w.apart, r.apart AS requests_apart,
+                sum(w.up) FILTER (w.up > 0) OVER day AS tokens, sum(r.up) FILTER (r.up > 0) OVER day AS requests
+            FROM paired AS w JOIN asked AS r USING (one, other, model, t) WHERE w.kind LIKE '%tokens'
+            WINDOW day AS (PARTITION BY one, other, model, w.kind)
+        )
+        SELECT one, other, model FROM sized WHERE requests > 0 GROUP BY one, other, model, kind
+        HAVING count(*) FILTER (apart * requests <= ({TIMES} * requests_apart + {UNDER_WAY * FINE}) * tokens)
+            < {doubles.NEARLY} * count(*)"""
+
+
+def _words(one: Mapping[str, Any], other: Mapping[str, Any], model: str) -> str:
+    """Both by their names, or by the labels that tell them apart where they have the same name."""
+    first, second = ((some.get("pod") or some.get("instance") or "a server without a name") for some in (one, other))
+    of_model = f" of {model}" if model else ""
+    if first != second:
+        return f"{first} and {second}{of_model}"
+    labels = sorted(label for label in {*one, *other} - {"__name__"} if one.get(label) != other.get(label))
+    shown = ", ".join(f"{label} {one.get(label) or 'none'} and {other.get(label) or 'none'}" for label in labels[:3])
+    return f"{first}{of_model}: {shown or 'under two metric names'}"

@@ -1,0 +1,135 @@
+"""One inference server under two sets of labels, and two servers that take turns, on a real Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from itertools import accumulate
+from random import Random
+
+import pytest
+
+from energy_assets.periods import DayRange
+from energy_assets.raw.collecting import collect, parse
+from energy_assets.sources.base import StepContext
+from energy_assets.sources.prometheus.alike import NOTE
+from energy_assets.sources.prometheus.inference import PrometheusInference
+from energy_assets_tests.prometheus_server import Series, prometheus
+
+pytestmark = pytest.mark.real_server
+
+DAY = date(2025, 10, 20)
+MIDNIGHT = int(datetime(2025, 10, 20, tzinfo=UTC).timestamp())
+HOUR = 3600
+METRICS = ("request_success_total", "prompt_tokens_total", "generation_tokens_total")
+POD = {"job": "pods", "namespace": "llm", "pod": "chat-0", "instance": "10.42.0.9:8000", "node": "gpu-1"}
+OTHER_POD = {**POD, "pod": "chat-1", "instance": "10.42.0.10:8000"}
+SERVICE = {"job": "services", "namespace": "llm", "service": "chat", "instance": "10.42.0.9:8000", "node": "gpu-1"}
+Totals = tuple[list[int], list[int], list[int]]
+"""Requests, prompt tokens and generated tokens by the second."""
+
+
+def traffic(seed: int, per_hour: float, turn: Sequence[int] = (0,), spread: float = 0.9) -> list[Totals]:
+    """What servers counted that take turns: how many requests in a row, and by how much tokens differ from the mean."""
+    random = Random(seed)  # noqa: S311 - a load, no secret
+    load = [per_hour / HOUR * (0.5 + random.random()) for _ in range(26)]
+    servers = sorted({*turn})
+    steps = {server: [[0] * (25 * HOUR) for _ in METRICS] for server in servers}
+    arrived = 0
+    for second in range(25 * HOUR):
+        whole, part = divmod(load[second // HOUR], 1)
+        for _ in range(int(whole) + (random.random() < part)):
+            of = steps[turn[arrived % len(turn)]]
+            of[0][second] += 1
+            of[1][second] += int(800 * random.uniform(1 - spread, 1 + spread))
+            of[2][second] += int(200 * random.uniform(1 - spread, 1 + spread))
+            arrived += 1
+    return [tuple(list(accumulate(kind)) for kind in steps[server]) for server in servers]  # type: ignore[misc]
+
+
+def server_of(
+    case: str,
+    totals: Totals,
+    labels: dict[str, str],
+    late: int = 0,
+    prefix: str = "vllm:",
+    kinds: Sequence[int] = (0, 1, 2),
+) -> list[Series]:
+    """A scrape a minute, `late` seconds after the full ones; it counted 1,000 of everything before."""
+    times = range(late, 25 * HOUR, 60)
+    own = {"case": case, "model_name": "m", "engine": "0", **labels}
+    return [
+        Series(
+            f"{prefix}{METRICS[kind]}",
+            {**own, **({"finished_reason": "stop"} if kind == 0 else {})},
+            [(MIDNIGHT - HOUR + second, 1000 + totals[kind][second]) for second in times],
+        )
+        for kind in kinds
+    ]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    (busy,), (quiet,), (even,) = traffic(1, 20_000), traffic(2, 40), traffic(3, 20_000)
+    turns, few, like = (traffic(4, rate, (0, 1), spread) for rate, spread in ((40_000, 0.9), (60, 0.9), (40_000, 0.4)))
+    steady: Totals = tuple([second * each for second in range(25 * HOUR)] for each in (1, 200, 50))  # type: ignore[assignment]
+    pairs = {
+        "service": [(busy, POD, 0, "vllm:"), (busy, SERVICE, 38, "vllm:")],
+        "quiet": [(quiet, POD, 0, "vllm:"), (quiet, {**SERVICE, "instance": "chat.llm.svc:8000"}, 20, "vllm:")],
+        "replicas": [(busy, {**POD, "prom": "a"}, 0, "vllm:"), (busy, {**POD, "prom": "b"}, 31, "vllm:")],
+        "federated": [(busy, POD, 0, "vllm:"), (busy, {**POD, "cluster": "dc1"}, 0, "vllm:")],
+        "ray": [(busy, POD, 0, "vllm:"), (busy, {"instance": "10.42.0.9:8080", "WorkerId": "w"}, 15, "ray_vllm:")],
+        "three": [(busy, POD, 0, "vllm:"), (busy, SERVICE, 38, "vllm:"), (busy, {**POD, "prom": "b"}, 9, "vllm:")],
+        "turns": [(turns[0], POD, 0, "vllm:"), (turns[1], OTHER_POD, 0, "vllm:")],
+        "few turns": [(few[0], POD, 0, "vllm:"), (few[1], OTHER_POD, 0, "vllm:")],
+        "like turns": [(like[0], POD, 0, "vllm:"), (like[1], OTHER_POD, 0, "vllm:")],
+        "equal": [(busy, POD, 0, "vllm:"), (even, OTHER_POD, 0, "vllm:")],
+        "steady": [(steady, POD, 0, "vllm:"), (steady, OTHER_POD, 0, "vllm:")],
+        "steady one": [(steady, POD, 0, "vllm:"), (steady, SERVICE, 38, "vllm:")],
+        "model": [(busy, POD, 0, "vllm:"), (busy, {**OTHER_POD, "model_name": "n"}, 0, "vllm:")],
+    }
+    series = [
+        one
+        for case, several in pairs.items()
+        for totals, labels, late, prefix in several
+        for one in server_of(case, totals, labels, late, prefix)
+    ]
+    for labels in (POD, {**POD, "prom": "b"}):
+        series += server_of("requests", busy, labels, kinds=(0,))
+    with prometheus(series, tmp_path_factory.mktemp("server")) as url:
+        yield url
+
+
+def told(url: str, case: str, step: StepContext) -> tuple[int, Sequence[str]]:
+    """How many servers count alike, and which."""
+    keys = {"name": "serving", "kind": "prometheus_inference", "url": url, "selector": f'case="{case}"'}
+    source = PrometheusInference.model_validate(keys)
+    parsed, _ = parse(source, collect(source, DayRange(DAY, DAY), step).editions, step)
+    assert parsed
+    return parsed.notes.get(NOTE, 0), parsed.examples.get(NOTE, [])
+
+
+@pytest.mark.parametrize(
+    ("case", "number", "example"),
+    [
+        ("service", 1, "chat-0 and 10.42.0.9:8000 of m"),
+        ("quiet", 1, "chat-0 and chat.llm.svc:8000 of m"),
+        ("replicas", 1, "chat-0 of m: prom a and b"),
+        ("federated", 1, "chat-0 of m: cluster dc1 and none"),
+        ("ray", 1, "10.42.0.9:8080 and chat-0 of m"),
+        ("steady one", 1, "chat-0 and 10.42.0.9:8000 of m"),
+        ("three", 2, "chat-0 of m: prom b and none"),
+    ],
+)
+def test_a_server_under_two_sets_of_labels_is_told(
+    server: str, step: StepContext, case: str, number: int, example: str
+) -> None:
+    count, examples = told(server, case, step)
+    assert count == number
+    assert example in examples
+
+
+@pytest.mark.parametrize("case", ["turns", "few turns", "like turns", "equal", "steady", "model", "requests"])
+def test_servers_of_their_own_are_not(server: str, step: StepContext, case: str) -> None:
+    """They take turns; have other requests; an even load, or requests alone, which prove nothing; another model."""
+    assert told(server, case, step) == (0, [])
