@@ -167,9 +167,10 @@ def test_every_line_that_mends_a_store_does(folder: Path) -> None:
     assert others.endswith("--from 2024-05-31 --to 2024-05-31"), "the days that the report lacks"
     works(others, folder)
     works(run_and_report[1], folder)
-    every, of_bytes = printed(works(trace, folder))
-    assert (every.split()[-1], of_bytes.split()[-2]) == ("--full", "--bytes")
+    every, of_objects, of_bytes = printed(works(trace, folder))
+    assert (every.split()[-1], of_objects.split()[-1], of_bytes.split()[-2]) == ("--full", "objects", "--bytes")
     works(every, folder)
+    assert of_bytes.split()[-1] in works(of_objects, folder).stdout
     assert "train-1" in works(of_bytes, folder).stdout, "the readings as they came"
     report = folder / "var/reports/ml_sustainability/2024-05"
     for line in _in_report(report):

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 import duckdb
 
+from energy_assets.counting import counted
 from energy_assets.sources import csv_text, local_time
 from energy_assets.sources.errors import MalformedError
 
@@ -474,8 +475,12 @@ def unreadable(path: Path, name: str, error: Exception) -> MalformedError:
     """
     fields = _FIELDS.search(str(error))
     if fields:
+        found, expected = int(fields["found"]), int(fields["expected"])
+        what = f"{name}: line {fields['line']} has {counted(found, 'field')}, and the header names {expected}"
+        if found < expected:
+            return MalformedError(what, "Complete the line, or take the file out of `path` in site.yaml.")
         return MalformedError(
-            f"{name}: line {fields['line']} has {fields['found']} fields, and the header names {fields['expected']}",
+            what,
             "Put fields that hold the separator in quotes (times and numbers with a comma, for example), or write the "
             "file with another separator.",
         )

@@ -78,7 +78,10 @@ def test_a_scheduled_export_beside_a_portal_download(field: Path, tmp_path: Path
     """10 decimals beside 4: refused, and the remedy gives the right figure."""
     here, said = refused(field, "c4", tmp_path)
     assert "bills/portal_download.csv and bills/scheduled_export.csv hold the same charges: 24 of 24 lines" in said
-    assert "All of bills/portal_download.csv is in the other: move it out of `path`" in said
+    assert (
+        "All of bills/portal_download.csv is in the other, whose amounts are more precise: move it out of `path`"
+        in said
+    )
     (here / "bills/portal_download.csv").rename(here / "portal_download.csv")
     assert round(billed(run(here)[0]), 2) == Decimal("63.43")
 
