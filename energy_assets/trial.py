@@ -160,10 +160,16 @@ class Trials:
         read = Reader(self._lake, self.step.con)
         rows = energy_of(self.site, read, days)
         proofs = [proof.bind(read.used) for proof in ENERGY.proofs if proof.name not in _TOLD_OF_HOSTS]
-        commit = self._lake.replace(self.step.con, ENERGY, days, rows, "trial", proofs=proofs)
+        try:
+            commit = self._lake.replace(self.step.con, ENERGY, days, rows, "trial", proofs=proofs)
+        except ContractError as error:
+            yield Finding(False, str(error), "Mend the source that has these rows; run would publish none of them.")
+            return
+        for rejected in {str(error): error for error in commit.rejected.values()}.values():
+            yield Finding(False, str(rejected), "Mend the source that has these rows; run would not publish their day.")
         for one in proofs:
             found = commit.breaches.get(one.proof.name)
-            if found is not None and found.count:
+            if found is not None and found.count and not one.proof.blocking:
                 example = next(row for some in found.examples.values() for row in some)
                 said = said_of(replace(one.proof, remedy=""), found.count, example)
                 yield Finding(False, f"{one.proof.name}: {said}", one.proof.remedy)

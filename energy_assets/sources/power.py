@@ -25,6 +25,13 @@ GapPolicy = Literal["none", "hold", "mean"]
 SENTINEL_W = 1e9
 """Readings above a gigawatt are no power: drivers print 2^63 and its neighbours for "no value"."""
 
+LEAST_W, MOST_W = 1, 5000
+"""No machine draws less for long, nor a GPU of one: kilowatts taken for watts do; processors at rest may. And no GPU or
+CPU draws more (the largest are stated with 1,400 W): milliwatts taken for watts do."""
+
+OFTEN_ZERO = "devices_often_without_power"
+"""The note that tells of `Zeros`."""
+
 OFTEN = 10
 """One reading in so many that is zero or negative is more than a meter that starts, or a board that is reset."""
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from energy_assets.contracts.vocabulary import DeviceKind
 from energy_assets.sources.errors import MalformedError
-from energy_assets.sources.power import SENTINEL_W
+from energy_assets.sources.power import LEAST_W, MOST_W, SENTINEL_W
 from energy_assets.sources.power_files import nvidia_smi
 from energy_assets.sources.power_files.overlaps import device_said
 from energy_assets.sources.power_files.readings import Readings
@@ -37,12 +37,6 @@ WITHIN_US = 1_000_000
 APART = 0.05
 """By how much neighbours in a burst differ where they are of different devices; one device changes less in so short a
 time, but for the beginnings and ends of its load."""
-
-LEAST_W = 1
-"""No machine draws less in the median, nor a GPU of one; kilowatts taken for watts do. Processors at rest may."""
-
-MOST_W = 5000
-"""No GPU or CPU draws more in the median (the largest are stated with 1,400 W); milliwatts taken for watts do."""
 
 STEPS = 100
 """Fewer steps than this may rise by chance, one after the other."""

@@ -20,7 +20,7 @@ from energy_assets.counting import counted
 from energy_assets.periods import DayRange
 from energy_assets.sources import clock_names, local_time
 from energy_assets.sources.opening import Opened
-from energy_assets.sources.power import GapPolicy, HourlyEnergy, Lone, Zeros, hourly_energy
+from energy_assets.sources.power import OFTEN_ZERO, GapPolicy, HourlyEnergy, Lone, Zeros, hourly_energy
 from energy_assets.sources.power_files.boards import require_boards_named, require_one_naming
 from energy_assets.sources.power_files.columns import WindowColumns
 from energy_assets.sources.power_files.copies import copied_files, drop_copied_readings
@@ -231,8 +231,8 @@ def _require_one_voice(
 
 def _tell_zeros(zeros: Sequence[Zeros], notes: dict[str, int], examples: dict[str, Sequence[str]]) -> None:
     if zeros:
-        notes["devices_often_without_power"] = len(zeros)
-        examples["devices_often_without_power"] = [
+        notes[OFTEN_ZERO] = len(zeros)
+        examples[OFTEN_ZERO] = [
             f"{device_said(one.node_id, one.device_id)}: {one.zeros:,} of {counted(one.instants, 'reading')}"
             for one in zeros[:_SHOWN]
         ]

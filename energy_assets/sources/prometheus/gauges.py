@@ -11,13 +11,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from energy_assets.sources.power import GapPolicy, Zeros, hourly_energy
+from energy_assets.sources.power import OFTEN_ZERO, GapPolicy, Zeros, hourly_energy
 from energy_assets.sources.prometheus.answers import Scratch, quoted
 from energy_assets.sources.prometheus.meters import GAUGE_UNITS, Meter
 from energy_assets.sources.prometheus.queries import Window
 from energy_assets.sources.prometheus.standstill import DRAWING
-
-OFTEN_ZERO = "devices_often_without_power"
 
 
 def integrate(

@@ -8,16 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from energy_assets.sources.power import LEAST_W, MOST_W
 from energy_assets.sources.prometheus.answers import Scratch
 
 HIGH, LOW = "powers_far_too_high", "powers_far_too_low"
-
-MOST_W = 5000
-"""No GPU, processor or memory draws more over an hour; the largest accelerators are stated with 1,400 W. Milliwatts
-taken for watts do."""
-
-LEAST_W = 1
-"""No GPU and no machine that is measured draws less over an hour. Kilowatts taken for watts do."""
 
 
 def told(scratch: Scratch) -> tuple[dict[str, int], dict[str, Sequence[str]]]:

@@ -13,7 +13,7 @@ from energy_assets.sources.focus.source import FocusFiles
 from energy_assets.sources.notes import WORDS
 from energy_assets_tests.sources.focus.bills import write
 from energy_assets_tests.sources.focus.test_overlap import OCTOBER, Lines, each, rounded
-from energy_assets_tests.sources.focus.test_seconds import by_turns, dearer_days, flat, machines
+from energy_assets_tests.sources.focus.test_seconds import by_turns, dearer_days, flat, machines, told
 
 NOTE = "deliveries_with_other_amounts"
 
@@ -21,14 +21,6 @@ NOTE = "deliveries_with_other_amounts"
 def at(lines: Lines, factor: str) -> Lines:
     """The charges at other amounts."""
     return each(lines, BilledCost=lambda cost: str(Decimal(cost) * Decimal(factor)))
-
-
-def told(step: StepContext) -> list[str]:
-    source = FocusFiles(name="bills", kind="focus_files", path="bills")
-    parsed, failures = parse(source, collect(source, OCTOBER, step).editions, step)
-    assert parsed
-    assert not failures
-    return list(parsed.examples.get(NOTE, ()))
 
 
 OTHERS = each(flat(1, range(23), "7"), ResourceId=lambda name: f"other-{name}")
@@ -55,7 +47,7 @@ def test_charges_of_one_thing_and_time_at_other_amounts_are_told(
     one, other, is_told = PAIRS[what]
     for name, lines in zip("ba" if turned else "ab", (one, other), strict=True):
         write(tmp_path / "bills" / f"{name}.csv", lines)
-    said = told(step)
+    said = told(step, NOTE)
     assert len(said) == is_told
     assert all("bills/a.csv" in text and "bills/b.csv" in text for text in said)
 

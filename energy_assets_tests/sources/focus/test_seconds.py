@@ -177,13 +177,13 @@ def renamed(lines: Lines) -> Lines:
     return each(lines, ResourceId=lambda name: f"vm-name-{name}")
 
 
-def told(step: StepContext) -> list[str]:
-    """What is said of equal totals; nothing is refused."""
+def told(step: StepContext, note: str = NOTE) -> list[str]:
+    """What is said of deliveries that stand beside each other, of equal totals for one; nothing is refused."""
     source = FocusFiles(name="bills", kind="focus_files", path="bills")
     parsed, failures = parse(source, collect(source, OCTOBER, step).editions, step)
     assert parsed
     assert not failures
-    return list(parsed.examples.get(NOTE, ()))
+    return list(parsed.examples.get(note, ()))
 
 
 TOTALS = {
