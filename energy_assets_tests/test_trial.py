@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from energy_assets.periods import DayRange
 from energy_assets.running import run_days
 from energy_assets.site import load_site
 from energy_assets.sources.base import Finding
+from energy_assets.unified import assets
 from energy_assets_tests.small_site import DAYS, GRID_HEADER, write_csv, write_site
 
 
@@ -106,6 +109,23 @@ def test_sources_are_looked_at_together_as_a_run_does(tmp_path: Path) -> None:
     (tmp_path / "b.csv").unlink()
     path.write_text(path.read_text().replace(f"  - {block.format('b')}\n", "").replace("zz*", "*"))
     assert "energy" not in found(path)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda rows: rows.mutate(energy_kwh=rows.energy_kwh * -1), "energy_kwh"),
+        (lambda rows: rows.filter(rows.node_id != "n1"), "conservation"),
+        (lambda rows: rows.drop("coverage"), "coverage"),
+    ],
+)
+def test_energy_that_a_run_would_not_publish_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Callable[[Any], Any], said: str
+) -> None:
+    """Rows or columns that the contract does not take, and energy that is lost on the way."""
+    whole = assets.energy_of
+    monkeypatch.setattr(assets, "energy_of", lambda *args: made(whole(*args)))
+    assert any(said in text for text in ill(found(write_site(tmp_path))["energy"]))
 
 
 def test_files_of_days_before_the_start_are_said(tmp_path: Path) -> None:
