@@ -13,6 +13,11 @@ from energy_assets.sources.focus.grains import WITHIN
 
 DIFFERENT = 3
 """So many different amounts must agree: a flat price makes one or two."""
+TELLING_DIGITS = (8, 6)
+"""A bill of few days has few totals: one of so many digits is enough, or two of six, where both have other numbers of
+lines. Zeros at the end do not count, since prices are round; parts with equal machines have as many lines."""
+ROUNDED = 0.03
+"""Amounts that are so near are one amount, rounded; parts of one bill cost the same or something else."""
 TOTAL_UNITS = 100
 """Totals of fewer units (cents, where the coarsest prints cents) agree by chance."""
 LINE_UNITS = 10
@@ -124,7 +129,8 @@ def shifted(lines: str, places: int) -> str:
 def accounts(lines: str, places: int) -> str:
     """Deliveries of which half the days or more have the same total of the account as others, whatever their lines.
 
-    Corrections are no second bill of what they correct, so they do not count.
+    Several different totals must agree, of days or of hours, or a few of many digits. Corrections are no second bill of
+    what they correct, so they do not count.
 
     Args:
         lines: The table of lines; see `overlap`.
@@ -137,11 +143,17 @@ def accounts(lines: str, places: int) -> str:
     bill = " AND ".join(f"a.{column} = b.{column}" for column in _BILL.split(", "))
     of_a = ", ".join(f"a.{column}" for column in ("delivery", *_BILL.split(", "), "day", "currency"))
     same = f"{bill} AND a.delivery <> b.delivery AND a.day = b.day AND a.currency = b.currency"
+    printed = f"regexp_replace(abs(round(total, {places}))::DECIMAL(38, {places})::VARCHAR, '[.]|^[0.]+', '', 'g')"
+    few = " OR ".join(
+        f"count(DISTINCT round(total, {places})) FILTER (cut AND length(rtrim({printed}, '0')) >= {digits}) >= {number}"
+        for number, digits in enumerate(TELLING_DIGITS, start=1)
+    )
     return f"""
         WITH days AS MATERIALIZED ({things(lines, places, "0", of="NOT corrects")}),
         hours AS MATERIALIZED ({things(lines, places, "date_trunc('minute', start)", of="NOT corrects")}),
         met AS MATERIALIZED (
-            SELECT {of_a}, any_value(a.total) AS total, list(DISTINCT b.delivery) AS others
+            SELECT {of_a}, any_value(a.total) AS total, list(DISTINCT b.delivery) AS others,
+                any_value(a.lines) <> sum(b.lines) AND bool_and(a.lines <> b.lines) AS cut
             FROM days a JOIN days b ON {same} GROUP BY {of_a} HAVING {agree(places)} = 1),
         within AS (
             SELECT {of_a}, a.thing, any_value(a.total) AS total
@@ -155,15 +167,17 @@ def accounts(lines: str, places: int) -> str:
         FROM met JOIN whole USING (delivery, {_BILL}) LEFT JOIN amounts USING (delivery, {_BILL})
         GROUP BY delivery, {_BILL}
         HAVING count(*) >= {HALF} * any_value(n)
-            AND greatest(count(DISTINCT round(total, {places})), coalesce(any_value(of_hours), 0)) >= {DIFFERENT}
+            AND (greatest(count(DISTINCT round(total, {places})), coalesce(any_value(of_hours), 0)) >= {DIFFERENT}
+                OR {few})
         ORDER BY ALL"""  # noqa: S608
 
 
 def editions(lines: str, places: int) -> str:
     """Deliveries of which half the charges or more have charges of the same thing and time in others, at other amounts.
 
-    So has an edition of a bill that was made before a discount, or rounded to whole units. A thing here is the resource
-    (or what stands for it) with its service, and corrections do not count: they say again what they correct.
+    So has an edition of a bill that was made before a discount, or rounded to whole units. They are of several times,
+    or nearly the same amounts. A thing here is the resource (or what stands for it) with its service, and
+    corrections do not count: they say again what they correct.
 
     Args:
         lines: The table of lines; see `overlap`.
@@ -189,7 +203,8 @@ def editions(lines: str, places: int) -> str:
         SELECT delivery, {_BILL}, count(*) AS same, any_value(n), list_sort(list(DISTINCT other)),
             sum(total) AS total, sum(theirs) AS theirs
         FROM met JOIN whole USING (delivery, {_BILL}) GROUP BY delivery, {_BILL}
-        HAVING count(*) >= {HALF} * any_value(n) AND count(DISTINCT start) >= {DIFFERENT} ORDER BY ALL"""  # noqa: S608
+        HAVING count(*) >= {HALF} * any_value(n) AND (count(DISTINCT start) >= {DIFFERENT} OR
+            count(DISTINCT total) FILTER (abs(total - theirs) <= {ROUNDED} * abs(total)) >= {DIFFERENT}) ORDER BY ALL"""  # noqa: S608
 
 
 def unit(places: int) -> str:

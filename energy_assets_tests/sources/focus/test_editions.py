@@ -27,6 +27,10 @@ OTHERS = each(flat(1, range(23), "7"), ResourceId=lambda name: f"other-{name}")
 PAIRS = {
     "a discount at the end of the month": (machines(), at(machines(), "0.93"), True),
     "rounded to whole units": (dearer_days(range(3, 9)), each(dearer_days(range(3, 9)), BilledCost=rounded(0)), True),
+    "three rounded on one day": (machines([5])[::24], each(machines([5])[::24], BilledCost=rounded(1)), True),
+    "two": (machines([5], 2)[::24], each(machines([5], 2)[::24], BilledCost=rounded(1)), False),
+    "three within 3 %": (machines([5])[::24], at(machines([5])[::24], "0.97"), True),
+    "three that are farther": (machines([5])[::24], at(machines([5])[::24], "0.969"), False),
     "half of the charges": (by_turns()[:20], [*at(by_turns()[:10], "0.9"), *OTHERS], True),
     "fewer": (by_turns()[:20], [*at(by_turns()[:9], "0.9"), *OTHERS], False),
     "three hours": (by_turns()[:3], at(by_turns()[:3], "0.9"), True),

@@ -186,6 +186,11 @@ def told(step: StepContext, note: str = NOTE) -> list[str]:
     return list(parsed.examples.get(note, ()))
 
 
+def telling(*totals: str) -> Lines:
+    """A line a day, of a machine without a name."""
+    return days_of([on(day, ResourceId="", BilledCost=cost) for day, cost in enumerate(totals, start=3)])
+
+
 TOTALS = {
     "other names": (by_turns(), renamed(by_turns()), True),
     "other names, and cut": (by_turns(), renamed(cut(by_turns())), True),
@@ -193,6 +198,14 @@ TOTALS = {
     "two days by the day": (dearer_days(range(3, 5)), renamed(dearer_days(range(3, 5))), False),
     "three hours": (by_turns()[:3], renamed(by_turns()[:3]), True),
     "two hours": (by_turns()[:2], renamed(by_turns()[:2]), False),
+    "two days of six digits, cut": (telling("123.456", "123.457"), cut(telling("123.456", "123.457")), True),
+    "two days alike": (telling("123.456", "123.456"), cut(telling("123.456", "123.456")), False),
+    "two days, one of five digits": (telling("123.456", "123.45"), cut(telling("123.456", "123.45")), False),
+    "two days of round prices": (telling("123000", "456000"), cut(telling("123000", "456000")), False),
+    "two days of six digits, with as many lines": (
+        telling("123.456", "123.457"), renamed(telling("123.456", "123.457")), False),
+    "one day of eight digits, cut": (telling("123456.78"), cut(telling("123456.78")), True),
+    "one day of seven": (telling("123456.7"), cut(telling("123456.7")), False),
     "half of the days": (
         dearer_days(range(3, 9)), renamed([*dearer_days(range(3, 6)), *dearer(dearer_days(range(6, 9)))]), True),
     "fewer days": (
