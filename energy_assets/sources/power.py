@@ -180,7 +180,7 @@ def hourly_energy(
     try:
         con.create_view(names.given, _completed(readings))
         notes = _count(con, f"SELECT {_counts(_DROPS, span.holds('epoch_us(time)'))} FROM {names.given}")
-        dropped = notes["zero_readings_dropped"] + notes["negative_readings_dropped"]
+        dropped = any(notes[name] for name in ("zero_readings_dropped", "negative_readings_dropped"))
         zeros = con.raw_sql(_zeros(names, span)).fetchall() if dropped else []
         con.raw_sql(_device_table(names))
         for column in ("run", "origin"):
