@@ -74,7 +74,7 @@ def mutants(module: str) -> list[Mutant]:
 
 
 def _calculates(before: str, after: str) -> bool:
-    """Whether a changed line calculates: no declaration of classes, types, parameters, and no demand of equal lengths."""
+    """Whether a changed line calculates: no declaration of classes, types, parameters, no demand of equal lengths."""
     if before.startswith("@dataclass") or before == "*," or before.replace("strict=True", "strict=False") == after:
         return False
     return _OPTIONAL.sub("?", before) != _OPTIONAL.sub("?", after)

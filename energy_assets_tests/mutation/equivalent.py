@@ -89,6 +89,9 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
         _CLAIMED.format("e - 1", 2, "<"): "an hour more of a window, in which it claims nothing",
         _CLAIMED.format("e + 1", 1, "<"): "an hour more of a window, in which it claims nothing",
         _CLAIMED.format("e - 1", 1, "<="): "an empty window claims nothing",
+        "SEMI JOIN (SELECT device_no, t FROM {names.sequence} WHERE t_next <> t) AS several USING (device_no, t)": (
+            "what holds at an instant of one reading is that reading, and no interval begins with the last"
+        ),
         "least(e, (hour_no + 2) * {_HOUR_US}) AS e": "no reading of the hour lies in what is cut after it",
     },
     "sources/prometheus/counters.py": {

@@ -261,6 +261,7 @@ def test_a_distance_of_exactly_the_longest_gap_lies_on_the_line_and_is_not_bridg
         (at(0) - timedelta(microseconds=1), at(1), [11, 12]),
         (at(59), at(119), [12, 13]),
         (at(60), at(120), [13]),
+        (at(59), at(120), [12, 13]),
         (at(59), at(121), [12, 13, 14]),
     ],
 )
