@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,7 @@ def examine(site: Site) -> Iterator[Chapter]:
             nodes[source.name] = [one for one in seen if isinstance(one, SeenNode)]
             bills[source.name] = [one for one in seen if isinstance(one, SeenBill)]
             zones[source.name] = [one for one in seen if isinstance(one, SeenZone)]
-            yield Chapter(source.name, source.kind, findings)
+            yield Chapter(source.name, source.kind, together(findings))
         rows = placed(site, nodes, step.now.date())
         yield from _chapter("hosts", "one host may have several names", hosts(con, site, rows))
         yield from _chapter("energy", "what sources tell together", trials.together())
@@ -105,6 +105,25 @@ def examine(site: Site) -> Iterator[Chapter]:
         yield from _chapter("intensities", "every machine's grid zone has one", gaps)
         counted = [*same_bills(con, site.feeding(Feed.COST), bills), *alike_bills(con, site)]
         yield from _chapter("bills", "each counts once", counted)
+
+
+def together(findings: Iterable[Finding]) -> list[Finding]:
+    """What is wrong with many files in the same words, said once: the first of them, and how many more.
+
+    Args:
+        findings: Of one source; what is said of one file begins with its name and a colon.
+    """
+    alike: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
+    for number, finding in enumerate(findings):
+        name, _, rest = finding.what.partition(": ")
+        same = (rest, finding.remedy.replace(name, "")) if rest and not finding.ok else (str(number),)
+        alike[*same, *finding.notes].append(finding)
+    return [_of_all(several) for several in alike.values()]
+
+
+def _of_all(several: Sequence[Finding]) -> Finding:
+    one, more = several[0], len(several) - 1
+    return replace(one, what=one.what.replace(": ", f" and {more} more: ", 1)) if more else one
 
 
 def places(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:

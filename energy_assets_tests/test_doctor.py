@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import ibis
 import yaml
 
-from energy_assets.doctor import examine, same_bills
+from energy_assets.doctor import examine, same_bills, together
 from energy_assets.site import load_site
 from energy_assets.sources.base import Finding, SeenBill
 from energy_assets.sources.focus.source import FocusFiles
@@ -147,3 +148,18 @@ def test_a_bill_known_to_come_twice_names_the_source_that_counts(tmp_path: Path)
     assert after.ok
     said = "aws account 000000000001, 2024-05 to 2024-06: bills counts, the bill of payer is kept as a cross-check"
     assert after.what.startswith(said)
+
+
+def test_what_is_wrong_with_many_files_in_the_same_words_is_said_once() -> None:
+    said = [
+        Finding(False, "a/1.csv: no column 'time'", "Name it for a/1.csv."),
+        Finding(True, "a/2.csv: 3 readings"),
+        Finding(False, "a/3.csv: no column 'time'", "Name it for a/3.csv."),
+        Finding(False, "a/4.csv: no column 'node'", "Name it for a/4.csv."),
+        Finding(False, "a/5.csv: no column 'time'", "Another remedy."),
+        Finding(True, "a/6.csv: 3 readings"),
+        Finding(False, "a/7.csv: no column 'time'", "Name it for a/7.csv."),
+        Finding(False, "nothing is here"),
+    ]
+    first = replace(said[0], what="a/1.csv and 2 more: no column 'time'")
+    assert together(said) == [first, said[1], said[3], said[4], said[5], said[7]]
