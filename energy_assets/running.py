@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -454,6 +455,10 @@ def _interrupted(event: dg.DagsterEvent) -> bool:
     return False
 
 
+_DAMAGED = re.compile(r"[\w.]+\.Damaged\w*Error: ")
+"""Ours says what is damaged and what to do; the engine's, which led to it, what its parser met."""
+
+
 def _reason(event: dg.DagsterEvent) -> str:
     return masked(_said(event))
 
@@ -467,6 +472,8 @@ def _said(event: dg.DagsterEvent) -> str:
         errors.append(errors[-1].cause)
     if said := trouble_of(error.message for error in reversed(errors)):
         return said
+    if damaged := next((error for error in errors if _DAMAGED.match(error.message)), None):
+        return _DAMAGED.sub("", damaged.message).strip()
     return errors[-1].message.strip() if errors else "failed without a message"
 
 

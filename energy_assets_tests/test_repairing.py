@@ -141,6 +141,20 @@ def test_a_damaged_log_is_set_aside_as_a_whole(site: Site, clean: SmallRun) -> N
     assert (Path(site.disk().root) / "damaged").is_dir()
 
 
+@pytest.mark.parametrize("table", ["energy", "emissions"])
+@pytest.mark.parametrize(
+    "command", [["run", "--from", str(LAST), "--to", str(LAST)], ["report", "--period", "2024-06"]]
+)
+def test_a_log_that_was_cut_is_a_sentence_that_names_repair(site: Site, table: str, command: list[str]) -> None:
+    log = max((Path(Lake(site.disk()).path(table)) / "_delta_log").glob("*.json"))
+    log.write_bytes(log.read_bytes()[:-40])
+    result = CliRunner().invoke(main, [*command, "--site", str(site.folder / "site.yaml")])
+    assert result.exit_code == 1
+    assert f"the log of table {table} is damaged" in result.output
+    assert "The command `repair` says which days it held" in result.output
+    assert "Error" not in result.output.replace("(Kernel error", "")
+
+
 def test_damaged_rows_are_refused_to_whoever_reads_them(site: Site) -> None:
     """`trace` reads the lake as everybody does, so what it cannot believe it does not compute with."""
     con = ibis.duckdb.connect()

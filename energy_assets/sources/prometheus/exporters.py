@@ -51,16 +51,20 @@ _AMD: dict[str, Any] = {
     "model_labels": ("card_model",),
     "matchers": ('serial_number!=""', 'gpu_partition_id=~"0|"'),
 }
+_AMD_PREFIXES = ("", "amd_")
+"""Of the names: `MetricsFieldPrefix` in the exporter's configuration, as its example has it."""
 _GAUDI: dict[str, Any] = {"device_kind": "gpu", "node_labels": _HOST, "device_labels": ("UUID", "Serial", "device")}
 
 BUILT_IN: tuple[Meter, ...] = (
     _counter("nvidia_smi_energy_joules_total", "J", **_NVIDIA),
-    _counter("gpu_energy_consumed", "uJ", **_AMD),
+    *(_counter(f"{prefix}gpu_energy_consumed", "uJ", **_AMD) for prefix in _AMD_PREFIXES),
     _gauge("nvidia_smi_power_draw_watts", "W", counterpart="nvidia_smi_energy_joules_total", **_NVIDIA),
     _gauge("nvidia_smi_power_draw_instant_watts", "W", counterpart="nvidia_smi_power_draw_watts", **_NVIDIA),
-    _gauge("gpu_package_power", "W", counterpart="gpu_energy_consumed", **_AMD),
-    _gauge("gpu_average_package_power", "W", counterpart="gpu_energy_consumed", **_AMD),
-    _gauge("gpu_power_usage", "W", counterpart="gpu_energy_consumed", **_AMD),
+    *(
+        _gauge(f"{prefix}{metric}", "W", counterpart=f"{prefix}gpu_energy_consumed", **_AMD)
+        for prefix in _AMD_PREFIXES
+        for metric in ("gpu_package_power", "gpu_average_package_power", "gpu_power_usage")
+    ),
     _gauge("habanalabs_power_mW", "mW", **_GAUDI),
 )
 
@@ -156,7 +160,9 @@ def _ceems(wrap: Decimal | None) -> tuple[Meter, ...]:
     return (
         _counter("ceems_rapl_package_joules_total", "J", device_kind="cpu", device_prefix="package-", **rapl),
         _counter("ceems_rapl_dram_joules_total", "J", device_kind="dram", device_prefix="dram-", **rapl),
+        # Until 0.10, and from 0.11.
         _gauge("ceems_ipmi_dcmi_current_watts", "W", device_kind="node", **host),
+        _gauge("ceems_ipmi_dcmi_power_current_watts", "W", device_kind="node", **host),
     )
 
 

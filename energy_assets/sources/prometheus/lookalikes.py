@@ -61,6 +61,7 @@ _REPEATED = re.compile(
     | kepler_node_cpu_watts
     | scaph_(host|domain|socket)_(power_microwatts|energy_microjoules|rapl_.*)
     | all_smi_(chassis|cpu|ane)_.*
+    | all_smi_gpu_energy_hw_millijoules_total               # all_smi_energy_consumed_joules_total again
     """,
     re.VERBOSE,
 )

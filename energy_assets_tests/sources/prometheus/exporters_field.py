@@ -99,6 +99,9 @@ def gpus() -> Iterator[Series]:
         yield series("amd", "gpu_energy_consumed", energy(600 * share, 1e6, base=1e5 * share), **labels)
         yield series("amd", "gpu_package_power", 610 * share, **labels)
         yield series("amd-gauges", "gpu_power_usage", 610 * share, **labels)
+        yield series("amd-prefix", "amd_gpu_energy_consumed", energy(600 * share, 1e6, base=1e5 * share), **labels)
+        yield series("amd-prefix", "amd_gpu_package_power", 610 * share, **labels)
+        yield series("amd-prefix-gauges", "amd_gpu_power_usage", 610 * share, **labels)
     gaudi = {"UUID": "01P0-HL2080A0-15", "Serial": "AM1", "device": "AM1", "instance": "gaudi:41611"}
     yield series("gaudi", "habanalabs_power_mW", 350_000, **gaudi)
     yield series("gaudi", "accelerator_power_usage_watts", 350_000, **gaudi)
@@ -108,6 +111,7 @@ def gpus() -> Iterator[Series]:
     allsmi = {"host": "a1", "gpu_uuid": triton["gpu_uuid"], "gpu_index": "0", "instance": "a1:9090"}
     yield series("all-smi", "all_smi_energy_consumed_joules_total", energy(250), **allsmi, scope="gpu")
     yield series("all-smi", "all_smi_energy_consumed_joules_total", energy(900), host="a1", scope="chassis")
+    yield series("all-smi", "all_smi_gpu_energy_hw_millijoules_total", energy(250, 1e3), **allsmi)
     scaph = {"instance": "s1:8080", "socket_id": "0"}
     yield series("scaphandre", "scaph_socket_energy_microjoules", energy(120, 1e6), **scaph)
     for domain, watts in (("core", 90), ("dram", 25)):
@@ -117,6 +121,7 @@ def gpus() -> Iterator[Series]:
     ceems = {"hostname": "c1", "index": "0", "instance": "c1:9010", "path": "/sys/class/powercap/intel-rapl:0"}
     yield series("ceems", "ceems_rapl_package_joules_total", energy(140), **ceems)
     yield series("ceems", "ceems_ipmi_dcmi_current_watts", 500, hostname="c1", instance="c1:9010")
+    yield series("ceems-0.11", "ceems_ipmi_dcmi_power_current_watts", 500, hostname="c1", instance="c1:9010")
 
 
 COUNTER = "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"

@@ -143,11 +143,14 @@ def test_kepler_gives_way_to_rapl_where_both_speak_of_a_host(field: str, now: St
         ("smi-and-dcgm", [], {"gpu GPU-df6e7a7c-7314-46f8-abc4-b88b36dcf3aa": "0.3"}),
         ("amd", [], {"gpu 692": "0.6"}),
         ("amd-gauges", [], {"gpu 692": "0.61"}),
+        ("amd-prefix", [], {"gpu 692": "0.6"}),
+        ("amd-prefix-gauges", [], {"gpu 692": "0.61"}),
         ("gaudi", [], {"gpu 01P0-HL2080A0-15": "0.35"}),
         ("triton", ["triton"], {"gpu GPU-604ac76c-d9cf-fef3-62e9-d92044ab6e50": "0.25"}),
         ("all-smi", ["all-smi"], {"gpu GPU-604ac76c-d9cf-fef3-62e9-d92044ab6e50": "0.25"}),
         ("scaphandre", ["scaphandre"], {"cpu socket-0": "0.12", "dram dram-0": "0.025"}),
         ("ceems", ["ceems"], {"cpu package-0": "0.14", "node c1": "0.5"}),
+        ("ceems-0.11", ["ceems"], {"node c1": "0.5"}),
     ],
 )
 def test_an_exporter_is_read_in_its_unit_and_once(
