@@ -17,7 +17,7 @@ from typing import Any
 import ibis.expr.types as ir
 from ibis.util import gen_name
 
-from energy_assets.contracts.vocabulary import GhgScope
+from energy_assets.contracts.vocabulary import GhgScope, WorkloadType
 from energy_assets.disclosures import bills, reading
 from energy_assets.disclosures.figures import (
     Figure,
@@ -295,7 +295,13 @@ class FigureFactory:
         here = self._rows_of(None if cut.is_total else cut.grain, cut.step).get(("" if cut.is_total else cut.raw, step))
         there = self._rows_of(None, cut.step).get(("", step))
         billed = self._billed_of(cut, step) if quantity.scope == GhgScope.SCOPE31 else ()
-        return missing(quantity, row, Looked(here or {}, there or {}, when, self.other_currencies, billed))
+        unasked = (cut.grain, cut.raw) == ("workload_type", WorkloadType.IDLE) and not self._tells_use(step)
+        return missing(quantity, row, Looked(here or {}, there or {}, when, self.other_currencies, billed, unasked))
+
+    def _tells_use(self, step: str) -> bool:
+        """Whether a source tells who used its devices, or that nobody did, so that there is an idle share."""
+        rows = self._step_rows if step else self.rows
+        return _value(rows.get((step, "idle_share", "total", ""))) is not None
 
     def _billed_of(self, cut: Cut, step: str) -> tuple[str, ...]:
         """Providers of bills of the cut whose energy no source tells; a bill that names no member may be of any."""

@@ -95,6 +95,7 @@ class Looked:
         when: What the time is called: day, month, quarter, year.
         currencies: Currencies of bills that are not the one reported in.
         billed: Of bought services: providers whose bills hold the cut, and whose energy no source tells.
+        unasked: The cut is of idle devices, and no source tells who used its devices.
     """
 
     here: Mapping[str, Found]
@@ -102,6 +103,7 @@ class Looked:
     when: str
     currencies: Sequence[str] = ()
     billed: Sequence[str] = ()
+    unasked: bool = False
 
 
 def listed(names: Sequence[str]) -> str:
@@ -160,6 +162,8 @@ def _of_emissions(quantity: Quantity, looked: Looked) -> Missing:
     if looked.billed and (not here.rows or scope not in looked.here):
         return Missing(NOT_MEASURED, f"there are bills of {listed(looked.billed)} for it, and {BILLED_ALONE}")
     if not here.rows:
+        if looked.unasked:
+            return Missing(NOT_MEASURED, NOT_REPORTED)
         if everywhere.energy:
             return Missing(NONE, f"looked at, and there was none: what was observed in this {looked.when} is of others")
         return Missing(NOT_MEASURED, f"no device-hour of this {looked.when} was observed")

@@ -46,16 +46,17 @@ def _overhead(factory: FigureFactory) -> Figure:
 
 
 def _unattributed(factory: FigureFactory) -> Figure:
-    """IT energy in use that belongs to no known project."""
+    """IT energy that belongs to no known project, idle devices aside."""
     filters = (
         Filter("day", "between", factory.period),
         Filter("project", "unknown"),
         Filter("workload_type", "!=", "idle"),
     )
     return factory.query(
-        "unattributed_kwh", "IT energy: rows in use belong to no known project", factory.gaps["unattributed_kwh"],
+        "unattributed_kwh", "IT energy that belongs to no known project, idle devices aside",
+        factory.gaps["unattributed_kwh"],
         Selection("emissions", "energy_kwh", filters), factory.scale("energy_kwh", "kWh"), "kWh",
-        reason="every row in use belongs to a project",
+        reason="every row belongs to a project, or is of idle devices",
     )  # fmt: skip
 
 

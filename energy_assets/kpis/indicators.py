@@ -240,8 +240,8 @@ _QUALITY = (
         total("emissions", "facility_kwh", _WITH_LOCATION), _FACILITY,
     ),
     Indicator(
-        "attributed_share", "Energy in use that is attributed to a project", "share", "share", "M-ATTRIBUTION",
-        "IT energy in use whose project is known / IT energy in use (all but idle devices)",
+        "attributed_share", "Energy attributed to a project, idle devices aside", "share", "share", "M-ATTRIBUTION",
+        "IT energy whose project is known / IT energy, both without that of devices known to be idle",
         total("emissions", "energy_kwh", _IN_USE, Filter("project", "!=", "unknown")),
         total("emissions", "energy_kwh", _IN_USE), BY_PLACE,
     ),

@@ -11,6 +11,7 @@ from energy_assets.disclosures.document import Document
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.inputs import ReportInputs
 from energy_assets_tests.disclosures import company
+from energy_assets_tests.disclosures.test_report import text_of
 
 
 def made(*statements: str, kpis: str = "") -> tuple[Document, ReportInputs]:
@@ -42,6 +43,23 @@ def test_a_workload_of_a_day_on_which_it_did_not_run_is_none_and_its_reason_spea
     assert said(figure) == (None, "none")
     assert "this day" in (figure.reason or "")
     assert "month" not in (figure.reason or "")
+
+
+NOBODY_TELLS = (
+    "delete from emissions where workload_type = 'idle'",
+    "update emissions set workload_id = null",
+    "update kpis_monthly set numerator = 0, denominator = 0, value = null, coverage = 0 where kpi = 'idle_share'",
+)
+
+
+def test_idle_devices_are_not_measured_where_nobody_tells_who_used_any() -> None:
+    document, _ = made(*NOBODY_TELLS, kpis="workload_type = 'idle'")
+    figure = found(document, "energy_kwh", workload_type="idle")
+    assert said(figure) == (None, "not measured")
+    assert figure.reason == "no source tells who used its devices, or that nobody did"
+    assert " in use" not in text_of(document).replace("all rows in use", "")
+    document, _ = made(NOBODY_TELLS[0], kpis="workload_type = 'idle'")
+    assert said(found(document, "energy_kwh", workload_type="idle")) == (None, "none")
 
 
 def test_a_workload_whose_devices_gave_no_reading_is_not_measured() -> None:

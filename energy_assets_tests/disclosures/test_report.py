@@ -389,6 +389,19 @@ def test_a_tie_is_not_called_the_largest() -> None:
     assert "took the largest part" not in text_of(build(inputs))
 
 
+def test_a_day_that_prints_as_another_one_is_not_called_the_highest() -> None:
+    """4.6304 and 4.6298 are both printed as 4.63: a reader sees no difference."""
+    inputs = company.inputs()
+    inputs.con.raw_sql(
+        "update kpis_daily set numerator = 4630 + day(day) * 0.01, value = 4630 + day(day) * 0.01 "
+        "where kpi = 'scope2_location_g' and grain = 'total'"
+    )
+    words = text_of(build(inputs))
+    assert "Scope 2 emissions" in words
+    assert "were highest on" not in words
+    assert "Highest on" not in words
+
+
 def test_findings_follow_the_data(document: Document, inputs: ReportInputs) -> None:
     query = "select day from emissions where ghg_scope = 'scope2' group by day order by sum(location_g) desc limit 1"
     day = inputs.con.raw_sql(query).fetchone()[0]

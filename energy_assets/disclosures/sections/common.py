@@ -150,7 +150,7 @@ def steps_words(steps: Sequence[DayRange]) -> str:
 
 
 def largest(figures: Sequence[Figure]) -> Figure | None:
-    """The one figure that is larger than all others; None on a tie, or when there is nothing to compare."""
+    """The one figure that is larger than all others; None where two print alike, or there is nothing to compare."""
     return _extreme(figures, -1)
 
 
@@ -164,7 +164,7 @@ def _extreme(figures: Sequence[Figure], sign: int) -> Figure | None:
         (figure for figure in figures if figure.number is not None),
         key=lambda figure: sign * (figure.number or Decimal(0)),
     )
-    if len(known) < 2 or known[0].number == known[1].number:
+    if len(known) < 2 or known[0].display.text == known[1].display.text:
         return None
     return known[0]
 

@@ -352,6 +352,8 @@ def _gap(
     if not counted:
         return []
     among, whole_name, rows = AMONG.get(name, (None, "rows", "rows"))
+    if name == "unattributed" and context.figure("idle_share").number is None:
+        rows = "rows"  # nobody tells which are in use
     when, also = Filter("day", "between", factory.period), (among,) if among else ()
     where = (when, condition, *also)
     count = factory.query(

@@ -222,10 +222,11 @@ def _attribution(context: Context) -> list[Run]:
     figure: Figure = context.figure("attributed_share")
     if figure.number is None:
         return []
+    energy = "IT energy" if context.figure("idle_share").number is None else "IT energy in use"
     if figure.number == 1:
-        runs: list[Run] = ["All of the IT energy in use is attributed to a project: ", number(figure)]
+        runs: list[Run] = [f"All of the {energy} is attributed to a project: ", number(figure)]
     else:
-        runs = ["Of the IT energy in use, ", number(figure), " is attributed to a project"]
+        runs = [f"Of the {energy}, ", number(figure), " is attributed to a project"]
         nobody = context.figure("unattributed_kwh")
         if nobody.number:
             runs += ["; ", number(nobody), " belongs to no known project and is printed as not attributed"]
