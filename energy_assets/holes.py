@@ -48,6 +48,7 @@ def holes(site: Site, days: Collection[date]) -> list[Remark]:
         *_intensities(site, tables),
         *_requests(site, tables),
         *_owners(site, tables),
+        *_unmatched(site, tables),
         *_bills(tables),
     ]
 
@@ -55,7 +56,8 @@ def holes(site: Site, days: Collection[date]) -> list[Remark]:
 def empty_sources(site: Site, empty: dict[str, set[date]], asked: Collection[date]) -> list[Remark]:
     """Sources that published no row on days they were asked for.
 
-    A bill may have a day without a charge, of which its own note tells; only one without any is a hole here.
+    A bill may have a day without a charge, of which its own note tells; only one without any is a hole here. Nothing
+    lacks an intensity where no source tells energy.
 
     Args:
         site: Its sources.
@@ -74,6 +76,7 @@ def empty_sources(site: Site, empty: dict[str, set[date]], asked: Collection[dat
             Remark(
                 about,
                 f"published no row {whole}",
+                hole=source.feeds != Feed.GRID_INTENSITY or bool(site.feeding(Feed.ENERGY)),
                 remedy=f"Look at what it has of these days, and at the keys of '{source.name}' in the site file.",
                 days=tuple(contiguous(sorted(none))),
             )
@@ -327,7 +330,7 @@ def nearest(zone: str, served: Sequence[str]) -> list[str]:
 
 
 def _requests(site: Site, tables: _Tables) -> Iterator[Remark]:
-    """Models that answered requests on days on which no energy is known of them."""
+    """Models that answered requests on days on which no energy is known of them, and models that answered none."""
     if not (site.feeding(Feed.ENERGY) and site.feeding(Feed.ACTIVITY)):
         return
     energy, activity = tables(ENERGY), tables(ACTIVITY)
@@ -346,11 +349,31 @@ def _requests(site: Site, tables: _Tables) -> Iterator[Remark]:
             remedy="Have the attribution rules give energy the model_id that the requests name; then run these days "
             "again.",
         )
+    inference = energy.filter(energy.energy_kwh > 0, energy.workload_type == WorkloadType.INFERENCE.value)
+    silent = inference.filter(inference.model_id.notnull()).anti_join(served, "model_id")
+    by_model = silent.group_by("model_id").aggregate(kwh=silent.energy_kwh.sum())
+    if found := tables.rows(by_model.order_by(ibis.desc("kwh"), "model_id")):
+        kwh = _kwh(sum(row["kwh"] for row in found))
+        models = _named([row["model_id"] for row in found])
+        says = f"{kwh} of inference without a request beside them: {_many(found, 'model')} {models}"
+        yield Remark("unified/activity", says, hole=False)
 
 
 def _owners(site: Site, tables: _Tables) -> Iterator[Remark]:
     if site.attribution.rules and site.feeding(Feed.ENERGY):
         yield from owners(tables.con, tables(ENERGY))
+
+
+def _unmatched(site: Site, tables: _Tables) -> Iterator[Remark]:
+    """Projects that rules name and no row of these days has."""
+    named = {rule.project for rule in site.attribution.rules if rule.project and not rule.project.startswith("{label:")}
+    if not named:
+        return
+    owned = [tables(table).select("project").distinct() for table in (ENERGY, ACTIVITY, COST)]
+    found = {row["project"] for row in tables.rows(ibis.union(*owned, distinct=True))}
+    if found and (lost := sorted(named - found)):
+        rows = "none of these days' rows of energy, activity and cost"
+        yield Remark("unified/energy", f"the rules of {_named(lost)} match {rows}", hole=False)
 
 
 def owners(con: Any, rows: ir.Table) -> Iterator[Remark]:

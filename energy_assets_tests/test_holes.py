@@ -203,8 +203,40 @@ def test_energy_that_no_rule_maps_is_told_and_a_hole_where_none_of_a_source_is(s
     assert said(load_site(tmp_path / "site.yaml")) == [], "without rules nobody expects a project"
 
 
+def test_energy_of_inference_without_a_request_is_told(site: Site) -> None:
+    energy = {"workload_type": "inference", "project": "p"}
+    publish(
+        site,
+        ENERGY,
+        [{**energy, "model_id": "m1"}, {**energy, "model_id": "m2", "hour": at(1)},
+         {**energy, "model_id": "m2", "hour": at(2)}, {**energy, "model_id": "m3", "hour": at(3)},
+         {**energy, "model_id": "m4", "hour": at(4), "workload_type": "training"},
+         {**energy, "model_id": "m5", "hour": at(5), "energy_kwh": Decimal(0)}],
+    )  # fmt: skip
+    publish(site, ACTIVITY, [{"model_id": "m1", "requests": 7}, {"model_id": "m3", "requests": 0, "hour": at(3)}])
+    (found,) = said(site)
+    assert (found.about, found.hole) == ("unified/activity", False)
+    assert found.says == "3.0 kWh of inference without a request beside them: models m2, m3"
+
+
+def test_projects_that_no_row_has_are_told(site: Site, tmp_path: Path) -> None:
+    rules = [f"{{match: {{node_id: {name}}}, project: {name}}}" for name in ("p", "zz", "ghost")]
+    rules.append('{match: {team: "*"}, project: "{label:team}"}')
+    (tmp_path / "site.yaml").write_text(f"{SITE}attribution: {{rules: [{', '.join(rules)}]}}\n")
+    site = load_site(tmp_path / "site.yaml")
+    assert said(site) == [], "of nothing at all other lines tell"
+    publish(site, ENERGY, [{"project": "p"}])
+    (found,) = said(site)
+    assert (found.about, found.hole) == ("unified/energy", False)
+    assert found.says == "the rules of ghost, zz match none of these days' rows of energy, activity and cost"
+    publish(site, COST, [{"project": "ghost", "zone": "DE"}])
+    (found,) = said(site)
+    assert found.says.startswith("the rules of zz match")
+
+
 def test_lines_of_bills_in_a_region_nobody_knows_are_told(site: Site) -> None:
-    publish(site, COST, [{"region": "mars1"}, {"region": "mars1", "hour": at(1)}, {"region": "venus", "zone": "DE"}])
+    lines = [{"region": "mars1"}, {"region": "mars1", "hour": at(1)}, {"region": "venus", "zone": "DE"}]
+    publish(site, COST, [{**line, "project": "p"} for line in lines])
     (found,) = said(site)
     assert (found.hole, found.says) == (False, "2 lines of bills have no grid zone: aws mars1")
 
@@ -218,6 +250,13 @@ def test_sources_that_published_nothing_are_named(site: Site) -> None:
     assert (intensities.about, intensities.says) == ("raw/grid", "published no row on all days it was asked for")
     (bills,) = empty_sources(site, {"raw/bills": set(days)}, list(days))
     assert bills.hole
+
+
+def test_intensities_that_nobody_needs_are_no_hole(site: Site, tmp_path: Path) -> None:
+    empty = {"raw/grid": {DAY}}
+    assert [one.hole for one in empty_sources(site, empty, [DAY])] == [True]
+    (tmp_path / "site.yaml").write_text("\n".join(line for line in SITE.splitlines() if "meters" not in line))
+    assert [one.hole for one in empty_sources(load_site(tmp_path / "site.yaml"), empty, [DAY])] == [False]
 
 
 def test_headline_figures_that_the_sources_could_give_are_missed(site: Site, tmp_path: Path) -> None:

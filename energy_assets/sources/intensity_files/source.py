@@ -123,12 +123,10 @@ class IntensityFiles(Source):
 
     @property
     def _clock_said(self) -> str:
-        """How times are taken, where `timezone` is given; the header of Electricity Maps' exports says UTC itself."""
-        if self.timezone is None:
-            return ""
+        """How times are taken; the header of Electricity Maps' exports says UTC itself."""
         if self._mapping.named:
-            return f"times are taken as {self.timezone}"
-        return "times are UTC, as the header says, and `timezone` is left aside"
+            return f"times without an offset are taken as {self.timezone or 'UTC (`timezone` names another zone)'}"
+        return "times are UTC, as the header says, and `timezone` is left aside" if self.timezone else ""
 
     def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per file.

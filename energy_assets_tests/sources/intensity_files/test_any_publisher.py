@@ -155,7 +155,19 @@ def test_a_constant_zone_a_flag_and_another_clock(step: StepContext, tmp_path: P
     assert (notes, found[0]["zone"], found[0]["is_estimated"]) == ({}, "FR", False)
     assert found[0]["direct_gco2e_per_kwh"] == 2, "02:00 in Paris is midnight in UTC"
     (finding,) = of("own.csv", **keys, timezone="Europe/Paris").check(step)
-    assert "times are taken as Europe/Paris, the first hour is 2024-05-08 22:00 UTC" in finding.what
+    assert "times without an offset are taken as Europe/Paris, the first hour is 2024-05-08 22:00 UTC" in finding.what
+
+
+def test_how_times_are_taken_is_said_where_nothing_is_stated_and_not_of_a_header_that_says_utc(
+    step: StepContext, tmp_path: Path
+) -> None:
+    own(tmp_path)
+    (finding,) = of("own.csv", **MINE).check(step)
+    assert "times without an offset are taken as UTC (`timezone` names another zone), the first hour" in finding.what
+    assert "the first hour is 2024-05-09 00:00 UTC" in finding.what
+    export(tmp_path / "DE.csv")
+    (finding,) = of("DE.csv").check(step)
+    assert "times" not in finding.what
 
 
 def test_local_hours_over_the_end_of_summer_time_are_told_apart_by_their_order(
@@ -309,7 +321,7 @@ def test_several_values_of_one_instant_are_told_with_the_column_that_tells_them_
     assert notes["disagreeing_intensities_averaged"] == 24
     assert examples["disagreeing_intensities_averaged"] == ["own.csv (told apart by 'country')"]
     good, bad = of("own.csv", **keys).check(step)
-    assert good.what.endswith("24 hours, direct alone"), "an hour counts once"
+    assert ", 24 hours, direct alone; times" in good.what, "an hour counts once"
     assert "DE has several different values at 24 instants, told apart by 'country'" in bad.what
     own(tmp_path, header="at,line,country,co2", cells=two.replace("FR,50", "FR,400"))
     assert "disagreeing_intensities_averaged" not in _told(of("own.csv", **keys), step)[0], "copies agree"
