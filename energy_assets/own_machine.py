@@ -454,7 +454,7 @@ def _text(
         missing.append("a bill (--bill bill.csv, in FOCUS columns): without one there are no costs")
     head = (
         "# One machine of one's own, recognised from a file of its power. Every key can be changed:\n"
-        "# docs/sources/power_files.md explains them, and `energy-assets doctor` tries them.\n\n"
+        "# docs/sources/power_files.md explains them, and the command `doctor` tries them.\n\n"
         f"organisation: {{name: My organisation, currency: {currency}}}\n"
         f"start: {first}\n"
         "storage: {root: ./var}\n"

@@ -7,11 +7,15 @@ import re
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 import energy_assets
 from energy_assets.periods import DayRange
 from energy_assets.remarks import Noted, Remark, of_notes
+from energy_assets.site import load_site
 from energy_assets.sources.notes import WORDS
-from energy_assets.telling import lines_of
+from energy_assets.telling import lines_of, tell_remarks
+from energy_assets_tests.small_site import write_site
 
 SOURCES = Path(energy_assets.__file__).parent / "sources"
 NOTE = re.compile(
@@ -91,3 +95,15 @@ def test_holes_have_lines_of_their_own_and_the_rest_shares_one() -> None:
         "      - {a: b}",
         "[dim]· raw/x: 2 gaps were bridged; 2 lines were cut (smi.csv: line 3 and line 9); 1 wrap[/]",
     ]
+
+
+@pytest.mark.parametrize(("more", "rest"), [(0, False), (1, True)])
+def test_where_the_rest_is_to_be_seen_is_said_where_there_is_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: int, rest: bool
+) -> None:
+    site = load_site(write_site(tmp_path))
+    remark = Remark("raw/x", "3 lines were left out", examples=("1", "2", "3"), more=more)
+    assert tell_remarks(site, [remark, Remark("raw/x", "1 wrap", hole=False)]) == 1
+    said = capsys.readouterr().out
+    assert ("The rest: `notes` of these assets, in the UI: " in said) == rest
+    assert (f"ui --site {site.file}" in said) == rest
