@@ -170,7 +170,7 @@ def test_a3_a_partial_answer_fails_its_day_and_no_other(
     assert rows(site, "select distinct day from energy") == [(date(2025, 10, 19),)]
 
 
-def test_doctor_says_that_a_meter_and_devices_do_not_meet(field: str, tmp_path: Path) -> None:
-    """The doctor asks what reports now, and these series ended: it must not fail over them."""
+def test_the_doctor_does_not_fail_over_series_that_ended(field: str, tmp_path: Path) -> None:
+    """It asks what reports now. What it says of a meter and devices that do not meet is in test_doctor.py."""
     write(tmp_path, energy(field, "p2"))
     assert next(chapter.name for chapter in examine(load_site(tmp_path / "site.yaml"))) == "dc"
