@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import date
+from pathlib import Path
 
 import pytest
 
+from energy_assets.periods import DayRange
 from energy_assets.progress import LINE_EVERY_S, SILENT_S, Lines, progress
-from energy_assets.running import Step
+from energy_assets.running import Step, run_days
+from energy_assets.site import load_site
+from energy_assets_tests.small_site import GRID_ONLY, write_site
 
 
 @pytest.fixture
@@ -69,3 +74,12 @@ def test_in_a_pipe_the_end_says_how_much_was_done(capsys: pytest.CaptureFixture[
         listen(Step("b", "done"))
     (line,) = said(capsys)
     assert re.fullmatch(r"  2 of 2 assets, 0:00:0\d", line)
+
+
+def test_of_a_long_range_each_part_that_is_collected_is_said(tmp_path: Path) -> None:
+    steps = list[Step]()
+    days = DayRange(date(2024, 5, 30), date(2024, 6, 30))
+    assert run_days(load_site(write_site(tmp_path, text=GRID_ONLY)), days, steps.append).success
+    notes = [step.text for step in steps if (step.asset, step.kind) == ("raw/grid", "note")]
+    parts = [text for text in notes if " to " in text]
+    assert parts == ["grid: 2024-05-30 to 2024-06-29 (1 of 2)", "grid: 2024-06-30 to 2024-06-30 (2 of 2)"]

@@ -97,8 +97,10 @@ def _collect_all(
     context: dg.AssetExecutionContext, source: Source, site: Site, partitions: Sequence[date], published: Published
 ) -> None:
     """Collect and publish, a month of days at a time; what refuses access or a connection would refuse it again."""
-    left = list(partitions)
-    for chunk in chunks(partitions):
+    left, parts = list(partitions), list(chunks(partitions))
+    for number, chunk in enumerate(parts, 1):
+        if len(parts) > 1:
+            context.log.info(f"{source.name}: {chunk[0]} to {chunk[-1]} ({number} of {len(parts)})")
         with _step_context(site, source, context, chunk) as step:
             _collect_chunk(context, source, chunk, step, published)
         left = left[len(chunk) :]
