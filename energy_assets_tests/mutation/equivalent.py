@@ -92,6 +92,10 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
         "SEMI JOIN (SELECT device_no, t FROM {names.sequence} WHERE t_next <> t) AS several USING (device_no, t)": (
             "what holds at an instant of one reading is that reading, and no interval begins with the last"
         ),
+        "node_no, hour_no, run, greatest(s, hour_no / {_HOUR_US}) AS s,": "a claim before the hour meets none of it",
+        "node_no, hour_no, unnest([s, e, hour_no / {_HOUR_US}, (hour_no + 1) * {_HOUR_US}]) AS cut": (
+            "the part before the first window begins earlier than the hour, and is cut to its readings"
+        ),
         "least(e, (hour_no + 2) * {_HOUR_US}) AS e": "no reading of the hour lies in what is cut after it",
     },
     "sources/prometheus/counters.py": {
