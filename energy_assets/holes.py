@@ -57,7 +57,7 @@ def empty_sources(site: Site, empty: dict[str, set[date]], asked: Collection[dat
     """Sources that published no row on days they were asked for.
 
     A bill may have a day without a charge, of which its own note tells; only one without any is a hole here. Nothing
-    lacks an intensity where no source tells energy.
+    lacks an intensity where no source tells energy, and of hours that lack one other lines tell.
 
     Args:
         site: Its sources.
@@ -76,7 +76,7 @@ def empty_sources(site: Site, empty: dict[str, set[date]], asked: Collection[dat
             Remark(
                 about,
                 f"published no row {whole}",
-                hole=source.feeds != Feed.GRID_INTENSITY or bool(site.feeding(Feed.ENERGY)),
+                hole=source.complete and (source.feeds != Feed.GRID_INTENSITY or bool(site.feeding(Feed.ENERGY))),
                 remedy=f"Look at what it has of these days, and at the keys of '{source.name}' in the site file.",
                 days=tuple(contiguous(sorted(none))),
             )

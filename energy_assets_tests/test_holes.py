@@ -259,6 +259,14 @@ def test_intensities_that_nobody_needs_are_no_hole(site: Site, tmp_path: Path) -
     assert [one.hole for one in empty_sources(load_site(tmp_path / "site.yaml"), empty, [DAY])] == [False]
 
 
+def test_years_of_which_no_factor_is_stated_are_no_hole_by_themselves(tmp_path: Path) -> None:
+    factor = '{zone: DE, year: 2023, direct_gco2e_per_kwh: 380, source: "publisher, table"}'
+    years = f"  - {{name: years, kind: grid_factors, factors: [{factor}]}}\n"
+    (tmp_path / "site.yaml").write_text(SITE + years)
+    found = empty_sources(load_site(tmp_path / "site.yaml"), {"raw/years": {DAY}, "raw/grid": {DAY}}, [DAY])
+    assert [(one.about, one.hole) for one in found] == [("raw/grid", True), ("raw/years", False)]
+
+
 def test_headline_figures_that_the_sources_could_give_are_missed(site: Site, tmp_path: Path) -> None:
     def figure(number: int, metric: str, text: str, reason: str = "") -> dict[str, Any]:
         return {"id": f"F-{number}", "metric": metric, "label": metric, "value": None, "display": {"text": text},
