@@ -60,7 +60,7 @@ class PrometheusInference(Server, Source):
     feeds: ClassVar[Feed] = Feed.ACTIVITY
     title: ClassVar[str] = "Requests and tokens of inference servers, collected from Prometheus"
     engine_kind: ClassVar[str] = "prometheus"
-    parser_version: ClassVar[str] = "3"
+    parser_version: ClassVar[str] = "4"
 
     kind: Literal["prometheus_inference"]
     scrape_interval_s: int | None = Field(

@@ -28,6 +28,8 @@ from energy_assets.sources.prometheus.queries import MeterQueries, Window
 FAILED_REASONS = ("abort", "error")
 CHILD_LABELS = ("finished_reason", "err", "reason")
 TARGET_LABELS = ("job", "instance", "namespace", "pod")
+NAMING_LABELS = (*TARGET_LABELS, "exported_instance", "model_name")
+"""Labels that every row carries: they say which server it is of, to rules and to other sources' rows."""
 
 EMPTY = """
     SELECT NULL::DATE AS day, NULL::TIMESTAMP AS hour, NULL::VARCHAR AS deployment, NULL::VARCHAR AS model_id,
@@ -352,7 +354,7 @@ def _served(
 
 def _rows(scratch: Scratch, deployment_labels: Sequence[str], keep_labels: Sequence[str]) -> str:
     """The contract's columns; where servers relieve each other, the hour is observed while any of them is."""
-    names = sorted({"job", "namespace", "pod", "model_name", *keep_labels})
+    names = sorted({*NAMING_LABELS, *keep_labels})
     labels = ", ".join(
         f"({quoted(name)}, CASE WHEN min(metric[{quoted(name)}]) = max(metric[{quoted(name)}])"
         f" THEN min(metric[{quoted(name)}]) END)"
