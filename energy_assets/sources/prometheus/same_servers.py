@@ -1,0 +1,101 @@
+"""Same servers: inference servers that are one under two sets of labels, by their names and by what they count.
+
+What belongs here: which of the servers that count alike surely are one, and counting them once. What does not: finding
+servers that count alike (`alike`), and copies that differ in the labels of a scrape alone (`copies`).
+
+Two servers that count alike are one where their names lead to one server: the same pod, the same address or host and
+port, or the same host where one tells of itself and the other is told of through another program (Ray). Of an even load
+no label may contradict, for two servers may stand at the same values then.
+
+In every hour the server counts that was seen in most of it; of those the one that tells of itself, and has a pod.
+"""
+
+# ruff: noqa: S608 - the SQL below is made of our own table names; labels and samples never become SQL text
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from energy_assets.sources.prometheus import server_names
+from energy_assets.sources.prometheus.answers import Scratch, quoted
+
+NOTE = "servers_told_of_twice"
+
+THROUGH = ("ray",)
+"""Programs that tell of servers which run in them, by the beginning of their metrics' names."""
+
+Twice = tuple[Mapping[str, Any], Mapping[str, Any]]
+"""The labels of a server that counts, and of the same one under other labels."""
+
+
+def unite(scratch: Scratch, may_differ: Sequence[str]) -> list[Twice]:
+    """Leave of servers that surely are one, in each hour, one in `served`; make `same_servers`: the others.
+
+    Args:
+        scratch: Holds `alike_told`, `alike_servers`, `alike_keys` and `served`.
+        may_differ: Labels in which one server may differ: those of its own counters, and those a scrape adds.
+    """
+    servers = scratch["alike_servers"]
+    scratch.make("same_pairs", _pairs(scratch, (*server_names.LABELS, *may_differ)))
+    same = scratch.make(
+        "same_servers",
+        f"SELECT worse AS server, arg_min(better, place) AS one FROM {scratch['same_pairs']} GROUP BY worse",
+    )
+    rows: list[Twice] = scratch.rows(f"""
+        SELECT a.labels, b.labels FROM {same} AS s
+        JOIN {servers} AS a ON a.server = one JOIN {servers} AS b ON b.server = s.server ORDER BY a.server, b.server""")
+    if rows:
+        scratch.con.raw_sql(f"DELETE FROM {scratch['served']} WHERE (key_no, t) IN ({_silent(scratch)})")
+    return rows
+
+
+def _pairs(scratch: Scratch, may_differ: Sequence[str]) -> str:
+    """SQL of better, worse and place: pairs of servers that surely are one, and how good the better one is."""
+    labels = ", ".join(quoted(label) for label in may_differ)
+    through = ", ".join(quoted(name) for name in THROUGH)
+    return f"""
+        WITH ranked AS (
+            SELECT *, row_number() OVER (ORDER BY family IN ({through}), pod IS NULL, server) AS rank
+            FROM {scratch["alike_servers"]}
+        ),
+        pairs AS (
+            SELECT a.server AS better, b.server AS worse, a.rank AS place, t.model, uneven,
+                {server_names.same_pod("a", "b")} AS in_one_pod, coalesce(a.place = b.place, false) AS at_one_place,
+                {server_names.same_host("a", "b")} AND (a.family IN ({through})) <> (b.family IN ({through}))
+                    AS through_another,
+                len(list_filter(map_keys(a.labels), lambda k: k NOT IN ({labels}) AND a.labels[k] <> ''
+                    AND coalesce(b.labels[k], '') NOT IN ('', a.labels[k]))) > 0 AS contradicted
+            FROM {scratch["alike_told"]} AS t
+            JOIN ranked AS a ON a.server IN (one, other) JOIN ranked AS b ON b.server IN (one, other)
+            WHERE a.rank < b.rank AND NOT {server_names.are_two("a", "b")} AND coalesce(a.deployed = b.deployed, true)
+        ),
+        counted AS (
+            SELECT *, count(*) FILTER (through_another) OVER (PARTITION BY better, model) AS worse_ones,
+                count(*) FILTER (through_another) OVER (PARTITION BY worse, model) AS better_ones
+            FROM pairs
+        )
+        SELECT better, worse, min(place) AS place FROM counted
+        WHERE CASE WHEN uneven THEN in_one_pod OR at_one_place OR through_another
+            ELSE NOT contradicted AND (at_one_place OR (through_another AND worse_ones <= better_ones)) END
+        GROUP BY better, worse"""
+
+
+def _silent(scratch: Scratch) -> str:
+    """SQL of key_no and t: the hours of servers in which the same one counts under other labels."""
+    return f"""
+        WITH members AS (
+            SELECT one, one AS server, 0 AS turn FROM {scratch["same_servers"]}
+            UNION SELECT one, server, 1 FROM {scratch["same_servers"]}
+        ),
+        hours AS (
+            SELECT one, turn, server, model, kind, t, max(ppm) AS seen,
+                max(max(ppm)) OVER (PARTITION BY one, model, kind, t) AS most
+            FROM members JOIN {scratch["alike_keys"]} USING (server)
+            JOIN {scratch["served"]} AS s ON s.key_no = part_no
+            GROUP BY one, turn, server, model, kind, t
+        )
+        SELECT part_no, t FROM (
+            SELECT server, model, kind, t, row_number() OVER (
+                PARTITION BY one, model, kind, t ORDER BY seen * 10 >= most * 9 DESC, turn, server) AS turn
+            FROM hours
+        ) JOIN {scratch["alike_keys"]} USING (server, model, kind) WHERE turn > 1"""
