@@ -67,11 +67,12 @@ def counted_alike(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Tabl
         [
             ours.day == theirs.their_day,
             ours.hour == theirs.their_hour,
-            ours.model_id.identical_to(theirs.their_model_id),
+            ours.other_model_id.identical_to(theirs.their_model_id),
             *(ours[f"other_{name}"] == theirs[f"their_{name}"] for name in _SERVER),
         ],
     )
-    key = ["day", "model_id", *_SERVER, *(f"other_{name}" for name in _SERVER), "hours", "other_hours"]
+    server = ("model_id", *_SERVER)
+    key = ["day", *server, *(f"other_{name}" for name in server), "hours", "other_hours"]
     day = ibis.window(group_by=key, order_by="hour")
     gaps = {name: both[name] - both[f"their_{name}"] for name in _COUNTS}
     both = both.mutate(**{f"apart_{name}": (gap - gap.first().over(day)).abs() for name, gap in gaps.items()})
@@ -88,7 +89,7 @@ def counted_alike(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Tabl
         "day",
         one=found.deployment.concat(" of ", _source(found.table)),
         other=found.other_deployment.concat(" of ", _source(found.other_table)),
-        model_id=found.model_id,
+        model_id=ibis.coalesce(found.model_id, found.other_model_id),
         hours=found.common,
     ).order_by("day", "one", "other")
 
@@ -129,14 +130,17 @@ def _servers(rows: ir.Table) -> ir.Table:
 
 
 def _candidates(servers: ir.Table) -> ir.Table:
-    """Pairs of servers of two sources with about the same total, whose labels do not say that they are two."""
+    """Pairs of servers of two sources with about the same total, whose labels do not say that they are two.
+
+    A model that one source does not name may be that of the other one.
+    """
     steps = servers.mutate(step=ibis.array([servers.step - 1, servers.step, servers.step + 1]).unnest())
     others = steps.rename({f"other_{name}": name for name in steps.columns})
     pairs = servers.join(
         others,
         [
             servers.day == others.other_day,
-            servers.model_id.identical_to(others.other_model_id),
+            (servers.model_id == others.other_model_id) | servers.model_id.isnull() | others.other_model_id.isnull(),
             servers.step == others.other_step,
             servers.table < others.other_table,
             servers.deployment != others.other_deployment,

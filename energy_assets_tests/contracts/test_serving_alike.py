@@ -135,6 +135,11 @@ def test_an_even_load_is_told_where_names_allow_it(one: dict[str, str], other: d
     assert len(told(served(EVEN, one), served(EVEN, other))) == number
 
 
+def test_a_model_that_one_source_does_not_name_may_be_that_of_the_other_one() -> None:
+    (found,) = told(served(BUSY, POD), served(BUSY, ADDRESS, model_id=None))
+    assert found["model_id"] == "m1"
+
+
 def test_what_counts_once_already_is_not_told() -> None:
     """Two deployments of equal counts, of which the second source tells as well, under the same names."""
     both = [*served(BUSY, POD), *served(load(9), {**POD, "pod": "chat-1"})]

@@ -69,7 +69,7 @@ def find(scratch: Scratch, label: str) -> tuple[dict[str, int], dict[str, Sequen
 
 def _may_be_one(one: str, other: str) -> str:
     """SQL: whether two servers of an even load may be one."""
-    return f"NOT {server_names.are_two(one, other)} AND coalesce({one}.deployed = {other}.deployed, true)"
+    return f"NOT {server_names.are_two(one, other)} AND NOT {server_names.are_said_to_be_two(one, other)}"
 
 
 def _make_sums(scratch: Scratch, label: str) -> None:
@@ -84,14 +84,16 @@ def _make_sums(scratch: Scratch, label: str) -> None:
             family || list_sort(
                 list_filter(map_entries(metric), lambda e: e.key NOT IN ({own}) AND e.value <> ''))::VARCHAR AS server,
             coalesce(metric['model_name'], metric['model'], '') AS model, device_id,
-            {deployed} AS deployed
+            {deployed} AS deployed,
+            CASE WHEN model = '' THEN model_id END AS mapped
         FROM {scratch["parts"]} AS p JOIN (SELECT key_no, device_id FROM {scratch["keys"]}) USING (key_no)""",
     )
     names = ", ".join(f"any_value(n.{name}) AS {name}" for name in server_names.COLUMNS)
     scratch.make(
         "alike_servers",
         f"""
-        SELECT server, family, arg_min(labels, part_no) AS labels, any_value(deployed) AS deployed, {names}
+        SELECT server, family, arg_min(labels, part_no) AS labels, any_value(deployed) AS deployed,
+            any_value(mapped) AS mapped, {names}
         FROM {scratch["alike_keys"]} JOIN {scratch["server_names"]} AS n USING (device_id) GROUP BY server, family""",
     )
     scratch.make(

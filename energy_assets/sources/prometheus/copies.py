@@ -126,11 +126,11 @@ def unite(scratch: Scratch, told_apart: ToldApart) -> None:
         ),
         placed AS (
             SELECT meter, device_id, metric, s.* EXCLUDE (device_id),
-                concat_ws(' ', entries, {told_apart.model("metric")}) AS own_key,
+                entries AS own_key, {told_apart.model("metric")} AS mapped,
                 concat_ws(' ', own_key, namespace, pod, place) AS server_key
             FROM plain JOIN {scratch["server_names"]} AS s USING (device_id)
         )
-        SELECT *, concat_ws(' ', server_key, CASE
+        SELECT *, concat_ws(' ', server_key, CASE WHEN count(DISTINCT mapped) OVER same > 1 THEN mapped END, CASE
             WHEN pod IS NULL AND address IS NULL
                 AND greatest(count(DISTINCT node) FILTER (node_is_address) OVER same,
                     count(DISTINCT node) FILTER (NOT node_is_address) OVER same) > 1
@@ -205,14 +205,14 @@ def _groups(scratch: Scratch) -> str:
             ) GROUP BY meter, first, own_key
         ),
         told AS (
-            SELECT meter, first, pod, pod IS NOT NULL AS named, address, host, port, node, node_is_address
+            SELECT meter, first, mapped, pod, pod IS NOT NULL AS named, address, host, port, node, node_is_address
             FROM by_name WHERE device_id = first
         ),
         by_value AS (
             SELECT meter, own_key, shown, min(first) AS one
             FROM shown JOIN told USING (meter, first) WHERE moves >= {MOVING_HOURS}
             GROUP BY meter, own_key, shown
-            HAVING count(*) > 1 AND count(DISTINCT pod) <= 1 AND (
+            HAVING count(*) > 1 AND count(DISTINCT pod) <= 1 AND count(DISTINCT mapped) <= 1 AND (
                 bool_and(named)
                 OR (count(DISTINCT address) <= 1 AND count(DISTINCT host) <= 1 AND count(DISTINCT port) <= 1
                     AND count(DISTINCT node) FILTER (node_is_address) <= 1

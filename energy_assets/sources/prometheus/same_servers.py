@@ -7,7 +7,8 @@ Two servers that count alike are one where their names lead to one server: the s
 port, or the same host where one tells of itself and the other is told of through another program (Ray). Of an even load
 no label may contradict, for two servers may stand at the same values then.
 
-In every hour the server counts that was seen in most of it; of those the one that tells of itself, and has a pod.
+In every hour the server counts that was seen in most of it; of those the one that tells of itself, through no
+collector, and has a pod.
 """
 
 # ruff: noqa: S608 - the SQL below is made of our own table names; labels and samples never become SQL text
@@ -55,19 +56,23 @@ def _pairs(scratch: Scratch, may_differ: Sequence[str]) -> str:
     through = ", ".join(quoted(name) for name in THROUGH)
     return f"""
         WITH ranked AS (
-            SELECT *, row_number() OVER (ORDER BY family IN ({through}), pod IS NULL, server) AS rank
+            SELECT *, row_number() OVER (
+                ORDER BY family IN ({through}), coalesce(labels['exported_instance'], '') <> '', pod IS NULL, server
+            ) AS rank
             FROM {scratch["alike_servers"]}
         ),
         pairs AS (
             SELECT a.server AS better, b.server AS worse, a.rank AS place, t.model, uneven,
-                {server_names.same_pod("a", "b")} AS in_one_pod, coalesce(a.place = b.place, false) AS at_one_place,
+                {server_names.same_pod("a", "b")} AS in_one_pod, coalesce(a.place = b.place, false)
+                    OR ({server_names.same_host("a", "b")} AND coalesce(a.port = b.port, true)) AS at_one_place,
                 {server_names.same_host("a", "b")} AND (a.family IN ({through})) <> (b.family IN ({through}))
                     AS through_another,
                 len(list_filter(map_keys(a.labels), lambda k: k NOT IN ({labels}) AND a.labels[k] <> ''
                     AND coalesce(b.labels[k], '') NOT IN ('', a.labels[k]))) > 0 AS contradicted
             FROM {scratch["alike_told"]} AS t
             JOIN ranked AS a ON a.server IN (one, other) JOIN ranked AS b ON b.server IN (one, other)
-            WHERE a.rank < b.rank AND NOT {server_names.are_two("a", "b")} AND coalesce(a.deployed = b.deployed, true)
+            WHERE a.rank < b.rank AND NOT {server_names.are_two("a", "b")}
+                AND NOT {server_names.are_said_to_be_two("a", "b")}
         ),
         counted AS (
             SELECT *, count(*) FILTER (through_another) OVER (PARTITION BY better, model) AS worse_ones,

@@ -37,6 +37,8 @@ _WORKERS = ("WorkerId", "ReplicaId", "container_id")
 """Labels that name one of several programs that are scraped at one address."""
 
 _ADDRESS = r"^\[?[0-9a-f.:]+\]?$"
+_LOCAL = r"^(?:localhost|127\.[0-9.]+|0\.0\.0\.0|\[?::1?\]?)$"
+"""Every host's name for itself, which says nothing of which it is."""
 _IN_CLUSTER = r"\.svc(?:\.[a-z0-9.-]+)?$"
 """The end of a name of Kubernetes' DNS."""
 
@@ -68,6 +70,7 @@ def make(scratch: Scratch) -> None:
                 {first["worker"]} AS worker,
                 lower({first["place"]}) AS written, lower({first["node"]}) AS node,
                 regexp_replace(regexp_extract(written, '^(.*?)(?::[0-9]+)?$', 1), '\\.$', '') AS whole,
+                regexp_matches(whole, '{_LOCAL}') AS is_local,
                 nullif(regexp_extract(written, ':([0-9]+)$', 1), '') AS port
             FROM shown
         ),
@@ -86,7 +89,8 @@ def make(scratch: Scratch) -> None:
         )
         SELECT device_id, namespace, CASE WHEN bare_pod IS NOT NULL THEN concat_ws('/', namespace, bare_pod) END AS pod,
             nullif(concat_ws(':', coalesce(host, whole), port), '') AS place,
-            CASE WHEN by_address THEN whole END AS address, host, port, worker,
+            CASE WHEN by_address AND NOT is_local THEN whole END AS address,
+            CASE WHEN NOT is_local THEN host END AS host, port, worker,
             coalesce(in_cluster AND len(full_name) - len(replace(full_name, '.', '')) = 1, false) AS is_service,
             CASE WHEN regexp_matches(node, '{_ADDRESS}') THEN node ELSE split_part(node, '.', 1) END AS node,
             coalesce(regexp_matches(node, '{_ADDRESS}'), false) AS node_is_address
@@ -129,7 +133,7 @@ def are_two(one: str, other: str) -> str:
     """
     pods, host = same_pod(one, other), same_host(one, other)
     nodes = f"{one}.node <> {other}.node AND {one}.node_is_address = {other}.node_is_address"
-    ports = f"{one}.port IS NOT DISTINCT FROM {other}.port"
+    ports = f"coalesce({one}.port = {other}.port, true)"
     return f"""coalesce({one}.worker <> {other}.worker OR (NOT {pods} AND (
         ({one}.pod IS NOT NULL AND {other}.pod IS NOT NULL)
         OR ({nodes} AND NOT ({one}.address IS NOT NULL AND {one}.place = {other}.place))
@@ -137,3 +141,13 @@ def are_two(one: str, other: str) -> str:
             {one}.address <> {other}.address
             OR ({one}.host <> {other}.host AND {ports} AND {one}.is_service = {other}.is_service)
             OR ({host} AND NOT {ports} AND {one}.family = {other}.family))))), false)"""
+
+
+def are_said_to_be_two(one: str, other: str) -> str:
+    """SQL: whether the site file says that two servers are two: by `deployment_label`, or by their models.
+
+    Args:
+        one: Name of a row with `deployed` and `mapped`.
+        other: Of another one.
+    """
+    return f"coalesce({one}.deployed <> {other}.deployed OR {one}.mapped <> {other}.mapped, false)"

@@ -125,6 +125,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             (steady, {"instance": "chat.example:443", "job": "a"}, 0, "vllm:"),
             (steady, {"instance": "chat.example:443", "job": "b"}, 24, "vllm:"),
         ],
+        "steady tgi": [
+            (steady, {"instance": "chat.example:443", "job": "a", "model_name": ""}, 0, "vllm:"),
+            (steady, {"instance": "chat.example:443", "job": "b", "model_name": ""}, 24, "vllm:"),
+        ],
         "model": [(busy, POD, 0, "vllm:"), (busy, {**OTHER_POD, "model_name": "n"}, 0, "vllm:")],
     }
     series = [
@@ -212,3 +216,13 @@ def test_what_the_label_of_the_deployment_tells_apart_is_two(server: str, step: 
     """Two jobs behind one address, of an even load: one, unless the site file says that the job names the server."""
     assert abs(told(server, "steady jobs", step)["requests"] - STEADY) <= 60
     assert told(server, "steady jobs", step, deployment_label="job") == {"requests": 2 * STEADY + 60}
+
+
+@pytest.mark.parametrize(("models", "servers"), [({"a": "m", "b": "n"}, 2), ({"a": "m", "b": "m"}, 1), ({"b": "m"}, 1)])
+def test_two_models_of_one_address_are_two_servers(
+    server: str, step: StepContext, models: dict[str, str], servers: int
+) -> None:
+    """A server that no model is named of may be the other one all the same."""
+    found = told(server, "steady tgi", step, models=models)
+    assert abs(found.pop("requests") - STEADY * servers) <= 60 * servers
+    assert found == {}

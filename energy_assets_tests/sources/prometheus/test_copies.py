@@ -167,7 +167,7 @@ TGI = "tgi_request_success"
         pytest.param(
             {"models": {"a": "m", "b": "m"}}, ONCE, "counters_of_several_named_jobs", id="one model of two jobs"
         ),
-        pytest.param({"models": {"a": "m"}}, TWICE, None, id="a model of one job"),
+        pytest.param({"models": {"a": "m"}}, ONCE, "counters_scraped_several_times", id="a model of one job"),
         pytest.param(
             {"models": {INGRESS["instance"]: "m", "a": "m", "b": "n"}},
             ONCE,
@@ -186,6 +186,14 @@ def test_jobs_behind_one_address_are_what_the_site_file_says(
     assert serving.requests(**more) == sums
     told = {"counters_scraped_several_times", "counters_of_several_named_jobs"} & set(serving.notes)
     assert told == ({note} if note else set())
+
+
+@pytest.mark.parametrize("job", ["a", "b"])
+def test_a_server_of_two_jobs_has_the_model_that_one_of_them_is_given(serving: Serving, job: str) -> None:
+    own = {**INGRESS, "model_name": "", "engine": ""}
+    for name in "ab":
+        serving.counter({**own, "job": name}, per_second(1), TGI)
+    assert {row["model_id"] for row in serving.rows(models={job: "m"})} == {"m"}
 
 
 def test_a_server_counts_once_under_both_spellings_of_its_metrics(serving: Serving) -> None:
