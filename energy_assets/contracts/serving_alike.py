@@ -27,10 +27,13 @@ SCRAPES = 2 * 90 / 3600
 """The part of its busiest hour that a sum may differ by: what comes between two scrapes, at both of its ends."""
 FEW = 6
 """So many requests may a sum of few differ by."""
-TIMES, UNDER_WAY = 4, 20
-"""Tokens may differ by so many times as many requests as the requests do, and by so many more."""
+UNDER_WAY, SPREAD, PART = 20, 4, 0.1
+"""Tokens may differ from those of the requests between both by so many requests' tokens, by so many times the root of
+these requests, for some are longer than others, and by this part of them."""
 KINDS = 2
 """So many kinds of counts must be known of both, and agree."""
+ALL = "all servers"
+"""A source's servers of a model taken together."""
 STEPS = 10
 """Totals of a day are compared that differ by at most two steps of this many to the power of e."""
 
@@ -44,7 +47,7 @@ def counted_alike(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Tabl
     """Servers of two sources, under two names, whose sums of requests and tokens stay together all day.
 
     Servers of an even load are told only where their labels say that they may be one: the same address, or a pod in one
-    source and none in the other.
+    source and none in the other. Where no two servers match, all servers of a model are compared.
 
     Args:
         staged: Rows of the contract `Activity`.
@@ -53,7 +56,7 @@ def counted_alike(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Tabl
     Returns:
         day, `one` and `other` with their sources, model_id, and the hours that both observed.
     """
-    rows = _hours(staged, upstream)
+    rows = _with_totals(_hours(staged, upstream))
     servers = _servers(rows)
     pairs = _candidates(servers)
     cumulative = ibis.cumulative_window(group_by=["day", "model_id", *_SERVER], order_by="hour")
@@ -75,7 +78,7 @@ def counted_alike(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Tabl
     key = ["day", *server, *(f"other_{name}" for name in server), "hours", "other_hours"]
     day = ibis.window(group_by=key, order_by="hour")
     gaps = {name: both[name] - both[f"their_{name}"] for name in _COUNTS}
-    both = both.mutate(**{f"apart_{name}": (gap - gap.first().over(day)).abs() for name, gap in gaps.items()})
+    both = both.mutate(**{f"apart_{name}": gap - gap.first().over(day) for name, gap in gaps.items()})
     near = {f"near_{name}": _near(both, name) for name in _COUNTS}
     marked = both.mutate(**near)
     judged = marked.group_by(key).aggregate(
@@ -85,6 +88,10 @@ def counted_alike(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Tabl
     agreeing = sum((judged[name] >= NEARLY).fill_null(False).cast("int8") for name in near)
     enough = (judged.common >= HOURS) & (judged.common >= NEARLY * ibis.greatest(judged.hours, judged.other_hours))
     found = judged.filter(enough & (known >= KINDS) & (agreeing == known))
+    whole = (found.deployment == ALL) | (found.other_deployment == ALL)
+    single = found.group_by(["day", "table", "other_table"]).aggregate(number=(~whole).sum())
+    found = found.join(single, ["day", "table", "other_table"])
+    found = found.filter((found.number == 0) | ((found.deployment != ALL) & (found.other_deployment != ALL)))
     return found.select(
         "day",
         one=found.deployment.concat(" of ", _source(found.table)),
@@ -109,6 +116,18 @@ def _hours(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     counted = staged.select("hour", "model_id", "deployment", table="raw_" + staged.source.replace("-", "_"))
     counted = counted.distinct()
     return rows.semi_join(counted, [rows[name].identical_to(counted[name]) for name in counted.columns])
+
+
+def _with_totals(rows: ir.Table) -> ir.Table:
+    """Rows, and the sums of each source's model, for one source may have one deployment where another has many."""
+    several = rows.group_by(["day", "table", "model_id"]).aggregate(number=rows.deployment.nunique())
+    several = several.filter(several.number > 1)
+    many = rows.semi_join(several, [rows[key].identical_to(several[key]) for key in ("day", "table", "model_id")])
+    totals = many.group_by(["day", "hour", "model_id", "table"]).aggregate(
+        deployment=ibis.literal(ALL), **{name: many[name].sum().cast("int64") for name in _COUNTS}
+    )
+    none = ibis.null("string")
+    return rows.union(totals.mutate(pod=none, place=none).select(rows.columns))
 
 
 def _servers(rows: ir.Table) -> ir.Table:
@@ -143,12 +162,13 @@ def _candidates(servers: ir.Table) -> ir.Table:
             (servers.model_id == others.other_model_id) | servers.model_id.isnull() | others.other_model_id.isnull(),
             servers.step == others.other_step,
             servers.table < others.other_table,
-            servers.deployment != others.other_deployment,
+            (servers.deployment != others.other_deployment) | (servers.deployment == ALL),
         ],
     )
     bare, other_bare = pairs.place == pairs.short, pairs.other_place == pairs.other_short
     same_place = (pairs.place == pairs.other_place) | ((bare | other_bare) & (pairs.short == pairs.other_short))
-    may_be_one = same_place | (pairs.pod.isnull() != pairs.other_pod.isnull())
+    whole = (pairs.deployment == ALL) | (pairs.other_deployment == ALL)
+    may_be_one = ~whole & (same_place | (pairs.pod.isnull() != pairs.other_pod.isnull()))
     return pairs.filter((pairs.uneven & pairs.other_uneven) | may_be_one)
 
 
@@ -165,11 +185,13 @@ def _near(both: ir.Table, name: str) -> ir.BooleanValue:
     """Whether the sums of a kind are as near as those of one server are."""
     apart, most, total = both[f"apart_{name}"], both[f"most_{name}"], both[f"all_{name}"]
     few = FEW * total / both.all_requests.nullif(0)
-    near = apart <= ibis.greatest(SCRAPES * most, few.fill_null(0))
+    near = apart.abs() <= ibis.greatest(SCRAPES * most, few.fill_null(0))
     if name == "requests":
         return near
-    steady = apart * both.all_requests <= (TIMES * both.apart_requests + UNDER_WAY) * total
-    return near & steady.fill_null(True)
+    requests = both.apart_requests.abs()
+    explained = (UNDER_WAY + SPREAD * requests.sqrt() + PART * requests) * total
+    drift = apart.cast("float64") * both.all_requests - both.apart_requests.cast("float64") * total
+    return near & (drift.abs() <= explained).fill_null(True)
 
 
 def _source(table: ir.StringValue) -> ir.StringValue:

@@ -140,6 +140,20 @@ def test_a_model_that_one_source_does_not_name_may_be_that_of_the_other_one() ->
     assert found["model_id"] == "m1"
 
 
+def test_one_deployment_of_many_servers_is_told_beside_the_servers() -> None:
+    first, second = served(BUSY, ADDRESS), served(load(9), ELSEWHERE)
+    together: Hours = [
+        tuple((row[name] or 0) + (other[name] or 0) for name in ("requests", "prompt_tokens", "generated_tokens"))  # type: ignore[misc]
+        for row, other in zip(first, second, strict=True)
+    ]
+    (found,) = told(served(later(together, 23), {"pod": "chat", "instance": ""}), [*first, *second])
+    assert (found["one"], found["other"]) == ("all servers of central", "chat of serving")
+    renamed = served(BUSY, {"instance": "a:1"}) + served(load(9), {"instance": "b:1"})
+    assert len(told(renamed, [*first, *second])) == 2, "both servers, not their sums as well"
+    even = [served(EVEN, {"instance": name}) for name in ("a:1", "b:1", "c:1", "d:1")]
+    assert told([*even[0], *even[1]], [*even[2], *even[3]]) == [], "an even load of other servers"
+
+
 def test_what_counts_once_already_is_not_told() -> None:
     """Two deployments of equal counts, of which the second source tells as well, under the same names."""
     both = [*served(BUSY, POD), *served(load(9), {**POD, "pod": "chat-1"})]

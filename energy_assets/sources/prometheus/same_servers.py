@@ -4,8 +4,9 @@ What belongs here: which of the servers that count alike surely are one, and cou
 servers that count alike (`alike`), and copies that differ in the labels of a scrape alone (`copies`).
 
 Two servers that count alike are one where their names lead to one server: the same pod, the same address or host and
-port, or the same host where one tells of itself and the other is told of through another program (Ray). Of an even load
-no label may contradict, for two servers may stand at the same values then.
+port, or the same host where one tells of itself and the other is told of through another program (Ray). No other label
+may contradict, for large servers that share a load stay near each other for a while; but at one address, and of a load
+that changes, it is a label that tells copies apart.
 
 In every hour the server counts that was seen in most of it; of those the one that tells of itself, through no
 collector, and has a pod.
@@ -65,6 +66,7 @@ def _pairs(scratch: Scratch, may_differ: Sequence[str]) -> str:
             SELECT a.server AS better, b.server AS worse, a.rank AS place, t.model, uneven,
                 {server_names.same_pod("a", "b")} AS in_one_pod, coalesce(a.place = b.place, false)
                     OR ({server_names.same_host("a", "b")} AND coalesce(a.port = b.port, true)) AS at_one_place,
+                coalesce(a.place = b.place AND a.address IS NOT NULL, false) AS at_one_address,
                 {server_names.same_host("a", "b")} AND (a.family IN ({through})) <> (b.family IN ({through}))
                     AS through_another,
                 len(list_filter(map_keys(a.labels), lambda k: k NOT IN ({labels}) AND a.labels[k] <> ''
@@ -80,8 +82,9 @@ def _pairs(scratch: Scratch, may_differ: Sequence[str]) -> str:
             FROM pairs
         )
         SELECT better, worse, min(place) AS place FROM counted
-        WHERE CASE WHEN uneven THEN in_one_pod OR at_one_place OR through_another
-            ELSE NOT contradicted AND (at_one_place OR (through_another AND worse_ones <= better_ones)) END
+        WHERE CASE WHEN contradicted THEN uneven AND at_one_address
+            WHEN uneven THEN in_one_pod OR at_one_place OR through_another
+            ELSE at_one_place OR (through_another AND worse_ones <= better_ones) END
         GROUP BY better, worse"""
 
 

@@ -101,13 +101,16 @@ def make(scratch: Scratch) -> None:
 def same_pod(one: str, other: str) -> str:
     """SQL: whether two servers are in one pod; a namespace that one of them does not tell may be that of the other.
 
+    Pods of one name that have two addresses at once are of two clusters.
+
     Args:
         one: Name of a row with the columns of `server_names`.
         other: Of another one.
     """
     bare = f"split_part({one}.pod, '/', -1) = split_part({other}.pod, '/', -1)"
     open_ = f"NOT contains({one}.pod, '/') OR NOT contains({other}.pod, '/')"
-    return f"coalesce({one}.pod = {other}.pod OR ({bare} AND ({open_})), false)"
+    address = f"coalesce({one}.address = {other}.address, true)"
+    return f"coalesce(({one}.pod = {other}.pod OR ({bare} AND ({open_}))) AND {address}, false)"
 
 
 def same_host(one: str, other: str) -> str:

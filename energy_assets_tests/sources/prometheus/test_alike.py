@@ -95,6 +95,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "equal": [(busy, POD, 0, "vllm:"), (even, OTHER_POD, 0, "vllm:")],
         "steady": [(steady, POD, 0, "vllm:"), (steady, OTHER_POD, 0, "vllm:")],
         "steady one": [(steady, POD, 0, "vllm:"), (steady, SERVICE, 38, "vllm:")],
+        "shards": [
+            (busy, {"instance": "chat.example:443", "shard": "a"}, 0, "vllm:"),
+            (busy, {"instance": "chat.example:443", "shard": "b"}, 11, "vllm:"),
+        ],
+        "clusters": [
+            (busy, {**POD, "cluster": "a"}, 0, "vllm:"),
+            (busy, {**POD, "cluster": "b", "instance": "10.42.7.7:8000"}, 11, "vllm:"),
+        ],
+        "steady clusters": [
+            (steady, {**POD, "cluster": "a"}, 0, "vllm:"),
+            (steady, {**POD, "cluster": "b", "instance": "10.42.7.7:8000"}, 11, "vllm:"),
+        ],
         "mirrored": [(busy, POD, 0, "vllm:"), (busy, OTHER_POD, 11, "vllm:")],
         "steady service": [
             (steady, POD, 0, "vllm:"),
@@ -189,6 +201,8 @@ def test_a_server_of_one_address_counts_once(
         ("steady alias", 1, "10.0.0.3:8000 and gpu1:8000 of m"),
         ("steady replicas", 1, "chat-0 of m: prom a and b"),
         ("one of two in ray", 1, "gpu1:8080 and gpu1:8000 of m"),
+        ("shards", 1, "chat.example:443 of m: shard a and b"),
+        ("clusters", 1, "chat-0 of m: cluster a and b, instance 10.42.0.9:8000 and 10.42.7.7:8000"),
         ("mirrored", 1, "chat-1 and chat-0 of m"),
     ],
 )
@@ -205,7 +219,7 @@ def test_a_server_that_may_be_another_one_counts_and_is_told(
 @pytest.mark.parametrize(
     "case",
     ["turns", "few turns", "like turns", "equal", "steady", "steady hosts", "steady ports", "steady nodes",
-     "steady workers", "model", "requests"],
+     "steady clusters", "steady workers", "model", "requests"],
 )  # fmt: skip
 def test_servers_of_their_own_are_not(server: str, step: StepContext, case: str) -> None:
     """They take turns; have other requests; an even load, or requests alone, which prove nothing; another model."""
