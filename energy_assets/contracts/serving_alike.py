@@ -22,7 +22,7 @@ HOURS = 6
 AMOUNTS = 3
 """Different amounts of an hour: servers that go on evenly, as under a probe, say little of which they are."""
 NEARLY = 0.9
-"""So large a share of the hours must agree."""
+"""So large a share of the hours must agree, and of those that one observed must the other one know."""
 SCRAPES = 2 * 90 / 3600
 """The part of its busiest hour that a sum may differ by: what comes between two scrapes, at both of its ends."""
 FEW = 6
@@ -86,7 +86,7 @@ def counted_alike(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Tabl
     )
     known = sum(judged[name].notnull().cast("int8") for name in near)
     agreeing = sum((judged[name] >= NEARLY).fill_null(False).cast("int8") for name in near)
-    enough = (judged.common >= HOURS) & (judged.common >= NEARLY * ibis.greatest(judged.hours, judged.other_hours))
+    enough = (judged.common >= HOURS) & (judged.common >= NEARLY * ibis.least(judged.hours, judged.other_hours))
     found = judged.filter(enough & (known >= KINDS) & (agreeing == known))
     whole = (found.deployment == ALL) | (found.other_deployment == ALL)
     single = found.group_by(["day", "table", "other_table"]).aggregate(number=(~whole).sum())

@@ -47,9 +47,8 @@ def find(scratch: Scratch, label: str) -> tuple[dict[str, int], dict[str, Sequen
         label: Names the deployment: servers that differ in it are two.
     """
     _make_sums(scratch, label)
-    pairs = scratch.make(
-        "alike_pairs", doubles.pairs(scratch, scratch["alike_marks"], _things(scratch), _may_be_one("a", "b"))
-    )
+    found = doubles.pairs(scratch, scratch["alike_marks"], _things(scratch), _may_be_one("a", "b"), whole=False)
+    pairs = scratch.make("alike_pairs", found)
     if not scratch.rows(f"SELECT 1 FROM {pairs} LIMIT 1"):
         return {}, {}
     _make_told(scratch)
@@ -60,11 +59,11 @@ def find(scratch: Scratch, label: str) -> tuple[dict[str, int], dict[str, Sequen
         FROM {scratch["alike_told"]} AS t ANTI JOIN {scratch["same_servers"]} AS s ON s.server IN (t.one, other)
         JOIN {servers} AS a ON a.server = t.one JOIN {servers} AS b ON b.server = other
         GROUP BY other ORDER BY other""")
-    found = {
+    notes = {
         same_servers.NOTE: [words(one, other, "") for one, other in twice],
         NOTE: [words(one, other, model) for _, one, other, model in rows],
     }
-    return {note: len(some) for note, some in found.items()}, {note: some[:5] for note, some in found.items() if some}
+    return {note: len(some) for note, some in notes.items()}, {note: some[:5] for note, some in notes.items() if some}
 
 
 def _may_be_one(one: str, other: str) -> str:

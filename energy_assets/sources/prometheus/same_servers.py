@@ -8,7 +8,8 @@ port, or the same host where one tells of itself and the other is told of throug
 may contradict, for large servers that share a load stay near each other for a while; but at one address, and of a load
 that changes, it is a label that tells copies apart.
 
-In every hour the server counts that was seen in most of it; of those the one that tells of itself, through no
+In every hour the server counts that was seen in most of it, and of the hour before, for after a gap a counter shows
+what came in the gap as well, which another one has counted; of those the one that tells of itself, through no
 collector, and has a pod.
 """
 
@@ -101,9 +102,14 @@ def _silent(scratch: Scratch) -> str:
             FROM members JOIN {scratch["alike_keys"]} USING (server)
             JOIN {scratch["served"]} AS s ON s.key_no = part_no
             GROUP BY one, turn, server, model, kind, t
+        ),
+        judged AS (
+            SELECT *, seen * 10 >= most * 9 AS good,
+                coalesce(lag(good) OVER (PARTITION BY one, server, model, kind ORDER BY t), true) AS was_good
+            FROM hours
         )
         SELECT part_no, t FROM (
             SELECT server, model, kind, t, row_number() OVER (
-                PARTITION BY one, model, kind, t ORDER BY seen * 10 >= most * 9 DESC, turn, server) AS turn
-            FROM hours
+                PARTITION BY one, model, kind, t ORDER BY good AND was_good DESC, good DESC, turn, server) AS turn
+            FROM judged
         ) JOIN {scratch["alike_keys"]} USING (server, model, kind) WHERE turn > 1"""

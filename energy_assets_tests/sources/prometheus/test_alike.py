@@ -58,9 +58,10 @@ def server_of(
     late: int = 0,
     prefix: str = "vllm:",
     kinds: Sequence[int] = (0, 1, 2),
+    away: Sequence[int] = (),
 ) -> list[Series]:
-    """A scrape a minute, `late` seconds after the full ones; it counted 1,000 of everything before."""
-    times = range(late, 25 * HOUR, 60)
+    """A scrape a minute, `late` seconds after the full ones, but in hours `away`; it had counted 1,000 before."""
+    times = [second for second in range(late, 25 * HOUR, 60) if second // HOUR not in away]
     own = {"case": case, "model_name": "m", "engine": "0", **labels}
     return [
         Series(
@@ -151,6 +152,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ]
     for labels in (POD, {**POD, "prom": "b"}):
         series += server_of("requests", busy, labels, kinds=(0,))
+    for case, labels in {"down": SERVICE, "rollout": {**SERVICE, "instance": "chat.llm.svc:8000"}}.items():
+        series += server_of(case, busy, labels, 38)
+    series += server_of("down", busy, POD, away=range(9, 17))
+    series += server_of("rollout", busy, POD, away=range(13, 25))
+    series += server_of("rollout", busy, OTHER_POD, away=range(13))
     with prometheus(series, tmp_path_factory.mktemp("server")) as url:
         yield url
 
@@ -179,6 +185,7 @@ def told(url: str, case: str, step: StepContext, **keys: Any) -> dict[str, Any]:
         ("steady ray", 1, "gpu1:8000 and gpu1.dc1:8080", 1),
         ("two in ray", 2, "gpu1:8000 and gpu1:8080", 2),
         ("three", 2, "chat-0: prom b and none", 1),
+        ("down", 1, "chat-0 and 10.42.0.9:8000", 1),
     ],
 )
 def test_a_server_of_one_address_counts_once(
@@ -190,7 +197,7 @@ def test_a_server_of_one_address_counts_once(
     assert count == number
     assert example in examples
     of_each = STEADY if {"steady", "two"} & {*case.split()} else BUSY
-    assert abs(found["requests"] - of_each * servers) <= of_each * servers / 1440
+    assert abs(found["requests"] - of_each * servers) <= of_each * servers / 720, "two scrapes a day"
 
 
 @pytest.mark.parametrize(
@@ -203,6 +210,7 @@ def test_a_server_of_one_address_counts_once(
         ("one of two in ray", 1, "gpu1:8080 and gpu1:8000 of m"),
         ("shards", 1, "chat.example:443 of m: shard a and b"),
         ("clusters", 1, "chat-0 of m: cluster a and b, instance 10.42.0.9:8000 and 10.42.7.7:8000"),
+        ("rollout", 1, "chat-1 and chat.llm.svc:8000 of m"),
         ("mirrored", 1, "chat-1 and chat-0 of m"),
     ],
 )
