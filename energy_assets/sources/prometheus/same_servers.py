@@ -4,13 +4,13 @@ What belongs here: which of the servers that count alike surely are one, and cou
 servers that count alike (`alike`), and copies that differ in the labels of a scrape alone (`copies`).
 
 Two servers that count alike are one where their names lead to one server: the same pod, the same address or host and
-port, or the same host where one tells of itself and the other is told of through another program (Ray). No other label
+port, or the same host where one names no port, or is told of through another program (Ray). No other label
 may contradict, for large servers that share a load stay near each other for a while; but at one address, and of a load
 that changes, it is a label that tells copies apart.
 
 In every hour the server counts that was seen in most of it, and of the hour before, for after a gap a counter shows
 what came in the gap as well, which another one has counted; of those the one that tells of itself, through no
-collector, and has a pod.
+collector, has a pod, and names its port.
 """
 
 # ruff: noqa: S608 - the SQL below is made of our own table names; labels and samples never become SQL text
@@ -59,17 +59,17 @@ def _pairs(scratch: Scratch, may_differ: Sequence[str]) -> str:
     return f"""
         WITH ranked AS (
             SELECT *, row_number() OVER (
-                ORDER BY family IN ({through}), coalesce(labels['exported_instance'], '') <> '', pod IS NULL, server
+                ORDER BY family IN ({through}), coalesce(labels['exported_instance'], '') <> '', pod IS NULL,
+                    port IS NULL, server
             ) AS rank
             FROM {scratch["alike_servers"]}
         ),
         pairs AS (
             SELECT a.server AS better, b.server AS worse, a.rank AS place, t.model, uneven,
-                {server_names.same_pod("a", "b")} AS in_one_pod, coalesce(a.place = b.place, false)
-                    OR ({server_names.same_host("a", "b")} AND coalesce(a.port = b.port, true)) AS at_one_place,
+                {server_names.same_pod("a", "b")} AS in_one_pod, coalesce(a.place = b.place, false) AS at_one_place,
                 coalesce(a.place = b.place AND a.address IS NOT NULL, false) AS at_one_address,
-                {server_names.same_host("a", "b")} AND (a.family IN ({through})) <> (b.family IN ({through}))
-                    AS through_another,
+                {server_names.same_host("a", "b")} AND (a.port IS NULL OR b.port IS NULL
+                    OR (a.family IN ({through})) <> (b.family IN ({through}))) AS on_one_host,
                 len(list_filter(map_keys(a.labels), lambda k: k NOT IN ({labels}) AND a.labels[k] <> ''
                     AND coalesce(b.labels[k], '') NOT IN ('', a.labels[k]))) > 0 AS contradicted
             FROM {scratch["alike_told"]} AS t
@@ -78,14 +78,14 @@ def _pairs(scratch: Scratch, may_differ: Sequence[str]) -> str:
                 AND NOT {server_names.are_said_to_be_two("a", "b")}
         ),
         counted AS (
-            SELECT *, count(*) FILTER (through_another) OVER (PARTITION BY better, model) AS worse_ones,
-                count(*) FILTER (through_another) OVER (PARTITION BY worse, model) AS better_ones
+            SELECT *, count(*) FILTER (on_one_host) OVER (PARTITION BY better, model) AS worse_ones,
+                count(*) FILTER (on_one_host) OVER (PARTITION BY worse, model) AS better_ones
             FROM pairs
         )
         SELECT better, worse, min(place) AS place FROM counted
         WHERE CASE WHEN contradicted THEN uneven AND at_one_address
-            WHEN uneven THEN in_one_pod OR at_one_place OR through_another
-            ELSE at_one_place OR (through_another AND worse_ones <= better_ones) END
+            WHEN uneven THEN in_one_pod OR at_one_place OR on_one_host
+            ELSE at_one_place OR (on_one_host AND worse_ones <= better_ones) END
         GROUP BY better, worse"""
 
 

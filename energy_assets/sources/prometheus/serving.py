@@ -183,7 +183,8 @@ def name_series(scratch: Scratch, metrics: Sequence[Metric], told_apart: copies.
             NULL::HUGEINT AS wrap_n, NULL::HUGEINT AS limit_n
         FROM (
             SELECT meter, rank, node_id, device_id, min(family) AS family,
-                arg_min(metric, ({told_apart.model("metric")} IS NULL) || entries::VARCHAR) AS specimen
+                arg_min(metric, ({told_apart.model("metric")} IS NULL)
+                    || (coalesce(metric['exported_instance'], '') <> '') || entries::VARCHAR) AS specimen
             FROM {scratch["named"]} JOIN (SELECT meter, min(rank) AS rank FROM {described} GROUP BY meter) USING (meter)
             GROUP BY meter, rank, node_id, device_id
         )""",

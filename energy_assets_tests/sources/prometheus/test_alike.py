@@ -128,6 +128,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             (steady, RAY, 0, "ray_vllm:"),
             (steady, {**RAY, "WorkerId": "v"}, 0, "ray_vllm:"),
         ],
+        "no port": [(steady, HOST, 0, "vllm:"), (steady, {**HOST, "instance": "gpu1"}, 30, "vllm:")],
+        "no port of two": [
+            (steady, {**HOST, "instance": "gpu1"}, 0, "vllm:"),
+            (steady, HOST, 0, "vllm:"),
+            (steady, {**HOST, "instance": "gpu1:8001"}, 0, "vllm:"),
+        ],
         "steady hosts": [(steady, HOST, 0, "vllm:"), (steady, {**HOST, "instance": "gpu2:8000"}, 0, "vllm:")],
         "steady ports": [(steady, HOST, 0, "vllm:"), (steady, {**HOST, "instance": "gpu1:8001"}, 0, "vllm:")],
         "steady nodes": [
@@ -186,6 +192,8 @@ def told(url: str, case: str, step: StepContext, **keys: Any) -> dict[str, Any]:
         ("two in ray", 2, "gpu1:8000 and gpu1:8080", 2),
         ("three", 2, "chat-0: prom b and none", 1),
         ("down", 1, "chat-0 and 10.42.0.9:8000", 1),
+        ("no port", 1, "gpu1:8000 and gpu1", 1),
+        ("no port of two", 1, "gpu1:8000 and gpu1", 2),
     ],
 )
 def test_a_server_of_one_address_counts_once(
@@ -196,7 +204,7 @@ def test_a_server_of_one_address_counts_once(
     assert NOTE not in found
     assert count == number
     assert example in examples
-    of_each = STEADY if {"steady", "two"} & {*case.split()} else BUSY
+    of_each = STEADY if {"steady", "two", "port"} & {*case.split()} else BUSY
     assert abs(found["requests"] - of_each * servers) <= of_each * servers / 720, "two scrapes a day"
 
 
