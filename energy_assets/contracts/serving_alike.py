@@ -31,7 +31,7 @@ UNDER_WAY, SPREAD, PART = 20, 4, 0.1
 """Tokens may differ from those of the requests between both by so many requests' tokens, by so many times the root of
 these requests, for some are longer than others, and by this part of them."""
 KINDS = 2
-"""So many kinds of counts must be known of both, and agree."""
+"""So many kinds of counts must be known of both, and agree; at one address, one is enough."""
 ALL = "all servers"
 """A source's servers of a model taken together."""
 STEPS = 10
@@ -39,6 +39,7 @@ STEPS = 10
 
 _COUNTS = ("requests", "prompt_tokens", "generated_tokens")
 _SERVER = ("table", "deployment")
+_ADDRESS = r"^[0-9.]+(:[0-9]+)?$"
 _DOMAIN = r"^([a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)\.(?:[a-z0-9_-]+\.)*[a-z0-9_-]*[a-z_-][a-z0-9_-]*((?::[0-9]+)?)$"
 """A host with a domain, and its port: the first part and the port are what is left without the domain."""
 
@@ -75,7 +76,7 @@ def counted_alike(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Tabl
         ],
     )
     server = ("model_id", *_SERVER)
-    key = ["day", *server, *(f"other_{name}" for name in server), "hours", "other_hours"]
+    key = ["day", *server, *(f"other_{name}" for name in server), "hours", "other_hours", "one_address"]
     day = ibis.window(group_by=key, order_by="hour")
     gaps = {name: both[name] - both[f"their_{name}"] for name in _COUNTS}
     both = both.mutate(**{f"apart_{name}": gap - gap.first().over(day) for name, gap in gaps.items()})
@@ -87,7 +88,7 @@ def counted_alike(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Tabl
     known = sum(judged[name].notnull().cast("int8") for name in near)
     agreeing = sum((judged[name] >= NEARLY).fill_null(False).cast("int8") for name in near)
     enough = (judged.common >= HOURS) & (judged.common >= NEARLY * ibis.least(judged.hours, judged.other_hours))
-    found = judged.filter(enough & (known >= KINDS) & (agreeing == known))
+    found = judged.filter(enough & (known >= ibis.ifelse(judged.one_address, 1, KINDS)) & (agreeing == known))
     whole = (found.deployment == ALL) | (found.other_deployment == ALL)
     single = found.group_by(["day", "table", "other_table"]).aggregate(number=(~whole).sum())
     found = found.join(single, ["day", "table", "other_table"])
@@ -169,6 +170,8 @@ def _candidates(servers: ir.Table) -> ir.Table:
     same_place = (pairs.place == pairs.other_place) | ((bare | other_bare) & (pairs.short == pairs.other_short))
     whole = (pairs.deployment == ALL) | (pairs.other_deployment == ALL)
     may_be_one = ~whole & (same_place | (pairs.pod.isnull() != pairs.other_pod.isnull()))
+    one_address = (pairs.place == pairs.other_place) & pairs.place.re_search(_ADDRESS)
+    pairs = pairs.mutate(one_address=one_address.fill_null(False))
     return pairs.filter((pairs.uneven & pairs.other_uneven) | may_be_one)
 
 

@@ -110,12 +110,17 @@ def test_a_server_of_two_sources_under_two_names_is_told(hours: Hours, others: H
         pytest.param(BUSY, BUSY, {"model_id": "m2"}, id="another model"),
         pytest.param(load(3, hours=5), load(3, hours=5), {}, id="five hours"),
         pytest.param(BUSY, [*BUSY[:20], *load(7)[20:]], {}, id="four hours differ"),
-        pytest.param([(n, None, None) for n, _, _ in BUSY], BUSY, {}, id="requests alone"),
         pytest.param([(0, 0, 0)] * 24, [(0, 0, 0)] * 24, {}, id="nothing"),
     ],
 )
 def test_two_servers_are_not(hours: Hours, others: Hours, more: dict[str, Any]) -> None:
     assert told(served(hours, POD), served(others, ADDRESS, **more)) == []
+
+
+def test_requests_alone_show_it_at_one_address() -> None:
+    alone: Hours = [(n, None, None) for n, _, _ in BUSY]
+    assert len(told(served(alone, POD), served(BUSY, ADDRESS))) == 1
+    assert told(served(alone, POD), served(BUSY, ELSEWHERE)) == []
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ OWN_LABELS = ("model_name", "model", "version", "engine", "engine_type", "finish
 """What an inference server writes itself, to tell its counters apart."""
 
 KINDS = 2
-"""So many kinds of counters must agree: requests alone are equal where servers take turns."""
+"""So many kinds of counters must agree, but at one address: requests alone are equal where servers take turns."""
 
 LAST = 3
 """So many requests may come between two scrapes of a server that has few."""
@@ -142,15 +142,16 @@ def _make_told(scratch: Scratch) -> None:
         ),
         common AS (
             SELECT one, other, g.model, any_value(kinds) AS kinds, any_value(uneven_kinds) AS uneven_kinds,
+                CASE WHEN any_value(x.place = y.place AND x.address IS NOT NULL) THEN 1 ELSE {KINDS} END AS wanted,
                 count(*) FILTER ((a.uneven AND b.uneven) OR ({_may_be_one("x", "y")})) AS of_kinds
             FROM agreeing AS g JOIN levelled AS a ON a.server = one AND a.model = g.model
             JOIN levelled AS b ON b.server = other AND b.model = g.model AND b.kind = a.kind
             JOIN {servers} AS x ON x.server = one JOIN {servers} AS y ON y.server = other
             GROUP BY one, other, g.model
         )
-        SELECT one, other, model, uneven_kinds >= {KINDS} AS uneven
+        SELECT one, other, model, uneven_kinds >= least(kinds, {KINDS}) AS uneven
         FROM common ANTI JOIN ({_drifting(scratch)}) USING (one, other, model)
-        WHERE kinds >= {KINDS} AND kinds >= of_kinds""",
+        WHERE kinds >= wanted AND kinds >= of_kinds""",
     )
 
 

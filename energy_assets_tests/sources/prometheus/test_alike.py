@@ -156,8 +156,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for totals, labels, late, prefix in several
         for one in server_of(case, totals, labels, late, prefix)
     ]
-    for labels in (POD, {**POD, "prom": "b"}):
-        series += server_of("requests", busy, labels, kinds=(0,))
+    for name in "ab":
+        series += server_of("requests of a name", busy, {"instance": "chat.example:443", "shard": name}, kinds=(0,))
+    for case, labels in {"requests": OTHER_POD, "requests of one": SERVICE}.items():
+        series += server_of(case, busy, POD, kinds=(0,)) + server_of(case, busy, labels, 11, kinds=(0,))
     for case, labels in {"down": SERVICE, "rollout": {**SERVICE, "instance": "chat.llm.svc:8000"}}.items():
         series += server_of(case, busy, labels, 38)
     series += server_of("down", busy, POD, away=range(9, 17))
@@ -191,6 +193,7 @@ def told(url: str, case: str, step: StepContext, **keys: Any) -> dict[str, Any]:
         ("steady ray", 1, "gpu1:8000 and gpu1.dc1:8080", 1),
         ("two in ray", 2, "gpu1:8000 and gpu1:8080", 2),
         ("three", 2, "chat-0: prom b and none", 1),
+        ("requests of one", 1, "chat-0 and 10.42.0.9:8000", 1),
         ("down", 1, "chat-0 and 10.42.0.9:8000", 1),
         ("no port", 1, "gpu1:8000 and gpu1", 1),
         ("no port of two", 1, "gpu1:8000 and gpu1", 2),
@@ -235,7 +238,7 @@ def test_a_server_that_may_be_another_one_counts_and_is_told(
 @pytest.mark.parametrize(
     "case",
     ["turns", "few turns", "like turns", "equal", "steady", "steady hosts", "steady ports", "steady nodes",
-     "steady clusters", "steady workers", "model", "requests"],
+     "steady clusters", "steady workers", "model", "requests", "requests of a name"],
 )  # fmt: skip
 def test_servers_of_their_own_are_not(server: str, step: StepContext, case: str) -> None:
     """They take turns; have other requests; an even load, or requests alone, which prove nothing; another model."""
