@@ -29,6 +29,9 @@ OWN_LABELS = ("model_name", "model", "version", "engine", "engine_type", "finish
     "tp_rank", "pp_rank", "dp_rank", "moe_ep_rank")  # fmt: skip
 """What an inference server writes itself, to tell its counters apart."""
 
+PARTS = ("engine", "dp_rank", "version", "finished_reason")
+"""Of these, the ones that tell parts of a server apart: servers that have none in common are not one."""
+
 KINDS = 2
 """So many kinds of counters must agree, but at one address: requests alone are equal where servers take turns."""
 
@@ -53,7 +56,8 @@ def find(scratch: Scratch, label: str) -> tuple[dict[str, int], dict[str, Sequen
         return {}, {}
     _make_told(scratch)
     may_differ = ("__name__", *OWN_LABELS, *(name for name in copies.SCRAPE_LABELS if name != label))
-    twice, servers = same_servers.unite(scratch, may_differ), scratch["alike_servers"]
+    twice = same_servers.unite(scratch, may_differ, _may_be_one("a", "b"))
+    servers = scratch["alike_servers"]
     rows = scratch.rows(f"""
         SELECT other, arg_min(a.labels, t.one), any_value(b.labels), min(model)
         FROM {scratch["alike_told"]} AS t ANTI JOIN {scratch["same_servers"]} AS s ON s.server IN (t.one, other)
@@ -67,8 +71,13 @@ def find(scratch: Scratch, label: str) -> tuple[dict[str, int], dict[str, Sequen
 
 
 def _may_be_one(one: str, other: str) -> str:
-    """SQL: whether two servers of an even load may be one."""
-    return f"NOT {server_names.are_two(one, other)} AND NOT {server_names.are_said_to_be_two(one, other)}"
+    """SQL: whether two servers may be one, by all that names them."""
+    parts = " AND ".join(
+        f"(len({one}.{part}) = 0 OR len({other}.{part}) = 0 OR list_has_any({one}.{part}, {other}.{part}))"
+        for part in PARTS
+    )
+    said = server_names.are_said_to_be_two(one, other)
+    return f"(NOT {server_names.are_two(one, other)} AND NOT {said} AND {parts})"
 
 
 def _make_sums(scratch: Scratch, label: str) -> None:
@@ -88,11 +97,14 @@ def _make_sums(scratch: Scratch, label: str) -> None:
         FROM {scratch["parts"]} AS p JOIN (SELECT key_no, device_id FROM {scratch["keys"]}) USING (key_no)""",
     )
     names = ", ".join(f"any_value(n.{name}) AS {name}" for name in server_names.COLUMNS)
+    parts = ", ".join(
+        f"list_filter(list(DISTINCT labels[{quoted(part)}]), lambda p: p <> '') AS {part}" for part in PARTS
+    )
     scratch.make(
         "alike_servers",
         f"""
         SELECT server, family, arg_min(labels, part_no) AS labels, any_value(deployed) AS deployed,
-            any_value(mapped) AS mapped, {names}
+            any_value(mapped) AS mapped, {parts}, {names}
         FROM {scratch["alike_keys"]} JOIN {scratch["server_names"]} AS n USING (device_id) GROUP BY server, family""",
     )
     scratch.make(

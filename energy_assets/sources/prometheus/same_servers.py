@@ -4,9 +4,9 @@ What belongs here: which of the servers that count alike surely are one, and cou
 servers that count alike (`alike`), and copies that differ in the labels of a scrape alone (`copies`).
 
 Two servers that count alike are one where their names lead to one server: the same pod, the same address or host and
-port, or the same host where one names no port, or is told of through another program (Ray). No other label
-may contradict, for large servers that share a load stay near each other for a while; but at one address, and of a load
-that changes, it is a label that tells copies apart.
+port, or the same host where one names no port, or is told of through another program (Ray). No other label may
+contradict, for large servers that share a load stay near each other for a while; but at one address, and of a load that
+changes, it is a label that tells copies apart.
 
 In every hour the server counts that was seen in most of it, and of the hour before, for after a gap a counter shows
 what came in the gap as well, which another one has counted; of those the one that tells of itself, through no
@@ -31,15 +31,16 @@ Twice = tuple[Mapping[str, Any], Mapping[str, Any]]
 """The labels of a server that counts, and of the same one under other labels."""
 
 
-def unite(scratch: Scratch, may_differ: Sequence[str]) -> list[Twice]:
+def unite(scratch: Scratch, may_differ: Sequence[str], may_be_one: str) -> list[Twice]:
     """Leave of servers that surely are one, in each hour, one in `served`; make `same_servers`: the others.
 
     Args:
         scratch: Holds `alike_told`, `alike_servers`, `alike_keys` and `served`.
         may_differ: Labels in which one server may differ: those of its own counters, and those a scrape adds.
+        may_be_one: SQL: whether all that names two servers `a` and `b` allows that they are one.
     """
     servers = scratch["alike_servers"]
-    scratch.make("same_pairs", _pairs(scratch, (*server_names.LABELS, *may_differ)))
+    scratch.make("same_pairs", _pairs(scratch, (*server_names.LABELS, *may_differ), may_be_one))
     same = scratch.make(
         "same_servers",
         f"SELECT worse AS server, arg_min(better, place) AS one FROM {scratch['same_pairs']} GROUP BY worse",
@@ -52,7 +53,7 @@ def unite(scratch: Scratch, may_differ: Sequence[str]) -> list[Twice]:
     return rows
 
 
-def _pairs(scratch: Scratch, may_differ: Sequence[str]) -> str:
+def _pairs(scratch: Scratch, may_differ: Sequence[str], may_be_one: str) -> str:
     """SQL of better, worse and place: pairs of servers that surely are one, and how good the better one is."""
     labels = ", ".join(quoted(label) for label in may_differ)
     through = ", ".join(quoted(name) for name in THROUGH)
@@ -74,8 +75,7 @@ def _pairs(scratch: Scratch, may_differ: Sequence[str]) -> str:
                     AND coalesce(b.labels[k], '') NOT IN ('', a.labels[k]))) > 0 AS contradicted
             FROM {scratch["alike_told"]} AS t
             JOIN ranked AS a ON a.server IN (one, other) JOIN ranked AS b ON b.server IN (one, other)
-            WHERE a.rank < b.rank AND NOT {server_names.are_two("a", "b")}
-                AND NOT {server_names.are_said_to_be_two("a", "b")}
+            WHERE a.rank < b.rank AND {may_be_one}
         ),
         counted AS (
             SELECT *, count(*) FILTER (on_one_host) OVER (PARTITION BY better, model) AS worse_ones,
