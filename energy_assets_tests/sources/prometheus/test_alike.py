@@ -162,7 +162,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         series += server_of(case, busy, POD, kinds=(0,)) + server_of(case, busy, labels, 11, kinds=(0,))
     for case, labels in {"down": SERVICE, "rollout": {**SERVICE, "instance": "chat.llm.svc:8000"}}.items():
         series += server_of(case, busy, labels, 38)
-    series += server_of("down", busy, POD, away=range(9, 17))
+    series += server_of("down", busy, POD, 7, away=range(9, 17))
     series += server_of("rollout", busy, POD, away=range(13, 25))
     series += server_of("rollout", busy, OTHER_POD, away=range(13))
     with prometheus(series, tmp_path_factory.mktemp("server")) as url:
