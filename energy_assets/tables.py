@@ -28,6 +28,7 @@ from energy_assets.contracts.meters import (
 )
 from energy_assets.contracts.proof import Proof
 from energy_assets.contracts.serving import SERVERS_COUNT_ONCE
+from energy_assets.contracts.serving_alike import SERVERS_DIFFER
 from energy_assets.contracts.sources_agree import (
     HOURS_HAVE_ONE_SOURCE,
     READINGS_COUNT_ONCE,
@@ -141,7 +142,13 @@ COST = Table(
     identity=("provider", "billing_account_id", "billing_period"),
     proofs=(BILLS_COUNT_ONCE, BILLS_CROSS_CHECK, BILLS_NAME_ACCOUNTS, BILLS_ARE_WHOLE, BILLS_LOOK_ALIKE),
 )
-ACTIVITY = Table("activity", tables.Activity, ("unified", "activity"), feed=Feed.ACTIVITY, proofs=(SERVERS_COUNT_ONCE,))
+ACTIVITY = Table(
+    "activity",
+    tables.Activity,
+    ("unified", "activity"),
+    feed=Feed.ACTIVITY,
+    proofs=(SERVERS_COUNT_ONCE, SERVERS_DIFFER),
+)
 GRID_INTENSITY = Table(
     "grid_intensity",
     tables.GridIntensity,

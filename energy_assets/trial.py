@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -33,7 +33,7 @@ from energy_assets.site import Site
 from energy_assets.sources.base import Finding, Incomplete, Source, StepContext
 from energy_assets.sources.errors import SourceError
 from energy_assets.storage import Storage
-from energy_assets.tables import ENERGY, raw_table
+from energy_assets.tables import ACTIVITY, ENERGY, Table, raw_table
 
 TRIAL_S = 15
 """How long a trial of one source may take."""
@@ -95,12 +95,14 @@ class Trials:
         site: The site.
         step: What the doctor works with; its folder is thrown away.
         days: Days on which some source of energy had rows: what the others are tried for.
+        served: Days on which some source of requests had rows.
         zones: By source of intensities: the zones it had values of.
     """
 
     site: Site
     step: StepContext
     days: set[date] = field(default_factory=set)
+    served: set[date] = field(default_factory=set)
     zones: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -143,28 +145,46 @@ class Trials:
             )
 
     def together(self) -> Iterator[Finding]:
-        """What a run would find in the energy of all sources together, on the days on which they were tried."""
+        """What a run would find in energy and in requests of all sources together, on the days they were tried."""
         try:
             with self._in_time():
-                yield from self._together(sorted(self.days))
+                yield from self._together(sorted(self.days), sorted(self.served))
         except (_OutOfTimeError, duckdb.InterruptException):
             yield Finding(True, f"comparing sources takes more than {TRIAL_S} s and was left off; run does it")
 
-    def _together(self, days: Sequence[date]) -> Iterator[Finding]:
+    def _together(self, days: Sequence[date], served: Sequence[date]) -> Iterator[Finding]:
         # Dagster comes with these, and takes as long to import as a small trial does.
-        from energy_assets.materialize import Reader, said_of
-        from energy_assets.unified.assets import energy_of
+        from energy_assets.unified.assets import activity_of, energy_of
 
-        if not days:
-            return
+        if days:
+            published = yield from self._made(ENERGY, energy_of, days)
+            if published and self.site.attribution.rules:
+                for remark in owners(self.step.con, self._lake.read(self.step.con, ENERGY, days)):
+                    if remark.hole:
+                        yield Finding(False, f"{remark.about}: {remark.says}", remark.remedy)
+        if served and len(self.site.feeding(Feed.ACTIVITY)) > 1:
+            yield from self._made(ACTIVITY, activity_of, served)
+
+    def _made(
+        self, table: Table, make: Callable[[Site, Any, Sequence[date]], Any], days: Sequence[date]
+    ) -> Generator[Finding, None, bool]:
+        """Make a table of all sources; what its contract and its proofs say, and whether a run would publish any of it.
+
+        Args:
+            table: What is made.
+            make: Makes its rows, as a run does.
+            days: On which there are some.
+        """
+        from energy_assets.materialize import Reader, said_of
+
         read = Reader(self._lake, self.step.con)
-        rows = energy_of(self.site, read, days)
-        proofs = [proof.bind(read.used) for proof in ENERGY.proofs if proof.name not in _TOLD_OF_HOSTS]
+        rows = make(self.site, read, days)
+        proofs = [proof.bind(read.used) for proof in table.proofs if proof.name not in _TOLD_OF_HOSTS]
         try:
-            commit = self._lake.replace(self.step.con, ENERGY, days, rows, "trial", proofs=proofs)
+            commit = self._lake.replace(self.step.con, table, days, rows, "trial", proofs=proofs)
         except ContractError as error:
             yield Finding(False, str(error), "Mend the source that has these rows; run would publish none of them.")
-            return
+            return False
         for rejected in {str(error): error for error in commit.rejected.values()}.values():
             yield Finding(False, str(rejected), "Mend the source that has these rows; run would not publish their day.")
         for one in proofs:
@@ -173,10 +193,7 @@ class Trials:
                 example = next(row for some in found.examples.values() for row in some)
                 said = said_of(replace(one.proof, remedy=""), found.count, example)
                 yield Finding(False, f"{one.proof.name}: {said}", one.proof.remedy)
-        if self.site.attribution.rules:
-            for remark in owners(self.step.con, self._lake.read(self.step.con, ENERGY, days)):
-                if remark.hole:
-                    yield Finding(False, f"{remark.about}: {remark.says}", remark.remedy)
+        return True
 
     def _wanted(self) -> list[str]:
         rows = zones_in_rows(self.site, lambda table: self._lake.read(self.step.con, table, self.days))
@@ -271,6 +288,8 @@ class Trials:
     def _remember(self, source: Source, days: Collection[date]) -> None:
         if source.feeds == Feed.ENERGY:
             self.days.update(days)
+        if source.feeds == Feed.ACTIVITY:
+            self.served.update(days)
         if source.feeds == Feed.GRID_INTENSITY:
             rows = self._lake.read(self.step.con, raw_table(source), days)
             valued = rows.filter(rows.lifecycle_gco2e_per_kwh.notnull() | rows.direct_gco2e_per_kwh.notnull())

@@ -358,19 +358,32 @@ WORDS: Mapping[str, Words] = {
         remedy="Let the exporter tell the power too (DCGM_FI_DEV_POWER_USAGE), or see why the counter does not count.",
     ),
     "counters_scraped_several_times": Words(
-        "{n} counter[|s] of inference servers come[s|] from several scrape jobs or replicas, each counted once",
+        "{n} counter[|s] of inference servers come[s|] from several scrape jobs or replicas, each counted once (if they"
+        " are of several servers behind one address, name the label that tells these apart as `deployment_label`)",
         hole=False,
+    ),
+    "counters_of_several_named_jobs": Words(
+        "{n} counter[|s] of one address come[s|] from several jobs, each of which `models` names, and count[s|] once:"
+        " if each job is a server of its own, requests are missing",
+        remedy="If they are several servers behind one address, write `deployment_label: job` in this source. If they"
+        " are one, name its instance under `models` in place of the jobs.",
     ),
     "counters_of_one_address_that_disagree": Words(
         "{n} counter[|s] of one address ha[s|ve] values that no single counter shows, and count[s|] as different"
         " servers",
         remedy="If they are one server, keep one scrape job with `selector`; if they are two, nothing is wrong.",
     ),
+    "servers_told_of_twice": Words(
+        "{n} server[|s] [is|are] told of under several sets of labels or metric names, as [its|their] address and"
+        " counts show, and each counts once",
+        hole=False,
+    ),
     "servers_that_count_alike": Words(
         "{n} server[|s] count[s|] hour by hour what another one of the same model counts: [it seems|they seem] to be"
         " told of under two sets of labels, and to count twice",
-        remedy="Keep one of the two with this source's `selector`, for example `selector: 'job=\"pods\"'`; for replicas"
-        " of Prometheus, call the label that tells them apart `replica`.",
+        remedy="If both are one server, keep one of the two with this source's `selector`, for example `selector:"
+        " 'job=\"pods\"'`; for replicas of Prometheus, call the label that tells them apart `replica`. If they are two,"
+        " nothing counts twice: a label that differs, written as `deployment_label`, says so.",
     ),
     "prefill_requests_left_out": Words(
         "{n} request[|s] of prefill servers [was|were] left out, because the decode servers count [it|them] too",

@@ -140,10 +140,21 @@ def _activity_asset(site: Site) -> dg.AssetsDefinition:
     about = "What workloads delivered: requests and tokens by hour, model and deployment, restarts handled."
 
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
-        counts = {source.name: read(raw_table(source), days) for source in site.feeding(Feed.ACTIVITY)}
-        return activity(counts, site.attribution.rules)
+        return activity_of(site, read, days)
 
     return table_asset(site, ACTIVITY, upstream, about, make, _activity_summary, numbers=_activity_numbers)
+
+
+def activity_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
+    """Rows of the contract `Activity`, of all sources together.
+
+    Args:
+        site: The site.
+        read: Reads raw tables, and shows them to the proofs.
+        days: UTC days.
+    """
+    counts = {source.name: read(raw_table(source), days) for source in site.feeding(Feed.ACTIVITY)}
+    return activity(counts, site.attribution.rules)
 
 
 def _energy_numbers(rows: ir.Table) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Alike: inference servers under other labels or metric names that count, hour by hour, what another one counts.
 
-What belongs here: telling of them. What does not: copies that names or equal values show (`copies`), which count once.
+What belongs here: finding them, and telling of those that may be one. What does not: copies that names or equal values
+show (`copies`), and making one of those that surely are (`same_servers`).
 
 A server that is found as a pod and behind its Service, by two replicas under a label that nobody knows, or from itself
 and through Ray, counts twice. Its counters show it: requests and tokens stand where those of the other one stand, but
 for what comes in between two scrapes. Two servers that take turns have equal requests, but never equal tokens for long:
 tokens may differ by as many requests as the requests differ, and a few that are under way.
 
-An even load, which two servers may well have, shows it only where both have the same `instance`.
+An even load, which two servers may well have, shows it only where their names do not say that they are two.
 
 What is told still counts: that two servers are one is likely, not certain.
 """
@@ -18,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from energy_assets.sources.prometheus import doubles
+from energy_assets.sources.prometheus import copies, doubles, same_servers, server_names
 from energy_assets.sources.prometheus.answers import Scratch, quoted
 from energy_assets.sources.prometheus.counters import FINE
 
@@ -28,8 +29,11 @@ OWN_LABELS = ("model_name", "model", "version", "engine", "engine_type", "finish
     "tp_rank", "pp_rank", "dp_rank", "moe_ep_rank")  # fmt: skip
 """What an inference server writes itself, to tell its counters apart."""
 
+PARTS = ("engine", "dp_rank", "version", "finished_reason")
+"""Of these, the ones that tell parts of a server apart: servers that have none in common are not one."""
+
 KINDS = 2
-"""So many kinds of counters must agree: requests alone are equal where servers take turns."""
+"""So many kinds of counters must agree, but at one address: requests alone are equal where servers take turns."""
 
 LAST = 3
 """So many requests may come between two scrapes of a server that has few."""
@@ -38,58 +42,76 @@ TIMES, UNDER_WAY = 4, 20
 """Tokens may differ by so many times as many requests as the requests do, and by so many more."""
 
 
-def find(scratch: Scratch) -> tuple[dict[str, int], dict[str, Sequence[str]]]:
-    """How many servers count what another one counts, and the first of them.
+def find(scratch: Scratch, label: str) -> tuple[dict[str, int], dict[str, Sequence[str]]]:
+    """How many servers count what another one counts, and the first of them; what surely is one counts once.
 
     Args:
-        scratch: Holds `keys`, `parts` and `bound`.
+        scratch: Holds `keys`, `parts`, `bound`, `server_names` and `served`.
+        label: Names the deployment: servers that differ in it are two.
     """
-    _make_sums(scratch)
-    pairs = scratch.make("alike_pairs", doubles.pairs(scratch, scratch["alike_marks"], _things(scratch)))
+    _make_sums(scratch, label)
+    found = doubles.pairs(scratch, scratch["alike_marks"], _things(scratch), _may_be_one("a", "b"), whole=False)
+    pairs = scratch.make("alike_pairs", found)
     if not scratch.rows(f"SELECT 1 FROM {pairs} LIMIT 1"):
         return {}, {}
-    sums, levels = scratch["alike_sums"], scratch["double_levels"]
+    _make_told(scratch)
+    may_differ = ("__name__", *OWN_LABELS, *(name for name in copies.SCRAPE_LABELS if name != label))
+    twice = same_servers.unite(scratch, may_differ, _may_be_one("a", "b"))
+    servers = scratch["alike_servers"]
     rows = scratch.rows(f"""
-        WITH agreeing AS (
-            SELECT a.server AS one, b.server AS other, a.model, count(*) AS kinds
-            FROM {pairs} JOIN {sums} AS a ON a.key_no = one JOIN {sums} AS b ON b.key_no = other GROUP BY ALL
-        ),
-        known AS (SELECT s.* FROM {sums} AS s SEMI JOIN (FROM {levels} WHERE uneven) USING (key_no)),
-        common AS (
-            SELECT one, other, g.model, any_value(kinds) AS kinds, count(b.kind) AS of_kinds
-            FROM agreeing AS g LEFT JOIN known AS a ON a.server = one AND a.model = g.model
-            LEFT JOIN known AS b ON b.server = other AND b.model = g.model AND b.kind = a.kind
-            GROUP BY one, other, g.model
-        ),
-        told AS (
-            SELECT * FROM common ANTI JOIN ({_drifting(scratch)}) USING (one, other, model)
-            WHERE kinds >= {KINDS} AND kinds >= of_kinds
-        ),
-        labelled AS (SELECT server, arg_min(labels, key_no) AS labels FROM {sums} GROUP BY server)
-        SELECT other, arg_min(a.labels, one), any_value(b.labels), min(model)
-        FROM told JOIN labelled AS a ON a.server = one JOIN labelled AS b ON b.server = other
+        SELECT other, arg_min(a.labels, t.one), any_value(b.labels), min(model)
+        FROM {scratch["alike_told"]} AS t ANTI JOIN {scratch["same_servers"]} AS s ON s.server IN (t.one, other)
+        JOIN {servers} AS a ON a.server = t.one JOIN {servers} AS b ON b.server = other
         GROUP BY other ORDER BY other""")
-    return {NOTE: len(rows)}, {NOTE: [_words(one, other, model) for _, one, other, model in rows[:5]]} if rows else {}
+    notes = {
+        same_servers.NOTE: [words(one, other, "") for one, other in twice],
+        NOTE: [words(one, other, model) for _, one, other, model in rows],
+    }
+    return {note: len(some) for note, some in notes.items()}, {note: some[:5] for note, some in notes.items() if some}
 
 
-def _make_sums(scratch: Scratch) -> None:
-    """Make `alike_sums`: key_no, server, model, kind, labels; and `alike_marks`: key_no, t, n, up, hour by hour."""
-    own = ", ".join(quoted(label) for label in ("__name__", *OWN_LABELS))
+def _may_be_one(one: str, other: str) -> str:
+    """SQL: whether two servers may be one, by all that names them."""
+    parts = " AND ".join(
+        f"(len({one}.{part}) = 0 OR len({other}.{part}) = 0 OR list_has_any({one}.{part}, {other}.{part}))"
+        for part in PARTS
+    )
+    said = server_names.are_said_to_be_two(one, other)
+    return f"(NOT {server_names.are_two(one, other)} AND NOT {said} AND {parts})"
+
+
+def _make_sums(scratch: Scratch, label: str) -> None:
+    """Make `alike_servers`, one row each with its names; `alike_sums`: key_no, server, model, kind; `alike_marks`."""
+    own = ", ".join(quoted(name) for name in ("__name__", *OWN_LABELS))
+    deployed = "NULL" if label in server_names.LABELS else f"nullif(metric[{quoted(label)}], '')"
     scratch.make(
         "alike_keys",
         f"""
-        SELECT key_no AS part_no, counts AS kind, metric AS labels,
-            regexp_extract(meter, '^[a-zA-Z0-9]+') || list_sort(
+        SELECT p.key_no AS part_no, counts AS kind, metric AS labels,
+            regexp_extract(p.meter, '^[a-zA-Z0-9]+') AS family,
+            family || list_sort(
                 list_filter(map_entries(metric), lambda e: e.key NOT IN ({own}) AND e.value <> ''))::VARCHAR AS server,
-            coalesce(metric['model_name'], metric['model'], '') AS model
-        FROM {scratch["parts"]}""",
+            coalesce(metric['model_name'], metric['model'], '') AS model, device_id,
+            {deployed} AS deployed,
+            CASE WHEN model = '' THEN model_id END AS mapped
+        FROM {scratch["parts"]} AS p JOIN (SELECT key_no, device_id FROM {scratch["keys"]}) USING (key_no)""",
+    )
+    names = ", ".join(f"any_value(n.{name}) AS {name}" for name in server_names.COLUMNS)
+    parts = ", ".join(
+        f"list_filter(list(DISTINCT labels[{quoted(part)}]), lambda p: p <> '') AS {part}" for part in PARTS
+    )
+    scratch.make(
+        "alike_servers",
+        f"""
+        SELECT server, family, arg_min(labels, part_no) AS labels, any_value(deployed) AS deployed,
+            any_value(mapped) AS mapped, {parts}, {names}
+        FROM {scratch["alike_keys"]} JOIN {scratch["server_names"]} AS n USING (device_id) GROUP BY server, family""",
     )
     scratch.make(
         "alike_sums",
         f"""
         SELECT row_number() OVER (ORDER BY server, model, kind)::INTEGER AS key_no, * FROM (
-            SELECT server, model, kind, arg_min(labels, part_no) AS labels FROM {scratch["alike_keys"]}
-            GROUP BY server, model, kind
+            SELECT DISTINCT server, model, kind FROM {scratch["alike_keys"]}
         )""",
     )
     scratch.make(
@@ -107,12 +129,42 @@ def _things(scratch: Scratch) -> str:
     """What `doubles.pairs` asks for: two readings may differ by the last `LAST` requests and their tokens."""
     return f"""
         WITH risen AS (
-            SELECT key_no, server, model, kind, nullif(labels['instance'], '') AS place, sum(up) FILTER (up > 0) AS up
+            SELECT key_no, server, model, kind, sum(up) FILTER (up > 0) AS up
             FROM {scratch["alike_sums"]} JOIN {scratch["alike_marks"]} USING (key_no) GROUP BY ALL
         )
-        SELECT r.key_no, r.kind || ' ' || model AS thing, server AS owner, r.place,
+        SELECT r.key_no, r.kind || ' ' || model AS thing, s.* EXCLUDE (server, labels), s.server AS owner,
             coalesce({LAST * FINE} * r.up // q.up, 0)::HUGEINT AS grain
-        FROM risen AS r LEFT JOIN (FROM risen WHERE kind = 'requests' AND up > 0) AS q USING (server, model)"""
+        FROM risen AS r JOIN {scratch["alike_servers"]} AS s USING (server)
+        LEFT JOIN (FROM risen WHERE kind = 'requests' AND up > 0) AS q USING (server, model)"""
+
+
+def _make_told(scratch: Scratch) -> None:
+    """Make `alike_told`: one, other, model, and whether their load is `uneven`, of servers whose counters agree."""
+    pairs, sums, servers, levels = (
+        scratch[name] for name in ("alike_pairs", "alike_sums", "alike_servers", "double_levels")
+    )
+    scratch.make(
+        "alike_told",
+        f"""
+        WITH levelled AS (SELECT s.*, uneven FROM {sums} AS s JOIN {levels} USING (key_no)),
+        agreeing AS (
+            SELECT a.server AS one, b.server AS other, a.model, count(*) AS kinds,
+                count(*) FILTER (a.uneven AND b.uneven) AS uneven_kinds
+            FROM {pairs} JOIN levelled AS a ON a.key_no = one JOIN levelled AS b ON b.key_no = other GROUP BY ALL
+        ),
+        common AS (
+            SELECT one, other, g.model, any_value(kinds) AS kinds, any_value(uneven_kinds) AS uneven_kinds,
+                CASE WHEN any_value(x.place = y.place AND x.address IS NOT NULL) THEN 1 ELSE {KINDS} END AS wanted,
+                count(*) FILTER ((a.uneven AND b.uneven) OR ({_may_be_one("x", "y")})) AS of_kinds
+            FROM agreeing AS g JOIN levelled AS a ON a.server = one AND a.model = g.model
+            JOIN levelled AS b ON b.server = other AND b.model = g.model AND b.kind = a.kind
+            JOIN {servers} AS x ON x.server = one JOIN {servers} AS y ON y.server = other
+            GROUP BY one, other, g.model
+        )
+        SELECT one, other, model, uneven_kinds >= least(kinds, {KINDS}) AS uneven
+        FROM common ANTI JOIN ({_drifting(scratch)}) USING (one, other, model)
+        WHERE kinds >= wanted AND kinds >= of_kinds""",
+    )
 
 
 def _drifting(scratch: Scratch) -> str:
@@ -140,8 +192,14 @@ def _drifting(scratch: Scratch) -> str:
             < {doubles.NEARLY} * count(*)"""
 
 
-def _words(one: Mapping[str, Any], other: Mapping[str, Any], model: str) -> str:
-    """Both by their names, or by the labels that tell them apart where they have the same name."""
+def words(one: Mapping[str, Any], other: Mapping[str, Any], model: str) -> str:
+    """Both by their names, or by the labels that tell them apart where they have the same name.
+
+    Args:
+        one: Labels of a server.
+        other: Of another one.
+        model: That both serve.
+    """
     first, second = ((some.get("pod") or some.get("instance") or "a server without a name") for some in (one, other))
     of_model = f" of {model}" if model else ""
     if first != second:

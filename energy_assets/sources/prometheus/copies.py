@@ -2,15 +2,18 @@
 
 What belongs here: which series are one. What does not: what they count (`serving`), and GPUs (`identity`).
 
-A server is known by its pod (with its namespace) and its instance; its counters, by the labels it writes itself. What
-a scrape adds (`SCRAPE_LABELS`) makes no second thing. So series of one metric are one counter
+A server is known by its pod (with its namespace) and its instance, however its host is spelled (`server_names`); its
+counters, by the labels it writes itself. What a scrape adds (`SCRAPE_LABELS`) makes no second thing. So series of one
+metric are one counter
 
-* by name: they agree in every label but those a scrape adds, and have a pod or an instance; and their values go
-  together: none is below what another one showed an hour before, but for restarts, and in most hours they differ by
-  no more than what comes in between their scrapes. Where they do not, they are servers that share an address, and
-  count each.
+* by name: they agree in every label but those a scrape adds, and have a pod or an instance; where that is no pod and no
+  address, but a name that may stand for several, not two nodes; and their values go together: none is below what
+  another one showed an hour before, but for restarts, and in most hours they differ by no more than what comes in
+  between their scrapes. Where they do not, they are servers that share an address, and count each.
 * by value: they agree in the server's own labels; in every hour of the day they show the same values, which change in
-  two hours at least; and their names do not tell them apart: not two pods, not two addresses, hosts or ports.
+  two hours at least; and their names do not tell them apart: not two pods, not two addresses, hosts, ports or nodes.
+
+What the site file says of servers (`ToldApart`) goes before both: the label that names the deployment, and the model.
 
 Two pods of different names are two servers, however equal their load.
 
@@ -21,8 +24,10 @@ few again and again. So in every hour one of them speaks (`_one_speaks`).
 # ruff: noqa: S608 - the SQL below is made of our own table names; labels and samples never become SQL text
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from energy_assets.sources.prometheus import server_names
 from energy_assets.sources.prometheus.answers import Scratch, quoted
 from energy_assets.sources.prometheus.counters import HOUR_OF
 
@@ -41,10 +46,12 @@ SCRAPE_LABELS = (
     "__replica__",
     "thanos_replica",
     "receive_replica",
+    "otel_scope_name",
+    "otel_scope_version",
+    "otel_scope_schema_url",
 )
-"""What Prometheus, its operator and its replicas add to the labels of one and the same target."""
+"""What Prometheus, its operator and its replicas, and collectors add to the labels of one and the same target."""
 
-NAMES = ("namespace", "pod", "instance")
 SERVER = "coalesce(nullif(metric['pod'], ''), nullif(metric['instance'], ''), 'a server without a name')"
 """SQL of a server's name by the labels of its series."""
 
@@ -54,9 +61,47 @@ APART_S = 60
 APART_HOURS = 6
 """In fewer hours what comes in bursts may set copies apart."""
 ONE, APART = "counters_scraped_several_times", "counters_of_one_address_that_disagree"
+NAMED_JOBS = "counters_of_several_named_jobs"
 
 
-def unite(scratch: Scratch) -> None:
+@dataclass(frozen=True)
+class ToldApart:
+    """What the site file says of servers.
+
+    Attributes:
+        label: Names the deployment: what differs in it is never one, even if a scrape adds it.
+        models: Model by deployment, instance or job, of servers that do not name theirs; two models are never one.
+    """
+
+    label: str = "pod"
+    models: Mapping[str, str] = field(default_factory=dict)
+
+    def model(self, metric: str) -> str:
+        """SQL of the model that the site file gives a series, or NULL.
+
+        Args:
+            metric: SQL of the series' labels.
+        """
+        return self._by(metric, (self.label, "instance", "job"))
+
+    def named_job(self, metric: str) -> str:
+        """SQL of a series' job, where the site file gives it a model by nothing else; else NULL.
+
+        Args:
+            metric: SQL of the series' labels.
+        """
+        by_name, by_job = (self._by(metric, labels) for labels in ((self.label, "instance"), ("job",)))
+        return f"CASE WHEN {by_name} IS NULL AND {by_job} IS NOT NULL THEN {metric}['job'] END"
+
+    def _by(self, metric: str, labels: Sequence[str]) -> str:
+        """SQL of the model by the first of some labels that has one, of a series that names none itself."""
+        known = ", ".join(f"{quoted(name)}: {quoted(model)}" for name, model in self.models.items())
+        found = ", ".join(f"MAP {{{known}}}[{metric}[{quoted(label)}]]" for label in labels)
+        own = f"coalesce(nullif({metric}['model_name'], ''), {metric}['model'], '') <> ''"
+        return f"CASE WHEN NOT {own} THEN coalesce({found}) END" if self.models else "NULL::VARCHAR"
+
+
+def unite(scratch: Scratch, told_apart: ToldApart) -> None:
     """Give series that are one counter the same node_id, device_id and family in `named`.
 
     Of their samples only those of the one that speaks in an hour stay in `points`. Makes `groups` (meter, device_id,
@@ -65,22 +110,37 @@ def unite(scratch: Scratch) -> None:
 
     Args:
         scratch: Holds `named` (with entries, the labels as a list) and `points`.
+        told_apart: What the site file says of servers.
     """
     named = scratch["named"]
-    without = ", ".join(quoted(name) for name in SCRAPE_LABELS)
-    names = ", ".join(quoted(name) for name in NAMES)
+    of_a_scrape = [name for name in SCRAPE_LABELS if name != told_apart.label]
+    without = ", ".join(quoted(name) for name in (*of_a_scrape, *server_names.LABELS))
+    server_names.make(scratch)
     scratch.make(
         "labelled",
         f"""
-        SELECT meter, device_id, any_value(metric) AS metric,
-            list_filter(any_value(entries), lambda e: e.key NOT IN ({without}))::VARCHAR AS name_key,
-            list_filter(any_value(entries), lambda e: e.key NOT IN ({without}, {names}))::VARCHAR AS own_key
-        FROM {named} GROUP BY meter, device_id""",
+        WITH plain AS (
+            SELECT meter, device_id, any_value(metric) AS metric,
+                list_filter(any_value(entries), lambda e: e.key NOT IN ({without}))::VARCHAR AS entries
+            FROM {named} GROUP BY meter, device_id
+        ),
+        placed AS (
+            SELECT meter, device_id, metric, s.* EXCLUDE (device_id),
+                entries AS own_key, {told_apart.model("metric")} AS mapped,
+                concat_ws(' ', own_key, namespace, pod, place) AS server_key
+            FROM plain JOIN {scratch["server_names"]} AS s USING (device_id)
+        )
+        SELECT *, concat_ws(' ', server_key, CASE WHEN count(DISTINCT mapped) OVER same > 1 THEN mapped END, CASE
+            WHEN pod IS NULL AND address IS NULL
+                AND greatest(count(DISTINCT node) FILTER (node_is_address) OVER same,
+                    count(DISTINCT node) FILTER (NOT node_is_address) OVER same) > 1
+            THEN 'on ' || node END) AS name_key
+        FROM placed WINDOW same AS (PARTITION BY meter, server_key)""",
     )
     scratch.make(
         "alike",
         f"""
-        SELECT meter, device_id, metric, name_key, own_key FROM {scratch["labelled"]}
+        SELECT * EXCLUDE (server_key) FROM {scratch["labelled"]}
         QUALIFY count(*) OVER (PARTITION BY meter, own_key) > 1""",
     )
     scratch.make(
@@ -130,12 +190,9 @@ def _disagreeing(scratch: Scratch) -> str:
 
 def _groups(scratch: Scratch) -> str:
     """Every series that has copies, with the first of them: by name, then these by value."""
-    instance = "metric['instance']"
-    host = f"regexp_extract({instance}, '^(.*?)(?::[0-9]+)?$', 1)"
-    by_address = rf"regexp_matches({host}, '^\[?[0-9a-f.:]+\]?$')"
     return f"""
         WITH by_name AS (
-            SELECT a.*, CASE WHEN x.name_key IS NULL AND (metric['pod'] <> '' OR {instance} <> '')
+            SELECT a.*, CASE WHEN x.name_key IS NULL AND (pod IS NOT NULL OR place IS NOT NULL)
                 THEN min(device_id) OVER (PARTITION BY meter, name_key) ELSE device_id END AS first
             FROM {scratch["alike"]} AS a LEFT JOIN {scratch["disagreeing"]} AS x USING (meter, name_key)
         ),
@@ -148,20 +205,18 @@ def _groups(scratch: Scratch) -> str:
             ) GROUP BY meter, first, own_key
         ),
         told AS (
-            SELECT meter, first, nullif(concat_ws('/', metric['namespace'], nullif(metric['pod'], '')), '') AS pod,
-                nullif(metric['pod'], '') IS NOT NULL AS named,
-                CASE WHEN {by_address} THEN {host} END AS address,
-                CASE WHEN NOT {by_address} THEN nullif(split_part({host}, '.', 1), '') END AS host,
-                nullif(regexp_extract({instance}, ':([0-9]+)$', 1), '') AS port
+            SELECT meter, first, mapped, pod, pod IS NOT NULL AS named, address, host, port, node, node_is_address
             FROM by_name WHERE device_id = first
         ),
         by_value AS (
             SELECT meter, own_key, shown, min(first) AS one
             FROM shown JOIN told USING (meter, first) WHERE moves >= {MOVING_HOURS}
             GROUP BY meter, own_key, shown
-            HAVING count(*) > 1 AND count(DISTINCT pod) FILTER (named) <= 1 AND (
+            HAVING count(*) > 1 AND count(DISTINCT pod) <= 1 AND count(DISTINCT mapped) <= 1 AND (
                 bool_and(named)
-                OR (count(DISTINCT address) <= 1 AND count(DISTINCT host) <= 1 AND count(DISTINCT port) <= 1))
+                OR (count(DISTINCT address) <= 1 AND count(DISTINCT host) <= 1 AND count(DISTINCT port) <= 1
+                    AND count(DISTINCT node) FILTER (node_is_address) <= 1
+                    AND count(DISTINCT node) FILTER (NOT node_is_address) <= 1))
         )
         SELECT meter, device_id, coalesce(v.one, first) AS one,
             count(*) OVER (PARTITION BY meter, coalesce(v.one, first)) AS number
@@ -203,17 +258,23 @@ def _one_speaks(scratch: Scratch) -> None:
         WHERE p.series_no = silent.series_no AND {HOUR_OF.replace("(t ", "(p.t ")} = silent.hour""")
 
 
-def told(scratch: Scratch) -> tuple[dict[str, int], dict[str, Sequence[str]]]:
+def told(scratch: Scratch, told_apart: ToldApart) -> tuple[dict[str, int], dict[str, Sequence[str]]]:
     """How many counters have copies, how many addresses have several counters, and the first of each.
+
+    Copies in several jobs of which the site file names each may be servers of one address: they are told apart.
 
     Args:
         scratch: Holds `groups`, `disagreeing` and `alike`.
+        told_apart: What the site file says of servers.
     """
     jobs = "array_to_string(list_sort(list_distinct(list(coalesce(nullif(metric['job'], ''), 'no job')))), ', ')"
+    several = f"count(DISTINCT {told_apart.named_job('metric')}) > 1"
+    copied = f"""
+        SELECT min({SERVER}) || ': ' || meter || ' of ' || {jobs}
+        FROM {scratch["groups"]} JOIN {scratch["alike"]} USING (meter, device_id) GROUP BY meter, one"""
     found = {
-        ONE: f"""
-            SELECT min({SERVER}) || ': ' || meter || ' of ' || {jobs}
-            FROM {scratch["groups"]} JOIN {scratch["alike"]} USING (meter, device_id) GROUP BY meter, one ORDER BY 1""",
+        ONE: f"{copied} HAVING NOT {several} ORDER BY 1",
+        NAMED_JOBS: f"{copied} HAVING {several} ORDER BY 1",
         APART: f"""
             SELECT min({SERVER}) || ': ' || meter || ' of ' || {jobs}
             FROM {scratch["disagreeing"]} JOIN {scratch["alike"]} USING (meter, name_key)

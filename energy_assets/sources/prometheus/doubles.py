@@ -21,6 +21,9 @@ NOTE = "hosts_under_several_names"
 HOURS = 6
 """Fewer hours may agree by chance, after two hosts were switched on together."""
 
+TOGETHER = 10
+"""Hours in which two are seen that are enough, though one of them was there before, after or in between."""
+
 AMOUNTS = 3
 """Different amounts of an hour: counters that go on evenly say little of whose they are."""
 
@@ -88,13 +91,11 @@ def _pairs_of_counters(scratch: Scratch) -> str:
         FROM {scratch["bound"]} JOIN {scratch["keys"]} USING (key_no) WHERE counter AND device_uuid IS NULL""",
     )
     keys = scratch["keys"]
-    things = (
-        f"SELECT key_no, meter || ' ' || {_THING} AS thing, node_id AS owner, NULL AS place, 0 AS grain FROM {keys}"
-    )
-    return pairs(scratch, marks, things)
+    things = f"SELECT key_no, meter || ' ' || {_THING} AS thing, node_id AS owner, 0 AS grain FROM {keys}"
+    return pairs(scratch, marks, things, "false", whole=True)
 
 
-def pairs(scratch: Scratch, marks: str, things: str) -> str:
+def pairs(scratch: Scratch, marks: str, things: str, even: str, *, whole: bool) -> str:
     """SQL of `one` and `other`: keys of one thing and two owners that stand at the same values hour by hour.
 
     Makes `double_levels`: the keys whose values can show it.
@@ -102,9 +103,11 @@ def pairs(scratch: Scratch, marks: str, things: str) -> str:
     Args:
         scratch: Where.
         marks: Name of a table of key_no, t, n and up, what n rose by since the key's row before.
-        things: SQL of key_no, thing, owner, place (two owners of one place may have an even pace) and grain, by how
-            much two readings may always differ.
+        things: SQL of key_no, thing, owner, grain, by how much two readings may always differ, and what `even` asks.
+        even: SQL of when two things, `a` and `b`, of an even pace may be one.
+        whole: Whether both must be seen nearly all the time that one of them is; else `TOGETHER` hours are enough.
     """
+    most = f"{NEARLY} * any_value(near.hours)"
     levels = scratch.make(
         "double_levels",
         f"""
@@ -116,23 +119,28 @@ def pairs(scratch: Scratch, marks: str, things: str) -> str:
     return f"""
         SELECT one, other FROM (
             WITH known AS (
-                SELECT thing, owner, place, l.* REPLACE (greatest(l.apart, grain) AS apart),
+                SELECT o.* EXCLUDE (key_no, grain), l.* REPLACE (greatest(l.apart, grain) AS apart),
                     greatest(max(greatest(l.apart, grain)) OVER (PARTITION BY thing), 1) AS width
-                FROM {levels} AS l JOIN ({things}) USING (key_no)
+                FROM {levels} AS l JOIN ({things}) AS o USING (key_no)
+            ),
+            shown AS (
+                SELECT known.*, t, n // width AS step, n AS then FROM known JOIN {marks} USING (key_no)
+                SEMI JOIN (SELECT DISTINCT thing, last AS t FROM known) USING (thing, t)
+                WHERE t = last OR {not whole}
             ),
             near AS (
-                SELECT a.key_no AS one, b.key_no AS other, least(a.apart, b.apart) AS apart,
-                    greatest(a.hours, b.hours) AS hours
+                SELECT DISTINCT least(a.key_no, b.key_no) AS one, greatest(a.key_no, b.key_no) AS other,
+                    least(a.apart, b.apart) AS apart, greatest(a.hours, b.hours) AS hours
                 FROM known AS a
-                JOIN (SELECT *, unnest([level // width - 1, level // width, level // width + 1]) AS rung FROM known)
-                    AS b ON b.thing = a.thing AND b.last = a.last AND b.rung = a.level // a.width
-                WHERE a.key_no < b.key_no AND a.owner <> b.owner AND abs(a.level - b.level) <= 2 * a.width
-                    AND ((a.uneven AND b.uneven) OR a.place = b.place)
+                JOIN (SELECT *, unnest([step - 1, step, step + 1]) AS rung FROM shown)
+                    AS b ON b.thing = a.thing AND b.t = a.last AND b.rung = a.level // a.width
+                WHERE a.key_no <> b.key_no AND a.owner <> b.owner AND abs(a.level - b.then) <= 2 * a.width
+                    AND ((a.uneven AND b.uneven) OR ({even}))
             )
             SELECT one, other FROM near
                 JOIN {marks} AS a ON a.key_no = one JOIN {marks} AS b ON b.key_no = other AND b.t = a.t
             GROUP BY one, other
-            HAVING count(*) >= {HOURS} AND count(*) >= {NEARLY} * any_value(near.hours)
+            HAVING count(*) >= {HOURS} AND count(*) >= {most if whole else f"least({most}, {TOGETHER})"}
                 AND count(*) FILTER (abs(a.n - b.n) <= near.apart) >= {NEARLY} * count(*)
         )"""
 

@@ -29,6 +29,7 @@ from energy_assets.sources.prometheus.collecting import (
     pace,
     suspicious_samples,
 )
+from energy_assets.sources.prometheus.copies import ToldApart
 from energy_assets.sources.prometheus.counters import find_suspicious
 from energy_assets.sources.prometheus.devices import observe
 from energy_assets.sources.prometheus.doctor import examine
@@ -43,6 +44,7 @@ from energy_assets.sources.prometheus.serving import (
     assemble,
     name_series,
     relays,
+    written,
 )
 from energy_assets.sources.prometheus.sharing import find_uses
 
@@ -60,7 +62,7 @@ class PrometheusInference(Server, Source):
     feeds: ClassVar[Feed] = Feed.ACTIVITY
     title: ClassVar[str] = "Requests and tokens of inference servers, collected from Prometheus"
     engine_kind: ClassVar[str] = "prometheus"
-    parser_version: ClassVar[str] = "3"
+    parser_version: ClassVar[str] = "4"
 
     kind: Literal["prometheus_inference"]
     scrape_interval_s: int | None = Field(
@@ -132,6 +134,22 @@ class PrometheusInference(Server, Source):
     def _read(self) -> dict[str, str]:
         return {one.metric: one.counts for one in self.counted}
 
+    def _by_written_name(self, present: Sequence[MeterQueries]) -> dict[str, MeterQueries]:
+        """Queries by the metric's name as its server writes it; of two spellings one query asks for both."""
+        spelled: dict[str, list[MeterQueries]] = {}
+        for one in present:
+            spelled.setdefault(written(one.meter.name), []).append(one)
+        return {
+            name: MeterQueries(CountedMetrics(tuple(one.meter.metric for one in some)), self.selector)
+            if len(some) > 1
+            else some[0]
+            for name, some in spelled.items()
+        }
+
+    @property
+    def _told_apart(self) -> ToldApart:
+        return ToldApart(self._deployment_labels[0], self.models)
+
     @property
     def _deployment_labels(self) -> tuple[str, ...]:
         first_choice = (self.deployment_label,) if self.deployment_label else ()
@@ -150,10 +168,10 @@ class PrometheusInference(Server, Source):
             together = MeterQueries(CountedMetrics(tuple(one.meter.metric for one in present)), self.selector)
             queries = [*together.boundaries(window), *(q for one in present for q in one.details(window))]
             answers = yield from session.ask(queries)
-            each = {one.meter.name: one for one in present}
+            each = self._by_written_name(present)
             queries_by_meter = dict.fromkeys(each, together)
             with session.loaded(answers) as scratch:
-                name_series(scratch, [one.meter for one in present])
+                name_series(scratch, [one.meter for one in present], self._told_apart)
                 observe(scratch)
                 find_uses(scratch, ())
                 find_suspicious(scratch)
@@ -168,6 +186,6 @@ class PrometheusInference(Server, Source):
             answers = [answer for answer in answers if answer.role == "before"]
             if answers:
                 with session.loaded(answers) as scratch:
-                    name_series(scratch, [one.meter for one in present])
+                    name_series(scratch, [one.meter for one in present], self._told_apart)
                     queries = last_hours(scratch, queries_by_meter)
                 yield from session.ask(queries)

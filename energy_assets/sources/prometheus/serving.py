@@ -28,6 +28,8 @@ from energy_assets.sources.prometheus.queries import MeterQueries, Window
 FAILED_REASONS = ("abort", "error")
 CHILD_LABELS = ("finished_reason", "err", "reason")
 TARGET_LABELS = ("job", "instance", "namespace", "pod")
+NAMING_LABELS = (*TARGET_LABELS, "exported_instance", "model_name")
+"""Labels that every row carries: they say which server it is of, to rules and to other sources' rows."""
 
 EMPTY = """
     SELECT NULL::DATE AS day, NULL::TIMESTAMP AS hour, NULL::VARCHAR AS deployment, NULL::VARCHAR AS model_id,
@@ -90,12 +92,11 @@ class CountedMetrics(_Counts):
 
 _VLLM = {"request_success": "requests", "prompt_tokens": "prompt_tokens", "generation_tokens": "generated_tokens"}
 
-BUILT_IN = (
-    # vLLM (vllm/v1/metrics/loggers.py); in Ray its counters go through Ray's own, which put `ray_` before the name and,
-    # since vllm/v1/metrics/ray_wrappers.py replaces what OpenTelemetry does not allow, an underscore for the colon.
+_AS_SERVERS_WRITE = (
+    # vLLM (vllm/v1/metrics/loggers.py); in Ray its counters go through Ray's own, which put `ray_` before the name
     *(
         CountedMetric(f"{prefix}{name}_total", counts)
-        for prefix in ("vllm:", "ray_vllm:", "ray_vllm_")
+        for prefix in ("vllm:", "ray_vllm:")
         for name, counts in _VLLM.items()
     ),
     # Text Generation Inference (router/src/server.rs, docs/source/reference/metrics.md)
@@ -117,6 +118,19 @@ BUILT_IN = (
     CountedMetric("llamacpp:prompt_tokens_total", "prompt_tokens"),
     CountedMetric("llamacpp:tokens_predicted_total", "generated_tokens"),
 )
+WRITTEN = {one.metric.replace(":", "_"): one.metric for one in _AS_SERVERS_WRITE if ":" in one.metric}
+"""By a metric's name with an underscore for the colon, which OpenTelemetry does not allow (so its collectors, and Ray
+since vllm/v1/metrics/ray_wrappers.py, replace it): its name as the server writes it."""
+
+BUILT_IN = (
+    *_AS_SERVERS_WRITE,
+    *(
+        CountedMetric(name, one.counts)
+        for name, own in WRITTEN.items()
+        for one in _AS_SERVERS_WRITE
+        if one.metric == own
+    ),
+)
 
 CHANGES = ("counter_restarts", "low_readings_dropped", "implausible_decreases_dropped")
 STEPS = "models_with_equal_requests"
@@ -125,26 +139,30 @@ EQUAL_PCT, EQUAL_HOUR_PCT = 1, 5
 MODEL_LABELS = ("model_name", "model")
 
 
-def name_series(scratch: Scratch, metrics: Sequence[Metric]) -> dict[str, int]:
+def name_series(scratch: Scratch, metrics: Sequence[Metric], told_apart: copies.ToldApart) -> dict[str, int]:
     """Make `named` and `keys`, one key per series; `node_id` is the scraped target, `device_id` all labels.
+
+    A metric is called as its server writes it, so that a server is known under both spellings of its counters.
 
     Args:
         scratch: Holds `series`.
         metrics: The counters, in the order in which their objects are named as origin of a row.
+        told_apart: What the site file says of servers.
 
     Returns:
         No counts: every series has a key.
     """
     listed = ", ".join(
-        f"({quoted(one.name)}, {rank}, {one.sentinel}::DOUBLE, {scale(one)})" for rank, one in enumerate(metrics)
+        f"({quoted(one.name)}, {quoted(written(one.name))}, {rank}, {one.sentinel}::DOUBLE, {scale(one)})"
+        for rank, one in enumerate(metrics)
     )
-    described = f"(VALUES {listed}) AS m(meter, rank, sentinel, num, den)"
-    target = ", ".join(f"coalesce(metric['{label}'], '')" for label in TARGET_LABELS)
+    described = f"(VALUES {listed}) AS m(spelled, meter, rank, sentinel, num, den)"
+    target = ", ".join(f"coalesce(metric['{label}'], '')" for label in (*TARGET_LABELS, "exported_instance"))
     scratch.make(
         "named",
         f"""
         WITH listed AS (
-            SELECT * REPLACE (coalesce(metric['__name__'], meter) AS meter),
+            SELECT * EXCLUDE (meter), coalesce(metric['__name__'], meter) AS spelled,
                 list_sort(list_filter(map_entries(metric), lambda e: e.key <> '__name__')) AS entries
             FROM {scratch["series"]}
         )
@@ -154,9 +172,9 @@ def name_series(scratch: Scratch, metrics: Sequence[Metric]) -> dict[str, int]:
             CASE WHEN coalesce(metric['instance'], '') <> '' THEN 'instance' ELSE 'job' END AS match_label,
             coalesce(metric[match_label], '') AS match_value,
             list_filter(entries, lambda e: e.key NOT IN ({_texts(CHILD_LABELS)}))::VARCHAR AS family
-        FROM listed JOIN {described} USING (meter)""",
+        FROM listed JOIN {described} USING (spelled)""",
     )
-    copies.unite(scratch)
+    copies.unite(scratch, told_apart)
     scratch.make(
         "keys",
         f"""
@@ -165,12 +183,18 @@ def name_series(scratch: Scratch, metrics: Sequence[Metric]) -> dict[str, int]:
             NULL::HUGEINT AS wrap_n, NULL::HUGEINT AS limit_n
         FROM (
             SELECT meter, rank, node_id, device_id, min(family) AS family,
-                arg_min(metric, entries::VARCHAR) AS specimen
-            FROM {scratch["named"]} JOIN {described} USING (meter)
+                arg_min(metric, ({told_apart.model("metric")} IS NULL)
+                    || (coalesce(metric['exported_instance'], '') <> '') || entries::VARCHAR) AS specimen
+            FROM {scratch["named"]} JOIN (SELECT meter, min(rank) AS rank FROM {described} GROUP BY meter) USING (meter)
             GROUP BY meter, rank, node_id, device_id
         )""",
     )
     return {}
+
+
+def written(metric: str) -> str:
+    """A metric's name as its server writes it."""
+    return WRITTEN.get(metric, metric)
 
 
 def assemble(
@@ -206,7 +230,8 @@ def assemble(
     """
     with scratch.single_threaded(answers):
         load(scratch, answers)
-        name_series(scratch, counted)
+        told_apart = copies.ToldApart(deployment_labels[0], models)
+        name_series(scratch, counted, told_apart)
         observe(scratch)
         sharing.find_uses(scratch, ())
         counters.find_suspicious(scratch)
@@ -215,10 +240,10 @@ def assemble(
         counters.find_often(scratch, window.start * 1000 + HOUR_MS, window.end * 1000, "restarts + jumps + blips")
         sharing.measure_time(scratch, interval_s)
         _served(scratch, window, counted, deployment_labels, models)
-        same, twins = alike.find(scratch)
+        same, twins = alike.find(scratch, told_apart.label)
         begun, servers = disaggregated.leave_out(scratch, prefill)
         table = scratch.make("activity", _rows(scratch, deployment_labels, keep_labels))
-        united, examples = copies.told(scratch)
+        united, examples = copies.told(scratch, told_apart)
         often, fallen = counters.told_often(scratch, f"{copies.SERVER.replace('metric', 'specimen')} || ': ' || meter")
         notes = {**_counts(scratch, window), **united, **same, **often, **begun, STEPS: _steps_of_one(scratch)}
         scratch.clear("activity")
@@ -305,7 +330,8 @@ def _served(
 
     Of a server of which a counter falls often nothing is known.
     """
-    kinds = ", ".join(f"({quoted(one.metric)}, {quoted(one.counts)})" for one in counted)
+    by_name = {written(one.metric): one.counts for one in counted}
+    kinds = ", ".join(f"({quoted(name)}, {quoted(counts)})" for name, counts in by_name.items())
     known = ", ".join(f"({quoted(name)}, {quoted(model)})" for name, model in models.items()) or "(NULL, NULL)"
     scratch.make(
         "parts",
@@ -352,7 +378,7 @@ def _served(
 
 def _rows(scratch: Scratch, deployment_labels: Sequence[str], keep_labels: Sequence[str]) -> str:
     """The contract's columns; where servers relieve each other, the hour is observed while any of them is."""
-    names = sorted({"job", "namespace", "pod", "model_name", *keep_labels})
+    names = sorted({*NAMING_LABELS, *keep_labels})
     labels = ", ".join(
         f"({quoted(name)}, CASE WHEN min(metric[{quoted(name)}]) = max(metric[{quoted(name)}])"
         f" THEN min(metric[{quoted(name)}]) END)"

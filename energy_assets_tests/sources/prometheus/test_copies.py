@@ -19,6 +19,8 @@ HOURS = 4
 WINDOW = Window(DAY_ONE, START, START + HOURS * HOUR)
 REQUESTS, PROMPT, TOKENS = (one.name for one in BUILT_IN[:3])
 POD = {"namespace": "llm", "pod": "chat-0", "instance": "10.1.2.3:8000", "model_name": "m", "engine": "0"}
+HOST = {"namespace": "", "pod": "", "instance": "gpu1:8000"}
+"""A server that only an address names."""
 Value = Callable[[int], float]
 
 
@@ -53,8 +55,9 @@ class Serving:
     def rows(self, **more: Any) -> list[dict[str, Any]]:
         scratch = Scratch(self.step.con)
         labels = more.pop("labels", ("pod", "instance", "job"))
+        models = more.pop("models", {})
         table, self.notes, self.examples = assemble(
-            scratch, self.answers, WINDOW, BUILT_IN, deployment_labels=labels, models={}, interval_s=STEP, **more
+            scratch, self.answers, WINDOW, BUILT_IN, deployment_labels=labels, models=models, interval_s=STEP, **more
         )
         rows: list[dict[str, Any]] = self.step.con.table(table).to_pyarrow().to_pylist()
         return rows
@@ -85,6 +88,21 @@ ONCE, TWICE = [3600] * HOURS, [7200] * HOURS
         pytest.param({"prometheus_replica": "p-0"}, {"prometheus_replica": "p-1"}, id="replicas"),
         pytest.param({"job": "a", "pod": ""}, {"job": "b", "pod": ""}, id="no pod"),
         pytest.param({"job": "a", "instance": ""}, {"job": "b", "instance": ""}, id="no instance"),
+        pytest.param({**HOST, "job": "a"}, {**HOST, "instance": "GPU1.dc1.example.:8000", "job": "b"}, id="a domain"),
+        pytest.param(
+            {**HOST, "instance": "chat.llm.svc:80"},
+            {**HOST, "instance": "chat.llm.svc.cluster.local:80"},
+            id="a Service",
+        ),
+        pytest.param(HOST, {**HOST, "instance": "otel:8889", "exported_instance": "gpu1:8000"}, id="a collector"),
+        pytest.param(
+            {**HOST, "node": "gpu-1"}, {**HOST, "node": "gpu-1.dc1.example"}, id="a node with and without its domain"
+        ),
+        pytest.param({**HOST, "node": "gpu-1"}, {**HOST, "node": "10.0.0.5"}, id="a node by name and by address"),
+        pytest.param({"node": "gpu-1"}, {"node": "ip-10-0-0-5"}, id="two names of the node of one pod"),
+        pytest.param(
+            {"pod": "", "node": "gpu-1"}, {"pod": "", "node": "ip-10-0-0-5"}, id="two names of the node of one address"
+        ),
     ],
 )
 @pytest.mark.parametrize("offset", [30, 31, 59])
@@ -115,6 +133,18 @@ def test_a_server_of_one_name_counts_once(
         ),
         pytest.param({"pod": "", "instance": "a:8000"}, {"pod": "", "instance": "a:8001"}, id="ports"),
         pytest.param({"pod": "", "instance": "a:8000"}, {"pod": "", "instance": "b:8000"}, id="hosts"),
+        pytest.param({**HOST, "node": "gpu-1"}, {**HOST, "node": "gpu-2"}, id="nodes behind one name"),
+        pytest.param({**HOST, "instance": "", "node": "gpu-1"}, {**HOST, "instance": "", "node": "gpu-2"}, id="nodes"),
+        pytest.param(
+            {**HOST, "instance": "gpu1.dc1.example:8000"},
+            {**HOST, "instance": "gpu1.dc2.example:8000"},
+            id="two domains",
+        ),
+        pytest.param(
+            {"instance": "otel:8889", "exported_instance": "a:8000"},
+            {"instance": "otel:8889", "exported_instance": "b:8000"},
+            id="two servers of one collector, whose pod this is",
+        ),
     ],
 )
 def test_two_servers_of_equal_load_count_twice(serving: Serving, one: dict[str, str], other: dict[str, str]) -> None:
@@ -122,6 +152,60 @@ def test_two_servers_of_equal_load_count_twice(serving: Serving, one: dict[str, 
     serving.counter({**POD, "job": "y", **other}, per_second(1))
     assert serving.requests() == TWICE
     assert "counters_scraped_several_times" not in serving.notes
+
+
+INGRESS = {**HOST, "instance": "llm.example.com:443"}
+TGI = "tgi_request_success"
+
+
+@pytest.mark.parametrize(
+    ("more", "sums", "note"),
+    [
+        pytest.param({}, ONCE, "counters_scraped_several_times", id="nothing said"),
+        pytest.param({"labels": ("job", "pod", "instance", "job")}, TWICE, None, id="the job names the deployment"),
+        pytest.param({"models": {"a": "m", "b": "n"}}, TWICE, None, id="two models"),
+        pytest.param(
+            {"models": {"a": "m", "b": "m"}}, ONCE, "counters_of_several_named_jobs", id="one model of two jobs"
+        ),
+        pytest.param({"models": {"a": "m"}}, ONCE, "counters_scraped_several_times", id="a model of one job"),
+        pytest.param(
+            {"models": {INGRESS["instance"]: "m", "a": "m", "b": "n"}},
+            ONCE,
+            "counters_scraped_several_times",
+            id="a model of the address",
+        ),
+    ],
+)
+def test_jobs_behind_one_address_are_what_the_site_file_says(
+    serving: Serving, more: dict[str, Any], sums: list[int], note: str | None
+) -> None:
+    """Their counters stand too near each other to tell by."""
+    own = {**INGRESS, "model_name": "", "engine": ""}
+    serving.counter({**own, "job": "a"}, per_second(1), TGI)
+    serving.counter({**own, "job": "b"}, per_second(1, base=120), TGI)
+    assert serving.requests(**more) == sums
+    told = {"counters_scraped_several_times", "counters_of_several_named_jobs"} & set(serving.notes)
+    assert told == ({note} if note else set())
+
+
+@pytest.mark.parametrize("job", ["a", "b"])
+def test_a_server_of_two_jobs_has_the_model_that_one_of_them_is_given(serving: Serving, job: str) -> None:
+    own = {**INGRESS, "model_name": "", "engine": ""}
+    for name in "ab":
+        serving.counter({**own, "job": name}, per_second(1), TGI)
+    assert {row["model_id"] for row in serving.rows(models={job: "m"})} == {"m"}
+
+
+def test_a_server_counts_once_under_both_spellings_of_its_metrics(serving: Serving) -> None:
+    """Scraped itself and through a collector of OpenTelemetry, which writes no colons; another one through it alone."""
+    behind = {"instance": "otel:8889", "exported_job": "vllm", "otel_scope_name": "receiver"}
+    own = {**HOST, "model_name": "m", "engine": "0"}
+    spelled = REQUESTS.replace(":", "_")
+    serving.counter(own, per_second(1))
+    serving.counter({**own, **behind, "exported_instance": "gpu1:8000"}, per_second(1), spelled, offset=45)
+    serving.counter({**own, **behind, "exported_instance": "gpu2:8000"}, per_second(1), spelled, offset=45)
+    assert serving.requests() == TWICE
+    assert serving.notes["counters_scraped_several_times"] == 1
 
 
 def test_two_servers_of_one_address_that_disagree_count_twice_and_are_told(serving: Serving) -> None:

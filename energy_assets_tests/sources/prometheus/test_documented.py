@@ -14,6 +14,7 @@ from energy_assets.sources.prometheus.exporters import BUILT_IN, profiles
 from energy_assets.sources.prometheus.inference import PrometheusInference
 from energy_assets.sources.prometheus.meters import CustomMetric, built_in
 from energy_assets.sources.prometheus.serving import BUILT_IN as COUNTED
+from energy_assets.sources.prometheus.serving import written
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "sources" / "prometheus.md"
 KINDS = {"prometheus_energy": PrometheusEnergy, "prometheus_inference": PrometheusInference}
@@ -48,4 +49,5 @@ def test_every_profile_is_on_the_page(name: str) -> None:
 
 @pytest.mark.parametrize("metric", sorted({one.metric for one in COUNTED if not one.metric.startswith("ray_")}))
 def test_every_counter_of_requests_and_tokens_is_on_the_page(metric: str) -> None:
-    assert f"`{metric}`" in PAGE.read_text(encoding="utf-8")
+    """By the name that its server gives it; another spelling is told of all of them."""
+    assert f"`{written(metric)}`" in PAGE.read_text(encoding="utf-8")

@@ -50,7 +50,8 @@ def test_engines_and_reasons_add_up_and_aborted_requests_have_failed(served: tup
     assert (plain["requests"], plain["failed_requests"]) == (2 * 60 * 12, 0)
     assert (plain["prompt_tokens"], plain["generated_tokens"]) == (2 * 60 * 1000, 2 * 60 * 200)
     assert (plain["model_id"], plain["coverage"]) == ("llama-8b", Decimal(1))
-    assert dict(plain["labels"]) == {"job": "vllm", "model_name": "llama-8b", "namespace": "inf", "pod": "llm-0"}
+    named = {"job": "vllm", "model_name": "llama-8b", "namespace": "inf", "pod": "llm-0"}
+    assert dict(plain["labels"]) == {**named, "instance": "10.0.0.1:8000"}
     first_abort = found[9]
     assert (first_abort["requests"], first_abort["failed_requests"]) == (2 * 60 * 12 + 3, 3)
 

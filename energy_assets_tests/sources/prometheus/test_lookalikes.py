@@ -96,7 +96,7 @@ def test_a_profile_is_named_with_its_counter_alone_and_where_nothing_built_in_is
         "gen_ai_client_token_usage_sum_total",
         "ts_inference_requests_total",
         "acme_generated_tokens_total",
-        "sglang_generation_tokens_total",
+        "aibrix_generation_tokens_total",
     ],
 )
 def test_requests_and_tokens_are_told_by_their_names(name: str) -> None:
@@ -124,12 +124,14 @@ def test_other_servers_and_other_figures_are_not_listed(name: str) -> None:
 def test_what_is_counted_already_is_not_listed_under_another_name() -> None:
     read = ("vllm:prompt_tokens_total", "vllm:request_success_total")
     assert counts(*read, "vllm:request_prompt_tokens_sum", "vllm:generation_tokens") == []
-    assert counts(*read, "vllm_prompt_tokens_total", "vllm_prompt_tokens_total_sum") == ["vllm_prompt_tokens_total"]
+    assert counts(*read, "vllm_prompt_tokens_total", "sglang_prompt_tokens_total") == []
     assert counts("ray_vllm_generation_tokens", "ray_vllm_generation_tokens_total") == []
     assert counts("request_success_total") == []
     nim = ("generation_tokens_total", "prompt_tokens_total", "request_success_total")
     assert counts(*nim) == list(nim)
     assert counts("acme_requests_total") == []
+    spelled = ("acme:prompt_tokens_total", "acme_prompt_tokens_total")
+    assert lookalikes.counts(spelled, {spelled[0]: "prompt_tokens"}) == [lookalikes.Lookalike(spelled[1])]
     assert counts("acme_requests_total", "acme_output_tokens_total") == [
         "acme_output_tokens_total",
         "acme_requests_total",
