@@ -241,6 +241,14 @@ WORDS: Mapping[str, Words] = {
         " one, and the energy too low",
         remedy="Correct `unit` of these metrics in site.yaml (kW, kWh), or see why the meter shows next to nothing.",
     ),
+    "counters_far_from_their_gauges": Words(
+        "{n} device[|s] ha[s|ve] a counter of energy and a gauge of power that disagree by a factor; what the counter"
+        " tells counts",
+        remedy="Find out which is right (the vendor's own tool, a meter at the plug) and correct the other one: write"
+        " what its samples are to be multiplied by under `scales` of this source, for example `scales:"
+        " {gpu_energy_consumed: 15.259}`; or correct its `unit`, if it has a line under `metrics`. Then run these days"
+        " again.",
+    ),
     "clocks_named_utc": Words(
         "the column of times of {n} file[|s] says UTC by its name, and its times are taken by another zone's clock",
         remedy="If they are UTC, write `timezone: UTC` in this source; else call the column something else.",

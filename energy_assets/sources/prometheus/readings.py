@@ -18,6 +18,7 @@ from energy_assets.sources.prometheus import (
     gauges,
     identity,
     plausible,
+    scales,
     sharing,
     standstill,
 )
@@ -96,10 +97,11 @@ def assemble(
         stood, devices = standstill.told(scratch, window.start * 1000 + HOUR_MS, window.end * 1000)
         dark, dim = gauges.told(scratch, zeros, table)
         absurd, which = plausible.told(scratch)
+        apart, pairs = scales.told(scratch, meters)
         often, fallen = counters.told_often(scratch, "device_id || ' on ' || node_id || ': ' || meter")
-        notes.update({**counted, **stood, **dark, **twice, **absurd, **often, **begun})
+        notes.update({**counted, **stood, **dark, **twice, **absurd, **apart, **often, **begun})
         scratch.clear("energy")
-    told = {**examples, **devices, **dim, **same, **which, **fallen, **found.examples, **since}
+    told = {**examples, **devices, **dim, **same, **which, **pairs, **fallen, **found.examples, **since}
     return table, {name: number for name, number in notes.items() if number}, told
 
 
