@@ -360,10 +360,19 @@ WORDS: Mapping[str, Words] = {
         "{n} device-hour[|s] of energy counters that stood still: the power that the device tells was taken instead",
         hole=False,
         remedy="See why the counter does not count (driver, exporter); a gauge is one quality tier lower.",
+        each=False,
+    ),
+    "counter_hours_hanging": Words(
+        "{n} device-hour[|s] of energy counters that stood still while the power beside them repeated one value or told"
+        " far less than the counter returned with: the exporter hung, and [its|their] energy is unknown, or came when"
+        " the counter returned",
+        remedy="Restart the exporter, and see in its log and in the driver's why it hung.",
+        each=False,
     ),
     "counter_hours_standing_still": Words(
         "{n} device-hour[|s] of energy counters that stood still, and no power to take instead: unknown, not 0",
         remedy="Let the exporter tell the power too (DCGM_FI_DEV_POWER_USAGE), or see why the counter does not count.",
+        each=False,
     ),
     "counters_scraped_several_times": Words(
         "{n} counter[|s] of inference servers come[s|] from several scrape jobs or replicas, each counted once",

@@ -151,7 +151,10 @@ def _hours(scratch: Scratch, window: Window) -> None:
             ANTI JOIN {scratch["mirrored"]} USING (key_no)
             LEFT JOIN {scratch["amounts"]} AS a USING (key_no, t)
             LEFT JOIN {scratch["seen"]} AS s USING (key_no, t)
-            LEFT JOIN {scratch["powered"]} AS p USING (key_no, t)
+            LEFT JOIN (
+                FROM {scratch["powered"]} ANTI JOIN (SELECT gauge_no AS key_no, t FROM {scratch["repeating"]})
+                    USING (key_no, t)
+            ) AS p USING (key_no, t)
             LEFT JOIN {scratch["contested"]} AS x USING (key_no)
             LEFT JOIN {scratch["stopped"]} AS d USING (key_no, t)
             LEFT JOIN origins AS o USING (key_no)
