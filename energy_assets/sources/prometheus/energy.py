@@ -31,11 +31,11 @@ from energy_assets.sources.prometheus.collecting import (
     activity,
     copies,
     gauge_readings,
+    intervals,
     landed_answers,
     landed_names,
     last_hours,
     last_known,
-    pace,
     suspicious_samples,
 )
 from energy_assets.sources.prometheus.counters import find_suspicious
@@ -206,7 +206,7 @@ class PrometheusEnergy(Server, PlacedSource):
                 *copies(scratch, queries_by_meter, window),
             ]
             if self.scrape_interval_s is None:
-                queries += pace(scratch, queries_by_meter)
+                queries += intervals(scratch, queries_by_meter)
         if earlier:
             yield from self._asked_before(session, earlier)
         answers = yield from session.ask(queries)

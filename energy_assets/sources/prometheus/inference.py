@@ -22,11 +22,11 @@ from energy_assets.sources.prometheus.answers import Scratch
 from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, Server
 from energy_assets.sources.prometheus.collecting import (
     Session,
+    intervals,
     landed_answers,
     landed_names,
     last_hours,
     last_known,
-    pace,
     suspicious_samples,
 )
 from energy_assets.sources.prometheus.counters import find_suspicious
@@ -60,7 +60,7 @@ class PrometheusInference(Server, Source):
     feeds: ClassVar[Feed] = Feed.ACTIVITY
     title: ClassVar[str] = "Requests and tokens of inference servers, collected from Prometheus"
     engine_kind: ClassVar[str] = "prometheus"
-    parser_version: ClassVar[str] = "3"
+    parser_version: ClassVar[str] = "4"
 
     kind: Literal["prometheus_inference"]
     scrape_interval_s: int | None = Field(
@@ -163,7 +163,7 @@ class PrometheusInference(Server, Source):
                     *relays(scratch, each, self._deployment_labels),
                 ]
                 if self.scrape_interval_s is None:
-                    queries += pace(scratch, each)
+                    queries += intervals(scratch, each)
             answers = yield from session.ask(queries)
             answers = [answer for answer in answers if answer.role == "before"]
             if answers:
