@@ -249,6 +249,12 @@ WORDS: Mapping[str, Words] = {
         " {gpu_energy_consumed: 15.259}`; or correct its `unit`, if it has a line under `metrics`. Then run these days"
         " again.",
     ),
+    "counters_that_may_wrap_twice": Words(
+        "{n} counter[|s] may have gone round more than once between two readings: [its|their] energy is too low if"
+        " [it|they] did",
+        remedy="Let Prometheus read them as often as is said (`scrape_interval` of the job), so that one round at most"
+        " comes between two readings.",
+    ),
     "clocks_named_utc": Words(
         "the column of times of {n} file[|s] says UTC by its name, and its times are taken by another zone's clock",
         remedy="If they are UTC, write `timezone: UTC` in this source; else call the column something else.",

@@ -21,6 +21,7 @@ from energy_assets.sources.prometheus import (
     scales,
     sharing,
     standstill,
+    wraps,
 )
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
 from energy_assets.sources.prometheus.counters import HOUR_MS
@@ -98,10 +99,11 @@ def assemble(
         dark, dim = gauges.told(scratch, zeros, table)
         absurd, which = plausible.told(scratch)
         apart, pairs = scales.told(scratch, meters)
+        rounds, ranges = wraps.told(scratch, window.start * 1000 + HOUR_MS, window.end * 1000)
         often, fallen = counters.told_often(scratch, "device_id || ' on ' || node_id || ': ' || meter")
-        notes.update({**counted, **stood, **dark, **twice, **absurd, **apart, **often, **begun})
+        notes.update({**counted, **stood, **dark, **twice, **absurd, **apart, **rounds, **often, **begun})
         scratch.clear("energy")
-    told = {**examples, **devices, **dim, **same, **which, **pairs, **fallen, **found.examples, **since}
+    told = {**examples, **devices, **dim, **same, **which, **pairs, **ranges, **fallen, **found.examples, **since}
     return table, {name: number for name, number in notes.items() if number}, told
 
 
