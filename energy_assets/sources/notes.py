@@ -94,7 +94,14 @@ WORDS: Mapping[str, Words] = {
         remedy="Name the label that holds it: device_labels under metrics of this source in site.yaml.",
     ),
     "device_hours_without_energy": Words(
-        "{n} device-hour[|s] ha[s|ve] no reading; [its|their] energy is not known", hole=False
+        "{n} device-hour[|s] ha[s|ve] no reading; [its|their] energy is not known", hole=False, each=False
+    ),
+    "targets_down_all_day": Words(
+        "{n} target[|s] of Prometheus from which this source was served before [was|were] down all day, and what"
+        " [its|their] devices used is missing",
+        remedy="Start the exporter, or mend the way to it (Status > Targets of Prometheus says what fails). If the"
+        " machine is gone or was switched off, take it out of Prometheus' configuration (scrape_configs), or out of"
+        " this source with `selector`.",
     ),
     "hours_between_readings_unread": Words(
         "{n} time[|s] a device has no reading for whole hours between others, and no energy in them",

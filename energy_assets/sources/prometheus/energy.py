@@ -22,7 +22,7 @@ from energy_assets.periods import DayRange
 from energy_assets.sources.base import Finding, Parsed, PlacedSource, SeenNode, StepContext, Unit
 from energy_assets.sources.errors import PermanentError
 from energy_assets.sources.power import GapPolicy
-from energy_assets.sources.prometheus import beginning, lookalikes, unread
+from energy_assets.sources.prometheus import beginning, down, lookalikes, unread
 from energy_assets.sources.prometheus.answers import Answer, Scratch
 from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, NamesQuery, Server
 from energy_assets.sources.prometheus.collecting import (
@@ -176,6 +176,8 @@ class PrometheusEnergy(Server, PlacedSource):
                 queries.append(vendors(self.selector, window))
             if not queries:
                 yield from session.all_names(self.selector, window)
+            else:
+                queries += down.question(self.selector, window)
             answers = yield from session.ask(queries)
             if answers:
                 yield from self._look_closer(session, {one.meter.name: one for one in present}, window, answers)
@@ -204,6 +206,7 @@ class PrometheusEnergy(Server, PlacedSource):
                 *gauge_readings(scratch, queries_by_meter, window, self.max_gap_s),
                 *activity(scratch, queries_by_meter, window),
                 *copies(scratch, queries_by_meter, window),
+                *down.served(scratch, [MeterQueries(one, self.selector) for one in self.meters], [DIES], window),
             ]
             if self.scrape_interval_s is None:
                 queries += intervals(scratch, queries_by_meter)

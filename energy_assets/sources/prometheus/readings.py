@@ -15,6 +15,7 @@ from energy_assets.sources.prometheus import (
     counters,
     disagreeing,
     doubles,
+    down,
     gauges,
     identity,
     plausible,
@@ -99,11 +100,24 @@ def assemble(
         dark, dim = gauges.told(scratch, zeros, table)
         absurd, which = plausible.told(scratch)
         apart, pairs = scales.told(scratch, meters)
+        silent, unread = down.told(scratch, window)
         rounds, ranges = wraps.told(scratch, window.start * 1000 + HOUR_MS, window.end * 1000)
         often, fallen = counters.told_often(scratch, "device_id || ' on ' || node_id || ': ' || meter")
-        notes.update({**counted, **stood, **dark, **twice, **absurd, **apart, **rounds, **often, **begun})
+        notes.update({**counted, **stood, **dark, **twice, **absurd, **apart, **rounds, **silent, **often, **begun})
         scratch.clear("energy")
-    told = {**examples, **devices, **dim, **same, **which, **pairs, **ranges, **fallen, **found.examples, **since}
+    told = {
+        **examples,
+        **devices,
+        **dim,
+        **same,
+        **which,
+        **pairs,
+        **ranges,
+        **unread,
+        **fallen,
+        **found.examples,
+        **since,
+    }
     return table, {name: number for name, number in notes.items() if number}, told
 
 

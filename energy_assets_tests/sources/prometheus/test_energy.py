@@ -317,6 +317,7 @@ def test_plain_counters_need_no_samples(data_centre: str, step: StepContext) -> 
     assert edition
     assert {landed.request["role"] for landed in edition.objects} == {
         "names", "boundary", "lookback", "minimum", "usage", "marked", "copies", "gauge_hours", "mean",
+        "down",
     }  # fmt: skip
     assert all('Hostname=~"steady|newcomer"' in str(landed.request) for landed in edition.objects)
 

@@ -1,0 +1,90 @@
+"""Down: targets that Prometheus could not scrape all day, and that served energy or power before.
+
+What belongs here: finding them, and naming devices without a reading. What does not: what such hours are (`readings`).
+
+A machine that is gone and one whose exporter is broken look alike in the samples: there are none. Prometheus knows
+more: `up` of a target that is still in its configuration, and fails, is 0; of one that was taken out there is nothing.
+A target counts as one of this source if it served one of its metrics within the month before.
+"""
+
+# ruff: noqa: S608 - the SQL below is made of our own table names; labels and samples never become SQL text
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from energy_assets.sources.prometheus.answers import Scratch
+from energy_assets.sources.prometheus.client import Query
+from energy_assets.sources.prometheus.matchers import one_of
+from energy_assets.sources.prometheus.queries import DAY, HOUR, MeterQueries, Window, any_name
+
+UP = "up"
+DOWN, SERVED = "down", "served"
+NOTE, UNREAD = "targets_down_all_day", "device_hours_without_energy"
+EXAMPLES = 5
+BACK = 30 * DAY
+STEP = 6 * HOUR
+TARGETS_PER_QUERY = 100
+
+
+def question(selector: str, window: Window) -> list[Query]:
+    """Which targets are down at the ends of hours; nothing of a day without a whole hour.
+
+    Args:
+        selector: Matchers of the site.
+        window: The day.
+    """
+    down = f"max by (instance, job) (up{{{selector}}}) == 0" if selector else "max by (instance, job) (up) == 0"
+    return [Query(DOWN, UP, down, window.start + HOUR, window.end, HOUR)] if window.end > window.start else []
+
+
+def served(scratch: Scratch, everyone: Sequence[MeterQueries], patterns: Sequence[str], window: Window) -> list[Query]:
+    """When did targets that were down all day serve any metric of this source last? Asked at few instants of a month.
+
+    Args:
+        scratch: Holds `series` and `points`.
+        everyone: The queries of every metric that this source reads.
+        patterns: Regular expressions of more metrics.
+        window: The day.
+    """
+    instances = sorted({instance for instance, _ in scratch.rows(_targets(scratch, window)) if instance})
+    every = any_name(everyone, patterns).removesuffix("}")
+    return [
+        Query(
+            SERVED,
+            UP,
+            f"count by (instance, job) ({every}, {one_of('instance', instances[at : at + TARGETS_PER_QUERY])}}})",
+            window.start - BACK,
+            window.start,
+            STEP,
+        )
+        for at in range(0, len(instances), TARGETS_PER_QUERY)
+    ]
+
+
+def _targets(scratch: Scratch, window: Window) -> str:
+    """SQL of instance and job of targets that were down at the end of every hour."""
+    return f"""
+        SELECT metric['instance'] AS instance, coalesce(metric['job'], '') AS job
+        FROM {scratch["series"]} JOIN {scratch["points"]} USING (series_no)
+        WHERE role = '{DOWN}' GROUP BY ALL HAVING count(DISTINCT t) * {HOUR} >= {window.end - window.start}"""
+
+
+def told(scratch: Scratch, window: Window) -> tuple[dict[str, int], dict[str, Sequence[str]]]:
+    """How many targets were down all day; and of devices that have hours without a reading, which.
+
+    Args:
+        scratch: Holds `series`, `points` and `hours`.
+        window: The day.
+    """
+    down = scratch.rows(f"""
+        SELECT instance, job, strftime(make_timestamp(max(t) * 1000), '%Y-%m-%d %H:%M')
+        FROM ({_targets(scratch, window)}) JOIN (
+            SELECT metric['instance'] AS instance, coalesce(metric['job'], '') AS job, t
+            FROM {scratch["series"]} JOIN {scratch["points"]} USING (series_no) WHERE role = '{SERVED}'
+        ) USING (instance, job) GROUP BY instance, job ORDER BY ALL""")
+    unread = scratch.rows(f"""
+        SELECT CASE WHEN device_id = node_id THEN node_id ELSE device_id || ' on ' || node_id END, count(*) AS hours
+        FROM {scratch["hours"]} WHERE n IS NULL GROUP BY ALL ORDER BY hours DESC, 1 LIMIT {EXAMPLES}""")
+    lines = [f"{instance}{f' of job {job}' if job else ''}, read last after {when} UTC" for instance, job, when in down]
+    found = {NOTE: lines[:EXAMPLES], UNREAD: [f"{which}, {hours} h" for which, hours in unread]}
+    return ({NOTE: len(lines)} if lines else {}), {name: some for name, some in found.items() if some}
