@@ -262,6 +262,11 @@ WORDS: Mapping[str, Words] = {
         remedy="Let Prometheus read them as often as is said (`scrape_interval` of the job), so that one round at most"
         " comes between two readings.",
     ),
+    "gauges_of_unwritten_files": Words(
+        "{n} gauge[|s] repeat[s|] what a file of node_exporter's textfile collector held when it was written last, an"
+        " hour or more before: such samples are no readings, and the energy of these hours is unknown",
+        remedy="See why what writes the file stopped (its timer or cron job).",
+    ),
     "clocks_named_utc": Words(
         "the column of times of {n} file[|s] says UTC by its name, and its times are taken by another zone's clock",
         remedy="If they are UTC, write `timezone: UTC` in this source; else call the column something else.",

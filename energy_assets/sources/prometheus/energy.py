@@ -22,7 +22,7 @@ from energy_assets.periods import DayRange
 from energy_assets.sources.base import Finding, Parsed, PlacedSource, SeenNode, StepContext, Unit
 from energy_assets.sources.errors import PermanentError
 from energy_assets.sources.power import GapPolicy
-from energy_assets.sources.prometheus import beginning, down, lookalikes, unread
+from energy_assets.sources.prometheus import beginning, down, lookalikes, textfiles, unread
 from energy_assets.sources.prometheus.answers import Answer, Scratch
 from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, NamesQuery, Server
 from energy_assets.sources.prometheus.collecting import (
@@ -167,13 +167,15 @@ class PrometheusEnergy(Server, PlacedSource):
         with Api(self, step.log) as api:
             session = Session(api, day, step)
             everyone = [MeterQueries(meter, self.selector) for meter in self.meters]
-            names = yield from session.names(everyone, window, [DIES])
+            names = yield from session.names(everyone, window, [DIES, textfiles.METRIC])
             present = self._present(names)
             counters = {one.meter.metric for one in present if one.meter.counter}
             queries = [query for one in present for query in one.hours(window)]
             queries += [one.means(window) for one in present if one.meter.counterpart in counters]
             if any(die_meter(name, None) or name == "node_rapl_joules_total" for name in names):
                 queries.append(vendors(self.selector, window))
+            if textfiles.METRIC in names:
+                queries += textfiles.question(present, self.selector, window)
             if not queries:
                 yield from session.all_names(self.selector, window)
             else:

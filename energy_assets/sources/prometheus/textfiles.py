@@ -1,0 +1,123 @@
+"""Textfiles: gauges that node_exporter reads from files, and repeats when nobody writes these any more.
+
+What belongs here: which samples repeat what a file held long ago. What does not: gauges that repeat a value and come
+from elsewhere.
+
+node_exporter tells when each file was written (`node_textfile_mtime_seconds`), not what stands in which. A gauge of its
+target that is not its own comes from one of the target's files, and cannot change while that is not written. So a file
+may be a gauge's if the gauge never changed after a write of it until the next one. The gauge repeats
+
+* where all files that may be its own were not written for `STALE_MS`; or
+* where it changed all the time until a file was written for the last time, and never since, whatever other files do.
+
+What comes more than `LATE_MS` after the last write is no reading.
+
+Tables read: `series`, `points`, `named`.
+Changes: `points` loses the samples that repeat.
+"""
+
+# ruff: noqa: S608 - the SQL below is made of our own table names; labels and samples never become SQL text
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from energy_assets.sources.prometheus.answers import Scratch, quoted
+from energy_assets.sources.prometheus.client import Query
+from energy_assets.sources.prometheus.meters import Meter
+from energy_assets.sources.prometheus.queries import HOUR, WINDOW, MeterQueries, Window
+
+METRIC = "node_textfile_mtime_seconds"
+TEXTFILES, WRITTEN = "textfiles", "written"
+NOTE = "gauges_of_unwritten_files"
+EXAMPLES = 5
+STALE_MS = 3_600_000
+"""Who writes power into a file does so every few minutes; once an hour at the least."""
+LATE_MS = 300_000
+"""A scrape or two, and the time between the meter and the file."""
+STOPPED_MS, CHANGES = 600_000, 10
+"""It changes so often in the hour before a file's last write, and at last so shortly before it."""
+_OWN = "node_(hwmon|rapl|power_supply)_.*"
+"""What node_exporter measures itself."""
+
+
+def question(present: Sequence[MeterQueries], selector: str, window: Window) -> list[Query]:
+    """When was each file written, of the targets that serve gauges which no counter stands above?
+
+    Args:
+        present: The queries of each meter that is there.
+        selector: Matchers of the site.
+        window: The day.
+    """
+    known = {one.meter.metric for one in present}
+    gauges = [one for one in present if not one.meter.counter and one.meter.counterpart not in known]
+    if not gauges:
+        return []
+    served = " or ".join(f"count_over_time({one.select()}[{WINDOW}])" for one in gauges)
+    written = f"last_over_time({METRIC}{{{selector}}}[{WINDOW}])" if selector else f"last_over_time({METRIC}[{WINDOW}])"
+    asked = f"{written} and on (instance, job) ({served})"
+    return [Query(WRITTEN, TEXTFILES, asked, window.start - HOUR, window.end, HOUR)]
+
+
+def drop_repeated(scratch: Scratch, meters: Sequence[Meter]) -> tuple[dict[str, int], dict[str, Sequence[str]]]:
+    """Take the samples that repeat out of `points`; returns how many gauges they are of, and which.
+
+    Args:
+        scratch: Holds the tables read.
+        meters: All that were asked for.
+    """
+    gauges = ", ".join(quoted(one.name) for one in meters if not one.counter)
+    target = "metric['instance'] AS instance, coalesce(metric['job'], '') AS job"
+    written = scratch.make(
+        "written",
+        f"""
+        SELECT {target}, metric['file'] AS file, t, (d * 1000)::BIGINT AS wrote, t - wrote >= {STALE_MS} AS stale
+        FROM {scratch["series"]} JOIN {scratch["points"]} USING (series_no) WHERE role = '{WRITTEN}' AND d > 0""",
+    )
+    if not gauges or not scratch.rows(f"SELECT 1 FROM {written} WHERE stale LIMIT 1"):
+        return {}, {}
+    scratch.make(
+        "filed",
+        f"""
+        SELECT series_no, meter, node_id, device_id, {target} FROM {scratch["named"]}
+        WHERE role = 'raw' AND meter IN ({gauges}) AND NOT regexp_full_match(metric['__name__'], '{_OWN}')""",
+    )
+    scratch.make("repeats", _repeats(scratch))
+    rows = scratch.rows(f"""
+        SELECT CASE WHEN device_id = node_id THEN node_id ELSE device_id || ' on ' || node_id END AS which, meter,
+            arg_max(file, r.t), strftime(make_timestamp(min(wrote) * 1000), '%Y-%m-%d %H:%M')
+        FROM {scratch["repeats"]} AS r JOIN {scratch["filed"]} USING (series_no) GROUP BY which, meter ORDER BY ALL""")
+    scratch.con.raw_sql(f"""
+        DELETE FROM {scratch["points"]} AS p USING {scratch["repeats"]} AS r
+        WHERE p.series_no = r.series_no AND p.t > r.wrote + {LATE_MS} AND p.t <= r.t""")
+    lines = [f"{which}: {meter}, {file} not written since {when} UTC" for which, meter, file, when in rows]
+    return ({NOTE: len(lines)}, {NOTE: lines[:EXAMPLES]}) if lines else ({}, {})
+
+
+def _repeats(scratch: Scratch) -> str:
+    """SQL of series_no, t, file, wrote: from the file's last write to `t` the gauge repeats what it held."""
+    return f"""
+        WITH changes AS (
+            SELECT series_no, t AS changed FROM (
+                SELECT series_no, t, d, lag(d) OVER (PARTITION BY series_no ORDER BY t) AS was
+                FROM {scratch["points"]} SEMI JOIN {scratch["filed"]} USING (series_no)
+            ) WHERE d <> was
+        ),
+        pairs AS (
+            SELECT series_no, file, t, wrote, stale FROM {scratch["filed"]} JOIN {scratch["written"]}
+                USING (instance, job)
+        ),
+        judged AS (
+            SELECT p.*, c.changed, NOT stale OR c.changed IS NULL OR c.changed <= wrote + {LATE_MS} AS fits
+            FROM pairs AS p ASOF LEFT JOIN changes AS c ON c.series_no = p.series_no AND c.changed <= p.t
+        ),
+        own AS (FROM judged QUALIFY bool_and(fits) OVER (PARTITION BY series_no, file)),
+        lively AS (
+            SELECT series_no, file, wrote FROM (
+                SELECT DISTINCT series_no, file, wrote FROM own WHERE stale AND changed > wrote - {STOPPED_MS}
+            ) JOIN changes USING (series_no) WHERE changes.changed BETWEEN wrote - {STALE_MS} AND wrote + {LATE_MS}
+            GROUP BY ALL HAVING count(*) >= {CHANGES}
+        )
+        SELECT series_no, t, arg_max(file, wrote) AS file, max(wrote) AS wrote FROM own
+        GROUP BY series_no, t HAVING bool_and(stale)
+        UNION
+        SELECT series_no, t, file, wrote FROM own SEMI JOIN lively USING (series_no, file, wrote) WHERE stale"""
