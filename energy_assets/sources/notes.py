@@ -262,6 +262,12 @@ WORDS: Mapping[str, Words] = {
         remedy="Let Prometheus read them as often as is said (`scrape_interval` of the job), so that one round at most"
         " comes between two readings.",
     ),
+    "gauges_that_stop_changing": Words(
+        "{n} gauge[|s] of power show[s|] one value to the end of the day, after [it|they] had changed all the time at"
+        " this power: [its|their] meter may hang",
+        hole=False,
+        remedy="Look at the meter and its exporter. If it hangs, the energy since then is that of its last reading.",
+    ),
     "gauges_of_unwritten_files": Words(
         "{n} gauge[|s] repeat[s|] what a file of node_exporter's textfile collector held when it was written last, an"
         " hour or more before: such samples are no readings, and the energy of these hours is unknown",

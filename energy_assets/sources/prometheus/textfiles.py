@@ -78,8 +78,10 @@ def drop_repeated(scratch: Scratch, meters: Sequence[Meter]) -> tuple[dict[str, 
     scratch.make(
         "filed",
         f"""
-        SELECT series_no, meter, node_id, device_id, {target} FROM {scratch["named"]}
-        WHERE role = 'raw' AND meter IN ({gauges}) AND NOT regexp_full_match(metric['__name__'], '{_OWN}')""",
+        FROM (
+            SELECT series_no, meter, node_id, device_id, {target} FROM {scratch["named"]}
+            WHERE role = 'raw' AND meter IN ({gauges}) AND NOT regexp_full_match(metric['__name__'], '{_OWN}')
+        ) SEMI JOIN (FROM {written} WHERE stale) USING (instance, job)""",
     )
     scratch.make("repeats", _repeats(scratch))
     rows = scratch.rows(f"""
