@@ -96,9 +96,9 @@ WORDS: Mapping[str, Words] = {
     "device_hours_without_energy": Words(
         "{n} device-hour[|s] ha[s|ve] no reading; [its|their] energy is not known", hole=False, each=False
     ),
-    "targets_down_all_day": Words(
-        "{n} target[|s] of Prometheus from which this source was served before [was|were] down all day, and what"
-        " [its|their] devices used is missing",
+    "targets_down": Words(
+        "{n} target[|s] of Prometheus from which this source was served before [was|were] down to the end of the day,"
+        " for six hours or more, and what [its|their] devices used is missing",
         remedy="Start the exporter, or mend the way to it (Status > Targets of Prometheus says what fails). If the"
         " machine is gone or was switched off, take it out of Prometheus' configuration (scrape_configs), or out of"
         " this source with `selector`.",

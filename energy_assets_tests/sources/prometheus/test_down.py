@@ -1,4 +1,4 @@
-"""Targets that are down all day: told where they served this source before, and only there."""
+"""Targets that are down to the end of a day: told where they served this source before, and only there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SELECTED = 'site="a"'
 
 
 def up(instance: str, value: int, job: str = "dcgm", hours: range = range(-2, 26), **more: str) -> Series:
-    times = range(START + hours.start * HOUR, START + hours.stop * HOUR, 60)
+    times = range(START + hours.start * HOUR + 7, START + hours.stop * HOUR, 60)
     return Series("up", {"instance": instance, "job": job, "site": "a", **more}, [(t, value) for t in times])
 
 
@@ -45,9 +45,15 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         device("replicated", -26, -1),
         up("replicated:9400", 0, prometheus="1"),
         up("replicated:9400", 1, prometheus="2"),
-        device("until-evening", -26, -1),
-        up("until-evening:9400", 0, hours=range(-2, 20)),
-        up("until-evening:9400", 1, hours=range(20, 26)),
+        device("returned", -26, -1),
+        up("returned:9400", 0, hours=range(-2, 23)),
+        up("returned:9400", 1, hours=range(23, 26)),
+        device("since-six", -2, 18),
+        up("since-six:9400", 1, hours=range(-2, 18)),
+        up("since-six:9400", 0, hours=range(18, 26)),
+        device("since-seven", -2, 19),
+        up("since-seven:9400", 1, hours=range(-2, 19)),
+        up("since-seven:9400", 0, hours=range(19, 26)),
         Series("DCGM_FI_DEV_POWER_USAGE", gpu("elsewhere", site="b"), [(t, 1) for t in range(START - DAY, START, 60)]),
         up("elsewhere:9400", 0),
     ]
@@ -67,19 +73,21 @@ def told(url: str, step: StepContext) -> ParsedDays:
     return found
 
 
-def test_targets_that_fail_all_day_and_served_before_are_named(told: ParsedDays) -> None:
-    """Not one that was taken out, nor one that never served, nor what another replica reaches."""
-    assert told.notes[NOTE] == 2
+def test_targets_that_fail_to_the_end_and_served_before_are_named(told: ParsedDays) -> None:
+    """Not one that was taken out, returned, never served, or is reached by another replica."""
+    assert told.notes[NOTE] == 3
     assert list(told.told[0].examples[NOTE]) == [
-        "broken:9400 of job dcgm, read last after 2026-09-20 18:00 UTC",
-        "long-broken:9400 of job dcgm, read last after 2026-09-18 00:00 UTC",
+        "broken:9400 of job dcgm, 24 h, read last after 2026-09-20 23:00 UTC",
+        "long-broken:9400 of job dcgm, 24 h, read last after 2026-09-18 02:00 UTC",
+        "since-six:9400 of job dcgm, 6 h, read last after 2026-09-21 18:00 UTC",
     ]
 
 
 def test_devices_without_a_reading_are_named_with_their_hours(told: ParsedDays) -> None:
-    assert told.notes[UNREAD] == 4 * 24
+    assert told.notes[UNREAD] == 4 * 24 + 6 + 5
     assert list(told.told[0].examples[UNREAD]) == [
-        f"GPU-{host}-0 on {host}, 24 h" for host in ("broken", "gone", "replicated", "until-evening")
+        *(f"GPU-{host}-0 on {host}, 24 h" for host in ("broken", "gone", "replicated", "returned")),
+        "GPU-since-six-0 on since-six, 6 h",
     ]
 
 
