@@ -208,6 +208,7 @@ class PrometheusEnergy(Server, PlacedSource):
                 *gauge_readings(scratch, queries_by_meter, window, self.max_gap_s),
                 *activity(scratch, queries_by_meter, window),
                 *copies(scratch, queries_by_meter, window),
+                *textfiles.last_writes(scratch, list(queries_by_meter.values()), window),
                 *down.served(scratch, [MeterQueries(one, self.selector) for one in self.meters], [DIES], window),
             ]
             if self.scrape_interval_s is None:

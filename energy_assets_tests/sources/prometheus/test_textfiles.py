@@ -53,6 +53,9 @@ HOSTS: Sequence[Iterator[Series]] = (
     host("all-day", {"ipmi": LONG_AGO}, LONG_AGO),
     host("even", {"ipmi": NOW, "apt": LONG_AGO}, LONG_AGO),
     host("even-since-four", {"ipmi": NOW, "apt": until(6)}, until(4)),
+    host("stopped-yesterday", {"ipmi": until(-1), "raid": NOW, "apt": LONG_AGO}, until(-1)),
+    host("even-since-yesterday", {"ipmi": NOW, "apt": until(-0.75)}, until(-0.25)),
+    host("even-for-long", {"ipmi": NOW, "apt": until(-1)}, LONG_AGO),
     host("sensor", {"apt": LONG_AGO}, LONG_AGO, SENSOR),
     host("other-job", {"apt": LONG_AGO}, LONG_AGO, job="ipmi"),
 )
@@ -85,10 +88,12 @@ def test_what_a_file_repeats_is_no_reading(url: str, step: StepContext) -> None:
         "resumed": [*night, *range(10, 24)],
         "even": whole,
         "even-since-four": whole,
+        "even-since-yesterday": whole,
+        "even-for-long": whole,
         "sensor": whole,
         "other-job": whole,
     }
-    assert found.notes[NOTE] == 4
+    assert found.notes[NOTE] == 5
     assert list(found.told[0].examples[NOTE]) == [
         f"{name}: {POWER}, /text/ipmi.prom not written since {since} UTC"
         for name, since in (
@@ -96,6 +101,7 @@ def test_what_a_file_repeats_is_no_reading(url: str, step: StepContext) -> None:
             ("resumed", "2026-09-21 03:00"),
             ("stopped", "2026-09-21 03:00"),
             ("stopped-among-others", "2026-09-21 03:00"),
+            ("stopped-yesterday", "2026-09-20 23:00"),
         )
     ]
 
@@ -105,10 +111,14 @@ def test_files_are_asked_for_of_gauges_without_a_better_counter() -> None:
     named: dict[str, Any] = {one.metric: MeterQueries(one, 'site="a"') for one in built_in(None)}
     dcgm = [named["DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"], named["DCGM_FI_DEV_POWER_USAGE"]]
     assert question(dcgm, "", window) == []
-    (asked,) = question([*dcgm, named["ipmi_dcmi_power_consumption_watts"]], 'site="a"', window)
+    asked, _ = question([*dcgm, named["ipmi_dcmi_power_consumption_watts"]], 'site="a"', window)
     assert asked.promql == (
         'last_over_time(node_textfile_mtime_seconds{site="a"}[3599999ms]) and on (instance, job)'
         ' (count_over_time(ipmi_dcmi_power_consumption_watts{site="a"}[3599999ms]))'
     )
-    (asked,) = question(dcgm[1:], "", window)
+    asked, even = question(dcgm[1:], "", window)
     assert "DCGM_FI_DEV_POWER_USAGE" in asked.promql
+    assert even.promql == (
+        '(changes(DCGM_FI_DEV_POWER_USAGE{site="a"}[3599999ms]) == 0) and on (instance, job)'
+        " node_textfile_mtime_seconds"
+    )
