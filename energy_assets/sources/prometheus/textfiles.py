@@ -150,7 +150,8 @@ def drop_repeated(scratch: Scratch, meters: Sequence[Meter]) -> tuple[dict[str, 
         FROM {scratch["repeats"]} AS r JOIN {scratch["filed"]} USING (series_no) GROUP BY which, meter ORDER BY ALL""")
     scratch.con.raw_sql(f"""
         DELETE FROM {scratch["points"]} AS p USING {scratch["repeats"]} AS r
-        WHERE p.series_no = r.series_no AND p.t > r.wrote + {LATE_MS} AND p.t <= r.t""")
+        WHERE p.series_no = r.series_no AND p.t > r.wrote + {LATE_MS}
+            AND (p.t <= r.t OR r.t = (SELECT max(t) FROM {written}))""")
     lines = [f"{which}: {meter}, {file} not written since {when} UTC" for which, meter, file, when in rows]
     return ({NOTE: len(lines)}, {NOTE: lines[:EXAMPLES]}) if lines else ({}, {})
 

@@ -94,6 +94,7 @@ def test_what_a_file_repeats_is_no_reading(url: str, step: StepContext) -> None:
         "other-job": whole,
     }
     assert found.notes[NOTE] == 5
+    assert found.notes["gaps_not_bridged"] == 1, "of the one that resumed"
     assert list(found.told[0].examples[NOTE]) == [
         f"{name}: {POWER}, /text/ipmi.prom not written since {since} UTC"
         for name, since in (
