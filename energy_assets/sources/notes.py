@@ -269,9 +269,10 @@ WORDS: Mapping[str, Words] = {
         remedy="Look at the meter and its exporter. If it hangs, the energy since then is that of its last reading.",
     ),
     "gauges_of_unwritten_files": Words(
-        "{n} gauge[|s] repeat[s|] what a file of node_exporter's textfile collector held when it was written last, an"
-        " hour or more before: such samples are no readings, and the energy of these hours is unknown",
-        remedy="See why what writes the file stopped (its timer or cron job).",
+        "{n} gauge[|s] repeat[s|] what a file of node_exporter's textfile collector held when it was written last, or"
+        " what a Pushgateway was told, an hour or more before: such samples are no readings, and the energy of these"
+        " hours is unknown",
+        remedy="See why what writes the file, or pushes, stopped (its timer or cron job).",
     ),
     "clocks_named_utc": Words(
         "the column of times of {n} file[|s] says UTC by its name, and its times are taken by another zone's clock",

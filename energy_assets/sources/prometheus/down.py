@@ -6,7 +6,8 @@ A machine that is gone and one whose exporter is broken look alike in the sample
 more: `up` of a target that is still in its configuration, and fails, is 0; of one that was taken out there is nothing.
 A target counts as one of this source if it served one of its metrics within the month before.
 
-One that returns on the same day brings what its counters missed, and a gauge's gap is told by itself.
+One that returns on the same day brings what its counters missed, and a gauge's gap is told by itself. One whose devices
+are read all the same, by another target, is no matter.
 """
 
 # ruff: noqa: S608 - the SQL below is made of our own table names; labels and samples never become SQL text
@@ -79,15 +80,21 @@ def told(scratch: Scratch, window: Window) -> tuple[dict[str, int], dict[str, Se
     """How many targets are down to the day's end; and of devices that have hours without a reading, which.
 
     Args:
-        scratch: Holds `series`, `points` and `hours`.
+        scratch: Holds `series`, `points`, `named`, `keys` and `hours`.
         window: The day.
     """
     down = scratch.rows(f"""
+        WITH read AS (
+            SELECT metric['instance'] AS instance
+            FROM {scratch["named"]} JOIN {scratch["keys"]} AS k USING (meter, node_id, device_id)
+            JOIN {scratch["hours"]} AS h ON h.node_id = k.node_id AND h.device_id = k.whole
+            WHERE h.t = {window.end * 1000} GROUP BY ALL HAVING bool_and(h.n IS NOT NULL)
+        )
         SELECT instance, job, hours, strftime(make_timestamp(max(t) * 1000), '%Y-%m-%d %H:%M')
         FROM ({_targets(scratch, window)}) JOIN (
             SELECT metric['instance'] AS instance, coalesce(metric['job'], '') AS job, t
             FROM {scratch["series"]} JOIN {scratch["points"]} USING (series_no) WHERE role = '{SERVED}'
-        ) USING (instance, job) GROUP BY instance, job, hours ORDER BY ALL""")
+        ) USING (instance, job) ANTI JOIN read USING (instance) GROUP BY instance, job, hours ORDER BY ALL""")
     unread = scratch.rows(f"""
         SELECT CASE WHEN device_id = node_id THEN node_id ELSE device_id || ' on ' || node_id END, count(*) AS hours
         FROM {scratch["hours"]} WHERE n IS NULL GROUP BY ALL ORDER BY hours DESC, 1 LIMIT {EXAMPLES}""")

@@ -167,14 +167,14 @@ class PrometheusEnergy(Server, PlacedSource):
         with Api(self, step.log) as api:
             session = Session(api, day, step)
             everyone = [MeterQueries(meter, self.selector) for meter in self.meters]
-            names = yield from session.names(everyone, window, [DIES, textfiles.METRIC])
+            names = yield from session.names(everyone, window, [DIES, textfiles.METRIC, textfiles.PUSHED])
             present = self._present(names)
             counters = {one.meter.metric for one in present if one.meter.counter}
             queries = [query for one in present for query in one.hours(window)]
             queries += [one.means(window) for one in present if one.meter.counterpart in counters]
             if any(die_meter(name, None) or name == "node_rapl_joules_total" for name in names):
                 queries.append(vendors(self.selector, window))
-            if textfiles.METRIC in names:
+            if {textfiles.METRIC, textfiles.PUSHED} & names:
                 queries += textfiles.question(present, self.selector, window)
             if not queries:
                 yield from session.all_names(self.selector, window)

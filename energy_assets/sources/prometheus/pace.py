@@ -22,7 +22,7 @@ from __future__ import annotations
 from energy_assets.sources.prometheus.answers import Scratch
 from energy_assets.sources.prometheus.counters import HOUR_MS, HOUR_OF
 
-HOURS = 3
+HOURS = 2
 ALIKE_PCT = 95
 """Hours of one interval have so much of the samples of the fullest one at least; scrapes jitter."""
 LEVELS = 6

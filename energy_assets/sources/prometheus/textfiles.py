@@ -11,6 +11,8 @@ may be a gauge's if the gauge never changed after a write of it until the next o
 * where it changed all the time until a file was written for the last time, and never since, whatever other files do.
   That was on a day before where it shows one value all day; then it is asked for.
 
+A Pushgateway repeats what was pushed, too, and tells when that was (`push_time_seconds`), for every group by itself.
+
 What comes more than `LATE_MS` after the last write is no reading.
 
 Tables read: `series`, `points`, `named`.
@@ -28,7 +30,7 @@ from energy_assets.sources.prometheus.matchers import one_of
 from energy_assets.sources.prometheus.meters import Meter
 from energy_assets.sources.prometheus.queries import DAY, HOUR, WINDOW, MeterQueries, Window
 
-METRIC = "node_textfile_mtime_seconds"
+METRIC, PUSHED = "node_textfile_mtime_seconds", "push_time_seconds"
 TEXTFILES = "textfiles"
 WRITTEN, EVEN, STOPPED = "written", "even", "stopped"
 NOTE = "gauges_of_unwritten_files"
@@ -44,6 +46,7 @@ LAST_WRITES, TARGETS_PER_QUERY, ROUND_S = 20, 200, 300
 """So many questions about last writes on days before are asked, the newest first; files of many hosts stop together."""
 _OWN = "node_(hwmon|rapl|power_supply)_.*"
 """What node_exporter measures itself."""
+_GROUP = "map_from_entries(list_filter(map_entries(metric), lambda e: e.key <> '__name__'))::VARCHAR"
 _TARGET = "metric['instance'] AS instance, coalesce(metric['job'], '') AS job"
 
 
@@ -59,12 +62,12 @@ def question(present: Sequence[MeterQueries], selector: str, window: Window) -> 
     if not gauges:
         return []
     served = _any("count_over_time({})", gauges, WINDOW)
-    written = f"last_over_time({METRIC}{{{selector}}}[{WINDOW}])" if selector else f"last_over_time({METRIC}[{WINDOW}])"
+    braces = f"{{{selector}}}" if selector else ""
     even = _any("changes({}) == 0", gauges, WINDOW)
+    written = (f"last_over_time({one}{braces}[{WINDOW}])" for one in (METRIC, PUSHED))
+    asked = " or ".join(f"{one} and on (instance, job) ({served})" for one in written)
     return [
-        Query(
-            WRITTEN, TEXTFILES, f"{written} and on (instance, job) ({served})", window.start - HOUR, window.end, HOUR
-        ),
+        Query(WRITTEN, TEXTFILES, asked, window.start - HOUR, window.end, HOUR),
         Query(EVEN, TEXTFILES, f"({even}) and on (instance, job) {METRIC}", window.end, window.end),
     ]
 
@@ -130,7 +133,8 @@ def drop_repeated(scratch: Scratch, meters: Sequence[Meter]) -> tuple[dict[str, 
     written = scratch.make(
         "written",
         f"""
-        SELECT {_TARGET}, metric['file'] AS file, t, (d * 1000)::BIGINT AS wrote, t - wrote >= {STALE_MS} AS stale
+        SELECT {_TARGET}, coalesce(metric['file'], 'a push of ' || {_GROUP}) AS file, t,
+            (d * 1000)::BIGINT AS wrote, t - wrote >= {STALE_MS} AS stale
         FROM {scratch["series"]} JOIN {scratch["points"]} USING (series_no) WHERE role = '{WRITTEN}' AND d > 0""",
     )
     if not gauges or not scratch.rows(f"SELECT 1 FROM {written} WHERE stale LIMIT 1"):

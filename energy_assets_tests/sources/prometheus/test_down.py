@@ -40,6 +40,9 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         device("long-broken", -80, -70),
         up("long-broken:9400", 0),
         device("gone", -26, -1),
+        device("moved", -26, -1, instance="moved:9400"),
+        device("moved", -1, 26, instance="moved:9500"),
+        up("moved:9400", 0),
         up("no-exporter:9100", 0, "node"),
         up("broken:9400", 0, "another job"),
         device("replicated", -26, -1),
@@ -74,7 +77,7 @@ def told(url: str, step: StepContext) -> ParsedDays:
 
 
 def test_targets_that_fail_to_the_end_and_served_before_are_named(told: ParsedDays) -> None:
-    """Not one that was taken out, returned, never served, or is reached by another replica."""
+    """Not one that was taken out, returned or never served, nor one that another replica or target replaces."""
     assert told.notes[NOTE] == 3
     assert list(told.told[0].examples[NOTE]) == [
         "broken:9400 of job dcgm, 24 h, read last after 2026-09-20 23:00 UTC",

@@ -13,7 +13,7 @@ from energy_assets.raw.collecting import collect, parse
 from energy_assets.sources.base import StepContext
 from energy_assets.sources.prometheus.meters import CustomMetric, built_in
 from energy_assets.sources.prometheus.queries import MeterQueries, Window
-from energy_assets.sources.prometheus.textfiles import METRIC, NOTE, question
+from energy_assets.sources.prometheus.textfiles import METRIC, NOTE, PUSHED, question
 from energy_assets_tests.prometheus_server import Series, prometheus, require_prometheus
 from energy_assets_tests.sources.prometheus.data_centre import DAY_ONE, HOUR, START
 from energy_assets_tests.sources.prometheus.test_energy import source
@@ -43,6 +43,12 @@ def host(
         yield Series(METRIC, {**labels, "file": f"/text/{file}.prom"}, [(t, at(t)) for t in TIMES])
 
 
+def pushed(name: str, last: Instants) -> Iterator[Series]:
+    labels = {"instance": name, "job": "power"}
+    yield Series(POWER, labels, [(t, lively(last(t)) + 100) for t in TIMES])
+    yield Series(PUSHED, labels, [(t, last(t)) for t in TIMES])
+
+
 NOW: Instants = until(99)
 LONG_AGO: Instants = until(-900)
 HOSTS: Sequence[Iterator[Series]] = (
@@ -57,6 +63,8 @@ HOSTS: Sequence[Iterator[Series]] = (
     host("even-since-yesterday", {"ipmi": NOW, "apt": until(-0.75)}, until(-0.25)),
     host("even-for-long", {"ipmi": NOW, "apt": until(-1)}, LONG_AGO),
     host("sensor", {"apt": LONG_AGO}, LONG_AGO, SENSOR),
+    pushed("pushed", NOW),
+    pushed("pushed-until-three", until(3)),
     host("other-job", {"apt": LONG_AGO}, LONG_AGO, job="ipmi"),
 )
 
@@ -90,19 +98,22 @@ def test_what_a_file_repeats_is_no_reading(url: str, step: StepContext) -> None:
         "even-since-four": whole,
         "even-since-yesterday": whole,
         "even-for-long": whole,
+        "pushed": whole,
+        "pushed-until-three": night,
         "sensor": whole,
         "other-job": whole,
     }
-    assert found.notes[NOTE] == 5
+    assert found.notes[NOTE] == 6
     assert found.notes["gaps_not_bridged"] == 1, "of the one that resumed"
+    file, push = "/text/ipmi.prom", "a push of {instance=pushed-until-three, job=power}"
     assert list(found.told[0].examples[NOTE]) == [
-        f"{name}: {POWER}, /text/ipmi.prom not written since {since} UTC"
+        f"{name}: {POWER}, {push if name.startswith('pushed') else file} not written since {since} UTC"
         for name, since in (
             ("all-day", "2026-08-14 12:00"),
+            ("pushed-until-three", "2026-09-21 03:00"),
             ("resumed", "2026-09-21 03:00"),
             ("stopped", "2026-09-21 03:00"),
             ("stopped-among-others", "2026-09-21 03:00"),
-            ("stopped-yesterday", "2026-09-20 23:00"),
         )
     ]
 
@@ -115,6 +126,8 @@ def test_files_are_asked_for_of_gauges_without_a_better_counter() -> None:
     asked, _ = question([*dcgm, named["ipmi_dcmi_power_consumption_watts"]], 'site="a"', window)
     assert asked.promql == (
         'last_over_time(node_textfile_mtime_seconds{site="a"}[3599999ms]) and on (instance, job)'
+        ' (count_over_time(ipmi_dcmi_power_consumption_watts{site="a"}[3599999ms]))'
+        ' or last_over_time(push_time_seconds{site="a"}[3599999ms]) and on (instance, job)'
         ' (count_over_time(ipmi_dcmi_power_consumption_watts{site="a"}[3599999ms]))'
     )
     asked, even = question(dcgm[1:], "", window)
