@@ -66,14 +66,13 @@ def served(scratch: Scratch, everyone: Sequence[MeterQueries], patterns: Sequenc
 
 def _targets(scratch: Scratch, window: Window) -> str:
     """SQL of instance, job and hours of targets that are down at the ends of the day's last hours."""
-    least = min(LEAST_HOURS * HOUR, window.end - window.start)
     return f"""
         SELECT instance, job, count(*) AS hours FROM (
             SELECT *, t + {HOUR * 1000} * row_number() OVER (PARTITION BY instance, job ORDER BY t DESC) AS run FROM (
                 SELECT DISTINCT metric['instance'] AS instance, coalesce(metric['job'], '') AS job, t
                 FROM {scratch["series"]} JOIN {scratch["points"]} USING (series_no) WHERE role = '{DOWN}'
             )
-        ) WHERE run = {(window.end + HOUR) * 1000} GROUP BY instance, job HAVING hours * {HOUR} >= {least}"""
+        ) WHERE run = {(window.end + HOUR) * 1000} GROUP BY instance, job HAVING hours >= {LEAST_HOURS}"""
 
 
 def told(scratch: Scratch, window: Window) -> tuple[dict[str, int], dict[str, Sequence[str]]]:

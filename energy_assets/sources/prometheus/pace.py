@@ -84,26 +84,35 @@ def measure(scratch: Scratch) -> None:
         scratch: Holds the tables read.
     """
     find_steady(scratch)
-    scratch.make(
+    looked_at = scratch.make(
+        "looked_at",
+        f"""
+        SELECT series_no, coalesce(metric['job'], '') AS job, key_no
+        FROM {scratch["named"]} LEFT JOIN {scratch["keys"]} USING (meter, node_id, device_id)
+        WHERE role IN ('interval', 'raw')""",
+    )
+    distances = scratch.make(
         "distances",
         f"""
-        SELECT series_no, job, meter, node_id, device_id, {HOUR_OF} AS hour, apart FROM (
-            SELECT n.*, t, t - lag(t) OVER (PARTITION BY series_no ORDER BY t) AS apart
-            FROM {scratch["points"]} JOIN (
-                SELECT series_no, coalesce(metric['job'], '') AS job, meter, node_id, device_id FROM {scratch["named"]}
-                WHERE role IN ('interval', 'raw')
-            ) AS n USING (series_no)
+        SELECT series_no, {HOUR_OF} AS hour, apart FROM (
+            SELECT series_no, t, t - lag(t) OVER (PARTITION BY series_no ORDER BY t) AS apart
+            FROM {scratch["points"]} SEMI JOIN {looked_at} USING (series_no)
         ) WHERE apart > 0""",
     )
-    distances, whole = scratch["distances"], f"({HOUR_MS} + largest - 1) // largest"
-    scratch.make("pace", f"SELECT job, median(apart)::BIGINT AS interval_ms FROM {distances} GROUP BY job")
+    scratch.make(
+        "pace",
+        f"""
+        SELECT job, median(apart)::BIGINT AS interval_ms FROM {distances} JOIN {looked_at} USING (series_no)
+        GROUP BY job""",
+    )
+    whole = f"({HOUR_MS} + largest - 1) // largest"
     scratch.make(
         "intervals",
         f"""
         WITH levels AS (
             SELECT s.job, level, median(apart)::BIGINT AS interval_ms
-            FROM {distances} AS d JOIN {scratch["keys"]} USING (meter, node_id, device_id)
-            JOIN {scratch["steady"]} AS s ON s.key_no = {scratch["keys"]}.key_no AND s.t = d.hour AND s.job = d.job
+            FROM {distances} AS d JOIN {looked_at} AS l USING (series_no)
+            JOIN {scratch["steady"]} AS s ON s.key_no = l.key_no AND s.t = d.hour AND s.job = l.job
             GROUP BY s.job, level
         ),
         known AS (
