@@ -94,7 +94,14 @@ WORDS: Mapping[str, Words] = {
         remedy="Name the label that holds it: device_labels under metrics of this source in site.yaml.",
     ),
     "device_hours_without_energy": Words(
-        "{n} device-hour[|s] ha[s|ve] no reading; [its|their] energy is not known", hole=False
+        "{n} device-hour[|s] ha[s|ve] no reading; [its|their] energy is not known", hole=False, each=False
+    ),
+    "targets_down": Words(
+        "{n} target[|s] of Prometheus from which this source was served before [was|were] down to the end of the day,"
+        " for six hours or more, and what [its|their] devices used is missing",
+        remedy="Start the exporter, or mend the way to it (Status > Targets of Prometheus says what fails). If the"
+        " machine is gone or was switched off, take it out of Prometheus' configuration (scrape_configs), or out of"
+        " this source with `selector`.",
     ),
     "hours_between_readings_unread": Words(
         "{n} time[|s] a device has no reading for whole hours between others, and no energy in them",
@@ -241,6 +248,32 @@ WORDS: Mapping[str, Words] = {
         " one, and the energy too low",
         remedy="Correct `unit` of these metrics in site.yaml (kW, kWh), or see why the meter shows next to nothing.",
     ),
+    "counters_far_from_their_gauges": Words(
+        "{n} device[|s] ha[s|ve] a counter of energy and a gauge of power that disagree by a factor; what the counter"
+        " tells counts",
+        remedy="Find out which is right (the vendor's own tool, a meter at the plug) and correct the other one: write"
+        " what its samples are to be multiplied by under `scales` of this source, for example `scales:"
+        " {gpu_energy_consumed: 15.259}`; or correct its `unit`, if it has a line under `metrics`. Then run these days"
+        " again.",
+    ),
+    "counters_that_may_wrap_twice": Words(
+        "{n} counter[|s] may have gone round more than once between two readings: [its|their] energy is too low if"
+        " [it|they] did",
+        remedy="Let Prometheus read them as often as is said (`scrape_interval` of the job), so that one round at most"
+        " comes between two readings.",
+    ),
+    "gauges_that_stop_changing": Words(
+        "{n} gauge[|s] of power show[s|] one value to the end of the day, after [it|they] had changed all the time at"
+        " this power: [its|their] meter may hang",
+        hole=False,
+        remedy="Look at the meter and its exporter. If it hangs, the energy since then is that of its last reading.",
+    ),
+    "gauges_of_unwritten_files": Words(
+        "{n} gauge[|s] repeat[s|] what a file of node_exporter's textfile collector held when it was written last, or"
+        " what a Pushgateway was told, an hour or more before: such samples are no readings, and the energy of these"
+        " hours is unknown",
+        remedy="See why what writes the file, or pushes, stopped (its timer or cron job).",
+    ),
     "clocks_named_utc": Words(
         "the column of times of {n} file[|s] says UTC by its name, and its times are taken by another zone's clock",
         remedy="If they are UTC, write `timezone: UTC` in this source; else call the column something else.",
@@ -352,10 +385,19 @@ WORDS: Mapping[str, Words] = {
         "{n} device-hour[|s] of energy counters that stood still: the power that the device tells was taken instead",
         hole=False,
         remedy="See why the counter does not count (driver, exporter); a gauge is one quality tier lower.",
+        each=False,
+    ),
+    "counter_hours_hanging": Words(
+        "{n} device-hour[|s] of energy counters that stood still while the power beside them repeated one value or told"
+        " far less than the counter returned with: the exporter hung, and [its|their] energy is unknown, or came when"
+        " the counter returned",
+        remedy="Restart the exporter, and see in its log and in the driver's why it hung.",
+        each=False,
     ),
     "counter_hours_standing_still": Words(
         "{n} device-hour[|s] of energy counters that stood still, and no power to take instead: unknown, not 0",
         remedy="Let the exporter tell the power too (DCGM_FI_DEV_POWER_USAGE), or see why the counter does not count.",
+        each=False,
     ),
     "counters_scraped_several_times": Words(
         "{n} counter[|s] of inference servers come[s|] from several scrape jobs or replicas, each counted once (if they"

@@ -23,6 +23,7 @@ from energy_assets.sources.errors import SourceError
 from energy_assets.sources.prometheus.answers import Scratch
 from energy_assets.sources.prometheus.client import EARLIER, NAMES_PATH, Api, NamesQuery
 from energy_assets.sources.prometheus.counters import HOUR_MS
+from energy_assets.sources.prometheus.down import UP
 from energy_assets.sources.prometheus.queries import DAY, HOUR, Window
 
 NOTE = "days_without_their_beginning"
@@ -68,7 +69,8 @@ def told(scratch: Scratch, window: Window) -> tuple[Mapping[str, int], Mapping[s
 
 def _hours_before(scratch: Scratch, window: Window) -> int:
     """Whole hours of the day before the first sample; 0 where something is known before the day, or nothing at all."""
-    ((first,),) = scratch.rows(f"SELECT min(t) FROM {scratch['points']}")
+    own = f"SELECT series_no FROM {scratch['series']} WHERE meter <> '{UP}'"
+    ((first,),) = scratch.rows(f"SELECT min(t) FROM {scratch['points']} SEMI JOIN ({own}) USING (series_no)")
     # An evaluation at the end of an hour, and a sample at its last instant, are of that hour.
     return max(0, (first - 1 - window.start * 1000) // HOUR_MS) if first is not None else 0
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from energy_assets.landing import Fetched, Landed
 from energy_assets.sources.base import StepContext
+from energy_assets.sources.prometheus import pace
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
 from energy_assets.sources.prometheus.client import ALL_NAMES, EARLIER, Api, NamesQuery, Query
 from energy_assets.sources.prometheus.matchers import one_of
@@ -278,29 +279,19 @@ def copies(scratch: Scratch, queries_by_meter: QueriesByMeter, window: Window) -
     ]
 
 
-def pace(scratch: Scratch, queries_by_meter: QueriesByMeter) -> list[Query]:
-    """One device's hour of every job whose scrape interval the samples of suspicious hours will not show.
+def intervals(scratch: Scratch, queries_by_meter: QueriesByMeter) -> list[Query]:
+    """One device's hour of every job and number of samples whose interval no suspicious hours will show.
 
     Args:
         scratch: Holds the tables of a day's answers.
         queries_by_meter: By the name of the meter: its queries.
     """
-    rows = scratch.rows(f"""
-        SELECT job, t, meter, match_label, match_value
-        FROM {scratch["counted"]} JOIN {scratch["keys"]} USING (key_no)
-        JOIN {scratch["named"]} USING (meter, node_id, device_id)
-        ANTI JOIN (
-            SELECT job FROM {scratch["counted"]} SEMI JOIN {scratch["suspicious"]} USING (key_no, t) WHERE largest > 10
-        ) USING (job)
-        WHERE counter
-        QUALIFY row_number() OVER (
-            PARTITION BY job ORDER BY largest DESC, t, key_no, match_label, match_value) = 1
-        ORDER BY job""")
+    pace.find_steady(scratch)
     return [
         queries_by_meter[meter].samples(
             "interval", t // 1000, ", ".join((one_of(label, [value]), one_of("job", [job])))
         )
-        for job, t, meter, label, value in rows
+        for job, t, meter, label, value in scratch.rows(pace.unknown(scratch))
     ]
 
 

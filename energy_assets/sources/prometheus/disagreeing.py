@@ -129,7 +129,9 @@ def folded(meter: Meter) -> tuple[str, ...]:
 
 def _wrap(meter: Meter) -> str:
     joules = {"uJ": Decimal(1_000_000), "mJ": Decimal(1000), "J": Decimal(1)}
-    return str(meter.wrap_joules * joules[meter.unit]) if meter.wrap_joules and meter.unit in joules else "NULL"
+    if not meter.wrap_joules or meter.unit not in joules:
+        return "NULL"
+    return str(meter.wrap_joules * joules[meter.unit] / meter.scale)
 
 
 def _counters_apart(scratch: Scratch) -> str:

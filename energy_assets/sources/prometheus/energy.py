@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Landed
@@ -22,7 +22,7 @@ from energy_assets.periods import DayRange
 from energy_assets.sources.base import Finding, Parsed, PlacedSource, SeenNode, StepContext, Unit
 from energy_assets.sources.errors import PermanentError
 from energy_assets.sources.power import GapPolicy
-from energy_assets.sources.prometheus import beginning, lookalikes, unread
+from energy_assets.sources.prometheus import beginning, down, lookalikes, textfiles, unread
 from energy_assets.sources.prometheus.answers import Answer, Scratch
 from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, NamesQuery, Server
 from energy_assets.sources.prometheus.collecting import (
@@ -31,11 +31,11 @@ from energy_assets.sources.prometheus.collecting import (
     activity,
     copies,
     gauge_readings,
+    intervals,
     landed_answers,
     landed_names,
     last_hours,
     last_known,
-    pace,
     suspicious_samples,
 )
 from energy_assets.sources.prometheus.counters import find_suspicious
@@ -56,7 +56,7 @@ class PrometheusEnergy(Server, PlacedSource):
     feeds: ClassVar[Feed] = Feed.ENERGY
     title: ClassVar[str] = "Energy measured by exporters, collected from Prometheus"
     engine_kind: ClassVar[str] = "prometheus"
-    parser_version: ClassVar[str] = "3"
+    parser_version: ClassVar[str] = "4"
 
     kind: Literal["prometheus_energy"]
     scrape_interval_s: int | None = Field(
@@ -74,6 +74,9 @@ class PrometheusEnergy(Server, PlacedSource):
     )
     profiles: tuple[ProfileName, ...] = Field((), description="more exporters whose metrics are read, by their names")
     metrics: tuple[CustomMetric, ...] = Field((), description="more metrics of energy or power, with their labels")
+    scales: dict[MetricName, Annotated[Decimal, Field(gt=0, max_digits=9)]] = Field(
+        default_factory=dict, description="what the samples of a metric are multiplied by, where no unit fits"
+    )
     ignore: tuple[MetricName, ...] = Field((), description="metrics that look like energy or power and shall not count")
     keep_labels: tuple[LabelName, ...] = Field((), description="more labels of the samples that attribution needs")
 
@@ -85,13 +88,20 @@ class PrometheusEnergy(Server, PlacedSource):
             raise ValueError(f"{twice[0]} has two lines; give each line a match of its own, or keep one")
         return metrics
 
+    @model_validator(mode="after")
+    def _scaled_are_read(self) -> PrometheusEnergy:
+        known = {meter.metric for meter in self._meters(self.scales)}
+        if lost := [name for name in self.scales if name not in known]:
+            raise ValueError(f"scales names {lost[0]}, which is no metric that this source reads; name it as there")
+        return self
+
     @property
     def meters(self) -> tuple[Meter, ...]:
         """Every meter asked for, the best first; dies of packages are known when the server names them."""
         return self._meters()
 
     def _meters(self, names: Iterable[str] = ()) -> tuple[Meter, ...]:
-        return asked(self.rapl_wrap_joules, self.profiles, self.metrics, names)
+        return asked(self.rapl_wrap_joules, self.profiles, self.metrics, names, self.scales)
 
     def _present(self, names: frozenset[str]) -> list[MeterQueries]:
         found = [meter for meter in self._meters(names) if meter.metric in names]
@@ -157,13 +167,19 @@ class PrometheusEnergy(Server, PlacedSource):
         with Api(self, step.log) as api:
             session = Session(api, day, step)
             everyone = [MeterQueries(meter, self.selector) for meter in self.meters]
-            names = yield from session.names(everyone, window, [DIES])
+            names = yield from session.names(everyone, window, [DIES, textfiles.METRIC, textfiles.PUSHED])
             present = self._present(names)
+            counters = {one.meter.metric for one in present if one.meter.counter}
             queries = [query for one in present for query in one.hours(window)]
+            queries += [one.means(window) for one in present if one.meter.counterpart in counters]
             if any(die_meter(name, None) or name == "node_rapl_joules_total" for name in names):
                 queries.append(vendors(self.selector, window))
+            if {textfiles.METRIC, textfiles.PUSHED} & names:
+                queries += textfiles.question(present, self.selector, window)
             if not queries:
                 yield from session.all_names(self.selector, window)
+            else:
+                queries += down.question(self.selector, window)
             answers = yield from session.ask(queries)
             if answers:
                 yield from self._look_closer(session, {one.meter.name: one for one in present}, window, answers)
@@ -192,9 +208,11 @@ class PrometheusEnergy(Server, PlacedSource):
                 *gauge_readings(scratch, queries_by_meter, window, self.max_gap_s),
                 *activity(scratch, queries_by_meter, window),
                 *copies(scratch, queries_by_meter, window),
+                *textfiles.last_writes(scratch, list(queries_by_meter.values()), window),
+                *down.served(scratch, [MeterQueries(one, self.selector) for one in self.meters], [DIES], window),
             ]
             if self.scrape_interval_s is None:
-                queries += pace(scratch, queries_by_meter)
+                queries += intervals(scratch, queries_by_meter)
         if earlier:
             yield from self._asked_before(session, earlier)
         answers = yield from session.ask(queries)

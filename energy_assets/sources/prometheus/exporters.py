@@ -17,7 +17,9 @@ triton-inference-server/server docs/user_guide/metrics.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Literal
 
 from energy_assets.sources.prometheus.meters import ONE_INTERFACE, CustomMetric, Meter, built_in, die_meter
@@ -189,7 +191,11 @@ def profiles(rapl_wrap_joules: Decimal | None) -> Mapping[str, tuple[Meter, ...]
 
 
 def asked(
-    wrap: Decimal | None, named: Sequence[ProfileName], own: Sequence[CustomMetric], names: Iterable[str] = ()
+    wrap: Decimal | None,
+    named: Sequence[ProfileName],
+    own: Sequence[CustomMetric],
+    names: Iterable[str] = (),
+    scales: Mapping[str, Decimal] = MappingProxyType({}),
 ) -> tuple[Meter, ...]:
     """Every meter of a source, the best first: counters before gauges, built-in ones before added ones.
 
@@ -200,10 +206,12 @@ def asked(
         named: Profiles of the site file.
         own: Metrics of the site file.
         names: Metrics that are there; those of dies become meters, too.
+        scales: What samples of a metric are multiplied by.
     """
     offered = profiles(wrap)
     dies = (die_meter(name, wrap) for name in sorted(set(names)))
     known = (*built_in(wrap), *(die for die in dies if die), *BUILT_IN, *(m for name in named for m in offered[name]))
     ours = {one.metric for one in own}
     every = (*(meter for meter in known if meter.metric not in ours), *(one.meter() for one in own))
-    return tuple(sorted(every, key=lambda meter: not meter.counter))
+    scaled = (replace(one, scale=scales[one.metric]) if one.metric in scales else one for one in every)
+    return tuple(sorted(scaled, key=lambda meter: not meter.counter))

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from energy_assets.sources.power import OFTEN_ZERO, GapPolicy, Zeros, hourly_energy
 from energy_assets.sources.prometheus.answers import Scratch, quoted
-from energy_assets.sources.prometheus.meters import GAUGE_UNITS, Meter
+from energy_assets.sources.prometheus.meters import Meter
 from energy_assets.sources.prometheus.queries import Window
 from energy_assets.sources.prometheus.standstill import DRAWING
 
@@ -94,7 +94,7 @@ def told(
 
 def _readings(scratch: Scratch, meter: Meter) -> str:
     return f"""
-        SELECT node_id, device_id, make_timestamp(t * 1000) AS time, max(d) * {GAUGE_UNITS[meter.unit]!r} AS power_w,
+        SELECT node_id, device_id, make_timestamp(t * 1000) AS time, max(d) * {meter.watts!r} AS power_w,
             min(sha256) AS origin
         FROM {scratch["named"]} JOIN {scratch["points"]} USING (series_no)
         WHERE role = 'raw' AND meter = {quoted(meter.name)} AND node_id IS NOT NULL AND device_id IS NOT NULL

@@ -22,11 +22,11 @@ from energy_assets.sources.prometheus.answers import Scratch
 from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, Server
 from energy_assets.sources.prometheus.collecting import (
     Session,
+    intervals,
     landed_answers,
     landed_names,
     last_hours,
     last_known,
-    pace,
     suspicious_samples,
 )
 from energy_assets.sources.prometheus.copies import ToldApart
@@ -181,7 +181,7 @@ class PrometheusInference(Server, Source):
                     *relays(scratch, each, self._deployment_labels),
                 ]
                 if self.scrape_interval_s is None:
-                    queries += pace(scratch, each)
+                    queries += intervals(scratch, each)
             answers = yield from session.ask(queries)
             answers = [answer for answer in answers if answer.role == "before"]
             if answers:

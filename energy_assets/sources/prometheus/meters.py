@@ -129,6 +129,7 @@ class Meter:
         shared: The samples carry labels of users.
         counterpart: The counter that measures the same devices better than this gauge.
         wrap_joules: For counters that start again at 0 after a maximum.
+        scale: What samples are multiplied by, beyond their unit.
     """
 
     name: str
@@ -148,6 +149,7 @@ class Meter:
     shared: bool = False
     counterpart: str | None = None
     wrap_joules: Decimal | None = None
+    scale: Decimal = Decimal(1)
 
     @property
     def device_by(self) -> tuple[str, ...]:
@@ -157,7 +159,12 @@ class Meter:
     @property
     def per_unit(self) -> Fraction | None:
         """Nano-kWh per unit of a counter's samples; None for a gauge."""
-        return COUNTER_UNITS[self.unit] * NANO if self.counter else None
+        return COUNTER_UNITS[self.unit] * Fraction(self.scale) * NANO if self.counter else None
+
+    @property
+    def watts(self) -> float:
+        """W per unit of a gauge's samples."""
+        return GAUGE_UNITS[self.unit] * float(self.scale)
 
     @property
     def sentinel(self) -> str:

@@ -185,6 +185,11 @@ class MeterQueries:
             promql = f"{promql} unless {self._by_device('max', better)}"
         return self._hourly("gauge_hours", promql, window)
 
+    def means(self, window: Window) -> Query:
+        """The mean of every hour of a gauge whose device is known by its counter: do both tell one energy?"""
+        mean = self._by_device("max", f"avg_over_time({self.select()}[{WINDOW}])")
+        return Query("mean", self.meter.name, mean, window.start, window.end, HOUR)
+
     def before(self, window: Window, matcher: str) -> Query:
         """The hours of the day before, for the few devices whose last value was before the last hour.
 

@@ -15,11 +15,16 @@ from energy_assets.sources.prometheus import (
     counters,
     disagreeing,
     doubles,
+    down,
+    frozen,
     gauges,
     identity,
     plausible,
+    scales,
     sharing,
     standstill,
+    textfiles,
+    wraps,
 )
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
 from energy_assets.sources.prometheus.counters import HOUR_MS
@@ -71,36 +76,44 @@ def assemble(
     Raises:
         MalformedError: an answer is not what the format promises.
     """
+    first, last = window.start * 1000 + HOUR_MS, window.end * 1000
     with scratch.single_threaded(answers):
         load(scratch, answers)
         notes: Counter[str] = Counter(name_devices(scratch, meters))
-        begun, since = beginning.told(scratch, window) if cut else ({}, {})
+        told = [beginning.told(scratch, window)] if cut else []
         observe(scratch)
+        told.append(textfiles.drop_repeated(scratch, meters))
         sharing.find_uses(scratch, keep_labels)
         counters.find_suspicious(scratch)
         counters.add_up(scratch, counters.first_samples(scratch))
-        counters.find_often(scratch, window.start * 1000 + HOUR_MS, window.end * 1000)
+        counters.find_often(scratch, first, last)
         sharing.measure_time(scratch, interval_s)
         found = disagreeing.find(scratch, meters, mirrored_dies=mirrored_dies)
-        notes.update(found.notes)
         sampled = {answer.meter for answer in answers if answer.role == "raw"}
         gauge_meters = [meter for meter in meters if not meter.counter and meter.name in sampled]
         integrated, zeros = gauges.integrate(scratch, gauge_meters, window, max_gap_s=max_gap_s, gap_policy=gap_policy)
         notes.update(integrated)
-        twice, same = doubles.find(scratch)
+        told += [(found.notes, found.examples), doubles.find(scratch)]
         standstill.find_standstills(scratch, window.start * 1000)
         _hours(scratch, window)
         table = scratch.make("energy", _rows(scratch))
         notes.update(_counts(scratch, window))
-        counted, examples = identity.told(scratch)
-        stood, devices = standstill.told(scratch, window.start * 1000 + HOUR_MS, window.end * 1000)
-        dark, dim = gauges.told(scratch, zeros, table)
-        absurd, which = plausible.told(scratch)
-        often, fallen = counters.told_often(scratch, "device_id || ' on ' || node_id || ': ' || meter")
-        notes.update({**counted, **stood, **dark, **twice, **absurd, **often, **begun})
+        told += [
+            identity.told(scratch),
+            standstill.told(scratch, first, last),
+            gauges.told(scratch, zeros, table),
+            frozen.told(scratch, last),
+            plausible.told(scratch),
+            scales.told(scratch, meters),
+            wraps.told(scratch, first, last),
+            down.told(scratch, window),
+            counters.told_often(scratch, "device_id || ' on ' || node_id || ': ' || meter"),
+        ]
         scratch.clear("energy")
-    told = {**examples, **devices, **dim, **same, **which, **fallen, **found.examples, **since}
-    return table, {name: number for name, number in notes.items() if number}, told
+    examples = {name: some for _, shown in told for name, some in shown.items()}
+    for counted, _ in told:
+        notes.update(counted)
+    return table, {name: number for name, number in notes.items() if number}, examples
 
 
 def _hours(scratch: Scratch, window: Window) -> None:
@@ -149,7 +162,10 @@ def _hours(scratch: Scratch, window: Window) -> None:
             ANTI JOIN {scratch["mirrored"]} USING (key_no)
             LEFT JOIN {scratch["amounts"]} AS a USING (key_no, t)
             LEFT JOIN {scratch["seen"]} AS s USING (key_no, t)
-            LEFT JOIN {scratch["powered"]} AS p USING (key_no, t)
+            LEFT JOIN (
+                FROM {scratch["powered"]} ANTI JOIN (SELECT gauge_no AS key_no, t FROM {scratch["repeating"]})
+                    USING (key_no, t)
+            ) AS p USING (key_no, t)
             LEFT JOIN {scratch["contested"]} AS x USING (key_no)
             LEFT JOIN {scratch["stopped"]} AS d USING (key_no, t)
             LEFT JOIN origins AS o USING (key_no)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from energy_assets.sources.prometheus import pace
 from energy_assets.sources.prometheus.answers import Scratch
 from energy_assets.sources.prometheus.counters import HOUR_MS, HOUR_OF
 from energy_assets.sources.prometheus.devices import first_label
@@ -130,31 +131,20 @@ def _users(scratch: Scratch, keep_labels: Sequence[str]) -> str:
 
 
 def measure_time(scratch: Scratch, interval_s: int | None) -> None:
-    """Make `seen`: the observed share of every hour that has samples; and `pace`: the scrape interval of every job.
+    """Make `seen`: the observed share of every hour that has samples; and `pace` and `intervals` of `pace`.
 
     Args:
         scratch: Holds the tables read.
-        interval_s: The scrape interval where the site names it; else the median distance of samples looked at.
+        interval_s: The scrape interval where the site names it; else as seen in the samples looked at.
     """
-    scratch.make(
-        "pace",
-        f"""
-        SELECT job, median(apart)::BIGINT AS interval_ms
-        FROM (
-            SELECT job, t - lag(t) OVER (PARTITION BY series_no ORDER BY t) AS apart
-            FROM {scratch["points"]} JOIN (
-                SELECT series_no, coalesce(metric['job'], '') AS job FROM {scratch["named"]}
-                WHERE role IN ('interval', 'raw')
-            ) USING (series_no)
-        ) WHERE apart > 0 GROUP BY job""",
-    )
+    pace.measure(scratch)
     fixed = f"{interval_s * 1000}" if interval_s else "NULL"
     scratch.make(
         "seen",
         f"""
         WITH paced AS (
-            SELECT c.*, coalesce({fixed}, p.interval_ms, {DEFAULT_INTERVAL_S * 1000}) AS interval_ms
-            FROM {scratch["counted"]} AS c LEFT JOIN {scratch["pace"]} AS p USING (job)
+            SELECT c.*, coalesce({fixed}, i.interval_ms, {DEFAULT_INTERVAL_S * 1000}) AS interval_ms
+            FROM {scratch["counted"]} AS c LEFT JOIN {scratch["intervals"]} AS i USING (key_no, t)
         ),
         looked_at AS (
             SELECT key_no, hour AS t, count(DISTINCT t) AS good

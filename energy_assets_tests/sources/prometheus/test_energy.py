@@ -34,9 +34,9 @@ BOTH = DayRange(DAY_ONE, DAY_TWO)
 KWH_PER_SAMPLE = Decimal(WATTS * STEP) / 3_600_000
 
 
-def source(url: str, **more: Any) -> PrometheusEnergy:
+def source(url: str, name: str = "dc", **more: Any) -> PrometheusEnergy:
     return PrometheusEnergy(
-        name="dc", kind="prometheus_energy", url=url, place=Place(region="r1", zone="DE", pue=Decimal("1.2")), **more
+        name=name, kind="prometheus_energy", url=url, place=Place(region="r1", zone="DE", pue=Decimal("1.2")), **more
     )
 
 
@@ -316,7 +316,8 @@ def test_plain_counters_need_no_samples(data_centre: str, step: StepContext) -> 
     edition = step.landing.edition("dc", DAY_ONE)
     assert edition
     assert {landed.request["role"] for landed in edition.objects} == {
-        "names", "boundary", "lookback", "minimum", "usage", "marked", "copies", "gauge_hours",
+        "names", "boundary", "lookback", "minimum", "usage", "marked", "copies", "gauge_hours", "mean",
+        "down",
     }  # fmt: skip
     assert all('Hostname=~"steady|newcomer"' in str(landed.request) for landed in edition.objects)
 

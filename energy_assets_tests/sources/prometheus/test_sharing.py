@@ -195,8 +195,11 @@ def observed(
     table(scratch, "suspicious", hour, [(0, HOUR)] if suspicious else [])
     states = {"key_no": "INTEGER", "role": "VARCHAR", "t": "BIGINT", "state": "VARCHAR"}
     table(scratch, "observed", states, [(0, *one) for one in raw])
-    named = {"series_no": "INTEGER", "role": "VARCHAR", "metric": LABELS}
-    table(scratch, "named", named, [(n, role, {"job": job}) for n, (job, role, _) in enumerate(paces)])
+    device = dict.fromkeys(("meter", "node_id", "device_id"), "VARCHAR")
+    table(scratch, "keys", {"key_no": "INTEGER", **device}, [(0, "m", "a", "gpu")])
+    named = {"series_no": "INTEGER", "role": "VARCHAR", "metric": LABELS, **device}
+    looked_at = [(n, role, {"job": job}, "m", "a", "gpu") for n, (job, role, _) in enumerate(paces)]
+    table(scratch, "named", named, looked_at)
     points = [(n, t) for n, (*_, times) in enumerate(paces) for t in times]
     table(scratch, "points", {"series_no": "INTEGER", "t": "BIGINT"}, points)
     measure_time(scratch, interval_s)

@@ -15,7 +15,7 @@ from energy_assets.sources.prometheus.queries import DAY as DAY_S
 from energy_assets.sources.prometheus.queries import MeterQueries, Window
 from energy_assets.sources.prometheus.readings import assemble
 from energy_assets_tests.sources.prometheus.data_centre import DAY_ONE, HOUR, START, STEP
-from energy_assets_tests.sources.prometheus.test_readings import COUNTER, GAUGE, GPU, Day, Samples
+from energy_assets_tests.sources.prometheus.test_readings import COUNTER, GAUGE, GPU, METERS, Day, Samples
 
 HOURS = 8
 WHOLE = Window(DAY_ONE, START, START + HOURS * HOUR)
@@ -76,10 +76,17 @@ def hung(*hours: int, base: Callable[[int], float] = running) -> Callable[[int],
 QUARTER = Decimal("0.25")
 
 
-@pytest.mark.parametrize("value", [0, 5e9])
-def test_a_counter_that_never_moves_gives_way_to_the_gauge_all_day(day: LongDay, value: float) -> None:
+def flickering(t: int) -> float:
+    """250 W on average, and in no two samples the same."""
+    return WATTS + (1 if t // STEP % 2 else -1)
+
+
+@pytest.mark.parametrize(("value", "watts"), [(0, lambda t: WATTS), (5e9, flickering)])
+def test_a_counter_that_never_moves_gives_way_to_the_gauge_all_day(
+    day: LongDay, value: float, watts: Callable[[int], float]
+) -> None:
     day.counted(lambda t: value)
-    day.gauged()
+    day.gauged(watts)
     assert set(list(day.hours().values())[:-1]) == {(QUARTER, "measured_power", 3, Decimal(1))}
     assert day.notes["counter_hours_standing_still_replaced"] == HOURS
     assert day.examples["counter_hours_standing_still_replaced"] == ([f"GPU-1 on a: {COUNTER.name}, {HOURS} h"])
@@ -146,6 +153,94 @@ def test_a_standstill_that_began_yesterday_leaves_its_return_to_the_gauge(day: L
     assert told[1][:3] == (QUARTER, "measured_counter", 2)
 
 
+def frozen(*hours: int, base: Callable[[int], float], still: float | None = None) -> Callable[[int], float]:
+    """What a hung exporter repeats of a gauge in the hours in which `hung` repeats a counter."""
+    first = START + hours[0] * HOUR + HOUR // 2
+    last = START + (hours[-1] + 1) * HOUR + HOUR // 2
+    return lambda t: (base(first) if still is None else still) if first <= t < last else base(t)
+
+
+HANGS = "counter_hours_hanging"
+
+
+def test_an_exporter_that_repeats_counter_and_gauge_measures_nothing_until_it_returns(day: LongDay) -> None:
+    """What the counter returns with is what was used: as much as ever here."""
+    day.counted(hung(2, 3, 4))
+    day.gauged(frozen(2, 3, 4, base=flickering))
+    told = day.hours()
+    assert [told[hour][0] for hour in (3, 4)] == [None, None]
+    assert [told[hour][3] for hour in (2, 3, 4, 5)] == [1, 0, 0, 1]
+    assert {method for _, method, *_ in told.values()} == {"measured_counter"}
+    assert sum(kwh or 0 for kwh, *_ in told.values()) == pytest.approx(8 * QUARTER, abs=Decimal("0.005"))
+    assert day.notes[HANGS] == 2
+    assert day.examples[HANGS] == [f"GPU-1 on a: {COUNTER.name}, 2 h"]
+
+
+def test_an_exporter_that_hangs_to_the_end_of_the_day_leaves_the_rest_unknown(day: LongDay) -> None:
+    day.counted(lambda t: running(min(t, START + 3 * HOUR + HOUR // 3)))
+    day.gauged(lambda t: flickering(min(t, START + 3 * HOUR + HOUR // 3)))
+    told = day.hours()
+    assert [told[hour][0] for hour in range(4, 8)] == [None] * 4
+    assert day.notes[HANGS] == 4
+
+
+@pytest.mark.parametrize(("value", "known"), [(5e9, False), (0, True)])
+def test_a_day_on_which_nothing_changes_is_no_measurement_unless_the_counter_never_counted(
+    day: LongDay, value: float, known: bool
+) -> None:
+    """A driver that does not support its counter shows 0 beside a gauge that may well be even."""
+    day.counted(lambda t: value)
+    day.gauged()
+    assert all((kwh is not None) == known for kwh, *_ in list(day.hours().values())[:-1])
+    assert day.notes.get(HANGS, 0) == (0 if known else HOURS)
+
+
+def test_an_even_gauge_speaks_for_a_counter_that_stands_still_for_a_while(day: LongDay) -> None:
+    """It shows one value all day, also while the counter counts as much: that is what the device draws."""
+    day.counted(hung(2, 3, 4))
+    day.gauged()
+    day.hours()
+    assert HANGS not in day.notes
+    assert day.notes["counter_hours_standing_still_replaced"] == 4
+
+
+@pytest.mark.parametrize(("times", "found"), [(1.7, False), (1.72, True)])
+def test_a_counter_that_returns_with_far_more_than_the_gauge_told_is_right(
+    day: LongDay, times: float, found: bool
+) -> None:
+    """It returns with 875 Wh; the gauge told 1,000 Wh, divided by `times`, since the hour in which it stopped began."""
+    day.counted(hung(2, 3, 4))
+    day.gauged(lambda t: flickering(t) / times)
+    told = day.hours()
+    assert (HANGS in day.notes) == found
+    total = sum(kwh or 0 for kwh, *_ in told.values())
+    if found:
+        assert total == pytest.approx(8 * QUARTER, abs=Decimal("0.005"))
+
+
+@pytest.mark.parametrize(("few", "hangs"), [(120, 2), (121, 0)])
+def test_few_samples_of_one_value_are_chance(
+    day: LongDay, monkeypatch: pytest.MonkeyPatch, few: int, hangs: int
+) -> None:
+    """The counter stands still for two whole hours, in which the gauge has a sample a minute."""
+    monkeypatch.setattr("energy_assets.sources.prometheus.hanging.FEW_SAMPLES", few)
+    day.counted(hung(2, 3, 4))
+    day.gauged(frozen(2, 3, 4, base=flickering))
+    day.hours()
+    assert day.notes.get(HANGS, 0) == hangs
+
+
+def test_another_gauge_speaks_where_the_better_one_hangs(step: StepContext) -> None:
+    day = LongDay(step, COUNTER, GAUGE, METERS["DCGM_FI_DEV_POWER_USAGE_INSTANT"])
+    day.counted(hung(2, 3, 4))
+    day.gauged(frozen(2, 3, 4, base=flickering, still=40))
+    day.answer("raw", day.meters[2], [(GPU, [(t, flickering(t)) for t in TIMES])])
+    told = day.hours()
+    assert [told[hour][1] for hour in (3, 4)] == ["measured_power"] * 2
+    assert {round(kwh, 3) for kwh, *_ in told.values()} <= {QUARTER, Decimal("0.248")}
+    assert HANGS not in day.notes
+
+
 def kwh_counter(unit: str, kind: str = "gpu") -> Meter:
     return CustomMetric(
         metric="energy_total",
@@ -157,14 +252,14 @@ def kwh_counter(unit: str, kind: str = "gpu") -> Meter:
     ).meter()
 
 
-@pytest.mark.parametrize(("watts", "method"), [(500, "measured_power"), (499.9, "measured_counter")])
+@pytest.mark.parametrize(("watts", "method"), [(500.1, "measured_power"), (499.9, "measured_counter")])
 def test_a_coarse_counter_may_stand_still_for_less_than_its_unit(step: StepContext, watts: float, method: str) -> None:
-    """It stands still for two hours and moves before and after: 1 kWh by the gauge is its unit, less is not."""
+    """It stands still for two hours and else moves at 6 kW: 1 kWh by the gauge is its unit, less is not."""
     meter = kwh_counter("kWh")
     day = LongDay(step, meter, GAUGE)
     still = (START + 2 * HOUR - 600, START + 4 * HOUR)
     day.counted(lambda t: 100 + (t - START) // 600 - (min(max(t, still[0]), still[1]) - still[0]) // 600, meter)
-    day.gauged(lambda t: watts)
+    day.gauged(lambda t: watts + t // STEP % 2 / 1000 if still[0] < t <= still[1] + 300 else 6000)
     told = day.hours()
     assert {told[hour][1] for hour in (2, 3)} == {method}
     if method == "measured_counter":
