@@ -21,6 +21,7 @@ from energy_assets.sources.prometheus import (
     sharing,
     stand_ins,
     standstill,
+    turns,
 )
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
 from energy_assets.sources.prometheus.counters import HOUR_MS
@@ -88,6 +89,7 @@ def assemble(
         integrated, zeros = gauges.integrate(scratch, gauge_meters, window, max_gap_s=max_gap_s, gap_policy=gap_policy)
         notes.update(integrated)
         twice, same = doubles.find(scratch)
+        by_turns, names = turns.count_once(scratch, window.start * 1000)
         standstill.find_standstills(scratch, window.start * 1000)
         _hours(scratch, window)
         table = scratch.make("energy", _rows(scratch))
@@ -97,9 +99,9 @@ def assemble(
         dark, dim = gauges.told(scratch, zeros, table)
         absurd, which = plausible.told(scratch)
         often, fallen = counters.told_often(scratch, "device_id || ' on ' || node_id || ': ' || meter")
-        notes.update({**counted, **stood, **dark, **twice, **absurd, **often, **begun})
+        notes.update({**counted, **stood, **dark, **twice, **by_turns, **absurd, **often, **begun})
         scratch.clear("energy")
-    told = {**examples, **devices, **dim, **same, **which, **fallen, **found.examples, **since}
+    told = {**examples, **devices, **dim, **same, **names, **which, **fallen, **found.examples, **since}
     return table, {name: number for name, number in notes.items() if number}, told
 
 
