@@ -18,27 +18,33 @@ from collections.abc import Mapping
 import ibis
 import ibis.expr.types as ir
 
-from energy_assets.contracts.conservation import GUESSED, readings_of, uuids_of, with_thing
+from energy_assets.contracts.conservation import GUESSED, KWH, readings_of, uuids_of, with_thing
 from energy_assets.contracts.proof import Proof
 
 APART = 90 / 3600
 """In hours: two readers of a counter are within a minute of each other, and exporters hold readings back."""
 LEAST_HOURS = 6
 NEARLY = 0.9
-HELD = 0.8
-"""So large a share of the hours two readers stay together: in others a burst fell between them."""
+TOGETHER = 0.5
+"""So much of that the distance of two readers may scatter over the day: more where a burst falls between them."""
+BURST = 2
+"""So much of that totals may differ, of which the last readings decide."""
 TELLING = 0.5
 """By so much less than energy changes from hour to hour two readers of it differ; two loads differ by more."""
+DRIFT = 6
+"""By so many times what they differ in an hour two readers of one load may part in a day: they do not add up."""
 EVEN = 0.001
 """Energy that changes by a smaller share from hour to hour says nothing of whose it is."""
 EQUAL = 0.0001
 """Even counters of two machines differ by more, except by chance."""
 VALUES = 3
 """Amounts that are the very same are told by `readings_count_once`, if there are so many of them."""
+CLEARLY = 2
+"""So many times as far from hour to hour is the next best partner."""
 SOME = 0.5
 """So large a share of the hosts that one of two sources alone names must have a partner in the other one."""
-ONE_LEVEL = 0.1
-"""Two meters of one host have totals of about the same size."""
+ONE_LEVEL = 0.02
+"""Two meters of one host have means of about the same size: only such are compared hour by hour."""
 ADDRESS = r"^[0-9.]+(:[0-9]+)?$|:.*:"
 """A host by its address."""
 _KINDS = ["cpu", "dram", "gpu", "node"]
@@ -51,7 +57,7 @@ _PAIR = [*_HOST, "other_table", "other_name", "other_node_id"]
 
 
 def told_twice(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
-    """Pairs of names whose devices of a kind go up by the same, hour by hour.
+    """Pairs of names whose devices go up by the same, hour by hour, in every kind of which both tell.
 
     Args:
         staged: Not looked at.
@@ -63,24 +69,18 @@ def told_twice(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     hours = _hours(upstream)
     sides = _sides(hours)
     alike = _alike(_candidates(sides), hours)
-    pairs = alike.group_by(_PAIR).aggregate(
+    pairs = alike.group_by([*_PAIR, "shared"]).aggregate(
         kinds=alike.count(),
         device_kinds=alike.device_kind.collect(order_by=alike.device_kind).join(", "),
         kwh=alike.other_total.sum(),
+        step=alike.step.sum(),
     )
-    pairs = _of_all_kinds(pairs, sides)
-    alone = pairs.node_id == pairs.other_node_id
-    partners = ibis.window(group_by=[*_HOST, "other_table"])
-    others = ibis.window(group_by=[*_PLACE, "other_table", "other_name", "table"])
-    single = (pairs.count().over(partners) == 1) & (pairs.count().over(others) == 1)
-    pairs = pairs.filter(alone | single)
-    pairs = _of_many(pairs, sides)
-    hosts = pairs["name"].concat(" of ", pairs.table, ", ", pairs.other_name, " of ", pairs.other_table)
+    pairs = _likely(pairs.filter(pairs.kinds == pairs.shared), sides)
     named = pairs.mutate(
-        hosts=hosts,
+        hosts=pairs["name"].concat(" of ", pairs.table, ", ", pairs.other_name, " of ", pairs.other_table),
         provider=pairs.provider.nullif(""),
         region=pairs.region.nullif(""),
-        kwh=pairs.kwh.cast("decimal(38, 9)"),
+        kwh=pairs.kwh.cast(KWH),
     )
     return named.select(*_PLACE, "hosts", "device_kinds", "kwh").order_by(["day", "hosts"])
 
@@ -112,107 +112,104 @@ def _hours(upstream: Mapping[str, ir.Table]) -> ir.Table:
 
 
 def _sides(hours: ir.Table) -> ir.Table:
-    """One row for each name and kind of devices."""
-    return hours.group_by(_KEY).aggregate(
+    """One row for each name and kind of devices, with all kinds of which that name tells."""
+    sides = hours.group_by(_KEY).aggregate(
         hours=hours.count(),
         total=hours.kwh.sum(),
         most=hours.kwh.max(),
+        varies=hours.kwh.std(how="pop"),
+        amounts=hours.kwh.nunique(),
         counted=hours.counted.all(),
         devices=hours.devices.argmax(hours.hour),
-        amounts=hours.kwh.nunique(),
-    ).filter(lambda side: (side.hours >= LEAST_HOURS) & (side.total > 0))  # fmt: skip
+    )
+    sides = sides.filter((sides.hours >= LEAST_HOURS) & (sides.total > 0))
+    return sides.mutate(
+        level=sides.total / sides.hours,
+        by_address=sides.node_id.re_search(ADDRESS),
+        kinds=sides.device_kind.collect().over(ibis.window(group_by=_HOST)),
+    )
 
 
 def _candidates(sides: ir.Table) -> ir.Table:
     """Pairs of sides that may be of one host: of two sources, or of two exporters whose devices have other names."""
-    rung = (sides.total.ln() / ONE_LEVEL).floor().cast("int64")
+    rung = (sides.level.ln() / ONE_LEVEL).floor().cast("int64")
     ours = sides.mutate(rung=rung)
     theirs = sides.mutate(rung=ibis.array([rung - 1, rung, rung + 1]).unnest())
     pairs = ours.join(theirs, [*_PLACE, "device_kind", "rung"], rname="other_{name}")
-    apart = pairs.devices.intersect(pairs.other_devices).length() == 0
-    itself = pairs.node_id == pairs.other_node_id
-    allowed = APART * ibis.greatest(pairs.most, pairs.other_most)
-    pairs = pairs.mutate(
-        itself=itself,
-        allowed=allowed,
-        by_address=pairs.node_id.re_search(ADDRESS) != pairs.other_node_id.re_search(ADDRESS),
-    )
     first = (pairs.table < pairs.other_table) | ((pairs.table == pairs.other_table) & (pairs.name < pairs.other_name))
-    told = ibis.ifelse(itself, apart & pairs.device_kind.isin(_INSIDE), apart | (pairs.table != pairs.other_table))
-    # Bursts between the last readings may set totals apart by more than is allowed in most hours.
-    near = (pairs.hours != pairs.other_hours) | ((pairs.total - pairs.other_total).abs() <= 3 * allowed)
-    return pairs.filter(first & told & near)
+    allowed = APART * ibis.greatest(pairs.most, pairs.other_most)
+    near = (pairs.hours != pairs.other_hours) | ((pairs.total - pairs.other_total).abs() <= BURST * allowed)
+    pairs = pairs.filter(first & near).mutate(
+        itself=pairs.node_id == pairs.other_node_id,
+        allowed=allowed,
+        most_hours=ibis.greatest(pairs.hours, pairs.other_hours),
+        shared=pairs.kinds.intersect(pairs.other_kinds).length(),
+        # Even loads are no evidence, unless both are counters, and names do not tell the hosts apart.
+        even=ibis.greatest(pairs.varies / pairs.level, pairs.other_varies / pairs.other_level) < EVEN,
+        unnamed=pairs.counted & pairs.other_counted & (pairs.by_address != pairs.other_by_address),
+    )
+    apart = pairs.devices.intersect(pairs.other_devices).length() == 0
+    inside = pairs.device_kind.isin(_INSIDE) & apart
+    return pairs.filter(ibis.cases((pairs.itself, inside), (pairs.table == pairs.other_table, apart), else_=True))
 
 
 def _alike(pairs: ir.Table, hours: ir.Table) -> ir.Table:
     """Pairs that go up by the same."""
     kind = [*_PAIR, "device_kind"]
-    columns = [*kind, "itself", "allowed", "by_address", "most_hours", "other_total", "both_counted"]
-    pairs = pairs.mutate(
-        most_hours=ibis.greatest(pairs.hours, pairs.other_hours), both_counted=pairs.counted & pairs.other_counted
-    ).select(columns)
-    mine = hours.select(*_KEY, "hour", "up")
-    theirs = hours.select(
-        *_PLACE, "device_kind", "hour", other_table="table", other_name="name", other_node_id="node_id", other_up="up"
+    about = ["itself", "allowed", "most_hours", "shared", "even", "unnamed", "varies", "level", "amounts"]
+    mine = hours.select(*_KEY, "hour", "kwh", "up")
+    names = {f"other_{name}": name for name in ("table", "name", "node_id", "kwh", "up")}
+    both = pairs.select(*kind, *about, "other_total").join(mine, _KEY)
+    both = both.join(
+        hours.select(*_PLACE, "device_kind", "hour", **{new: hours[old] for new, old in names.items()}),
+        [*_PLACE, "device_kind", "hour", "other_table", "other_name", "other_node_id"],
     )
-    both = pairs.join(mine, _KEY).join(
-        theirs, [*_PLACE, "device_kind", "hour", "other_table", "other_name", "other_node_id"]
-    )
-    order = ibis.window(group_by=kind, order_by="hour")
-    both = both.mutate(apart=both.up - both.other_up)
-    both = both.mutate(
-        middle=both.apart.median().over(ibis.window(group_by=kind)),
-        step=(both.apart - both.apart.lag().over(order)).abs(),
-        used=both.up - both.up.lag().over(order),
-    )
-    both = both.mutate(mean=both.used.mean().over(ibis.window(group_by=kind)))
-    judged = both.group_by(columns).aggregate(
+    ahead = both.kwh - both.other_kwh
+    step = ahead.abs()
+    judged = both.group_by([*kind, *about, "other_total"]).aggregate(
         hours=both.count(),
-        near=((both.apart - both.middle).abs() <= both.allowed).sum(),
-        step=both.step.mean(),
-        varies=(both.used - both["mean"]).abs().mean(),
-        level=both["mean"].max(),
-        equal=(both.step <= 1e-9).sum(),
-        amounts=both.used.round(9).nunique(),
+        scatter=(both.up - both.other_up).std(how="pop"),
+        step=step.mean(),
+        ahead=ahead.sum().abs(),
+        equal=(step == 0).sum(),
     )
-    varied = judged.varies >= EVEN * judged.level
-    telling = varied & (judged.step <= TELLING * judged.varies)
-    even = ~varied & (judged.step <= EQUAL * judged.level) & judged.both_counted & judged.by_address
-    same = (judged.equal >= NEARLY * (judged.hours - 1)) & (judged.amounts >= VALUES)
-    whole = (judged.hours >= LEAST_HOURS) & (judged.hours >= NEARLY * judged.most_hours)
-    near = judged.near >= HELD * judged.hours
-    return judged.filter(whole & near & ibis.ifelse(judged.itself, ~varied | telling, (telling | even) & ~same))
+    telling = ~judged.even & (judged.step <= TELLING * judged.varies) & (judged.ahead <= DRIFT * judged.step)
+    asking = judged.even & (judged.step <= EQUAL * judged.level) & judged.unnamed
+    same = (judged.equal >= NEARLY * judged.hours) & (judged.amounts >= VALUES)
+    together = (judged.hours >= NEARLY * judged.most_hours) & (judged.scatter <= TOGETHER * judged.allowed)
+    one = ibis.ifelse(judged.itself, judged.even | telling, (telling | asking) & ~same)
+    return judged.filter((judged.hours >= LEAST_HOURS) & together & one)
 
 
-def _of_all_kinds(pairs: ir.Table, sides: ir.Table) -> ir.Table:
-    """Pairs that are alike in every kind of which both tell."""
-    theirs = sides.select(*_PLACE, "device_kind", other_table="table", other_name="name", other_node_id="node_id")
-    both = pairs.join(sides.select(*_KEY), _HOST)
-    both = both.join(theirs, [*_PLACE, "device_kind", "other_table", "other_name", "other_node_id"])
-    shared = both.group_by(_PAIR).aggregate(shared=both.count())
-    known = pairs.join(shared, _PAIR)
-    return known.filter(known.kinds == known.shared)
-
-
-def _of_many(pairs: ir.Table, sides: ir.Table) -> ir.Table:
-    """Pairs of two sources that name many hosts otherwise; a few of many are chance. Within one source all are kept."""
+def _likely(pairs: ir.Table, sides: ir.Table) -> ir.Table:
+    """Pairs of which neither has another partner that is nearly as good, and of two sources so many, not by chance."""
     tables = [*_PLACE, "table", "other_table"]
-    seen = sides.select(*_PLACE, "table", "node_id").distinct()
-    asked = pairs.select(tables).distinct()
 
-    def alone(table: str, other: str) -> ir.Table:
-        """How many hosts the one names and the other does not."""
-        mine = asked.join(seen.rename({table: "table"}) if table != "table" else seen, [*_PLACE, table])
-        there = seen.rename({other: "table"}) if other != "table" else seen
-        mine = mine.anti_join(there, [*_PLACE, other, "node_id"])
-        return mine.group_by(tables).aggregate(**{f"alone_{table}": mine.node_id.nunique()})
+    def best(side: list[str]) -> ir.BooleanValue:
+        second = pairs.step.collect().over(ibis.window(group_by=side)).sort()[1]
+        return second.isnull() | (pairs.step * CLEARLY < second)
 
-    known = pairs.join(alone("table", "other_table"), tables, how="left", rname="{name}_a")
-    known = known.join(alone("other_table", "table"), tables, how="left", rname="{name}_b")
-    number = known.count().over(ibis.window(group_by=tables))
-    fewer = ibis.least(known.alone_table, known.alone_other_table)
+    itself = pairs.node_id == pairs.other_node_id
+    theirs = [*_PLACE, "other_table", "other_name", "table"]
+    pairs = pairs.filter(itself | (best([*_HOST, "other_table"]) & best(theirs)))
+    pairs = pairs.mutate(number=pairs.count().over(ibis.window(group_by=tables)))
+    known = pairs.join(_alone(sides), tables)
     inside = (known.node_id == known.other_node_id) | (known.table == known.other_table)
-    return known.filter(inside | (number >= SOME * fewer))
+    return known.filter(inside | (known.number >= SOME * ibis.least(known.alone, known.other_alone)))
+
+
+def _alone(sides: ir.Table) -> ir.Table:
+    """How many hosts each of two sources names that the other one does not."""
+    nodes = sides.group_by([*_PLACE, "table"]).aggregate(nodes=sides.node_id.collect(distinct=True))
+    both = nodes.join(nodes.view(), _PLACE, rname="other_{name}")
+    shared = both.nodes.intersect(both.other_nodes).length()
+    return both.select(
+        *_PLACE,
+        "table",
+        "other_table",
+        alone=both.nodes.length() - shared,
+        other_alone=both.other_nodes.length() - shared,
+    )
 
 
 HOSTS_COUNT_ONCE = Proof(
