@@ -83,7 +83,7 @@ NOTHING: list[str] = []
         pytest.param({"a": meter(load(1), IP, hours=24), "b": meter(load(1), NAME, 0.6, hours=22)}, BOTH, id="cut"),
         pytest.param({"a": meter(load(1), IP, hours=5), "b": meter(load(1), NAME, 0.6, hours=5)}, NOTHING, id="short"),
         pytest.param({"a": meter(load(1), IP), "b": meter(load(2), NAME)}, NOTHING, id="two loads"),
-        pytest.param({"a": meter(load(1), IP), "b": meter(scaled(1.002), NAME)}, NOTHING, id="a load that is shared"),
+        pytest.param({"a": meter(load(1), IP), "b": meter(scaled(1.0015), NAME)}, NOTHING, id="a load that is shared"),
         pytest.param({"a": meter(load(1), IP), "b": meter(load(1), IP, 0.6)}, NOTHING, id="one name"),
         pytest.param({"a": meter(even(40), IP), "b": meter(even(40), NAME, 0.6)}, BOTH, id="even"),
         pytest.param({"a": meter(even(40), "n7"), "b": meter(even(40), NAME)}, NOTHING, id="even, two names"),
