@@ -74,6 +74,7 @@ def told_twice(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
         device_kinds=alike.device_kind.collect(order_by=alike.device_kind).join(", "),
         kwh=alike.other_total.sum(),
         step=alike.step.sum(),
+        certain=(~alike.even & (alike.step <= TELLING * alike.alone)).fill_null(False).all(),
     )
     pairs = _likely(pairs.filter(pairs.kinds == pairs.shared), sides)
     named = pairs.mutate(
@@ -88,7 +89,8 @@ def told_twice(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
 def _hours(upstream: Mapping[str, ir.Table]) -> ir.Table:
     """What each name's devices of a kind used in each hour in which all of them are known, and since the day's first.
 
-    Devices with a UUID are one wherever they are told of.
+    Devices with a UUID are one wherever they are told of. `own`: how the hour differs from that of the source's other
+    hosts, as a share of the mean hour of each; NULL where these are too few to say what loads have in common.
     """
     readings = readings_of(upstream)
     rows = with_thing(readings, uuids_of(readings))
@@ -108,7 +110,10 @@ def _hours(upstream: Mapping[str, ir.Table]) -> ir.Table:
     by = by.mutate(most=by.devices.length().max().over(ibis.window(group_by=_KEY)))
     by = by.filter(by.devices.length() == by.most)
     since = ibis.window(group_by=_KEY, order_by="hour", preceding=None, following=0)
-    return by.mutate(up=by.kwh.sum().over(since))
+    by = by.mutate(up=by.kwh.sum().over(since), share=by.kwh / by.kwh.mean().over(ibis.window(group_by=_KEY)))
+    hour = ibis.window(group_by=[*_PLACE, "device_kind", "table", "hour"])
+    others = by.share.count().over(hour) - 1
+    return by.mutate(own=ibis.ifelse(others < 2, None, by.share - (by.share.sum().over(hour) - by.share) / others))
 
 
 def _sides(hours: ir.Table) -> ir.Table:
@@ -118,6 +123,7 @@ def _sides(hours: ir.Table) -> ir.Table:
         total=hours.kwh.sum(),
         most=hours.kwh.max(),
         varies=hours.kwh.std(how="pop"),
+        varies_alone=hours.own.std(how="pop") * hours.kwh.mean(),
         amounts=hours.kwh.nunique(),
         counted=hours.counted.all(),
         devices=hours.devices.argmax(hours.hour),
@@ -144,6 +150,7 @@ def _candidates(sides: ir.Table) -> ir.Table:
         allowed=allowed,
         most_hours=ibis.greatest(pairs.hours, pairs.other_hours),
         shared=pairs.kinds.intersect(pairs.other_kinds).length(),
+        alone=ibis.least(pairs.varies_alone, pairs.other_varies_alone),
         # Even loads are no evidence, unless both are counters, and names do not tell the hosts apart.
         even=ibis.greatest(pairs.varies / pairs.level, pairs.other_varies / pairs.other_level) < EVEN,
         unnamed=pairs.counted & pairs.other_counted & (pairs.by_address != pairs.other_by_address),
@@ -156,7 +163,7 @@ def _candidates(sides: ir.Table) -> ir.Table:
 def _alike(pairs: ir.Table, hours: ir.Table) -> ir.Table:
     """Pairs that go up by the same."""
     kind = [*_PAIR, "device_kind"]
-    about = ["itself", "allowed", "most_hours", "shared", "even", "unnamed", "varies", "level", "amounts"]
+    about = ["itself", "allowed", "most_hours", "shared", "even", "unnamed", "varies", "alone", "level", "amounts"]
     mine = hours.select(*_KEY, "hour", "kwh", "up")
     names = {f"other_{name}": name for name in ("table", "name", "node_id", "kwh", "up")}
     both = pairs.select(*kind, *about, "other_total").join(mine, _KEY)
@@ -182,7 +189,10 @@ def _alike(pairs: ir.Table, hours: ir.Table) -> ir.Table:
 
 
 def _likely(pairs: ir.Table, sides: ir.Table) -> ir.Table:
-    """Pairs of which neither has another partner that is nearly as good, and of two sources so many, not by chance."""
+    """Pairs of which neither has another partner that is nearly as good, and of two sources so many, not by chance.
+
+    A pair alone is none by chance if its load is not that of the other hosts of its sources.
+    """
     tables = [*_PLACE, "table", "other_table"]
 
     def best(side: list[str]) -> ir.BooleanValue:
@@ -195,7 +205,7 @@ def _likely(pairs: ir.Table, sides: ir.Table) -> ir.Table:
     pairs = pairs.mutate(number=pairs.count().over(ibis.window(group_by=tables)))
     known = pairs.join(_alone(sides), tables)
     inside = (known.node_id == known.other_node_id) | (known.table == known.other_table)
-    return known.filter(inside | (known.number >= SOME * ibis.least(known.alone, known.other_alone)))
+    return known.filter(inside | known.certain | (known.number >= SOME * ibis.least(known.alone, known.other_alone)))
 
 
 def _alone(sides: ir.Table) -> ir.Table:

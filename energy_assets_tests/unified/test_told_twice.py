@@ -145,3 +145,12 @@ def test_many_hosts_that_two_sources_name_in_two_ways_are_told() -> None:
     first = [row for n in range(10) for row in meter(shared(n), f"10.0.0.{n}")]
     second = [row for n in range(10) for row in meter(shared(n), f"n{n}", 0.6)]
     assert found({"a": first, "b": second}) == [f"10.0.0.{n} of a, n{n} of b" for n in range(10)]
+
+
+@pytest.mark.parametrize(("power", "told"), [(load, ["10.0.0.3 of a, n3 of b"]), (shared, NOTHING)])
+def test_one_host_of_many_is_told_if_its_load_is_not_that_of_all(
+    power: Callable[[int], Power], told: list[str]
+) -> None:
+    first = [row for n in range(8) for row in meter(power(n), f"10.0.0.{n}")]
+    second = [row for n in (3, *range(8, 15)) for row in meter(power(n), f"n{n}", 0.6)]
+    assert found({"a": first, "b": second}) == told
