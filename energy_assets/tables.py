@@ -36,6 +36,7 @@ from energy_assets.contracts.sources_agree import (
     THINGS_HAVE_ONE_PLACE,
 )
 from energy_assets.contracts.sums import METERS_ARE_NO_TOTALS
+from energy_assets.contracts.told_twice import HOSTS_COUNT_ONCE
 from energy_assets.contracts.upstream import UPSTREAM_IS_NOT_NEGATIVE
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.contracts.zones import ZONES_HAVE_INTENSITIES
@@ -132,6 +133,7 @@ ENERGY = Table(
         HOURS_HAVE_ONE_SOURCE,
         THINGS_HAVE_ONE_PLACE,
         METERS_ARE_NO_TOTALS,
+        HOSTS_COUNT_ONCE,
     ),
 )
 COST = Table(

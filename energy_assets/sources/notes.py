@@ -378,6 +378,11 @@ WORDS: Mapping[str, Words] = {
         " are hosts] under two names, and each device counts once",
         remedy="Scrape each host in one job, or narrow this source with `selector`.",
     ),
+    "counters_read_under_two_names_by_turns": Words(
+        "{n} counter[|s] went on under another host's name while [it was|they were] not read under [its|their] own:"
+        " [it is one host|they are hosts] under two names, and what was read counts once",
+        hole=False,
+    ),
     "gpus_under_several_names": Words(
         "{n} GPU[|s] [is|are] told of under several host names, each counted once by its UUID", hole=False
     ),

@@ -177,7 +177,7 @@ def add_up(scratch: Scratch, starts: str) -> None:
     )
     parts = [
         f"""
-        SELECT key_no, t, {_whole("n")} - {_whole("lag(n) OVER (PARTITION BY key_no ORDER BY t)")} AS n,
+        SELECT key_no, t, {whole("n")} - {whole("lag(n) OVER (PARTITION BY key_no ORDER BY t)")} AS n,
             0::BIGINT AS restarts, 0::BIGINT AS wraps, 0::BIGINT AS blips, 0::BIGINT AS jumps
         FROM {scratch["plain"]} ANTI JOIN {scratch["suspicious"]} USING (key_no)"""
     ]
@@ -296,7 +296,7 @@ def _amounts_of_steps(scratch: Scratch) -> str:
             FROM gains WINDOW w AS (PARTITION BY key_no ORDER BY t ROWS UNBOUNDED PRECEDING)
         )
         SELECT
-            key_no, {HOUR_OF} AS t, sum({_whole("total")} - {_whole("total - gain")})::HUGEINT AS n,
+            key_no, {HOUR_OF} AS t, sum({whole("total")} - {whole("total - gain")})::HUGEINT AS n,
             count(*) FILTER (what = 'restart') AS restarts, count(*) FILTER (what = 'wrap') AS wraps,
             count(*) FILTER (what = 'blip') AS blips, count(*) FILTER (what = 'jump') AS jumps
         FROM (
@@ -305,5 +305,10 @@ def _amounts_of_steps(scratch: Scratch) -> str:
         ) GROUP BY ALL"""
 
 
-def _whole(fine: str) -> str:
+def whole(fine: str) -> str:
+    """SQL of a running total in whole units.
+
+    Args:
+        fine: SQL of it in parts of a unit.
+    """
     return f"(({fine} + {FINE // 2}) // {FINE})"

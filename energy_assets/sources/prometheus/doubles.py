@@ -36,7 +36,7 @@ NEARLY = 0.9
 ADDRESS = "^[0-9.]+$|:"
 """A host by its address."""
 
-_THING = "CASE WHEN device_id <> node_id THEN device_id ELSE '' END"
+THING = "CASE WHEN device_id <> node_id THEN device_id ELSE '' END"
 """A device by its name on its host; a meter of a whole host has none."""
 
 
@@ -91,7 +91,7 @@ def _pairs_of_counters(scratch: Scratch) -> str:
         FROM {scratch["bound"]} JOIN {scratch["keys"]} USING (key_no) WHERE counter AND device_uuid IS NULL""",
     )
     keys = scratch["keys"]
-    things = f"SELECT key_no, meter || ' ' || {_THING} AS thing, node_id AS owner, 0 AS grain FROM {keys}"
+    things = f"SELECT key_no, meter || ' ' || {THING} AS thing, node_id AS owner, 0 AS grain FROM {keys}"
     return pairs(scratch, marks, things, "false", whole=True)
 
 
@@ -156,5 +156,5 @@ def _pairs_of_gauges(scratch: Scratch) -> str:
                 FROM {scratch["powered"]} WHERE n > 0 GROUP BY key_no
                 HAVING count(*) >= {HOURS} AND count(DISTINCT n) >= {AMOUNTS}
             ) JOIN {scratch["keys"]} USING (key_no) WHERE device_uuid IS NULL
-            WINDOW same AS (PARTITION BY meter, {_THING}, shown, hours)
+            WINDOW same AS (PARTITION BY meter, {THING}, shown, hours)
         ) WHERE first_node < last_node AND key_no <> one"""

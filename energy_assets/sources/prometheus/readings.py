@@ -22,14 +22,15 @@ from energy_assets.sources.prometheus import (
     plausible,
     scales,
     sharing,
+    stand_ins,
     standstill,
     textfiles,
+    turns,
     wraps,
 )
 from energy_assets.sources.prometheus.answers import Answer, Scratch, load
 from energy_assets.sources.prometheus.counters import HOUR_MS
 from energy_assets.sources.prometheus.devices import name_devices, observe
-from energy_assets.sources.prometheus.doubles import ADDRESS
 from energy_assets.sources.prometheus.meters import Meter
 from energy_assets.sources.prometheus.queries import Window
 
@@ -93,7 +94,11 @@ def assemble(
         gauge_meters = [meter for meter in meters if not meter.counter and meter.name in sampled]
         integrated, zeros = gauges.integrate(scratch, gauge_meters, window, max_gap_s=max_gap_s, gap_policy=gap_policy)
         notes.update(integrated)
-        told += [(found.notes, found.examples), doubles.find(scratch)]
+        told += [
+            (found.notes, found.examples),
+            doubles.find(scratch),
+            turns.count_once(scratch, window.start * 1000),
+        ]
         standstill.find_standstills(scratch, window.start * 1000)
         _hours(scratch, window)
         table = scratch.make("energy", _rows(scratch))
@@ -182,7 +187,7 @@ def _hours(scratch: Scratch, window: Window) -> None:
         ranked AS (
             SELECT key_no, rank, stands_in, node_id, host, device_id, device_kind, min(t) AS begins,
                 bool_or(n IS NOT NULL) AS live
-            FROM measured JOIN {_spellings(scratch)} USING (node_id) GROUP BY ALL
+            FROM measured JOIN {stand_ins.spellings(scratch)} USING (node_id) GROUP BY ALL
         ),
         rivals AS (
             SELECT worse, better, worse.rank > better.rank AS outranked
@@ -191,6 +196,11 @@ def _hours(scratch: Scratch, window: Window) -> None:
             SELECT worse, better, better.stands_in = '' OR worse.rank > better.rank
             FROM ranked AS worse JOIN ranked AS better USING (host, device_kind)
             WHERE worse.stands_in <> '' AND worse.stands_in <> better.stands_in AND worse.device_id <> better.device_id
+            UNION ALL
+            SELECT worse, better, better.stands_in = '' OR worse.rank > better.rank
+            FROM ranked AS worse JOIN {stand_ins.scraped_at_one(scratch)} USING (node_id)
+            JOIN ranked AS better ON better.node_id = other AND better.device_kind = worse.device_kind
+            WHERE worse.stands_in <> '' AND worse.stands_in <> better.stands_in
         ),
         beaten AS (
             SELECT worse.key_no AS key_no, min(CASE WHEN worse.live THEN better.begins ELSE 0 END) AS until
@@ -204,22 +214,6 @@ def _hours(scratch: Scratch, window: Window) -> None:
         )
         {standstill.replaced(scratch, "chosen", "measured")}""",
     )
-
-
-def _spellings(scratch: Scratch) -> str:
-    """SQL of `node_id` and `host`: in small letters and without its domain, unless two domains have the name.
-
-    Two exporters may spell one host in two ways, and one of them stands in for the other.
-    """
-    return f"""(
-        SELECT node_id, CASE WHEN count(DISTINCT domain) OVER (PARTITION BY short) > 1 THEN name ELSE short END AS host
-        FROM (
-            SELECT node_id, lower(node_id) AS name,
-                CASE WHEN regexp_matches(name, '{ADDRESS}') THEN name ELSE split_part(name, '.', 1) END AS short,
-                CASE WHEN name <> short THEN name END AS domain
-            FROM (SELECT DISTINCT node_id FROM {scratch["keys"]})
-        )
-    )"""
 
 
 def _rows(scratch: Scratch) -> str:

@@ -32,6 +32,12 @@ KEPLER = {
     "domains": ("node1.lab.example", "node1.shop.example"),
 }
 """By case: what node_exporter calls a host, and what Kepler does."""
+SCRAPED = [
+    ("network", "10.0.0.1", "node1"),
+    ("gateway", "10.0.0.9", "node1"),
+    ("gateway", "10.0.0.9", "node2"),
+]
+"""Kepler beside a node_exporter without a name: case, the address of both, and the name that Kepler writes."""
 Samples = list[tuple[int, float]]
 
 
@@ -91,6 +97,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 ),
             )
         ),
+        *(
+            host(
+                case,
+                "kepler_node_cpu_joules_total",
+                f"{address}:28282",
+                counter({"node1": load, "node2": other}[name], late=7, start=5),
+                zone="package",
+                node_name=name,
+            )
+            for case, address, name in SCRAPED
+        ),
+        *(
+            host(case, RAPL, f"{address}:9100", counter(load), **package)
+            for case, address in sorted({(case, address) for case, address, _ in SCRAPED})
+        ),
         host("gpu", GPU, "gpu1:9400", counter(load, 1000), Hostname="gpu1", gpu="0", UUID=""),
         host("gpu", GPU, "gpu1.lab.example:9400", counter(load, 1000), Hostname="gpu1.lab.example", gpu="0", UUID=""),
     ]
@@ -137,3 +158,13 @@ def test_a_profile_stands_in_for_a_host_however_it_is_spelled(
     found, _ = energies(server, case, step, profiles=["kepler"])
     assert len(found) == hosts, "two domains have two hosts"
     assert float(sum(found.values())) == pytest.approx(2.4 * hosts, rel=0.02)
+
+
+@pytest.mark.parametrize(("case", "names"), [("network", ["10.0.0.1"]), ("gateway", ["10.0.0.9", "node1", "node2"])])
+def test_a_profile_stands_in_for_the_host_at_whose_address_it_is_scraped(
+    server: str, step: StepContext, case: str, names: list[str]
+) -> None:
+    """Not where several hosts are told of at one address: none of them is the host there."""
+    found, _ = energies(server, case, step, profiles=["kepler"])
+    assert sorted(found) == names
+    assert [float(found[name]) for name in names] == pytest.approx([2.4] * len(names), rel=0.02)
