@@ -75,7 +75,10 @@ def mutants(module: str) -> list[Mutant]:
 
 def _calculates(before: str, after: str) -> bool:
     """Whether a changed line calculates: no declaration of classes, types, parameters, no demand of equal lengths."""
-    if before.startswith("@dataclass") or before == "*," or before.replace("strict=True", "strict=False") == after:
+    if before.startswith("@dataclass") or after in (
+        before.replace("*,", "/,"),
+        before.replace("strict=True", "strict=False"),
+    ):
         return False
     return _OPTIONAL.sub("?", before) != _OPTIONAL.sub("?", after)
 

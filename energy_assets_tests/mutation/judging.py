@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-COPIED = ("energy_assets", "energy_assets_tests", "reports", "setup.cfg", "pyproject.toml")
+COPIED = ("energy_assets", "energy_assets_tests", "docs", "reports", "setup.cfg", "pyproject.toml")
 WARM = (
     "ibis",
     "duckdb",

@@ -48,15 +48,18 @@ def things(lines: str, places: int, thing: str = "thing", *, of: str = "true") -
         HAVING abs(sum(billed_cost)) >= {TOTAL_UNITS} * {unit(places)}"""  # noqa: S608
 
 
-def agree(places: int) -> str:
+def agree(places: int, *, cut: bool = False) -> str:
     """SQL of whether `a` is as much as one `b`, or as all `b` together, in at least half of its hours.
 
     Args:
         places: To how many decimals the coarsest delivery prints amounts.
+        cut: Only of others with another number of lines.
     """
     one = _near("a.total", "b.total", "a.lines + b.lines", places)
     both = _near("any_value(a.total)", "sum(b.total)", "any_value(a.lines) + sum(b.lines)", places)
     hours, all_hours = _in_its_hours("a.hours", "b.hours"), _in_its_hours("any_value(a.hours)", "bit_or(b.hours)")
+    if cut:
+        one, both = f"{one} AND a.lines <> b.lines", f"{both} AND any_value(a.lines) <> sum(b.lines)"
     return f"(bool_or({one} AND {hours}) OR ({both} AND {all_hours}))::BIGINT"
 
 
@@ -153,7 +156,7 @@ def accounts(lines: str, places: int) -> str:
         hours AS MATERIALIZED ({things(lines, places, "date_trunc('minute', start)", of="NOT corrects")}),
         met AS MATERIALIZED (
             SELECT {of_a}, any_value(a.total) AS total, list(DISTINCT b.delivery) AS others,
-                any_value(a.lines) <> sum(b.lines) AND bool_and(a.lines <> b.lines) AS cut
+                {agree(places, cut=True)} = 1 AS cut
             FROM days a JOIN days b ON {same} GROUP BY {of_a} HAVING {agree(places)} = 1),
         within AS (
             SELECT {of_a}, a.thing, any_value(a.total) AS total

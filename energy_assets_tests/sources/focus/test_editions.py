@@ -23,6 +23,11 @@ def at(lines: Lines, factor: str) -> Lines:
     return each(lines, BilledCost=lambda cost: str(Decimal(cost) * Decimal(factor)))
 
 
+def corrected(lines: Lines) -> Lines:
+    return [{**line, "ChargeClass": "Correction"} for line in lines]
+
+
+NOTHING = each(flat(1, range(8), "0"), ResourceId=lambda name: f"free-{name}")
 OTHERS = each(flat(1, range(23), "7"), ResourceId=lambda name: f"other-{name}")
 PAIRS = {
     "a discount at the end of the month": (machines(), at(machines(), "0.93"), True),
@@ -35,7 +40,9 @@ PAIRS = {
     "fewer": (by_turns()[:20], [*at(by_turns()[:9], "0.9"), *OTHERS], False),
     "three hours": (by_turns()[:3], at(by_turns()[:3], "0.9"), True),
     "two hours": (by_turns()[:2], at(by_turns()[:2], "0.9"), False),
-    "corrections": (machines(), [{**line, "ChargeClass": "Correction"} for line in at(machines(), "-0.07")], False),
+    "corrections": (machines(), corrected(at(machines(), "-0.07")), False),
+    "corrections of both": (corrected(machines()), corrected(at(machines(), "0.93")), False),
+    "beside as many lines of nothing": ([*by_turns()[:3], *NOTHING], [*at(by_turns()[:3], "0.9"), *NOTHING], True),
     "a tax on it": (machines(), [{**line, "ChargeCategory": "Tax"} for line in at(machines(), "0.19")], False),
     "another service": (machines(), [{**line, "ServiceName": "Storage"} for line in at(machines(), "0.2")], False),
     "other machines": (machines(), each(at(machines(), "0.93"), ResourceId=lambda name: f"other-{name}"), False),

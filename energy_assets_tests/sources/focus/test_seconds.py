@@ -231,6 +231,26 @@ def test_equal_totals_of_days_are_told_where_lines_differ(
     assert all("bills/a.csv" in text and "bills/b.csv" in text for text in said)
 
 
+WHOLE = telling("123.456", "123.457")
+HALVES = telling("60.123", "60.124"), telling("63.333", "63.333")
+FEW: dict[str, tuple[list[Lines], bool]] = {
+    "one is cut": ([WHOLE, cut(WHOLE)], True),
+    "one is cut, beside another one": ([WHOLE, cut(WHOLE), cut(telling("7.111", "8.222"), "0.07")], True),
+    "one is cut, and another one has as many lines": ([WHOLE, cut(WHOLE), telling("7.111", "8.222")], True),
+    "one has as many lines": ([WHOLE, renamed(WHOLE), cut(telling("7.111", "8.222"))], False),
+    "both together are cut": ([WHOLE, cut(HALVES[0]), cut(HALVES[1], "0.07")], True),
+    "both together have as many lines": ([cut(WHOLE), *HALVES], False),
+}
+
+
+@pytest.mark.parametrize("what", FEW)
+def test_few_totals_tell_only_between_different_numbers_of_lines(step: StepContext, tmp_path: Path, what: str) -> None:
+    bills, is_told = FEW[what]
+    for name, lines in zip("abc", bills, strict=False):
+        write(tmp_path / "bills" / f"{name}.csv", lines)
+    assert bool(told(step)) == is_told
+
+
 def test_what_is_told_names_files_account_days_and_amounts_each_time(
     step: StepContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
