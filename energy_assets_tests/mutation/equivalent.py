@@ -74,7 +74,6 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
         "return columns[ -1] if len(columns) == 1 else f\"coalesce({', '.join(columns)})\"": "there is one column",
     },
     "kpis/rests.py": {
-        "def _error(source: Any, pct: Any, /, borrowed: bool) -> dict[str, Any]:": "all who call it name the third",
     },
     "sources/focus/cells.py": {
         'if (scale and int(scale[1]) <= 17) or "INT" in kind:': "a shortcut: as text it is the same number",
