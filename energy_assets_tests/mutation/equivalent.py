@@ -73,8 +73,7 @@ EQUIVALENT: Mapping[str, Mapping[str, str]] = {
         "return columns[ -1] if len(columns) == 1 else ibis.coalesce(*columns)": "there is one column",
         "return columns[ -1] if len(columns) == 1 else f\"coalesce({', '.join(columns)})\"": "there is one column",
     },
-    "kpis/rests.py": {
-    },
+    "kpis/rests.py": {},
     "sources/focus/cells.py": {
         'if (scale and int(scale[1]) <= 17) or "INT" in kind:': "a shortcut: as text it is the same number",
         'if (scale and int(scale[1]) <= 18) and "INT" in kind:': "a shortcut: as text it is the same number",

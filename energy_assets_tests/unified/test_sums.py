@@ -44,6 +44,7 @@ def found(sources: dict[str, list[Row]], *more: Any) -> list[tuple[str, int]]:
         (("0.97", "0.5", "0.5"), 6, False),
         (("1", "0.5", "0.5"), 5, False),
         (("1", "1"), 6, False),
+        (("0", "0", "0"), 6, False),
         (("1", "0.4", "0.3", "0.3"), 6, True),
     ],
 )
@@ -64,13 +65,14 @@ def test_a_rack_and_its_servers_may_come_from_two_sources_of_one_place() -> None
 @pytest.mark.parametrize(
     ("kwh", "kind", "told"),
     [
-        (("0.3", "0.2", "0.5"), "node", True),
-        (("0.3", "0.2", "0.5"), "gpu", True),
-        (("0.3", "0.2", "0.506"), "node", False),
-        (("0.3", "0.3"), "node", False),
-        (("0.3", "0.2", "0.1"), "node", True),
-        (("0.3", "0.3", "0.3"), "gpu", False),
+        (("0.3", "0.2", "0.5"), "node", "s3 on n1"),
+        (("0.3", "0.2", "0.5"), "gpu", "s3 on n1"),
+        (("0.3", "0.2", "0.506"), "node", ""),
+        (("0.3", "0.3"), "node", ""),
+        (("0.3", "0.2", "0.1"), "node", "s1 on n1"),
+        (("0.3", "0.3", "0.3"), "gpu", ""),
+        (("0", "0", "0"), "gpu", ""),
     ],
 )
-def test_a_total_among_the_devices_of_a_machine_is_told(kwh: tuple[str, ...], kind: str, told: bool) -> None:
-    assert bool(found({"a": supplies(*kwh, kind=kind)})) is told
+def test_a_total_among_the_devices_of_a_machine_is_told(kwh: tuple[str, ...], kind: str, told: str) -> None:
+    assert found({"a": supplies(*kwh, kind=kind)}) == ([(told, 2)] if told else [])
