@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from energy_assets.contracts.sums import totals
+from energy_assets.contracts.sums import METERS_ARE_NO_TOTALS, totals
 from energy_assets.sources.base import Place
 from energy_assets_tests.rows import at, rows_of
 from energy_assets_tests.unified.test_energy import CON, Row, device, node, upstream_of
@@ -76,3 +76,11 @@ def test_a_rack_and_its_servers_may_come_from_two_sources_of_one_place() -> None
 )
 def test_a_total_among_the_devices_of_a_machine_is_told(kwh: tuple[str, ...], kind: str, told: str) -> None:
     assert found({"a": supplies(*kwh, kind=kind)}) == ([(told, 2)] if told else [])
+
+
+@pytest.mark.parametrize(("others", "told"), [(0, True), (1, True), (2, False)])
+def test_nine_hours_in_ten_must_be_sums_and_it_is_told_without_withholding_a_day(others: int, told: bool) -> None:
+    rows = machines("1", "0.5", "0.5", hours=10)
+    changed = [{**row, "energy_kwh": Decimal(9)} if number < others else row for number, row in enumerate(rows)]
+    assert bool(found({"a": changed})) is told
+    assert not METERS_ARE_NO_TOTALS.blocking
