@@ -76,7 +76,8 @@ def empty_sources(site: Site, empty: dict[str, set[date]], asked: Collection[dat
             Remark(
                 about,
                 f"published no row {whole}",
-                hole=source.complete and (source.feeds != Feed.GRID_INTENSITY or bool(site.feeding(Feed.ENERGY))),
+                hole=source.speaks_of_every_day
+                and (source.feeds != Feed.GRID_INTENSITY or bool(site.feeding(Feed.ENERGY))),
                 remedy=f"Look at what it has of these days, and at the keys of '{source.name}' in the site file.",
                 days=tuple(contiguous(sorted(none))),
             )

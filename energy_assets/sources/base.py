@@ -305,7 +305,7 @@ class Source(Strict, ABC):
     """Names of the Dagster resources this kind works with, handed over in `StepContext.resources`. One that nobody
     passes is an error when definitions load, unless the kind can make its own (`energy_assets.resources`)."""
 
-    complete: ClassVar[bool] = True
+    speaks_of_every_day: ClassVar[bool] = True
     """Whether a day without a row is one that something is missing of; not where it states what stands in for others,
     and only for some years."""
 

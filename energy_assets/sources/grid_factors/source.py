@@ -108,7 +108,7 @@ class GridFactors(Source):
     parser_version: ClassVar[str] = "1"
     title: ClassVar[str] = "Grid factors of a year or month"
     engine_kind: ClassVar[str] = "yaml"
-    complete: ClassVar[bool] = False
+    speaks_of_every_day: ClassVar[bool] = False
 
     kind: Literal["grid_factors"]
     factors: list[Factor] = Field(

@@ -292,34 +292,19 @@ def built_in(rapl_wrap_joules: Decimal | None) -> tuple[Meter, ...]:
                 f"{every}:{zone}-dies", every, kind, rapl_wrap_joules, matchers=(dies,), device_labels=("rapl_zone",)
             ),
         ]
+    dcgm: dict[str, Any] = {
+        "device_kind": "gpu",
+        "node_labels": _DCGM_NODE,
+        "device_labels": _DCGM_DEVICE,
+        "model_labels": ("modelName",),
+        "activity": _ACTIVE,
+        "shared": True,
+    }
     return (
-        Meter(
-            name=dcgm_counter,
-            metric=dcgm_counter,
-            counter=True,
-            unit="mJ",
-            device_kind="gpu",
-            node_labels=_DCGM_NODE,
-            device_labels=_DCGM_DEVICE,
-            model_labels=("modelName",),
-            activity=_ACTIVE,
-            shared=True,
-        ),
+        Meter(name=dcgm_counter, metric=dcgm_counter, counter=True, unit="mJ", **dcgm),
         *rapl,
         *(
-            Meter(
-                name=name,
-                metric=name,
-                counter=False,
-                unit="W",
-                device_kind="gpu",
-                node_labels=_DCGM_NODE,
-                device_labels=_DCGM_DEVICE,
-                model_labels=("modelName",),
-                activity=_ACTIVE,
-                shared=True,
-                counterpart=counterpart,
-            )
+            Meter(name=name, metric=name, counter=False, unit="W", counterpart=counterpart, **dcgm)
             for name, counterpart in (
                 ("DCGM_FI_DEV_POWER_USAGE", dcgm_counter),
                 ("DCGM_FI_DEV_POWER_USAGE_INSTANT", "DCGM_FI_DEV_POWER_USAGE"),
