@@ -9,6 +9,7 @@ import dagster as dg
 
 from energy_assets.disclosures.asset import disclosure_assets
 from energy_assets.emissions.assets import emission_assets
+from energy_assets.estimates.assets import estimate_assets
 from energy_assets.factors.assets import factor_assets
 from energy_assets.kpis.assets import kpi_assets
 from energy_assets.operations.automation import automation_sensor, with_automation
@@ -29,6 +30,7 @@ def raw_assets(site: Site) -> list[dg.AssetsDefinition]:
 
 FLOORS: tuple[Callable[[Site], list[dg.AssetsDefinition]], ...] = (
     raw_assets,
+    estimate_assets,
     unified_assets,
     factor_assets,
     emission_assets,

@@ -77,7 +77,7 @@ def empty_sources(site: Site, empty: dict[str, set[date]], asked: Collection[dat
                 about,
                 f"published no row {whole}",
                 hole=source.speaks_of_every_day
-                and (source.feeds != Feed.GRID_INTENSITY or bool(site.feeding(Feed.ENERGY))),
+                and (source.feeds != Feed.GRID_INTENSITY or bool(site.has(Feed.ENERGY))),
                 remedy=f"Look at what it has of these days, and at the keys of '{source.name}' in the site file.",
                 days=tuple(contiguous(sorted(none))),
             )
@@ -101,7 +101,7 @@ class _Tables:
 
 def _grams(site: Site, tables: _Tables) -> Iterator[Remark]:
     """Energy without a zone or a PUE, and zones without a factor or without the part of one that a scope needs."""
-    if not site.feeding(Feed.ENERGY):
+    if not site.has(Feed.ENERGY):
         return
     rows = tables(EMISSIONS)
     known = rows.filter(rows.energy_kwh.notnull())
@@ -137,7 +137,7 @@ def _grams(site: Site, tables: _Tables) -> Iterator[Remark]:
 def _intensities(site: Site, tables: _Tables) -> Iterator[Remark]:
     """Hours of zones that take a mean for want of a value of their own, and zones of which two sources differ."""
     sources = site.feeding(Feed.GRID_INTENSITY)
-    if not (sources and site.feeding(Feed.ENERGY)):
+    if not (sources and site.has(Feed.ENERGY)):
         return
     rows = tables(GRID_INTENSITY)
     stated = [source.name for source in sources if source.kind == "grid_factors"]
@@ -332,7 +332,7 @@ def nearest(zone: str, served: Sequence[str]) -> list[str]:
 
 def _requests(site: Site, tables: _Tables) -> Iterator[Remark]:
     """Models that answered requests on days on which no energy is known of them, and models that answered none."""
-    if not (site.feeding(Feed.ENERGY) and site.feeding(Feed.ACTIVITY)):
+    if not (site.has(Feed.ENERGY) and site.feeding(Feed.ACTIVITY)):
         return
     energy, activity = tables(ENERGY), tables(ACTIVITY)
     used = energy.filter(energy.energy_kwh > 0).select("day", "model_id").distinct()
@@ -361,7 +361,7 @@ def _requests(site: Site, tables: _Tables) -> Iterator[Remark]:
 
 
 def _owners(site: Site, tables: _Tables) -> Iterator[Remark]:
-    if site.attribution.rules and site.feeding(Feed.ENERGY):
+    if site.attribution.rules and site.has(Feed.ENERGY):
         yield from owners(tables.con, tables(ENERGY))
 
 

@@ -82,7 +82,7 @@ def _has_sources(site: Site, indicator: Indicator | None) -> bool:
     """Whether a site has every source that an indicator is made of."""
     feeds = {table.name: table.feed for table in SHARED}
     needed = {feeds.get(one.rows.table) for one in indicator.ingredients()} if indicator else set()
-    return all(site.feeding(feed) for feed in needed if feed)
+    return all(site.has(feed) for feed in needed if feed)
 
 
 def _days(site: Site, period: Period, whole: bool) -> Iterator[Remark]:

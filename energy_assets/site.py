@@ -235,6 +235,18 @@ class Factors(Strict):
     scope2_basis: Literal["direct", "lifecycle"] = Field(
         "direct", description="intensity behind location_g; the GHG Protocol wants direct (combustion) factors"
     )
+    instances: str | None = Field(
+        None, description="a CSV of machine types of your own, beside site.yaml; its rows go before the built-in ones"
+    )
+    accelerators: str | None = Field(
+        None, description="a CSV of accelerators of your own, beside site.yaml; its rows go before the built-in ones"
+    )
+
+
+class Estimates(Strict):
+    """Energy of what bills say was used, where nobody meters it."""
+
+    usage: bool = Field(True, description="false: bills are costs and nothing else; no energy is estimated from them")
 
 
 class Target(Strict):
@@ -262,6 +274,7 @@ class Site(Strict):
     attribution: Attribution = Field(default_factory=Attribution)
     nodes: list[NodeRule] = Field(default_factory=list, description="which names mean the same host")
     factors: Factors = Field(default_factory=Factors)
+    estimates: Estimates = Field(default_factory=Estimates)
     targets: list[Target] = Field(default_factory=list)
     folder: Path = Field(Path("."), exclude=True)
     file: Path = Field(Path("site.yaml"), exclude=True)
@@ -297,6 +310,17 @@ class Site(Strict):
     def feeding(self, feed: str) -> list[Source]:
         """The sources of one feed, in the order of the file."""
         return [source for source in self.sources if source.feeds == feed]
+
+    def has(self, feed: str) -> bool:
+        """Whether the site has rows of a feed: from a source, or, of energy, estimated from its bills.
+
+        Args:
+            feed: A value of `Feed`.
+        """
+        estimated = self.estimates.usage and bool(self.feeding(vocabulary.Feed.COST))
+        if feed == vocabulary.Feed.ESTIMATES:
+            return estimated
+        return bool(self.feeding(feed)) or (feed == vocabulary.Feed.ENERGY and estimated)
 
     def disk(self) -> Storage:
         """The storage, with its folder made absolute and its secrets resolved."""

@@ -37,6 +37,7 @@ from energy_assets.contracts.sources_agree import (
 )
 from energy_assets.contracts.sums import METERS_ARE_NO_TOTALS
 from energy_assets.contracts.told_twice import HOSTS_COUNT_ONCE
+from energy_assets.contracts.unestimated import USAGE_IS_ESTIMATED
 from energy_assets.contracts.upstream import UPSTREAM_IS_NOT_NEGATIVE
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.contracts.zones import ZONES_HAVE_INTENSITIES
@@ -144,6 +145,13 @@ COST = Table(
     identity=("provider", "billing_account_id", "billing_period"),
     proofs=(BILLS_COUNT_ONCE, BILLS_CROSS_CHECK, BILLS_NAME_ACCOUNTS, BILLS_ARE_WHOLE, BILLS_LOOK_ALIKE),
 )
+USAGE_ESTIMATES = Table(
+    "usage_estimates",
+    raw.UsageEstimates,
+    ("estimates", "usage"),
+    feed=Feed.ESTIMATES,
+    proofs=(USAGE_IS_ESTIMATED,),
+)
 ACTIVITY = Table(
     "activity",
     tables.Activity,
@@ -172,7 +180,17 @@ EMISSIONS_MARKET = Table(
 )
 KPIS_DAILY = Table("kpis_daily", tables.KpisDaily, ("kpi", "daily"))
 KPIS_MONTHLY = Table("kpis_monthly", tables.KpisMonthly, ("kpi", "monthly"), grain="month")
-SHARED = (ENERGY, COST, ACTIVITY, GRID_INTENSITY, EMISSIONS, EMISSIONS_MARKET, KPIS_DAILY, KPIS_MONTHLY)
+SHARED = (
+    ENERGY,
+    COST,
+    USAGE_ESTIMATES,
+    ACTIVITY,
+    GRID_INTENSITY,
+    EMISSIONS,
+    EMISSIONS_MARKET,
+    KPIS_DAILY,
+    KPIS_MONTHLY,
+)
 """Every table that is no source's own, from the bottom of the road to its top."""
 
 RAW: dict[Feed, Any] = {

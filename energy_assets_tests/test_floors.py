@@ -38,6 +38,7 @@ FLOORS = (
     ("materialize",),
     ("factors",),
     ("raw",),
+    ("estimates",),
     ("unified",),
     ("emissions",),
     ("kpis",),

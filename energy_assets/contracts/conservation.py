@@ -6,7 +6,8 @@ The statement, per place and hour. A thing (a GPU with a UUID wherever it is, in
 host, by its kind and name) is told of by contributors: a source under one of the names it gives the host. Its energy
 lies between the smallest and the largest amount that one of them observed, and where only one did, it is that amount
 exactly. A machine's energy is its largest account of itself: of its instance, its node meter, or the sum of its
-devices; an estimate of a container says nothing where something inside was measured.
+devices; an estimate of a container says nothing where something inside was measured. What was estimated from a bill is
+there as it was estimated, or with less where telemetry of its machine was observed in that hour.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from energy_assets.contracts import types as t
 from energy_assets.contracts.regions import region_keys
 
 KWH = "decimal(38, 9)"
-PLACES, NODE_NAMES = "places", "node_names"
+PLACES, NODE_NAMES, USAGE = "places", "node_names", "usage_estimates"
 _DEVICES = ("cpu", "dram", "gpu", "rest_of_node")
 _MACHINE_KINDS = ("instance", "node", *_DEVICES)
 GUESSED = ("estimated_utilization", "estimated_capacity", "spend_proxy")
@@ -39,7 +40,7 @@ def energy_not_conserved(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> 
         staged: Rows of the contract `Energy` that are about to be published.
         upstream: Raw tables by their name in the lake (rows of `EnergyReadings`); `places` with table, provider
             and region: where the rows of each raw table are unless they say it themselves; `node_names` with day,
-            provider, region, raw_node_id and node_id.
+            provider, region, raw_node_id and node_id; `usage_estimates` where bills are estimated.
 
     Returns:
         day, provider and region (as `region_keys` spells them), node_id, hour, `what` ('machine', or the device) and
@@ -49,9 +50,11 @@ def energy_not_conserved(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> 
     uuids = uuids_of(readings)
     things = _things(readings, uuids)
     found = with_thing(spelled_alike(staged.select(*_COLUMNS)), uuids)
-    return _apart(_devices_expected(things), _devices_found(found)).union(
-        _apart(_machines_expected(things), _machines_found(found))
-    )
+    devices, machines = _devices_expected(things), _machines_expected(things)
+    if USAGE in upstream:
+        guessed = _estimates(upstream, readings)
+        devices, machines = devices.union(_by_device(guessed)), machines.union(_by_machine(guessed))
+    return _apart(devices, _devices_found(found)).union(_apart(machines, _machines_found(found)))
 
 
 def readings_of(upstream: Mapping[str, ir.Table]) -> ir.Table:
@@ -64,12 +67,12 @@ def readings_of(upstream: Mapping[str, ir.Table]) -> ir.Table:
     names = names.group_by(["day", "provider", "region", "raw_node_id"]).aggregate(node_id=names.node_id.min())
     parts = []
     for name, rows in upstream.items():
-        if name in (PLACES, NODE_NAMES):
+        if name in (PLACES, NODE_NAMES, USAGE):
             continue
         optional = {"provider": t.TEXT, "region": t.TEXT, **_ASIDE}
         own = {key: rows[key] if key in rows.columns else ibis.null(kind) for key, kind in optional.items()}
         parts.append(rows.mutate(table=ibis.literal(name), **own).select("table", *_COLUMNS, *_ASIDE))
-    rows = ibis.union(*parts)
+    rows = ibis.union(*parts) if parts else _no_readings()
     stands = places.select(table="table", place_provider="provider", place_region="region")
     rows = rows.left_join(stands, "table")
     # A row that names another provider than its source's block does not stand in the block's region.
@@ -184,6 +187,50 @@ def _machines_expected(things: ir.Table) -> ir.Table:
         lo=ibis.ifelse(rows.hosts == 1, rows.lo, none).sum().cast(KWH), hi=rows.hi.sum().cast(KWH)
     )
     bounds = levels.group_by(keys).aggregate(lo=levels.lo.max(), hi=levels.hi.max())
+    return bounds.mutate(what=ibis.literal("machine"), device_kind=_NONE)
+
+
+def _no_readings() -> ir.Table:
+    """Readings of a site whose energy is all estimated."""
+    kinds = {"table": t.TEXT, "day": t.DAY, "hour": t.HOUR, "energy_kwh": t.MEASURED, **_ASIDE}
+    schema = ibis.schema({name: kinds.get(name, t.TEXT) for name in ("table", *_COLUMNS, *_ASIDE)})
+    return ibis.memtable([], schema=schema)
+
+
+def _estimates(upstream: Mapping[str, ir.Table], readings: ir.Table) -> ir.Table:
+    """What was estimated of each component, with its least: nothing where telemetry of its machine was observed."""
+    rows = spelled_alike(upstream[USAGE])
+    names = spelled_alike(upstream[NODE_NAMES])
+    keys = ["day", "provider", "region"]
+    names = names.group_by([*keys, "raw_node_id"]).aggregate(host=names.node_id.min())
+    here = [rows[key].identical_to(names[key]) for key in keys]
+    named = rows.left_join(names, [*here, rows.node_id == names.raw_node_id, rows.is_machine])
+    plain = ["day", "hour", "provider", "region", "device_id", "device_kind", "energy_kwh", "is_machine"]
+    rows = named.select(*plain, node_id=ibis.coalesce(named.host, named.node_id)).view()
+    guessed = readings.method.isin(GUESSED)
+    told = readings.filter(readings.energy_kwh.notnull() & ~guessed)
+    machine = ["day", "hour", "provider", "region", "node_id"]
+    told = told.select(*machine).distinct().mutate(told=ibis.literal(True))
+    both = rows.left_join(told, [rows[key].identical_to(told[key]) for key in machine])
+    both = both.select(*(rows[key] for key in rows.columns), told.told)
+    kwh = both.energy_kwh.cast(KWH)
+    least = ibis.ifelse(both.told.fill_null(False) & both.is_machine, ibis.literal(0).cast(KWH), kwh)
+    known = both.mutate(lo=least, hi=kwh)
+    return known.filter(known.hi.notnull())
+
+
+def _by_device(guessed: ir.Table) -> ir.Table:
+    devices = guessed.filter(~guessed.device_kind.isin(["node", "instance", "rest_of_node"]))
+    devices = devices.mutate(what=devices.node_id.concat("/", devices.device_id))
+    keys = ["day", "hour", "provider", "region", "what", "device_kind"]
+    bounds = devices.group_by(keys).aggregate(lo=devices.lo.sum().cast(KWH), hi=devices.hi.sum().cast(KWH))
+    return bounds.mutate(node_id=ibis.null("string"))
+
+
+def _by_machine(guessed: ir.Table) -> ir.Table:
+    parts = guessed.filter(guessed.device_kind.isin(_MACHINE_KINDS))
+    keys = ["day", "hour", "provider", "region", "node_id"]
+    bounds = parts.group_by(keys).aggregate(lo=parts.lo.sum().cast(KWH), hi=parts.hi.sum().cast(KWH))
     return bounds.mutate(what=ibis.literal("machine"), device_kind=_NONE)
 
 

@@ -136,3 +136,40 @@ class IntensityRows(DataFrameModel):
         """Grain of the table."""
 
         unique = ["hour", "zone", "resolution"]
+
+
+class UsageEstimates(DataFrameModel):
+    """Energy of one component of one resource in one hour, as estimated from what a bill says was used."""
+
+    day: t.DAY = Field(description="UTC day, the partition")
+    hour: t.HOUR = Field(description="start of the UTC hour")
+    source: t.TEXT = Field(description="name of the bill's source in site.yaml")
+    provider: t.TEXT = Field(description="aws, gcp, azure, oracle …")
+    account_id: t.TEXT = Field(nullable=True, description="SubAccountId, else BillingAccountId")
+    region: t.TEXT = Field(nullable=True, description="RegionId")
+    project: t.TEXT = Field(description="of the bill's line")
+    model_id: t.TEXT = Field(nullable=True, description="of the bill's line")
+    workload_type: t.TEXT = Field(description="of the bill's line")
+    workload_id: t.TEXT = Field(nullable=True, description="of the bill's line")
+    node_id: t.TEXT = Field(description="the resource, as its own telemetry names it; else account and service")
+    is_machine: t.FLAG = Field(description="part of a machine that may have telemetry of its own")
+    device_id: t.TEXT = Field(description="component of the resource")
+    device_kind: t.TEXT = Field(isin=DEVICE_KINDS, description="gpu, cpu, dram, storage, network, instance")
+    device_model: t.TEXT = Field(nullable=True, description="accelerator, processor or medium; the type of an instance")
+    share_id: t.TEXT = Field(description="whose lines these are: project, model, workload type and workload")
+    amount: t.FIGURE = Field(nullable=True, description="how much was used, in amount_unit")
+    amount_unit: t.TEXT = Field(isin=["gpu_h", "vcpu_h", "GB_h", "GB", "instance_h"], description="unit of the amount")
+    utilization: t.SHARE = Field(nullable=True, ge=0, le=1, description="share of full load that was taken")
+    replication: t.SHARE = Field(nullable=True, description="copies kept, or machines run, of what is billed once")
+    energy_kwh: t.FIGURE = Field(nullable=True, ge=0, description="IT energy; NULL where the type is in no table")
+    usage_hours: t.MEASURED = Field(nullable=True, ge=0, le=1, description="hours of the machine, where it is one")
+    method: t.TEXT = Field(isin=METHODS, description="estimated_utilization, estimated_capacity or spend_proxy")
+    quality_tier: t.TIER = Field(isin=[3, 4], description="3 with a measured utilization, 4 without")
+    coverage: t.SHARE = Field(ge=0, le=1, description="1 where the bill's use could be estimated, else 0")
+    uncertainty_pct: t.PERCENT = Field(nullable=True, ge=0, description="95 % interval, ± per cent")
+    raw_sha256: t.TEXT = Field(str_matches="^[0-9a-f]{64}$", description="raw object of the bill")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["hour", "source", "provider", "account_id", "region", "node_id", "device_id", "share_id"]

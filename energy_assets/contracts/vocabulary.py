@@ -63,6 +63,8 @@ class Feed(StrEnum):
     COST = "cost"
     ACTIVITY = "activity"
     GRID_INTENSITY = "grid_intensity"
+    ESTIMATES = "estimates"
+    """No source delivers it: it is made of bills, where the site wants that."""
 
 
 class DeviceKind(Word):

@@ -11,7 +11,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from energy_assets.contracts.vocabulary import GhgScope
+from energy_assets.contracts.vocabulary import Feed, GhgScope
 from energy_assets.emissions.appliers import HOURLY
 from energy_assets.emissions.market import market
 from energy_assets.emissions.pipe import Factors, run_pipe
@@ -28,7 +28,7 @@ QUARTER = 93
 
 def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
     """The emissions assets; none for a site without energy."""
-    if not site.feeding("energy"):
+    if not site.has(Feed.ENERGY):
         return []
 
     def hourly(read: Reader, days: Sequence[date]) -> ir.Table:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from functools import cache
 
 from energy_assets.factors.tables import rows_of_data
@@ -213,6 +214,12 @@ def coefficient(name: str) -> Coefficient | None:
         name: A name of `energy_coefficients.csv`.
     """
     return _coefficients().get(name)
+
+
+@cache
+def managed_disks() -> dict[str, tuple[str, Fraction]]:
+    """Medium and gigabytes of the managed disks that are billed by the piece, by their name in small letters."""
+    return {row["disk"]: (row["medium"], Fraction(row["gb"])) for row in rows_of_data("managed_disks.csv")}
 
 
 _AWS_MACHINE = re.compile(

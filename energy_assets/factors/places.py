@@ -237,7 +237,7 @@ def site_zones(site: Site) -> tuple[str, ...]:
 
 
 def zones_in_rows(site: Site, read: Callable[[Table], ir.Table]) -> tuple[str, ...]:
-    """The grid zones in which metered machines stand, as their rows and the table of cloud regions tell it.
+    """The grid zones of metered machines and of billed use, as their rows and the table of cloud regions tell it.
 
     Args:
         site: The site file.
@@ -247,6 +247,11 @@ def zones_in_rows(site: Site, read: Callable[[Table], ir.Table]) -> tuple[str, .
     for source in site.feeding(Feed.ENERGY):
         rows = read(raw_table(source)).select(*MEMBER[1:]).distinct().mutate(source=ibis.literal(source.name))
         members = members_of(filled(rows, site.source_places, {source.name: 0}))
+        found |= set(zones_of(resolve(members, site.source_places, site.places)))
+    for source in site.feeding(Feed.COST) if site.has(Feed.ESTIMATES) else []:
+        rows = read(raw_table(source))
+        used = rows.filter(rows.charge_category == "Usage")
+        members = members_of(used.select(*MEMBER[1:]).distinct().mutate(source=ibis.literal(source.name)))
         found |= set(zones_of(resolve(members, site.source_places, site.places)))
     return tuple(sorted(found))
 

@@ -35,7 +35,7 @@ def kpi_assets(site: Site) -> list[dg.AssetsDefinition]:
     def months_rows(read: Reader, months: Sequence[date]) -> ir.Table:
         return monthly_kpis(read(KPIS_DAILY, [day for first in months for day in Month.of(first).days]))
 
-    upstream = [t for t, feed in ((EMISSIONS, "energy"), (COST, "cost"), (ACTIVITY, "activity")) if site.feeding(feed)]
+    upstream = [t for t, feed in ((EMISSIONS, "energy"), (COST, "cost"), (ACTIVITY, "activity")) if site.has(feed)]
     about = (
         "Indicators by day, in total and by source, zone, project, model, workload and GHG scope: energy, "
         "emissions scope by scope, per request and token, cost, idle share, coverage, quality tiers. Each with its "

@@ -38,6 +38,8 @@ START_S = 15
 """How long another process may take to start the servers."""
 BILLS = {"aws.csv.gz": "AWS", "google-cloud.csv.gz": "Google Cloud", "microsoft.csv.gz": "Microsoft"}
 """File in the bills folder: the provider whose lines it holds."""
+BILLED_ZONES = ("FR", "NL")
+"""Grid zones of the clouds on its bills, beyond those of its own machines."""
 _GRID = "electricity-maps"
 _PREFERRED = {"dublin": 29091, "frankfurt-serving": 29092, "virginia-serving": 29093, _GRID: 29094}
 _EPOCH = date(1970, 1, 1)
@@ -136,7 +138,7 @@ class Company:
             port = _free(wished.get(location.name, 0))
             server = PrometheusServer(self.store(location.name), port=port, clock=self._clock)
             self.prometheus[location.name] = self._running.enter_context(server)
-        zones = tuple(location.zone for location in LOCATIONS)
+        zones = (*(location.zone for location in LOCATIONS), *BILLED_ZONES)
         self.grid = self._running.enter_context(
             ElectricityMapsServer(
                 token=TOKEN, zones=zones, seed=self.seed, port=_free(wished.get(_GRID, 0)), now=self._clock

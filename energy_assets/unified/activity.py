@@ -8,8 +8,8 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
+from energy_assets.contracts.joining import same
 from energy_assets.unified.attribution import RuleLike, attribute
-from energy_assets.unified.nodes import same
 
 MOVING_HOURS = 2
 """Counts that are equal by chance are not so in two hours of a day in which something happened."""

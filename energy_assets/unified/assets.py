@@ -16,26 +16,29 @@ from energy_assets.factors.places import filled, one_spelling, resolved_for, res
 from energy_assets.factors.tables import uncertainty_pct
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.site import Site
-from energy_assets.tables import ACTIVITY, COST, ENERGY, Table, raw_table
+from energy_assets.tables import ACTIVITY, COST, ENERGY, USAGE_ESTIMATES, Table, raw_table
 from energy_assets.unified.activity import activity
 from energy_assets.unified.cost import bills_held, cost, cross_check, deciding_days, outdated, owners
 from energy_assets.unified.devices import told_uuids
 from energy_assets.unified.energy import energy
+from energy_assets.unified.estimated import of_estimates, of_telemetry
 from energy_assets.unified.nodes import node_names
 
 
 def unified_assets(site: Site) -> list[dg.AssetsDefinition]:
     """One asset per unified table that has at least one source."""
     makers = {Feed.ENERGY: _energy_asset, Feed.COST: _cost_asset, Feed.ACTIVITY: _activity_asset}
-    return [make(site) for feed, make in makers.items() if site.feeding(feed)]
+    return [make(site) for feed, make in makers.items() if site.has(feed)]
 
 
 def _energy_asset(site: Site) -> dg.AssetsDefinition:
     upstream = [raw_table(source) for source in site.feeding(Feed.ENERGY)]
+    upstream += [USAGE_ESTIMATES] if site.has(Feed.ESTIMATES) else []
     about = (
         "Every kWh once, by hour, device, place and owner: IT energy before PUE. Each row says how it was "
-        "measured (`method`), how good that is (`quality_tier`), how much of the hour was observed (`coverage`) "
-        "and how uncertain it is. What was not observed is NULL, never 0."
+        "measured or estimated (`method`), how good that is (`quality_tier`), how much of the hour was observed "
+        "(`coverage`) and how uncertain it is. What telemetry tells of a machine goes before what its bill lets one "
+        "estimate. What was not observed is NULL, never 0."
     )
 
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
@@ -53,16 +56,21 @@ def energy_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
         days: UTC days.
     """
     readings = _readings(site, read, days)
-    names = read.note("node_names", read.keep(node_names(readings, site.nodes)))
-    uuids = read.keep(told_uuids(readings))
-    return energy(readings, site.attribution.rules, uncertainty_pct(), names, uuids)
+    machines = readings.filter(readings.is_machine)
+    names = read.note("node_names", read.keep(node_names(machines, site.nodes)))
+    uuids = read.keep(told_uuids(machines))
+    estimated = site.has(Feed.ESTIMATES)
+    return energy(readings, site.attribution.rules, uncertainty_pct(), names, uuids, estimated=estimated)
 
 
 def _readings(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
     """Readings of all contributors as one table, each with provider, account, region and zone of its place."""
     sources = site.feeding(Feed.ENERGY)
-    rows = ibis.union(*(read(raw_table(s), days).mutate(source=ibis.literal(s.name)) for s in sources), distinct=False)
-    ranks = {source.name: rank for rank, source in enumerate(sources)}
+    parts = [of_telemetry(read(raw_table(s), days).mutate(source=ibis.literal(s.name))) for s in sources]
+    bills = site.feeding(Feed.COST) if site.has(Feed.ESTIMATES) else []
+    parts += [of_estimates(read(USAGE_ESTIMATES, days))] if bills else []
+    rows = ibis.union(*parts, distinct=False)
+    ranks = {source.name: rank for rank, source in enumerate([*sources, *bills])}
     placed = filled(rows, site.source_places, ranks)
     placed = respelled(placed, read.keep(ibis.memtable(one_spelling(placed, site.source_places, site.places))))
     places = read.keep(ibis.memtable(resolved_for(site, placed)))

@@ -16,8 +16,8 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
+from energy_assets.contracts.joining import same
 from energy_assets.contracts.vocabulary import DeviceKind, Method
-from energy_assets.unified.nodes import same
 
 CONTAINS: Mapping[str, tuple[str, ...]] = {
     DeviceKind.NODE.value: (

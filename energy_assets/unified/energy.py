@@ -15,8 +15,10 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
 from energy_assets.unified.attribution import RuleLike, attribute
+from energy_assets.unified.blending import blend
 from energy_assets.unified.containment import resolve_overlaps
 from energy_assets.unified.devices import told_uuids, with_uuids
+from energy_assets.unified.estimated import BESIDE, owned_by_bills
 from energy_assets.unified.nodes import rename_nodes
 
 
@@ -26,6 +28,8 @@ def energy(
     uncertainty: Mapping[tuple[str, str], Decimal],
     names: ir.Table,
     uuids: ir.Table | None = None,
+    *,
+    estimated: bool = False,
 ) -> ir.Table:
     """Readings of all contributors to rows of the contract `Energy`.
 
@@ -36,14 +40,27 @@ def energy(
         uncertainty: 95 % interval in per cent by (method, device kind); a kind of '' stands for any.
         names: From `node_names`, for the same days.
         uuids: From `told_uuids`, for the same days; worked out from the readings unless given.
+        estimated: Whether some are estimates, and all have the columns of `estimated.BESIDE`.
 
     Returns:
         The columns of `Energy`; `node_id` is the host's one name.
     """
-    known = with_uuids(readings, told_uuids(readings) if uuids is None else uuids)
+    machines = readings.filter(readings.is_machine) if estimated else readings
+    known = with_uuids(machines, told_uuids(machines) if uuids is None else uuids)
     rows = with_uncertainty(rename_nodes(known, names), uncertainty)
-    ruled = attribute(resolve_overlaps(rows), rules)
-    return ruled.drop("labels", "idle", "source_rank", "raw_node_id", "device_uuid")
+    if estimated:
+        others = readings.filter(~readings.is_machine).mutate(raw_node_id=readings.node_id)
+        single = resolve_overlaps(blend(rows))
+        rows = single.union(others.select(*single.columns))
+    else:
+        rows = resolve_overlaps(rows)
+    ruled = attribute(rows, rules)
+    owned = owned_by_bills(ruled) if estimated else ruled
+    return owned.drop(*(name for name in INTERNAL if name in owned.columns))
+
+
+INTERNAL = ("labels", "idle", "source_rank", "raw_node_id", "device_uuid", *BESIDE)
+"""Columns that are needed on the way and are none of the table's."""
 
 
 def with_uncertainty(rows: ir.Table, uncertainty: Mapping[tuple[str, str], Decimal]) -> ir.Table:

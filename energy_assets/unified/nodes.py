@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import ibis
 import ibis.expr.types as ir
 
+from energy_assets.contracts.joining import same
 from energy_assets.contracts.node_names import BRACKETED_ADDRESS, DOMAIN, PORT_AND_DOT, plain_name
 from energy_assets.contracts.regions import region_keys
 
@@ -108,17 +109,6 @@ def rename_nodes(readings: ir.Table, names: ir.Table) -> ir.Table:
     node_id = both.host.fill_null(both.raw_node_id)
     itself = both.device_id == both.raw_node_id
     return both.mutate(node_id=node_id, device_id=ibis.ifelse(itself, node_id, both.device_id)).drop("host")
-
-
-def same(left: ir.Table, right: ir.Table, keys: Sequence[str]) -> list[ir.BooleanValue]:
-    """Join predicates under which unknown equals unknown; a plain equality would lose rows without a region.
-
-    Args:
-        left: One side.
-        right: The other side.
-        keys: Columns of both.
-    """
-    return [left[key].identical_to(right[key]) for key in keys]
 
 
 def _with_addresses(named: ir.Table) -> ir.Table:

@@ -1,0 +1,1 @@
+"""Estimates: energy of what a bill says was used, where nobody meters it."""

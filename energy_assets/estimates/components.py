@@ -1,0 +1,288 @@
+"""From a kind of bill line to what draws power behind it: components, with constants from our own tables.
+
+What belongs here: the one decision a kind of line gets, estimated or why not. What does not: quantities of single
+lines (`usage`), the tables (`factors.hardware`), and the rules' patterns (`rules`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from energy_assets.contracts.vocabulary import DeviceKind
+from energy_assets.estimates.constants import Constants, Power, managed_disk
+from energy_assets.estimates.rules import Rule, rule_of
+from energy_assets.estimates.units import Unit, unit_of
+from energy_assets.estimates.watts import in_squares, spread_pct
+from energy_assets.factors import hardware
+
+Reason = Literal["rides", "unused", "tokens", "no method", "unknown type", "no power", "no quantity"]
+"""Why a kind of line has no energy.
+
+`rides`: it is a fee on what another line counts. `unused`: capacity nobody used. `tokens`: of a hosted model.
+`no method`: nobody publishes what such usage draws. `unknown type`: the machine is in no table of ours. `no power`: the
+machine is, and its maker does not say what it draws. `no quantity`: the line does not say how much was used.
+"""
+NO_ENERGY: frozenset[str] = frozenset({"rides", "unused"})
+"""Reasons by which a line has no energy of its own; all others leave energy unknown."""
+
+_MACHINE_TEXT = re.compile(
+    r"\b((?:ml|db|cache|kafka|mq)\.)?([a-z][a-z0-9-]*\.(?:nano|micro|small|medium|large|[0-9]*xlarge|metal[a-z0-9-]*))\b"
+)
+_AZURE_TEXT = re.compile(r"^(?:.* series - )?([a-z]{1,6}[0-9]+[a-z0-9 /_]*?)(?: (?:spot|low priority))?(?: - .*)?$")
+BETWEEN = " | "
+"""Stands between the meter and the description in a kind of line, where it needs both."""
+MB_PER_VCPU = "lambda_memory_per_vcpu"
+GPU, CPU, DRAM = DeviceKind.GPU.value, DeviceKind.CPU.value, DeviceKind.DRAM.value
+STORAGE, NETWORK = DeviceKind.STORAGE.value, DeviceKind.NETWORK.value
+
+
+@dataclass(frozen=True)
+class Line:
+    """A kind of bill line: what all lines that are estimated alike have in common.
+
+    Attributes:
+        provider: As `cost` has it.
+        service: ServiceName.
+        meter: Meter or description.
+        instance_type: As the bill has it.
+        unit: Of the quantity, as printed.
+    """
+
+    provider: str
+    service: str
+    meter: str
+    instance_type: str | None
+    unit: str | None
+
+
+@dataclass(frozen=True)
+class Component:
+    """One thing that draws power behind a line.
+
+    Attributes:
+        device_kind: As `energy` calls it.
+        device_id: Names it among the components of a resource.
+        device_model: What it is: the accelerator, the processor's architecture, the medium.
+        amount: How much of it one printed unit is, before the hours of a month.
+        amount_unit: gpu_h, vcpu_h, GB_h or GB.
+        monthly: Whether a printed unit is held for a month: its hours are then those of its month.
+        idle_kwh: Per amount, at no load.
+        slope_kwh: Per amount, from no load to full load.
+        utilization: Share of full load that is taken where nobody measured it.
+        replication: Copies that are kept, or machines that run, of what the line counts once.
+        default_pct: 95 % interval with the utilization unknown, per cent; None where nobody states one.
+        known_pct: The same with the utilization known.
+        machine: Whether it is a part of a machine that may have telemetry of its own.
+    """
+
+    device_kind: str
+    device_id: str
+    device_model: str | None
+    amount: Fraction
+    amount_unit: str
+    monthly: bool
+    idle_kwh: Fraction
+    slope_kwh: Fraction
+    utilization: Fraction
+    replication: Fraction
+    default_pct: float | None
+    known_pct: float | None
+    machine: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a kind of line.
+
+    Attributes:
+        components: What draws power; empty with a reason.
+        reason: Why there is none.
+        what: The machine type, accelerator or meter the reason speaks of.
+        instance_hours: Hours of a machine in one printed unit; 0 where the line is no machine.
+    """
+
+    components: tuple[Component, ...] = ()
+    reason: Reason | None = None
+    what: str = ""
+    instance_hours: Fraction = Fraction(0)
+
+
+def decide(line: Line, constants: Constants) -> Decision:
+    """What draws power behind a kind of line, or why nothing is known to.
+
+    Args:
+        line: The kind.
+        constants: The site's own, and ours.
+    """
+    unit = unit_of(line.unit)
+    rule = rule_of(line.provider, line.service, line.meter, unit)
+    if rule is None or rule.what == "none":
+        return Decision(reason="no method", what=line.meter)
+    if rule.what in ("rides", "unused", "tokens"):
+        return Decision(reason=rule.what, what=line.meter)  # type: ignore[arg-type]
+    if unit is None:
+        return Decision(reason="no quantity", what=line.meter)
+    return _MAKERS[rule.what](line, rule, unit, constants)
+
+
+def _machine(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decision:
+    """All parts of a machine, for the hours it ran."""
+    name = _named_machine(line)
+    found = constants.machine(line.provider, name) if name else None
+    hours = unit.size * rule.replication
+    if found is None:
+        return Decision(reason="unknown type", what=name or line.instance_type or line.meter, instance_hours=hours)
+    parts: list[Component] = []
+    if found.accelerator and found.accelerators:
+        part = _accelerator(constants, found.accelerator, unit.size * Fraction(found.accelerators), rule.replication)
+        if part is None:
+            return Decision(reason="no power", what=f"{name} ({found.accelerator})", instance_hours=hours)
+        parts.append(part)
+    cpu = _cpu(constants, line.provider, found.cpu_architecture, unit.size * Fraction(found.vcpus), rule.replication)
+    parts += [cpu] if cpu else []
+    parts.append(_memory(constants, unit.size * Fraction(found.memory_gib), rule.replication))
+    return Decision(tuple(parts), instance_hours=hours)
+
+
+def _named_machine(line: Line) -> str | None:
+    """The machine type of a line: its own column, else the meter or the description."""
+    if line.instance_type:
+        return line.instance_type
+    if line.provider == "azure":
+        named = (_AZURE_TEXT.match(text) for text in line.meter.lower().split(BETWEEN))
+        return next((found[1] for found in named if found), None)
+    named = _MACHINE_TEXT.search(line.meter.lower())
+    return f"{named[1] or ''}{named[2]}" if named else None
+
+
+def _accelerators(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decision:
+    """Accelerators billed by themselves, as Google does."""
+    name = hardware.accelerator_of(line.meter)
+    if name is None:
+        return Decision(reason="unknown type", what=line.meter)
+    hours = unit.size * Fraction(hardware.accelerators_per_unit(line.meter) or 1)
+    part = _accelerator(constants, name, hours, rule.replication)
+    return Decision((part,)) if part else Decision(reason="no power", what=name)
+
+
+def _vcpus(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decision:
+    part = _cpu(constants, line.provider, None, unit.size * rule.replication, Fraction(1))
+    return Decision((part,)) if part else Decision(reason="no power", what="vCPU")
+
+
+def _memories(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decision:
+    return Decision((_memory(constants, unit.size, rule.replication, monthly=unit.time == "month"),))
+
+
+def _functions(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decision:
+    """Serverless functions: memory as billed, and the vCPU share that comes with so much memory."""
+    gb_per_vcpu = constants.coefficient(MB_PER_VCPU).value / 1024
+    cpu = _cpu(constants, line.provider, None, unit.size / gb_per_vcpu, rule.replication, machine=False)
+    memory = _memory(constants, unit.size, rule.replication, machine=False)
+    return Decision((cpu, memory) if cpu else (memory,))
+
+
+def _storage(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decision:
+    return Decision((_stored(constants, rule.medium, unit.size, unit.time == "month", rule.replication),))
+
+
+def _disk(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decision:
+    """Azure's managed disks are billed by the piece: the size is in the name."""
+    found = managed_disk(line.meter)
+    if found is None:
+        return Decision(reason="unknown type", what=line.meter)
+    medium, gb = found
+    return Decision((_stored(constants, medium, unit.size * gb, True, rule.replication),))
+
+
+def _network(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decision:
+    value = constants.coefficient("network")
+    amount = Amount(unit.size, "GB")
+    return Decision((_steady(NETWORK, "network", None, amount, value.value, value.pct, rule.replication),))
+
+
+_MAKERS = {
+    "machine": _machine,
+    "accelerator": _accelerators,
+    "vcpu": _vcpus,
+    "memory": _memories,
+    "function": _functions,
+    "function_gb": _functions,
+    "storage": _storage,
+    "disk": _disk,
+    "network": _network,
+}
+
+
+def _accelerator(constants: Constants, name: str, hours: Fraction, replication: Fraction) -> Component | None:
+    power = constants.accelerator_power(name)
+    if power is None:
+        return None
+    amount, load = Amount(hours, "gpu_h", machine=True), constants.coefficient("gpu_utilization").value
+    return _loaded(GPU, f"gpu {name}", name, amount, power, load, replication)
+
+
+def _cpu(
+    constants: Constants,
+    provider: str,
+    architecture: str | None,
+    hours: Fraction,
+    replication: Fraction,
+    *,
+    machine: bool = True,
+) -> Component | None:
+    power = constants.vcpu_power(provider, architecture)
+    if power is None:
+        return None
+    name = f"cpu {architecture}" if architecture else "cpu"
+    amount, load = Amount(hours, "vcpu_h", machine=machine), constants.coefficient("cpu_utilization").value
+    return _loaded(CPU, name, architecture, amount, power, load, replication)
+
+
+def _memory(
+    constants: Constants, gb_hours: Fraction, replication: Fraction, *, monthly: bool = False, machine: bool = True
+) -> Component:
+    value = constants.coefficient("memory")
+    amount = Amount(gb_hours, "GB_h", monthly, machine)
+    return _steady(DRAM, "memory", None, amount, value.value, value.pct, replication)
+
+
+def _stored(constants: Constants, medium: str, gb_hours: Fraction, monthly: bool, replication: Fraction) -> Component:
+    value = constants.coefficient(f"storage_{medium}")
+    amount = Amount(gb_hours, "GB_h", monthly)
+    return _steady(STORAGE, medium, medium, amount, value.value / 1_000_000, value.pct, replication)
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much one printed unit is: see `Component`."""
+
+    size: Fraction
+    unit: str
+    monthly: bool = False
+    machine: bool = False
+
+
+def _loaded(
+    kind: str, name: str, model: str | None, amount: Amount, power: Power, load: Fraction, replication: Fraction
+) -> Component:
+    """A component between idle and full load."""
+    spread = spread_pct(power.idle_w, power.max_w, load)
+    return Component(
+        kind, name, model, amount.size, amount.unit, amount.monthly, power.idle_w / 1000,
+        (power.max_w - power.idle_w) / 1000, load, replication, in_squares(spread, power.pct or 0.0), power.pct,
+        amount.machine,
+    )  # fmt: skip
+
+
+def _steady(
+    kind: str, name: str, model: str | None, amount: Amount, kwh: Fraction, pct: float | None, replication: Fraction
+) -> Component:
+    """A component that draws the same whatever is done with it."""
+    return Component(
+        kind, name, model, amount.size, amount.unit, amount.monthly, kwh, Fraction(0), Fraction(0), replication, pct,
+        pct, amount.machine,
+    )  # fmt: skip

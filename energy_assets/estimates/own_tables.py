@@ -1,0 +1,113 @@
+"""A site's own machine types and accelerators: small CSV files that `factors` in site.yaml names.
+
+What belongs here: reading them, with an error that names file, line and column. What does not: what is made of them.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import TypeVar
+
+from energy_assets.estimates.constants import Constants
+from energy_assets.factors.hardware import Accelerator, Instance, instance_key
+from energy_assets.site import Site
+from energy_assets.sources.errors import MalformedError
+
+T = TypeVar("T")
+INSTANCE_COLUMNS = ("provider", "instance_type", "vcpus", "memory_gib", "accelerator", "accelerators", "year", "source")
+ACCELERATOR_COLUMNS = ("accelerator", "idle_w", "max_w", "uncertainty_pct", "year", "source")
+REMEDY = "Write it as `energy-assets factors --missing` prints it."
+
+
+def own_constants(site: Site) -> Constants:
+    """The constants of a site: its own rows before the built-in ones.
+
+    Args:
+        site: Its `factors` may name files.
+
+    Raises:
+        MalformedError: a file cannot be read, lacks a column, or a cell cannot be read; names file, line and column.
+    """
+    machines = _rows(site, site.factors.instances, INSTANCE_COLUMNS, _instance)
+    accelerators = _rows(site, site.factors.accelerators, ACCELERATOR_COLUMNS, _accelerator)
+    return Constants(dict(machines), dict(accelerators))
+
+
+def _rows(site: Site, name: str | None, columns: tuple[str, ...], make: Callable[[dict[str, str]], T]) -> list[T]:
+    if name is None:
+        return []
+    path = site.folder / name
+    try:
+        lines = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise MalformedError(
+            f"{name}: cannot be read ({why})", "Mend the path under `factors:` in site.yaml."
+        ) from None
+    if lines and (absent := [column for column in columns if column not in lines[0]]):
+        raise MalformedError(f"{name}: has no column {', '.join(absent)}", REMEDY)
+    found = []
+    for number, line in enumerate(lines, 2):
+        try:
+            found.append(make(line))
+        except _CellError as error:
+            raise MalformedError(f"{name}, line {number}: {error}", REMEDY) from None
+    return found
+
+
+class _CellError(Exception):
+    """A cell that cannot be read."""
+
+
+def _instance(line: dict[str, str]) -> tuple[tuple[str, str], Instance]:
+    provider = _text(line, "provider").lower()
+    accelerators = _number(line, "accelerators", optional=True) or Decimal(0)
+    made = Instance(
+        _positive(line, "vcpus"),
+        _positive(line, "memory_gib"),
+        None,
+        line["accelerator"].strip() or None,
+        accelerators,
+        int(_positive(line, "year")),
+        _text(line, "source"),
+        "the site's own",
+    )
+    return (provider, instance_key(provider, _text(line, "instance_type"))), made
+
+
+def _accelerator(line: dict[str, str]) -> tuple[str, Accelerator]:
+    idle, full = _number(line, "idle_w", optional=True), _positive(line, "max_w")
+    if idle is not None and idle > full:
+        raise _CellError(f"idle_w {idle} is more than max_w {full}")
+    pct = _number(line, "uncertainty_pct", optional=True)
+    year, source = int(_positive(line, "year")), _text(line, "source")
+    return _text(line, "accelerator"), Accelerator("", idle, full, pct, year, source, "the site's own")
+
+
+def _text(line: dict[str, str], column: str) -> str:
+    text = (line[column] or "").strip()
+    if not text:
+        raise _CellError(f"{column} is empty")
+    return text
+
+
+def _positive(line: dict[str, str], column: str) -> Decimal:
+    number = _number(line, column)
+    if not number:
+        raise _CellError(f"{column} is {line[column]!r}; it must be more than 0")
+    return number
+
+
+def _number(line: dict[str, str], column: str, *, optional: bool = False) -> Decimal | None:
+    text = (line[column] or "").strip()
+    if not text and optional:
+        return None
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise _CellError(f"{column} is {text!r}, which is no number") from None
+    if not number.is_finite() or number < 0:
+        raise _CellError(f"{column} is {text!r}; it must be 0 or more")
+    return number

@@ -1,0 +1,96 @@
+"""The arithmetic of an estimate: each rule of the method as one function, in exact fractions.
+
+What belongs here: energy from usage and constants, before PUE. What does not: which constants (`components`), and the
+same on many rows (`usage`).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import sqrt
+
+
+def linear_kwh(hours: Fraction, idle_w: Fraction, max_w: Fraction, utilization: Fraction) -> Fraction:
+    """Energy of a device between idle and full load, in kWh.
+
+    Cloud Carbon Footprint, methodology (2024): average watts = minimum + utilization x (maximum − minimum); after
+    Barroso and Hölzle, The Case for Energy-Proportional Computing (2007).
+
+    Args:
+        hours: Of the device: of one vCPU, of one accelerator, or of a part of one.
+        idle_w: Power at no load, watts.
+        max_w: Power at full load, watts.
+        utilization: 0 to 1.
+    """
+    return hours * (idle_w + utilization * (max_w - idle_w)) / 1000
+
+
+def held_kwh(gb_hours: Fraction, wh_per_tb_hour: Fraction, replication: Fraction = Fraction(1)) -> Fraction:
+    """Energy of stored data, in kWh; the copies that are kept are a factor of their own.
+
+    Cloud Carbon Footprint, methodology (2024): terabyte-hours x coefficient x replication factor.
+
+    Args:
+        gb_hours: As billed: gigabytes times hours.
+        wh_per_tb_hour: Of the medium, watt-hours per terabyte-hour.
+        replication: Copies that are kept.
+    """
+    return gb_hours / 1000 * wh_per_tb_hour / 1000 * replication
+
+
+def month_hours_kwh(
+    gb_months: Fraction, hours_of_month: int, wh_per_tb_hour: Fraction, replication: Fraction
+) -> Fraction:
+    """Energy of data billed by the month, in kWh: a gigabyte-month is a gigabyte for the hours of that month.
+
+    Args:
+        gb_months: As billed.
+        hours_of_month: 672 to 744.
+        wh_per_tb_hour: Of the medium.
+        replication: Copies that are kept.
+    """
+    return held_kwh(gb_months * hours_of_month, wh_per_tb_hour, replication)
+
+
+def embodied_g(
+    total_kg: Fraction, hours: Fraction, lifetime_hours: Fraction, share: Fraction = Fraction(1)
+) -> Fraction:
+    """Share of a device's manufacture that an amount of use has, in grams; never turned into energy.
+
+    Software Carbon Intensity specification (ISO/IEC 21031:2024): M = total x time share x resource share.
+
+    Args:
+        total_kg: Of the device, kg CO2e.
+        hours: Of use.
+        lifetime_hours: Over which the device is written off.
+        share: Of the device that is reserved.
+    """
+    return total_kg * 1000 * hours / lifetime_hours * share
+
+
+def spread_pct(idle_w: Fraction, max_w: Fraction, utilization: Fraction) -> float:
+    """Half-width of the 95 % interval that an unknown utilization leaves, in per cent of the estimate.
+
+    Nothing is known of the load but that it lies between none and full, so the interval reaches to the farther of
+    both. JCGM 100:2008, 4.3.7, knows bounds alone; here they are taken whole and not as a standard deviation.
+
+    Args:
+        idle_w: Power at no load.
+        max_w: Power at full load.
+        utilization: What the estimate takes, 0 to 1.
+    """
+    used = idle_w + utilization * (max_w - idle_w)
+    if not used:
+        return 0.0
+    return float((max_w - idle_w) * max(utilization, 1 - utilization) / used * 100)
+
+
+def in_squares(*pcts: float) -> float:
+    """Relative half-widths of independent factors of a product together: the root of their squares.
+
+    JCGM 100:2008, 5.1.6.
+
+    Args:
+        pcts: In per cent.
+    """
+    return sqrt(sum(pct * pct for pct in pcts))
