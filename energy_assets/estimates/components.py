@@ -152,8 +152,8 @@ def _named_machine(line: Line) -> str | None:
     if line.instance_type:
         return line.instance_type
     if line.provider == "azure":
-        named = (_AZURE_TEXT.match(text) for text in line.meter.lower().split(BETWEEN))
-        return next((found[1] for found in named if found), None)
+        matches = (_AZURE_TEXT.match(text) for text in line.meter.lower().split(BETWEEN))
+        return next((found[1] for found in matches if found), None)
     named = _MACHINE_TEXT.search(line.meter.lower())
     return f"{named[1] or ''}{named[2]}" if named else None
 
