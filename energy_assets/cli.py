@@ -460,6 +460,29 @@ def sql(site_path: Path, query: str) -> None:
         writer.writerows([_plain(value) for value in row] for row in rows)
 
 
+@main.command(short_help="Which factor applies where, since when and why.")
+@site_option
+@click.option("--missing", is_flag=True, help="Print the rows that bills need and no table has, to be filled in.")
+def factors(site_path: Path, missing: bool) -> None:
+    """Show which factor applies where, since when and who says so: a table on a terminal, CSV in a pipe."""
+    from energy_assets import factor_listing
+    from energy_assets.screen import stop
+    from energy_assets.sources.errors import SourceError
+
+    site = _site(site_path)
+    try:
+        if missing:
+            sys.stdout.write(factor_listing.missing(site))
+            return
+        rows = [list(one.row) for one in factor_listing.applied(site)]
+    except SourceError as error:
+        stop(f"{error.message}. {error.remedy}")
+    if sys.stdout.isatty():
+        _print_rows(list(factor_listing.COLUMNS), [tuple(row) for row in rows])
+    else:
+        csv.writer(sys.stdout, lineterminator="\n").writerows([factor_listing.COLUMNS, *rows])
+
+
 @main.command(short_help="A made-up company, end to end, in a minute.")
 @click.option(
     "--folder",

@@ -17,7 +17,7 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
-from energy_assets.contracts.vocabulary import Feed, GhgScope, WorkloadType
+from energy_assets.contracts.vocabulary import ESTIMATED, Feed, GhgScope, WorkloadType
 from energy_assets.counting import counted
 from energy_assets.factors.grid_intensity import ladder
 from energy_assets.lake import Lake
@@ -28,6 +28,8 @@ from energy_assets.site import Site
 from energy_assets.sources.intensity import INTENSITIES, exact_mean, far_apart, too_many, values_said
 from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, GRID_INTENSITY, Table, raw_table
 
+MINOR_SHARE = Decimal("0.01")
+"""Of all energy: what is estimated from bills and has no emissions is told, and no hole, up to this share."""
 SHOWN = 5
 """Zones, models or places that a sentence names; the others are counted."""
 UNKNOWN = WorkloadType.UNKNOWN.value
@@ -120,9 +122,14 @@ def _grams(site: Site, tables: _Tables) -> Iterator[Remark]:
         pueless_kwh=flawed.energy_kwh.sum(where=pueless),
         bare=bare.sum(),
         bare_kwh=flawed.energy_kwh.sum(where=bare),
+        guessed=flawed.method.isin(ESTIMATED).all(),
         upstreamless=(flawed.upstream_g.isnull() & flawed.location_g.notnull()).sum(),
     )
     found = tables.rows(by_zone.order_by("zone", "provider", "region", "ghg_scope"))
+    (whole,) = tables.rows(known.aggregate(kwh=known.energy_kwh.sum()))
+    minor = _minor(found, whole["kwh"])
+    yield from _without_grams_of_bills(minor)
+    found = [row for row in found if row not in minor]
     yield from _without_zone([row for row in found if row["zone"] is None])
     zoned = [row for row in found if row["zone"] is not None]
     yield from _without_factor(site, tables, zoned)
@@ -217,6 +224,30 @@ def _rivals(tables: _Tables, chosen: ir.Table, others: ir.Table) -> Iterator[Rem
                 hole=hole,
                 remedy="Take the wrong one out; of two sources of one kind the one that stands first counts.",
             )
+
+
+def _minor(found: Sequence[dict[str, Any]], whole: Decimal | None) -> list[dict[str, Any]]:
+    """What is estimated from bills and has no emissions, where it is a small part of all energy.
+
+    Many small services are billed in regions in which nothing else is.
+
+    Args:
+        found: By place.
+        whole: All energy that is known.
+    """
+    guessed = [row for row in found if row["guessed"] and (row["zone"] is None or row["factorless"])]
+    return guessed if sum(row["kwh"] for row in guessed) <= (whole or 0) * MINOR_SHARE else []
+
+
+def _without_grams_of_bills(minor: Sequence[dict[str, Any]]) -> Iterator[Remark]:
+    if minor:
+        where = [" ".join(filter(None, (row["provider"], row["region"]))) for row in minor]
+        yield Remark(
+            "emissions/hourly",
+            f"{_amount(minor, 'rows', 'kwh')} estimated from bills have no grid zone or no grid factor, so no "
+            f"emissions: {_named(list(dict.fromkeys(where)))}",
+            hole=False,
+        )
 
 
 def _without_zone(found: Sequence[dict[str, Any]]) -> Iterator[Remark]:
@@ -394,19 +425,21 @@ def owners(con: Any, rows: ir.Table) -> Iterator[Remark]:
         unknown_kwh=rows.energy_kwh.sum(where=nobody),
         things=thing.nunique(where=nobody),
         first=thing.min(where=nobody),
+        measured=(~rows.method.isin(ESTIMATED)).any(),
     )
     for row in con.to_pyarrow(by_source.order_by("source")).to_pylist():
         if not row["rows"]:
             continue
         whole = row["unknown_kwh"] == row["kwh"]
+        hole = whole and row["measured"]
         share = Decimal(100) * row["unknown_kwh"] / row["kwh"]
         of_all = "all of its energy" if whole else f"{_share(share)} of its energy"
         missed = row["first"] + (f" and {row['things'] - 1:,} more" if row["things"] > 1 else "")
         yield Remark(
             f"unified/energy from {row['source']}",
             f"{_kwh(row['unknown_kwh'])} ({of_all}) belong to no project: no attribution rule matches {missed}",
-            hole=whole,
-            remedy="Add a rule to `attribution:` that matches; then run these days again." if whole else "",
+            hole=hole,
+            remedy="Add a rule to `attribution:` that matches; then run these days again." if hole else "",
         )
 
 

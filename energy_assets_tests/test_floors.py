@@ -51,6 +51,7 @@ FLOORS = (
         "running",
         "query",
         "doctor",
+        "factor_listing",
         "host_names",
         "proposed_lines",
         "own_files",

@@ -165,7 +165,7 @@ class UsageEstimates(DataFrameModel):
     usage_hours: t.MEASURED = Field(nullable=True, ge=0, le=1, description="hours of the machine, where it is one")
     method: t.TEXT = Field(isin=METHODS, description="estimated_utilization, estimated_capacity or spend_proxy")
     quality_tier: t.TIER = Field(isin=[3, 4], description="3 with a measured utilization, 4 without")
-    coverage: t.SHARE = Field(ge=0, le=1, description="1 where the bill's use could be estimated, else 0")
+    coverage: t.SHARE = Field(ge=0, le=1, description="0: nobody observed anything")
     uncertainty_pct: t.PERCENT = Field(nullable=True, ge=0, description="95 % interval, ± per cent")
     raw_sha256: t.TEXT = Field(str_matches="^[0-9a-f]{64}$", description="raw object of the bill")
 

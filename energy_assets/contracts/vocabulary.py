@@ -93,6 +93,12 @@ class Method(Word):
     SPEND_PROXY = "spend_proxy", "proxy from spend"
 
 
+MEASURED = (Method.MEASURED_COUNTER.value, Method.MEASURED_POWER.value, Method.METERED_NODE.value)
+"""Methods by which something was observed."""
+ESTIMATED = (Method.ESTIMATED_UTILIZATION.value, Method.ESTIMATED_CAPACITY.value, Method.SPEND_PROXY.value)
+"""Methods by which nothing was: they say what may have been used."""
+
+
 class WorkloadType(Word):
     """What a workload does."""
 

@@ -15,6 +15,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from energy_assets.contracts.vocabulary import MEASURED
 from energy_assets.disclosures.missing import Found
 from energy_assets.disclosures.text import visible
 from energy_assets.kpis.ingredients import UNKNOWN as UNKNOWN
@@ -277,7 +278,8 @@ def kinds_of(emissions: ir.Table, workload: str) -> list[str]:
 
 
 def largest_power(emissions: ir.Table) -> list[dict[str, Any]]:
-    """Per kind of device the largest energy (kWh) of one device in one hour; from the rows themselves."""
+    """Per kind of device the largest energy (kWh) of one measured device in one hour; from the rows themselves."""
+    emissions = emissions.filter(emissions.method.isin(MEASURED))
     device_hours = emissions.group_by("hour", "source", "node_id", "device_id", "device_kind").aggregate(
         kwh=emissions.energy_kwh.sum()
     )

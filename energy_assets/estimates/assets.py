@@ -10,11 +10,10 @@ import dagster as dg
 import ibis
 import ibis.expr.types as ir
 
-from energy_assets.contracts.joining import same
 from energy_assets.contracts.unestimated import USAGE_KINDS
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.estimates.hours import long_lines, read_days
-from energy_assets.estimates.lines import KIND, components_table, kinds_of, used
+from energy_assets.estimates.lines import components_table, costs_of_kinds, kinds_of, used
 from energy_assets.estimates.own_tables import own_constants
 from energy_assets.estimates.usage import usage_estimates
 from energy_assets.materialize import Reader, table_asset
@@ -57,7 +56,7 @@ def estimates_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
     lines = read.keep(used(cost.union(earlier)))
     _request_later_days(read, lines, days)
     components = read.keep(ibis.memtable(components_table(kinds_of(lines, constants).items())))
-    read.note(USAGE_KINDS, _costs(read, lines.filter(lines.day.isin(list(days))), components))
+    read.note(USAGE_KINDS, read.keep(costs_of_kinds(lines.filter(lines.day.isin(list(days))), components)))
     return usage_estimates(lines, components, days)
 
 
@@ -69,22 +68,6 @@ def _request_later_days(read: Reader, lines: ir.Table, days: Sequence[date]) -> 
         last = (span["charge_period_end"]).date()
         later = [span["day"] + n * ONE_DAY for n in range(1, (last - span["day"]).days + 1)]
         read.request(day for day in later if day not in own)
-
-
-def _costs(read: Reader, lines: ir.Table, components: ir.Table) -> ir.Table:
-    """What each kind of line costs on each day, with what became of it: for the check."""
-    kinds = components.filter(components.part == 0)
-    both = lines.inner_join(kinds, same(lines, kinds, KIND))
-    both = both.select(
-        "day", "source", *(lines[n] for n in KIND), "billing_currency", "billed_cost", "quantity", "reason", "what"
-    )
-    reason = ibis.ifelse(both.reason.isnull() & both.quantity.isnull(), "no quantity", both.reason)
-    named = both.mutate(reason=reason)
-    return read.keep(
-        named.group_by("day", "source", *KIND, "billing_currency", "reason", "what").aggregate(
-            lines=named.count(), billed_cost=named.billed_cost.sum()
-        )
-    )
 
 
 def _numbers(rows: ir.Table) -> dict[str, Any]:

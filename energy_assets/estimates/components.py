@@ -139,7 +139,7 @@ def _machine(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decisi
     if found.accelerator and found.accelerators:
         part = _accelerator(constants, found.accelerator, unit.size * Fraction(found.accelerators), rule.replication)
         if part is None:
-            return Decision(reason="no power", what=f"{name} ({found.accelerator})", instance_hours=hours)
+            return Decision(reason="no power", what=found.accelerator, instance_hours=hours)
         parts.append(part)
     cpu = _cpu(constants, line.provider, found.cpu_architecture, unit.size * Fraction(found.vcpus), rule.replication)
     parts += [cpu] if cpu else []

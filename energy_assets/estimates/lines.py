@@ -12,6 +12,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from energy_assets.contracts.joining import same
 from energy_assets.estimates.components import BETWEEN, Component, Decision, Line, decide
 from energy_assets.estimates.constants import Constants
 
@@ -125,3 +126,24 @@ def _numbers(component: Component) -> dict[str, object]:
         "default_pct": component.default_pct,
         "known_pct": component.known_pct,
     }
+
+
+def costs_of_kinds(lines: ir.Table, components: ir.Table) -> ir.Table:
+    """What each kind of line costs on each day, with what became of it.
+
+    Args:
+        lines: From `used`.
+        components: From `components_table`, of the kinds of these lines.
+
+    Returns:
+        day, source, `KIND`, billing_currency, reason (NULL where it is estimated), what, lines, billed_cost.
+    """
+    kinds = components.filter(components.part == 0)
+    both = lines.inner_join(kinds, same(lines, kinds, KIND))
+    kept = ("day", "source", *KIND, "billing_currency", "billed_cost", "quantity")
+    both = both.select(*(lines[name] for name in kept), kinds.reason, kinds.what)
+    unsaid = both.reason.isnull() & both.quantity.isnull()
+    named = both.mutate(reason=ibis.ifelse(unsaid, "no quantity", both.reason))
+    return named.group_by("day", "source", *KIND, "billing_currency", "reason", "what").aggregate(
+        lines=named.count(), billed_cost=named.billed_cost.sum()
+    )

@@ -45,6 +45,11 @@ class Rule:
     note: str
     source: str
 
+    @property
+    def times(self) -> tuple[str, ...]:
+        """The times an amount may be held for: what is held for a month may be billed by the hour, too."""
+        return ("month", "hour") if self.time == "month" else (self.time,)
+
     def takes(self, provider: str, service: str, meter: str, unit: Unit | None) -> bool:
         """Whether the rule speaks of a line.
 
@@ -56,7 +61,7 @@ class Rule:
         """
         if self.provider != provider:
             return False
-        if self.thing and (unit is None or unit.thing != self.thing or unit.time != self.time):
+        if self.thing and (unit is None or unit.thing != self.thing or unit.time not in self.times):
             return False
         if self.service and not self.service.search(service):
             return False

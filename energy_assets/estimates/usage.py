@@ -109,7 +109,7 @@ def _rows(sums: ir.Table) -> ir.Table:
         usage_hours=ibis.ifelse((hours > 0) & (hours <= 1), hours.round(9), None).cast(t.MEASURED),
         method=ibis.literal(Method.ESTIMATED_CAPACITY.value),
         quality_tier=ibis.literal(4).cast(t.TIER),
-        coverage=ibis.ifelse(kwh.isnull(), 0, 1).cast(t.SHARE),
+        coverage=ibis.literal(0).cast(t.SHARE),
         uncertainty_pct=ibis.ifelse(pct > WIDEST_PCT, WIDEST_PCT, pct).round(3).cast(t.PERCENT),
         is_machine=sums.is_machine & sums.machine,
         utilization=sums.utilization.round(6).cast(t.SHARE),

@@ -213,7 +213,7 @@ def coefficient(name: str) -> Coefficient | None:
     Args:
         name: A name of `energy_coefficients.csv`.
     """
-    return _coefficients().get(name)
+    return coefficients().get(name)
 
 
 @cache
@@ -283,7 +283,8 @@ def _cpu_powers() -> dict[tuple[str, str], CpuPower]:
 
 
 @cache
-def _coefficients() -> dict[str, Coefficient]:
+def coefficients() -> dict[str, Coefficient]:
+    """The coefficients by name."""
     return {
         row["name"]: Coefficient(
             Decimal(row["value"]),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from energy_assets.contracts.tables import KPI_DIMENSIONS
-from energy_assets.contracts.vocabulary import GhgScope
+from energy_assets.contracts.vocabulary import MEASURED, GhgScope
 from energy_assets.kpis.ingredients import SUM, Filter, Ingredient, Selection, total
 
 Kind = Literal["energy", "mass", "share", "count", "ratio", "money"]
@@ -92,6 +92,7 @@ _BOUGHT = Filter("ghg_scope", "=", GhgScope.SCOPE31.value)
 _LEASED = Filter("ghg_scope", "=", GhgScope.SCOPE38.value)
 _INFERENCE = Filter("workload_type", "=", "inference")
 _IDLE = Filter("workload_type", "=", "idle")
+_MEASURED = Filter("method", "in", MEASURED)
 _IN_USE = Filter("workload_type", "!=", "idle")
 #: Sources name the pod, job or run that used a device, or say that none did; others cannot tell.
 _USE_REPORTED = Filter("workload_id", "or idle")
@@ -231,8 +232,13 @@ _QUALITY = (
     ),
     Indicator(
         "coverage", "Device-hours observed", "share", "share", "M-COVERAGE",
-        "observed device-hours / device-hours the sources know of",
-        total("emissions", "coverage"), total("emissions", None),
+        "observed device-hours / device-hours that telemetry knows of; what is estimated from bills is in neither",
+        total("emissions", "coverage", _MEASURED), total("emissions", None, _MEASURED),
+    ),
+    Indicator(
+        "measured_share", "IT energy that was measured", "share", "share", "M-MEASURED",
+        "IT energy that meters, counters and power readings tell / all IT energy; the rest is estimated",
+        total("emissions", "energy_kwh", _MEASURED), _IT, BY_PLACE,
     ),
     Indicator(
         "factor_coverage", "Energy with a grid factor", "share", "share", "M-FACTOR",
@@ -286,13 +292,15 @@ def has_coverage_rows(indicator: Indicator) -> bool:
 def coverage_rows(indicator: Indicator) -> tuple[Selection, Selection]:
     """Of the rows the coverage of an indicator speaks of: hours observed and hours that exist, or energy of both.
 
+    Of energy these are the hours of telemetry: nobody observes what is estimated from a bill.
     An hour whose amount is unknown, because its zone has no intensity or its place no PUE, is not observed.
     """
     if indicator.basis == "reported" and indicator.denominator:
         reported = indicator.denominator.rows
         return reported, replace(reported, filters=())
     table, amount = "activity" if indicator.basis == "activity" else "emissions", indicator.numerator.rows
-    hours = Selection(table, None, tuple(f for f in amount.filters if f.column == "ghg_scope"))
+    scope = tuple(f for f in amount.filters if f.column == "ghg_scope")
+    hours = Selection(table, None, scope if table == "activity" else (*scope, _MEASURED))
     observed = replace(hours, column="coverage")
     if table == "activity" or indicator.kind == "share" or not amount.column:
         return observed, hours

@@ -18,8 +18,8 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.joining import same
-from energy_assets.contracts.vocabulary import DeviceKind
-from energy_assets.unified.containment import ESTIMATES, MACHINE
+from energy_assets.contracts.vocabulary import ESTIMATED, DeviceKind
+from energy_assets.unified.containment import MACHINE
 
 WHOLE = (DeviceKind.NODE.value, DeviceKind.INSTANCE.value)
 PARTS = (DeviceKind.GPU.value, DeviceKind.CPU.value, DeviceKind.DRAM.value)
@@ -35,7 +35,7 @@ def blend(rows: ir.Table) -> ir.Table:
     Returns:
         The same columns; an estimate of which nothing is left is no row.
     """
-    guess = rows.method.isin(ESTIMATES)
+    guess = rows.method.isin(ESTIMATED)
     estimates = rows.filter(guess & rows.device_kind.isin(PARTS))
     others = rows.filter(~(guess & rows.device_kind.isin(PARTS)))
     seen = _seen(rows.filter(~guess & rows.energy_kwh.notnull() & rows.device_kind.isin([*PARTS, *WHOLE])), estimates)

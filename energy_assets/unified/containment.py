@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.joining import same
-from energy_assets.contracts.vocabulary import DeviceKind, Method
+from energy_assets.contracts.vocabulary import ESTIMATED, DeviceKind
 
 CONTAINS: Mapping[str, tuple[str, ...]] = {
     DeviceKind.NODE.value: (
@@ -35,9 +35,6 @@ CONTAINS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 """Each container with everything inside it, the innermost container first."""
-
-ESTIMATES = (Method.ESTIMATED_UTILIZATION.value, Method.ESTIMATED_CAPACITY.value, Method.SPEND_PROXY.value)
-"""Methods that say what a container may have used: telemetry inside replaces them wholly."""
 
 SUM_KWH = "decimal(38, 9)"
 VARIANCE = "decimal(38, 16)"
@@ -82,7 +79,7 @@ def deduplicate_devices(rows: ir.Table) -> ir.Table:
     )
     contested = by_day.filter(ibis.or_(*(by_day[f"first_{name}"] != by_day[f"last_{name}"] for name in _CONTRIBUTOR)))
     rivals = keyed.semi_join(contested, same(keyed, contested, [*_THING, "day"]))
-    guess = rivals.method.isin(ESTIMATES)
+    guess = rivals.method.isin(ESTIMATED)
     order = [rivals.energy_kwh.isnull(), guess, rivals.quality_tier, *(rivals[name] for name in _CONTRIBUTOR)]
     place = ibis.row_number().over(ibis.window(group_by=[*_THING, "hour"], order_by=order))
     ranked = rivals.mutate(place=place)
@@ -114,7 +111,7 @@ def drop_replaced_estimates(rows: ir.Table) -> ir.Table:
     Args:
         rows: Each thing's hour once.
     """
-    guess = rows.method.isin(ESTIMATES)
+    guess = rows.method.isin(ESTIMATED)
     replaced = ibis.literal(False)
     telemetry = rows.filter(~guess & rows.energy_kwh.notnull())
     inside = telemetry.group_by(MACHINE).aggregate(

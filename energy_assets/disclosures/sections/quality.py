@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from energy_assets.contracts.vocabulary import DeviceKind, Method
+from energy_assets.contracts.vocabulary import ESTIMATED, MEASURED, DeviceKind, Method
 from energy_assets.disclosures import reading
 from energy_assets.disclosures.document import (
     Block,
@@ -72,7 +72,13 @@ def quality(context: Context) -> Section:
 def _in_short(context: Context) -> list[Run]:
     runs: list[Run] = []
     if context.figure("coverage").number is not None:
-        runs += [number(context.figure("coverage")), " of the device-hours that the sources know of were observed. "]
+        runs += [number(context.figure("coverage")), " of the device-hours that telemetry knows of were observed. "]
+    measured = context.factory.kpi("measured_share")
+    if measured.number is not None and measured.number < 1:
+        runs += [
+            number(measured),
+            " of the IT energy was measured; the rest is estimated from what bills say was used. ",
+        ]
     if context.figure("facility_kwh").uncertainty_pct is None:
         meters = unknown_meters(context)
         why = f": that of the readings of {meters} is not known" if meters else ""
@@ -165,6 +171,9 @@ def _sources(context: Context) -> Block:
             "source_kwh", f"IT energy · {name}, {how}", row["kwh"],
             Selection("emissions", "energy_kwh", where), scale, "kWh", dimensions=cut, reason="it was never observed",
         )  # fmt: skip
+        if row["method"] in ESTIMATED:
+            rows.append([[name], [how], [number(kwh, unit=False)], ["–"], ["estimated"]])
+            continue
         observed = factory.query(
             "source_hours_observed", f"Device-hours observed · {name}, {how}",
             row["observed"], Selection("emissions", "coverage", where), HOURS, "hours", dimensions=cut,
@@ -236,7 +245,11 @@ def _plausibility(context: Context) -> list[Block]:
         kind = row["device_kind"]
         if kind not in limits.watts or row["kwh"] is None:
             continue
-        where = (Filter("day", "between", factory.period), Filter("device_kind", "=", kind))
+        where = (
+            Filter("day", "between", factory.period),
+            Filter("device_kind", "=", kind),
+            Filter("method", "in", MEASURED),
+        )
         figure = factory.query(
             "largest_power", f"{KIND_NAMES.get(kind, kind)}: largest mean power of one in an hour", row["kwh"] * 1000,
             Selection("emissions", "energy_kwh", where, "busiest"), WATTS, "W", method="M-MAX-POWER", operation="max",

@@ -86,6 +86,9 @@ def _used(context: Context) -> list[Run]:
                 number(context.figure("energy_kwh")),
                 " in the equipment itself, the rest to cool and power it.",
             ]
+    measured = context.factory.kpi("measured_share")
+    if measured.number is not None and measured.number < 1:
+        runs += [" Of the equipment's energy ", number(measured), " was measured; the rest is estimated from bills."]
     caused = breakdown(context).emissions
     if not caused:
         return [*runs, " Its emissions could not be computed; see what could not be measured."]

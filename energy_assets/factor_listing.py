@@ -1,0 +1,224 @@
+"""Which factor applies where, since when and who says so; and which rows are missing.
+
+What belongs here: what `energy-assets factors` shows of a site. What does not: the factors themselves.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import ibis
+
+from energy_assets.contracts.vocabulary import Feed
+from energy_assets.counting import counted
+from energy_assets.estimates.components import Decision, Line
+from energy_assets.estimates.constants import Constants
+from energy_assets.estimates.lines import components_table, costs_of_kinds, kinds_of, used
+from energy_assets.estimates.own_tables import ACCELERATOR_COLUMNS, INSTANCE_COLUMNS, own_constants
+from energy_assets.factors import hardware
+from energy_assets.factors.places import BEGINNING, END, members_of, resolve
+from energy_assets.lake import Lake
+from energy_assets.site import Site
+from energy_assets.tables import COST, EMISSIONS, GRID_INTENSITY
+
+COLUMNS = ("factor", "of", "value", "unit", "from", "until", "edition", "said_by")
+ENOUGH = 8
+"""Kinds of use without a method that are named one by one."""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """One factor that applies: the columns of the listing."""
+
+    factor: str
+    of: str
+    value: str
+    unit: str
+    since: str
+    until: str
+    edition: str
+    said_by: str
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """In the order of `COLUMNS`."""
+        return (
+            self.factor, self.of, self.value, self.unit, self.since, self.until, self.edition, self.said_by,
+        )  # fmt: skip
+
+
+def applied(site: Site) -> list[Applied]:
+    """Every factor that applies to what the lake has of a site, the places' first.
+
+    Args:
+        site: The site.
+
+    Raises:
+        MalformedError: a file of factors of the site cannot be read.
+    """
+    con, lake = ibis.duckdb.connect(), Lake(site.disk())
+    return [*_places(site, con, lake), *_grids(con, lake), *_machines(site, con, lake), *_coefficients(site)]
+
+
+def _places(site: Site, con: Any, lake: Lake) -> Iterator[Applied]:
+    members = members_of(lake.read(con, EMISSIONS).select("source", "provider", "account_id", "region").distinct())
+    entries = resolve(members, site.source_places, site.places)
+    found: dict[Applied, None] = {}
+    for entry in entries:
+        where = " ".join(filter(None, (entry.member.provider, entry.member.region)))
+        since = "" if entry.valid_from == BEGINNING else entry.valid_from.isoformat()
+        until = "" if entry.valid_to == END else (entry.valid_to - timedelta(days=1)).isoformat()
+        zone_by, pue_by, scope_by = entry.said_by
+        for name, value, unit, by in (
+            ("grid zone", entry.zone, "", zone_by),
+            ("PUE", entry.pue and f"{entry.pue:f}", "kWh/kWh", pue_by),
+            ("GHG scope", entry.ghg_scope, "", scope_by),
+        ):
+            found[Applied(name, where, str(value or "unknown"), unit, since, until, "", by)] = None
+    yield from sorted(found, key=lambda one: (one.factor, one.of, one.since))
+
+
+def _grids(con: Any, lake: Lake) -> Iterator[Applied]:
+    rows = lake.read(con, GRID_INTENSITY)
+    by = rows.group_by("zone", "source", "factor_id", "resolution").aggregate(
+        first=rows.hour.min(), last=rows.hour.max(), mean=rows.direct_gco2e_per_kwh.cast("float64").mean(),
+        lifecycle=rows.lifecycle_gco2e_per_kwh.cast("float64").mean(),
+    )  # fmt: skip
+    for row in con.to_pyarrow(by.order_by("zone", "first", "source")).to_pylist():
+        for name, value in (("direct", row["mean"]), ("life-cycle", row["lifecycle"])):
+            yield Applied(
+                f"grid intensity, {name}, mean of its {row['resolution'] or 'hour'}s",
+                row["zone"],
+                "unknown" if value is None else f"{value:.1f}",
+                "gCO2e/kWh",
+                f"{row['first']:%Y-%m-%d %H:00}",
+                f"{row['last']:%Y-%m-%d %H:59}",
+                row["factor_id"] or "",
+                row["source"] or "no source",
+            )
+
+
+def _machines(site: Site, con: Any, lake: Lake) -> Iterator[Applied]:
+    """Machine types on the bills, each with its parts and their watts."""
+    if not site.has(Feed.ESTIMATES):
+        return
+    constants = own_constants(site)
+    kinds = kinds_of(used(lake.read(con, COST)), constants)
+    found: dict[Applied, None] = {}
+    for decision in kinds.values():
+        for part in decision.components:
+            if not part.slope_kwh:
+                continue
+            edition, source = _power_source(part.device_kind, part.device_model, constants)
+            idle, full = float(part.idle_kwh * 1000), float((part.idle_kwh + part.slope_kwh) * 1000)
+            name = f"watts of a {'vCPU' if part.amount_unit == 'vcpu_h' else 'GPU'}, none to full load"
+            of, value = part.device_model or "average of the provider", f"{idle:.4g} to {full:.4g}"
+            found[Applied(name, of, value, "W", "", "", edition, source)] = None
+    yield from sorted(found, key=lambda one: (one.factor, one.of, one.value))
+
+
+def _power_source(kind: str, model: str | None, constants: Constants) -> tuple[str, str]:
+    if kind == "gpu" and model:
+        one = constants.own_accelerators.get(model) or hardware.accelerators().get(model)
+        return (str(one.year), one.source) if one else ("", "")
+    for provider in ("aws", "gcp", "azure"):
+        if power := hardware.cpu_power(provider, model):
+            return str(power.year), power.source
+    return "", ""
+
+
+def _coefficients(site: Site) -> Iterator[Applied]:
+    if not site.has(Feed.ESTIMATES):
+        return
+    for name, one in sorted(hardware.coefficients().items()):
+        yield Applied(
+            name.replace("_", " "), "estimates", f"{one.value:f}", one.unit, "", "", str(one.year), one.source
+        )
+
+
+def missing(site: Site) -> str:
+    """The rows that bills need and no table has, as CSV to fill in and to append to a file of the site's own.
+
+    Args:
+        site: The site.
+
+    Raises:
+        MalformedError: a file of factors of the site cannot be read.
+    """
+    con, lake = ibis.duckdb.connect(), Lake(site.disk())
+    lines = used(lake.read(con, COST))
+    kinds = kinds_of(lines, own_constants(site))
+    table = con.create_table("components", components_table(kinds.items()), temp=True)
+    costs = costs_of_kinds(lines, table)
+    alike = ["provider", "service", "reason", "what", "billing_currency"]
+    summed = costs.group_by(alike).aggregate(lines=costs.lines.sum(), billed_cost=costs.billed_cost.sum())
+    found = con.to_pyarrow(summed.order_by(ibis.desc("billed_cost"))).to_pylist()
+    return _written(found, kinds, date.today().year)
+
+
+def _written(found: Sequence[dict[str, Any]], kinds: dict[Line, Decision], year: int) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    spent: dict[str, Any] = {}
+    for row in found:
+        spent[row["billing_currency"]] = spent.get(row["billing_currency"], 0) + row["billed_cost"]
+    types = list(dict.fromkeys((r["provider"], r["what"]) for r in found if r["reason"] == "unknown type"))
+    powers = list(dict.fromkeys(r["what"] for r in found if r["reason"] == "no power"))
+    if types:
+        text.write("# For the file that `factors: {instances: …}` in site.yaml names.\n")
+        writer.writerow(INSTANCE_COLUMNS)
+        for provider, what in types:
+            text.write(f"# {_share(found, spent, 'unknown type', what)}\n")
+            writer.writerow([provider, what, "", "", "", "", year, ""])
+    if powers:
+        text.write("# For the file that `factors: {accelerators: …}` in site.yaml names.\n")
+        writer.writerow(ACCELERATOR_COLUMNS)
+        for what in powers:
+            text.write(f"# {_share(found, spent, 'no power', what)}\n")
+            writer.writerow([what, "", "", "", year, ""])
+    text.writelines(_without_method(found, spent))
+    return text.getvalue() or "# Nothing is missing: every line of use is estimated, or has no energy of its own.\n"
+
+
+def _share(found: Iterable[dict[str, Any]], spent: dict[str, Any], reason: str, what: str) -> str:
+    rows = [row for row in found if row["reason"] == reason and row["what"] == what]
+    parts = []
+    for row in rows:
+        of = spent[row["billing_currency"]]
+        pct = f" ({100 * row['billed_cost'] / of:.1f} % of the cost of use)" if of else ""
+        parts.append(f"{counted(row['lines'], 'line')}, {row['billed_cost']:.2f} {row['billing_currency']}{pct}")
+    return "; ".join(parts)
+
+
+def _without_method(found: Sequence[dict[str, Any]], spent: dict[str, Any]) -> Iterator[str]:
+    """Use of which nobody publishes the energy, as comments: nothing a row could mend."""
+    for reason, says in (
+        ("tokens", "Tokens of hosted models, which no line of a bill makes energy of"),
+        ("no method", "Use of which nobody publishes what it draws"),
+        ("no quantity", "Use without a quantity, or in a unit we do not know"),
+    ):
+        rows = [row for row in found if row["reason"] == reason]
+        if not rows:
+            continue
+        yield f"# {says}: {_totals(rows, spent)}\n"
+        for row in rows[:ENOUGH]:
+            yield f"#   {row['provider']}, {row['service']}: {row['what'][:90]}\n"
+        if len(rows) > ENOUGH:
+            yield f"#   and {counted(len(rows) - ENOUGH, 'kind')} more\n"
+
+
+def _totals(rows: Sequence[dict[str, Any]], spent: dict[str, Any]) -> str:
+    by: dict[str, Any] = {}
+    for row in rows:
+        by[row["billing_currency"]] = by.get(row["billing_currency"], 0) + row["billed_cost"]
+    lines = counted(sum(row["lines"] for row in rows), "line")
+    costs = [
+        f"{cost:.2f} {currency}" + (f" ({100 * cost / spent[currency]:.1f} %)" if spent[currency] else "")
+        for currency, cost in by.items()
+    ]
+    return f"{lines}, {', '.join(costs)}"
