@@ -47,11 +47,20 @@ CHARGE = {
 COST = {key: value for key, value in CHARGE.items() if key != "labels"} | {
     "source": "bills", "project": "unknown", "workload_type": "unknown",
 }  # fmt: skip
+ESTIMATE = {
+    "day": DAY, "source": "bills", "provider": "aws", "account_id": "1", "region": "eu-central-1", "project": "unknown",
+    "workload_type": "unknown", "node_id": "i-1", "is_machine": True, "device_id": "gpu H100", "device_kind": "gpu",
+    "device_model": "H100", "share_id": "unknown//unknown/", "amount": Decimal(8), "amount_unit": "gpu_h",
+    "utilization": Decimal("0.5"), "replication": Decimal(1), "energy_kwh": Decimal("3.04"), "usage_hours": Decimal(1),
+    "method": "estimated_capacity", "quality_tier": 4, "coverage": Decimal(0), "uncertainty_pct": Decimal(84),
+    "raw_sha256": SHA,
+}  # fmt: skip
 DEFAULTS: dict[Any, Mapping[str, Any]] = {
     raw.EnergyReadings: READING,
     raw.IntensityRows: INTENSITY,
     raw.InferenceCounts: COUNTS,
     raw.Charges: CHARGE,
+    raw.UsageEstimates: ESTIMATE,
     tables.Energy: ENERGY,
     tables.GridIntensity: GRID,
     tables.Emissions: EMISSION,

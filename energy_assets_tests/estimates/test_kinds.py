@@ -1,0 +1,127 @@
+"""What becomes of kinds of bill lines: the table of usage rules, on lines as bills print them."""
+
+from __future__ import annotations
+
+import pytest
+
+from energy_assets.estimates.components import Decision, Line, decide
+from energy_assets.estimates.constants import Constants
+from energy_assets.estimates.rules import usage_rules
+
+EC2, S3, RDS = "Amazon Elastic Compute Cloud", "Amazon Simple Storage Service", "Amazon Relational Database Service"
+ESTIMATED = [
+    ("aws", EC2, "EUC1-BoxUsage:p5.48xlarge", "Hrs", ["gpu H100", "cpu EPYC 3rd Gen", "memory"]),
+    ("aws", EC2, "EUC1-SpotUsage:p5.48xlarge", "Hrs", ["gpu H100", "cpu EPYC 3rd Gen", "memory"]),
+    ("aws", EC2, "$0.0464 per On Demand Linux t2.medium Instance Hour", "Hours", ["cpu", "memory"]),
+    ("aws", "AmazonEC2", "Linux/UNIX (Amazon VPC), p3.2xlarge reserved instance applied", "Hrs", None),
+    ("aws", "Amazon SageMaker", "USE1-Host:ml.g5.xlarge", "Hrs", ["gpu A10G", "cpu EPYC 2nd Gen", "memory"]),
+    ("aws", "AmazonSageMaker", "USE1-Train:ml.p4d.24xlarge", "Hrs", None),
+    ("aws", EC2, "EBS:VolumeUsage.gp3", "GB-Mo", ["ssd"]),
+    ("aws", EC2, "EUW1-EBS:VolumeUsage.st1", "GB-Mo", ["hdd"]),
+    ("aws", EC2, "EBS:SnapshotUsage", "GB-Mo", ["hdd"]),
+    ("aws", S3, "USW2-TimedStorage-ByteHrs", "GB-Mo", ["hdd"]),
+    ("aws", S3, "$0.023 per GB - first 50 TB / month of storage used", "GB-Months", ["hdd"]),
+    ("aws", S3, "CAN1-APN1-AWS-Out-Bytes", "GB", ["network"]),
+    ("aws", RDS, "USD 0.023 per db.t3.micro Single-AZ instance hour (or partial hour)", "Hours", None),
+    ("aws", RDS, "$0.10 per GB-month of consumed storage (Aurora PostgreSQL)", "GB-Months", ["ssd"]),
+    ("aws", "AWS Lambda", "EU-Lambda-GB-Second", "Lambda-GB-Second", ["cpu", "memory"]),
+    ("aws", "AWS Lambda", "AWS Lambda - Total Compute - US West (Oregon)-Tier-1", "Seconds", ["cpu", "memory"]),
+    ("aws", "Amazon Elastic Container Service", "AWS Fargate - vCPU  - US West 2 (Oregon)", "Hours", ["cpu"]),
+    ("aws", "Amazon Elastic Container Service", "AWS Fargate - Memory  - US West 2 (Oregon)", "Hours", ["memory"]),
+    ("gcp", "Compute Engine", "N2 Instance Core running in Netherlands", "hour", ["cpu"]),
+    ("gcp", "Compute Engine", "N2 Instance Ram running in Netherlands", "gibibyte hour", ["memory"]),
+    ("gcp", "Compute Engine", "Nvidia H100 80GB GPU running in Netherlands", "hour", ["gpu H100"]),
+    ("gcp", "Vertex AI", "Vertex AI: Training/Pipelines on Nvidia Tesla T4 GPU in Europe", "hour", ["gpu T4"]),
+    ("gcp", "Compute Engine", "SSD backed PD Capacity in Netherlands", "gibibyte month", ["ssd"]),
+    ("gcp", "Compute Engine", "Storage PD Capacity", "gibibyte month", ["hdd"]),
+    ("gcp", "Cloud Storage", "Standard Storage Netherlands", "GB-Hours", ["hdd"]),
+    ("azure", "Virtual Machines", "ND96asr A100 v4 | Virtual Machines NDASv4_A100 Series", "Hours", None),
+    ("azure", "Azure Machine Learning", "Virtual Machines Dv2/DSv2 Series - D11 v2/DS11 v2 - US East 2", "Hours", None),
+    ("azure", "Storage", "P10 LRS Disk", "1/Month", ["ssd"]),
+    ("azure", "Storage Accounts", "Tiered Block Blob - Hot LRS - Data Stored - US West", "GB/Month", ["hdd"]),
+    ("oracle", "COMPUTE", "Standard - E3 - Memory", "GB Hours", ["memory"]),
+]
+NONE = [
+    ("aws", EC2, "UnusedBox:p5.48xlarge", "Hrs", "unused"),
+    ("aws", EC2, "USE1-Reservation:p5.48xlarge", "Hrs", "unused"),
+    ("aws", EC2, "$0.00 for 175 Mbps per t3a.small instance-hour (or partial hour)", "Hours", "rides"),
+    ("aws", EC2, "EBSOptimized:m5.large", "Hrs", "rides"),
+    ("aws", EC2, "HostUsage:p4d", "Hrs", "rides"),
+    ("aws", EC2, "$0.005 per provisioned IOPS-month of gp3 - US West (Oregon)", "IOPS-Months", "rides"),
+    ("aws", "Amazon Elastic MapReduce", "BoxUsage:m5.xlarge", "Hrs", "rides"),
+    ("aws", "Red Hat OpenShift Service on AWS", "AWS Marketplace hourly software usage|us-east-1|m5.2xlarge", "Hours",
+     "rides"),
+    ("aws", RDS, "USD 0.10 per hour per vCPU running RDS Extended Support for MySQL 5.7 in Year 1", "vCPU-Hours",
+     "rides"),
+    ("aws", S3, "CAN1-APS4-AWS-In-Bytes", "GB", "rides"),
+    ("aws", S3, "USW2-EarlyDelete-ByteHrs", "GB-Mo", "rides"),
+    ("aws", S3, "USW2-Requests-Tier1", "Requests", "no method"),
+    ("aws", EC2, "$0.045 per NAT Gateway Hour", "Hours", "no method"),
+    ("aws", EC2, "EUC1-BoxUsage:zz9.48xlarge", "Hrs", "unknown type"),
+    ("aws", EC2, "USE1-BoxUsage:trn1.32xlarge", "Hrs", "no power"),
+    ("aws", "Amazon Bedrock", "EUW2-Mistral7B-input-tokens", "1K tokens", "tokens"),
+    ("gcp", "Compute Engine", "Commitment v1: N2 Cpu in Netherlands for 1 Year", "hour", "rides"),
+    ("gcp", "Compute Engine", "Licensing Fee for Nvidia RTX Virtual Workstation on VM with T4 GPU", "hour", "rides"),
+    ("gcp", "Vertex AI", "Vertex AI: Custom Training management fee on N1 Predefined Instance Core", "hour", "rides"),
+    ("azure", "Virtual Machines Licenses", "4 vCPU VM License", "Hours", "rides"),
+    ("azure", "Azure Machine Learning", "IP Addresses - Standard IPv4 Static Public IP", "Hours", "rides"),
+    ("azure", "Azure OpenAI Service", "gpt-4o Input Tokens", "1K", "tokens"),
+    ("oracle", "STORAGE", "Object requests", "Requests", "no method"),
+    ("alibaba", "ECS", "ecs.g7", "Hours", "no method"),
+]  # fmt: skip
+
+
+def decided(provider: str, service: str, meter: str, unit: str, instance_type: str | None = None) -> Decision:
+    return decide(Line(provider, service, meter, instance_type, unit), Constants())
+
+
+@pytest.mark.parametrize(("provider", "service", "meter", "unit", "parts"), ESTIMATED)
+def test_a_kind_is_estimated(provider: str, service: str, meter: str, unit: str, parts: list[str] | None) -> None:
+    found = decided(provider, service, meter, unit)
+    assert found.reason is None
+    assert found.components
+    if parts is not None:
+        assert [part.device_id for part in found.components] == parts
+
+
+@pytest.mark.parametrize(("provider", "service", "meter", "unit", "reason"), NONE)
+def test_a_kind_has_no_energy_for_a_reason(provider: str, service: str, meter: str, unit: str, reason: str) -> None:
+    found = decided(provider, service, meter, unit)
+    assert (found.components, found.reason) == ((), reason)
+
+
+@pytest.mark.parametrize(
+    ("provider", "meter", "instance_type", "gpus", "name"),
+    [
+        ("aws", "BoxUsage:p4d.24xlarge", None, 8, "A100-40"),
+        ("aws", "BoxUsage:p5.48xlarge", None, 8, "H100"),
+        ("aws", "BoxUsage:g5.xlarge", None, 1, "A10G"),
+        ("aws", "BoxUsage:g6f.large", None, 0.125, "L4"),
+        ("azure", "ND96amsr A100 v4", None, 8, "A100-80"),
+        ("azure", "anything", "Standard_NV6ads_A10_v5", 1 / 6, "A10"),
+    ],
+)
+def test_a_machine_has_its_accelerators(
+    provider: str, meter: str, instance_type: str | None, gpus: float, name: str
+) -> None:
+    service = EC2 if provider == "aws" else "Virtual Machines"
+    part = decided(provider, service, meter, "Hours", instance_type).components[0]
+    assert (part.device_model, float(part.amount)) == (name, pytest.approx(gpus, abs=1e-3))
+
+
+def test_spot_reserved_and_on_demand_are_the_same_machine() -> None:
+    kinds = ["BoxUsage:p5.48xlarge", "SpotUsage:p5.48xlarge", "DedicatedUsage:p5.48xlarge"]
+    assert len({decided("aws", EC2, kind, "Hrs").components for kind in kinds}) == 1
+
+
+def test_a_standby_of_a_database_is_a_second_machine() -> None:
+    one, two, three = (
+        decided("aws", RDS, f"EUC1-{kind}:db.m5.xlarge", "Hrs").components[0].replication
+        for kind in ("InstanceUsage", "Multi-AZUsage", "Multi-AZClusterUsage")
+    )
+    assert (one, two, three) == (1, 2, 3)
+
+
+def test_every_rule_names_what_it_rests_on() -> None:
+    for rule in usage_rules():
+        assert rule.source or rule.replication == 1, rule
