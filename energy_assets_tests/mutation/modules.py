@@ -26,6 +26,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "periods.py": ("test_periods.py",),
     "sources/focus/cells.py": ("sources/focus/test_parse.py",),
     "sources/intensity.py": ("sources/test_intensity.py", "sources/electricity_maps", "sources/intensity_files"),
+    "sources/overlap.py": ("sources/test_overlap.py", "sources/intensity_files/test_finer_than_an_hour.py"),
     "sources/power.py": ("sources/test_power.py", "sources/power_files"),
     "sources/prometheus/counters.py": ("sources/prometheus/test_counters.py", *_PROMETHEUS),
     "sources/prometheus/gauges.py": ("sources/prometheus/test_gauges.py", *_PROMETHEUS),
