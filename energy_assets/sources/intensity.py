@@ -6,6 +6,7 @@ formats, and the choice among hour, month and year (that is `energy_assets.facto
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import ibis
@@ -27,6 +28,9 @@ IPCC 2014)."""
 
 LEAST_OF_A_FIRE = 50
 """Where hours usually have more than this, in grams per kWh, something burns all the time: 0 is hardly true there."""
+
+_MARGINAL = re.compile(r"(?<![a-z])(c?moer|[ls]rmer|lme|marginal)(?![a-z])", re.IGNORECASE)
+"""What names of marginal rates say: WattTime's MOER, Cambium's long-run and short-run rates, PJM's locational ones."""
 
 HOURS = ibis.schema(
     {
@@ -62,6 +66,20 @@ MEANS = ibis.schema({name: kind for name, kind in HOURS.items() if name not in O
 """A mean of a zone; `raw_sha256` and `factor_id` are those of the last hour that went into it."""
 
 _VALUES = {name: kind for name, kind in MEANS.items() if name not in ("zone", "factor_id", "raw_sha256")}
+
+
+def marginal_word(name: str) -> str | None:
+    """The word by which a name says that its values are marginal rates; None where none does.
+
+    Source: GHG Protocol Scope 2 Guidance (2015), which defines the location-based method by the average emissions
+    intensity of the grid. A marginal rate says what one kWh more would cause: it is for scheduling, and no inventory
+    may be made of it.
+
+    Args:
+        name: Of a column, a file or a publication.
+    """
+    found = _MARGINAL.search(name)
+    return found[1] if found else None
 
 
 def looks_like_kilograms(direct: Decimal | None, lifecycle: Decimal | None) -> bool:

@@ -26,7 +26,7 @@ from energy_assets.sources import clock_names, csv_text, local_time
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.intensity import MAX_GCO2E_PER_KWH
 from energy_assets.sources.intensity_files import shelf
-from energy_assets.sources.intensity_files.columns import Mapping
+from energy_assets.sources.intensity_files.columns import Mapping, require_average
 from energy_assets.sources.intensity_files.hours import hours_in
 from energy_assets.sources.opening import Opened, open_file, quoted, text_sql
 from energy_assets.sources.overlap import lasting
@@ -39,6 +39,7 @@ _UNREADABLE = 10
 
 _REMEDY = "Export it again, or take it out of `path` in site.yaml."
 _NAMED_ZONE = re.compile(r"(?:^|[/_])([A-Z]{2}(?:-[A-Z0-9]{2,5}){0,2})(?=[_.])")
+_SIGNALS = ("signal", "signal_type", "signal type")
 _serial = count(1)
 
 
@@ -84,7 +85,8 @@ def read_points(con: Any, path: Path, sha256: str, name: str, folder: Path, mapp
         mapping: Which columns hold what.
 
     Raises:
-        MalformedError: a truncated or foreign file, missing columns, unreadable times, points more than an hour apart.
+        MalformedError: a truncated or foreign file, missing columns, unreadable times, points more than an hour apart,
+            marginal rates.
     """
     basis = hashlib.sha256(repr(mapping).encode()).hexdigest()[:8]
     kept = f"intensity_points_{sha256[:24]}_{basis}"
@@ -94,6 +96,7 @@ def read_points(con: Any, path: Path, sha256: str, name: str, folder: Path, mapp
         try:
             opened = open_file(con, path, name, folder, any_suffix=True)
             found = mapping.of(opened.table)
+            _require_average_signal(con, opened)
             with local_time.in_order(con):
                 con.raw_sql(f"CREATE TEMP TABLE {table} AS {_selected(opened, found, mapping)}")
             if mapping.clock.timezone:
@@ -268,6 +271,14 @@ def _require_times(con: Any, table: str, file: Opened, column: str) -> None:
             f"'{example}'" + (f": {said}" if said else ""),
             "Write times as 2025-10-20 13:00 in UTC, or name their `timezone` or `date_order` in this source.",
         )
+
+
+def _require_average_signal(con: Any, file: Opened) -> None:
+    """That no column of signals, as WattTime writes one, says that the values are marginal."""
+    for column in (c for c in file.types if c.strip().lower() in _SIGNALS):
+        cells = f"SELECT DISTINCT CAST({quoted(column)} AS VARCHAR) FROM {file.relation} LIMIT 100"
+        for (cell,) in sorted(con.raw_sql(cells).fetchall(), key=str):
+            require_average(cell or "", file.name, f"the column '{column.strip()}'")
 
 
 def _require_beginnings(con: Any, table: str, file: Opened, column: str) -> None:
