@@ -137,7 +137,6 @@ WORDS: Mapping[str, Words] = {
         " life-cycle value beside the direct one.",
         each=False,
     ),
-    "points_off_the_hour_dropped": Words("{n} intensit[y|ies] that do[es|] not begin on the hour [was|were] left out"),
     "hours_covered_in_part": Words(
         "{n} hour[|s] ha[s|ve] grid intensities for half of [it|them] or more and not for all: the mean of what there"
         " is counts",
@@ -147,6 +146,12 @@ WORDS: Mapping[str, Words] = {
         "{n} hour[|s] ha[s|ve] grid intensities for less than half of [it|them] and take[s|] a mean of the month or"
         " year",
         hole=False,
+    ),
+    "intensities_coarser_than_asked": Words(
+        "{n} hour[|s] [was|were] answered in coarser steps than `granularity` asks for, and [is|are] made of those",
+        hole=False,
+        remedy="The plan of the token, or the zone, has no finer values. `granularity: hourly` asks for what is there.",
+        each=False,
     ),
     "superseded_hours_dropped": Words(
         "{n} hour[|s] stand[s|] in several files: what was measured counts before what was estimated, then the file"

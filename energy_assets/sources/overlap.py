@@ -77,28 +77,37 @@ def weight(values: ir.DecimalValue, seconds: ir.IntegerValue) -> ir.IntegerScala
     return seconds.sum(where=values.notnull()).fill_null(0).cast("int64")
 
 
-def lasting(points: ir.Table, series: Sequence[str], answer: Sequence[str] = ()) -> ir.Table:
-    """How long each instant's value holds: `step_s`, the spacing of its series, and `seconds`, to the next one at most.
-
-    The spacing is what a publisher really answered, whatever was asked: the usual one of the UTC day where the day is
-    filled with it for the most part (series change from hours to quarter hours), else the usual one of all days, else
-    what was stated, else an hour. It is never more than an hour. A value holds for its spacing and not for a gap that
-    follows it, so that what is missing stays missing.
+def lasting(points: ir.Table, series: Sequence[str]) -> ir.Table:
+    """How far apart the values of a series are, `step_s`, and how long each one holds, `seconds`.
 
     Args:
-        points: The columns below, `at_s` (seconds since 1970, UTC) and `stated_s` (the spacing that the publisher
-            states, NULL where none), one row or more for each instant of a series.
+        points: As `spaced` takes them.
         series: Columns that tell series apart.
-        answer: Columns that tell apart what was answered at once, where a series is made of several answers.
 
     Returns:
-        One row for each instant of a series: the columns above, `step_s` and `seconds`.
+        One row for each instant of a series: `series`, `at_s`, `step_s` and `seconds`.
     """
-    keys = [*series, *answer]
+    return held(spaced(points, series), series)
+
+
+def spaced(points: ir.Table, series: Sequence[str]) -> ir.Table:
+    """How far apart the values of a series are: what a publisher really answered, whatever was asked.
+
+    It is the usual spacing of the UTC day where the day is filled with it for the most part (series change from hours
+    to quarter hours), else the usual one of all days, else what was stated, else an hour; never more than an hour.
+
+    Args:
+        points: `series`, `at_s` (seconds since 1970, UTC) and `stated_s` (the spacing that the publisher states, NULL
+            where none), one row or more for each instant of a series.
+        series: Columns that tell series apart.
+
+    Returns:
+        One row for each instant of a series: `series`, `at_s` and `step_s`.
+    """
+    keys = list(series)
     instants = points.group_by(*keys, "at_s").aggregate(stated_s=points.stated_s.max())
     instants = instants.mutate(day=instants.at_s // DAY_S)
-    following = ibis.window(group_by=keys, order_by="at_s")
-    gap = instants.at_s.lead().over(following) - instants.at_s
+    gap = instants.at_s.lead().over(ibis.window(group_by=keys, order_by="at_s")) - instants.at_s
     gaps = instants.mutate(step_s=gap.isnull().ifelse(ibis.null("int64"), ibis.least(gap, HOUR_S)))
     gaps = gaps.filter(gaps.step_s.notnull())
     counted = gaps.group_by(*keys, "day", "step_s").aggregate(times=gaps.count())
@@ -109,9 +118,20 @@ def lasting(points: ir.Table, series: Sequence[str], answer: Sequence[str] = ())
     found = found.rename(daily_s="step_s").drop("all")
     found = found.left_join(usual, keys).drop([f"{name}_right" for name in keys])
     step = ibis.coalesce(found.daily_s, found.step_s, found.stated_s, HOUR_S).cast("int64")
-    found = found.select(*keys, "at_s", step_s=step)
-    until = found.at_s.lead().over(ibis.window(group_by=list(series), order_by="at_s")) - found.at_s
-    return found.mutate(seconds=ibis.least(found.step_s, ibis.coalesce(until, found.step_s)))
+    return found.select(*keys, "at_s", step_s=step)
+
+
+def held(instants: ir.Table, series: Sequence[str]) -> ir.Table:
+    """How long each value holds, `seconds`: for its spacing, or until the next one, if that comes earlier.
+
+    A value does not hold for a gap that follows it, so that what is missing stays missing.
+
+    Args:
+        instants: With `at_s` and `step_s`, one row for each instant of a series.
+        series: Columns that tell series apart.
+    """
+    until = instants.at_s.lead().over(ibis.window(group_by=list(series), order_by="at_s")) - instants.at_s
+    return instants.mutate(seconds=ibis.least(instants.step_s, ibis.coalesce(until, instants.step_s)))
 
 
 def by_hour(slots: ir.Table) -> ir.Table:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from energy_assets.contracts import types as t
-from energy_assets.sources.overlap import by_hour, covered, lasting, overlap_mean, overlap_s
+from energy_assets.sources.overlap import by_hour, covered, held, lasting, overlap_mean, overlap_s, spaced
 
 CON = ibis.duckdb.connect(threads=1)
 CON.raw_sql("SET TimeZone = 'UTC'")
@@ -93,7 +93,7 @@ def _rounded(exact: Fraction) -> Decimal:
     return (Decimal(exact.numerator) / Decimal(exact.denominator)).quantize(Decimal("0.001"), ROUND_HALF_UP)
 
 
-def held(minutes: Sequence[int], stated: int | None = None, answers: Sequence[str] | None = None) -> list[Any]:
+def held_for(minutes: Sequence[int], stated: int | None = None, answers: Sequence[str] | None = None) -> list[Any]:
     """`step_s` and `seconds` in minutes, of points at these minutes after midnight."""
     columns = {
         "zone": ["DE"] * len(minutes),
@@ -101,7 +101,8 @@ def held(minutes: Sequence[int], stated: int | None = None, answers: Sequence[st
         "at_s": [MIDNIGHT + MINUTE * minute for minute in minutes],
         "stated_s": pa.array([stated and MINUTE * stated] * len(minutes), pa.int64()),
     }
-    found = lasting(ibis.memtable(pa.table(columns)), ["zone"], ["answer"])
+    points = ibis.memtable(pa.table(columns))
+    found = held(spaced(points, ["zone", "answer"]), ["zone"]) if answers else lasting(points, ["zone"])
     rows = CON.to_pyarrow(found.order_by("at_s")).to_pylist()
     assert [(row["at_s"] - MIDNIGHT) // MINUTE for row in rows] == sorted(set(minutes))
     return [(row["step_s"] // MINUTE, row["seconds"] // MINUTE) for row in rows]
@@ -134,13 +135,13 @@ HOURLY, QUARTERS = list(range(0, DAY, 60)), list(range(0, DAY, 15))
 def test_a_value_holds_for_the_usual_spacing_of_its_day_and_no_gap(
     minutes: list[int], stated: int | None, steps: set[tuple[int, int]]
 ) -> None:
-    assert set(held(minutes, stated)) == steps
+    assert set(held_for(minutes, stated)) == steps
 
 
 def test_each_answer_has_its_own_spacing_and_a_value_holds_until_the_next_of_any() -> None:
     """Hours that were answered first, and the last of them again in quarters."""
     minutes = [0, 60, 120, 180, 195, 210, 225]
-    assert held(minutes, None, ["old"] * 4 + ["new"] * 3) == [(60, 60)] * 3 + [(60, 15)] + [(15, 15)] * 3
+    assert held_for(minutes, None, ["old"] * 4 + ["new"] * 3) == [(60, 60)] * 3 + [(60, 15)] + [(15, 15)] * 3
 
 
 def test_a_value_over_midnight_touches_both_days() -> None:
