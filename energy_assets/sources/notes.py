@@ -153,6 +153,12 @@ WORDS: Mapping[str, Words] = {
         remedy="The plan of the token, or the zone, has no finer values. `granularity: hourly` asks for what is there.",
         each=False,
     ),
+    "intensities_revised": Words(
+        "{n} hour[|s] of grid zones [is|are] not what [it was|they were] when collected before, as where an estimate"
+        " gives way to what was measured; the bytes of both are kept",
+        hole=False,
+        each=False,
+    ),
     "superseded_hours_dropped": Words(
         "{n} hour[|s] stand[s|] in several files: what was measured counts before what was estimated, then the file"
         " whose name comes last",
