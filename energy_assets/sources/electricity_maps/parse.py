@@ -67,7 +67,8 @@ def points(body: bytes, request: Mapping[str, Any], sha256: str = "") -> list[Po
         sha256: Of the body; the points carry it.
 
     Raises:
-        MalformedError: no JSON, another shape than promised, or an answer about another zone than asked.
+        MalformedError: no JSON, another shape than promised, steps coarser than an hour, or an answer about another
+            zone than asked.
     """
     where = f"answer {sha256[:12] or 'of Electricity Maps'} to {request['url']} for zone {request['params']['zone']}"
     try:
@@ -81,16 +82,28 @@ def points(body: bytes, request: Mapping[str, Any], sha256: str = "") -> list[Po
             raise ValueError(f"unit is {content['unit']!r}")
         stated = content.get("temporalGranularity")
         found = [_point({"temporalGranularity": stated, **entry}, zone, request, sha256) for entry in listed]
+        if "start" in request["params"]:
+            start, end = (_utc(request["params"][key]) for key in ("start", "end"))
+            found = [point for point in found if start <= point.time < end]
+        _require_steps(stated, [point.time for point in found], is_yearly(request))
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         fault = f"{type(error).__name__}: {error}"
         raise MalformedError(f"{where}: not the fields the service documents ({fault})", _REMEDY) from error
     answered = {zone, *(point.zone for point in found)}
     if answered != {request["params"]["zone"]}:
         raise MalformedError(f"{where}: speaks of zone {', '.join(sorted(map(str, answered)))}", _REMEDY)
-    if "start" not in request["params"]:
-        return found
-    start, end = (_utc(request["params"][key]) for key in ("start", "end"))
-    return [point for point in found if start <= point.time < end]
+    return found
+
+
+def _require_steps(stated: Any, times: Sequence[datetime], yearly: bool) -> None:
+    """That an answer holds hours, or what is finer, where these were asked for, and years where years were."""
+    allowed = ("yearly",) if yearly else tuple(MINUTES)
+    if stated and stated not in allowed:
+        raise ValueError(f"temporalGranularity is {stated!r}, not {' or '.join(allowed)}")
+    ordered = sorted(set(times))
+    days = all(not time.hour and not time.minute for time in ordered)
+    if not yearly and days and len(ordered) > 1:
+        raise ValueError("the values are days apart, not hours")
 
 
 def without_gaps(found: Iterable[Point]) -> list[Point]:

@@ -46,6 +46,7 @@ from energy_assets.sources.local_time import NEVER, UNRESOLVED, TimeZone
 from energy_assets.sources.memory import Known, Memory, sha256_of
 from energy_assets.sources.notes import words
 from energy_assets.sources.opening import Clock, DateOrder
+from energy_assets.sources.overlap import HOUR_S
 from energy_assets.sources.unreadable import days_concerned
 
 SHOWN = 5
@@ -363,6 +364,7 @@ def _spans(file: Points, zones: Sequence[str] | None) -> list[dict[str, Any]]:
         last=good.hour.max().date(),
         begins=good.hour.min(),
         hours=good.hour.nunique(),
+        step_s=good.step_s.min(),
         unknown=good.hour.nunique() - good.hour.nunique(where=good.lifecycle.notnull() | good.direct.notnull()),
         disagreeing=good["at"].nunique(where=good.disagrees),
         apart=good.apart.max(),
@@ -389,8 +391,9 @@ def _look(file: Points, clock_said: str, zones: Sequence[str] | None) -> Iterato
         basis = "" if row["most_direct"] is not None else ", life-cycle alone"
         basis = basis if row["most_lifecycle"] is not None else ", direct alone"
         clock = f"; {clock_said}, the first hour is {row['begins']:%Y-%m-%d %H:%M} UTC" if clock_said else ""
-        what = f"{name}: {row['zone']}, {row['first']} to {row['last']}, {row['hours']} hours{gaps}{basis}{clock}"
-        yield Finding(True, what)
+        finer = f", a value every {(row['step_s'] + 59) // 60} minutes" if row["step_s"] < HOUR_S else ""
+        what = f"{name}: {row['zone']}, {row['first']} to {row['last']}, {row['hours']} hours{finer}{gaps}{basis}"
+        yield Finding(True, what + clock)
     for row in (row for row in found[:1] if row["doubt"]):
         told = words(row["doubt"])
         yield Finding(False, f"{name}: {told.of(1)} (column '{row['timed']}')", told.remedy, (row["doubt"],))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -186,6 +187,37 @@ def test_one_value_alone_is_of_as_many_minutes_as_its_answer_says(stated: str | 
     (row,) = touched_hours(CON, points(content, REQUEST)).to_pylist()
     assert row["answered_minutes"] == minutes
     assert row["hour_covered"] == (1 if minutes == 60 else None)
+
+
+LONG = {**REQUEST, "params": {**REQUEST["params"], "end": "2024-05-19T00:00:00Z"}}
+YEARLY = {**LONG, "params": {**LONG["params"], "temporalGranularity": "yearly"}}
+
+
+@pytest.mark.parametrize(
+    ("stated", "days", "request_", "said"),
+    [
+        ("daily", [9], REQUEST, "temporalGranularity is 'daily', not 5_minutes or 15_minutes or hourly"),
+        ("monthly", [9], REQUEST, "temporalGranularity is 'monthly'"),
+        ("hourly", [9, 10], LONG, "the values are days apart, not hours"),
+        (None, [9, 10, 12], LONG, "the values are days apart, not hours"),
+        ("monthly", [9], YEARLY, "temporalGranularity is 'monthly', not yearly"),
+        ("hourly", [9], REQUEST, None),
+        ("yearly", [9], YEARLY, None),
+        (None, [9, 10], YEARLY, None),
+        (None, [9, 10], REQUEST, None),
+    ],
+)
+def test_what_is_coarser_than_an_hour_is_no_hour(
+    stated: str | None, days: list[int], request_: dict[str, Any], said: str | None
+) -> None:
+    """A mean of a day would stand for its first hour."""
+    content = {"zone": "DE", "data": [entry(datetime=f"2024-05-{day:02}T00:00:00Z") for day in days]}
+    written = json.dumps(content | ({"temporalGranularity": stated} if stated else {})).encode()
+    if said is None:
+        assert points(written, request_)
+    else:
+        with pytest.raises(MalformedError, match=said):
+            points(written, request_)
 
 
 def test_another_unit_than_grams_per_kwh_is_malformed() -> None:

@@ -165,7 +165,9 @@ def test_doctor_counts_an_hour_that_is_covered_too_little_as_one_without_a_value
         written(tmp_path / "a.csv", lambda at: None if at.hour == 7 and at.minute in left_out else 100, 5)
 
     but_for(range(30, 60))
-    assert [finding.ok for finding in of("a.csv", **KEYS).check(step)] == [True]
+    (good,) = of("a.csv", **KEYS).check(step)
+    assert good.ok
+    assert "2024-05-09 to 2024-05-09, 24 hours, a value every 5 minutes; times" in good.what
     but_for(range(25, 60))
     _, gap = of("a.csv", **KEYS).check(step)
     assert "1 of 24 hours of IN-WE have no intensity of their own" in gap.what
