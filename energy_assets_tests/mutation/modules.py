@@ -24,6 +24,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "kpis/ingredients.py": ("kpis/test_ingredients_by_hand.py",),
     "kpis/rests.py": ("kpis/test_rests_by_hand.py",),
     "periods.py": ("test_periods.py",),
+    "sources/exact.py": ("sources/test_intensity.py", "sources/test_overlap.py"),
     "sources/focus/cells.py": ("sources/focus/test_parse.py",),
     "sources/intensity.py": ("sources/test_intensity.py", "sources/electricity_maps", "sources/intensity_files"),
     "sources/overlap.py": ("sources/test_overlap.py", "sources/intensity_files/test_finer_than_an_hour.py"),
@@ -32,6 +33,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "sources/prometheus/gauges.py": ("sources/prometheus/test_gauges.py", *_PROMETHEUS),
     "sources/prometheus/meters.py": ("sources/prometheus/test_meters.py", *_PROMETHEUS),
     "sources/prometheus/sharing.py": ("sources/prometheus/test_sharing.py", *_PROMETHEUS),
+    "sources/revisions.py": ("sources/test_revisions.py",),
     "unified/containment.py": ("unified/test_containment_by_hand.py",),
     "unified/cost.py": ("unified/test_cost_and_activity.py", "unified/test_cost_sources.py"),
 }
