@@ -25,7 +25,8 @@ from energy_assets.periods import contiguous
 from energy_assets.proposed_lines import quoted
 from energy_assets.remarks import Remark
 from energy_assets.site import Site
-from energy_assets.sources.intensity import INTENSITIES, exact_mean, far_apart, too_many, values_said
+from energy_assets.sources.exact import exact_mean
+from energy_assets.sources.intensity import INTENSITIES, far_apart, too_many, values_said
 from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, GRID_INTENSITY, Table, raw_table
 
 MINOR_SHARE = Decimal("0.01")

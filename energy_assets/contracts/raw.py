@@ -128,6 +128,10 @@ class IntensityRows(DataFrameModel):
     direct_gco2e_per_kwh: t.FACTOR = Field(nullable=True, ge=0, le=3000, description="combustion intensity")
     carbon_free_share: t.SHARE = Field(nullable=True, ge=0, le=1, description="carbon-free share of consumption")
     is_estimated: t.FLAG = Field(description="the publisher estimated it, or it stands in for a missing hour")
+    hour_covered: t.SHARE = Field(nullable=True, gt=0, le=1, description="share of the hour its values hold for")
+    answered_minutes: t.MINUTES = Field(
+        nullable=True, ge=1, le=60, description="how far apart the publisher's values are, in minutes"
+    )
     resolution: t.TEXT = Field(isin=["hour", "month", "year"], description="what period the value was made for")
     factor_id: t.TEXT = Field(description="publisher, zone and edition of the factor")
     raw_sha256: t.TEXT = Field(str_matches="^[0-9a-f]{64}$", description="raw object of the row")

@@ -138,6 +138,10 @@ class GridIntensity(DataFrameModel):
     direct_gco2e_per_kwh: t.FACTOR = Field(nullable=True, ge=0, le=3000, description="combustion intensity")
     carbon_free_share: t.SHARE = Field(nullable=True, ge=0, le=1, description="carbon-free share of consumption")
     is_estimated: t.FLAG = Field(nullable=True, description="estimated by the publisher, or a stand-in")
+    hour_covered: t.SHARE = Field(nullable=True, gt=0, le=1, description="share of the hour its values hold for")
+    answered_minutes: t.MINUTES = Field(
+        nullable=True, ge=1, le=60, description="how far apart the publisher's values are, in minutes"
+    )
     resolution: t.TEXT = Field(nullable=True, isin=["hour", "month", "year"], description="period of the value")
     factor_tier: t.TIER = Field(
         nullable=True,

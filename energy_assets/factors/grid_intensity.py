@@ -4,7 +4,8 @@ Rungs, recorded in `factor_tier`: 1 the hour, measured; 2 the hour, estimated by
 of day, monthly mean of the zone; 4 the zone's month or year as a publisher states it, or the mean of its year; none:
 NULL. Never the world, never the caller's own place.
 The rung decides among the rows that know the basis of Scope 2, so that a year with both intensities, direct and
-life-cycle, does not displace an hour with the one that counts. Within a rung a row of both goes before a row of one.
+life-cycle, does not displace an hour with the one that counts. Within a rung a row of both goes before a row of one,
+then an hour that its values cover whole before one that they cover in part.
 A row is never made of two: the other intensity of an hour stays unknown where its own factor does not say it.
 """
 
@@ -44,6 +45,7 @@ def grid_intensity(
                     candidates.factor_tier,
                     candidates.resolution == "year",
                     candidates.lifecycle_gco2e_per_kwh.isnull() | candidates.direct_gco2e_per_kwh.isnull(),
+                    (candidates.hour_covered < 1).fill_null(False),
                     candidates["rank"],
                 ],
             )
@@ -57,6 +59,8 @@ def grid_intensity(
         direct_gco2e_per_kwh=ibis.null(t.FACTOR),
         carbon_free_share=ibis.null(t.SHARE),
         is_estimated=ibis.null(t.FLAG),
+        hour_covered=ibis.null(t.SHARE),
+        answered_minutes=ibis.null(t.MINUTES),
         resolution=ibis.null(t.TEXT),
         factor_tier=ibis.null(t.TIER),
         source=ibis.null(t.TEXT),

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import ibis.expr.types as ir
 
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.engine import connection
 from energy_assets.factors.places import site_zones, zones_in_rows
+from energy_assets.integrity import DamagedError
 from energy_assets.materialize import (
     NOTES,
     Published,
@@ -123,17 +125,25 @@ def _collect_chunk(
     except SourceError as error:
         failures.update(dict.fromkeys(chunk, error))
         return
-    parsed, malformed = parse(source, collected.editions, step)
+    lake, table = context.resources.warehouse.lake, raw_table(source)
+
+    def before(days: Sequence[date]) -> ir.Table | None:
+        try:
+            return lake.read(step.con, table, days)
+        except DamagedError:
+            return None  # it is about to be replaced
+
+    parsed, malformed = parse(source, collected.editions, step, before)
     failures.update({**collected.failures, **malformed})
     if parsed is None:
         return
     good = [day for day in collected.editions if day not in malformed]
     commit = publish(
         context,
-        Reader(context.resources.warehouse.lake, step.con),
-        raw_table(source),
+        Reader(lake, step.con),
+        table,
         good,
-        complete(parsed.rows, raw_table(source)),
+        complete(parsed.rows, table),
         code_version=source.parser_version,
         about={
             day: {"landing_objects_sha256": collected.editions[day].data_version, **_told(parsed.told, day)}

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import groupby
 
 import ibis
 import ibis.expr.types as ir
 
+from energy_assets.contracts.vocabulary import Feed
 from energy_assets.integrity import DamagedError
 from energy_assets.landing import DamagedObjectError, Edition, Landed
 from energy_assets.periods import DayRange, Month, contiguous
 from energy_assets.secrets import SecretError
 from energy_assets.sources.base import Incomplete, Parsed, Source, StepContext, Unit
 from energy_assets.sources.errors import DeniedError, SourceError, TransientError, UnreachableError
+from energy_assets.sources.revisions import revisions
 from energy_assets.tables import Table
 
 Progress = Callable[[str, int, int], None]
@@ -148,7 +150,10 @@ def _denied(source: Source, error: SecretError) -> DeniedError:
 
 
 def parse(
-    source: Source, editions: Mapping[date, Edition], step: StepContext
+    source: Source,
+    editions: Mapping[date, Edition],
+    step: StepContext,
+    before: Callable[[Sequence[date]], ir.Table | None] | None = None,
 ) -> tuple[ParsedDays | None, dict[date, SourceError]]:
     """Parse the editions of several days; days whose bytes cannot be parsed are left out and returned with errors.
 
@@ -159,6 +164,7 @@ def parse(
         source: Whose objects they are.
         editions: By day, as `collect` published them.
         step: Where to work.
+        before: The rows that days had until now, if what became of them is to be told: of intensities alone.
     """
     tables: list[ibis.Table] = []
     stored, told = True, list[Told]()
@@ -172,6 +178,8 @@ def parse(
             failures.update(dict.fromkeys(stretch, _told(source, error, step)))
             continue
         tables.append(parsed.rows.filter(parsed.rows[source.grain].between(stretch.first, stretch.last)))
+        former = before(list(stretch)) if before and source.feeds == Feed.GRID_INTENSITY else None
+        parsed = parsed if former is None else _with_revisions(parsed, former, tables[-1], step)
         counted = {name: count for name, count in parsed.notes.items() if count}
         if counted:
             shown = {name: tuple(parsed.examples.get(name, ()))[:EXAMPLES] for name in counted}
@@ -185,6 +193,11 @@ def parse(
     rows = ibis.union(*tables) if len(tables) > 1 else tables[0]
     first = {name: found[:EXAMPLES] for name, found in examples.items()}
     return ParsedDays(rows, dict(notes), first, stored, tuple(told)), failures
+
+
+def _with_revisions(parsed: Parsed, before: ir.Table, after: ir.Table, step: StepContext) -> Parsed:
+    notes, examples = revisions(step.con, before, after)
+    return replace(parsed, notes={**parsed.notes, **notes}, examples={**parsed.examples, **examples})
 
 
 def complete(rows: ir.Table, table: Table) -> ir.Table:

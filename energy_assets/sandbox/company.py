@@ -160,7 +160,7 @@ class Company:
         """Take the servers that another process runs."""
         self.elsewhere = True
         self.prometheus = {location.name: Elsewhere(ports[location.name]) for location in LOCATIONS}
-        self.grid = Elsewhere(ports[_GRID], "/v3")
+        self.grid = Elsewhere(ports[_GRID], "/v4")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

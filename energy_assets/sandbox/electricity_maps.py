@@ -1,4 +1,4 @@
-"""A stand-in for the Electricity Maps API: its wire, its limits, its errors, and made-up intensities.
+"""A stand-in for the Electricity Maps API, versions 3 and 4: its wire, limits, errors, and made-up intensities.
 
 What belongs here: what a client can see of the service. What does not: anything the platform computes. Every
 value is synthetic: a daily and yearly curve around a level per zone, the same for the same seed.
@@ -34,8 +34,20 @@ LEVELS: Mapping[str, tuple[int, int]] = {
 }
 """Zone: its yearly life-cycle level in g/kWh, and the longitude its sun follows."""
 
-LIMITS = {"hourly": timedelta(hours=240), "daily": timedelta(days=100)}
-"""The widest window the service answers, by granularity."""
+VERSIONS = ("v3", "v4")
+"""Both answer; the paths are the same."""
+
+MINUTES = {"5_minutes": 5, "15_minutes": 15, "hourly": 60}
+"""The granularities of a series of intensities."""
+
+LIMITS = {
+    "5_minutes": timedelta(days=2),
+    "15_minutes": timedelta(days=2),
+    "hourly": timedelta(hours=240),
+    "daily": timedelta(days=100),
+}
+"""The widest window the service answers, by granularity. It states none for the finest two: public clients keep to two
+days."""
 
 Intensity = Callable[[str, datetime, str], float | None]
 Answer = tuple[int, dict[str, Any]]
@@ -52,7 +64,10 @@ class Faults:
         unknown: Hours whose intensity is null.
         other_zone: Answer for another zone than asked.
         truncate: Cut the next answers (this many) in the middle.
-        forbidden: Granularities the token's plan does not include.
+        forbidden: Granularities the token's plan does not include: they are refused.
+        finest: The finest granularity of the token's plan: what is asked finer is answered in it, without a word.
+        echoes: Such answers name the granularity that was asked for, not their own.
+        measured: Hours (zone, instant) that are measured however young they are.
     """
 
     status: list[int] = field(default_factory=list)
@@ -62,6 +77,9 @@ class Faults:
     other_zone: dict[str, str] = field(default_factory=dict)
     truncate: int = 0
     forbidden: set[str] = field(default_factory=set)
+    finest: str = "5_minutes"
+    echoes: bool = False
+    measured: set[tuple[str, datetime]] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -92,6 +110,20 @@ def synthetic_intensity(zone: str, hour: datetime, basis: str, seed: int = 0) ->
     return round(lifecycle if basis == "lifecycle" else max(0.0, lifecycle * 0.9 - 12))
 
 
+def within_the_hour(hourly: float | None, instant: datetime, minutes: int) -> float | None:
+    """A value of some minutes: rising over its hour, so that the mean of all of them is the hour's.
+
+    Args:
+        hourly: The value of the hour.
+        instant: Where the minutes begin.
+        minutes: How many they are.
+    """
+    if hourly is None or minutes == 60:
+        return hourly
+    place = (2 * instant.minute + minutes) / 60 - 1
+    return hourly + round(place * min(10.0, hourly / 2), 3)
+
+
 class ElectricityMapsServer:
     """The API on a port of 127.0.0.1, for `with`.
 
@@ -120,8 +152,12 @@ class ElectricityMapsServer:
 
     @property
     def url(self) -> str:
-        """The base url, with the version."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v3"
+        """The base url, with the version that is current."""
+        return self.version(VERSIONS[-1])
+
+    def version(self, name: str) -> str:
+        """The base url of a version."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/{name}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -145,16 +181,19 @@ class ElectricityMapsServer:
         if self.faults.status:
             status = self.faults.status.pop(0)
             return status, {"error": f"HTTP {status} on demand"}
-        if path == "/v3/zones":
+        version, _, rest = path.removeprefix("/").partition("/")
+        if version not in VERSIONS:
+            return 404, _problem(f"no such version {version}")
+        if rest == "zones":
             return 200, {zone: {"zoneName": zone} for zone in self._zones}
         if token != self._token:
             return 401, {"error": "Invalid auth-token"}
         endpoints = {
-            "/v3/carbon-intensity/latest": self._latest,
-            "/v3/carbon-intensity/history": self._history,
-            "/v3/carbon-intensity/past-range": self._past_range,
+            "carbon-intensity/latest": self._latest,
+            "carbon-intensity/history": self._history,
+            "carbon-intensity/past-range": self._past_range,
         }
-        if path not in endpoints:
+        if rest not in endpoints:
             return 404, _problem(f"no such endpoint {path}")
         zone = params.get("zone") or (None if params.get("disableCallerLookup") == "true" else self._zones[-1])
         if zone not in self._zones:
@@ -162,21 +201,41 @@ class ElectricityMapsServer:
         basis = params.get("emissionFactorType", "lifecycle")
         if basis not in ("lifecycle", "direct"):
             return 400, _problem("emissionFactorType must be lifecycle or direct")
-        return endpoints[path](self.faults.other_zone.get(zone, zone), basis, params)
+        if params.get("disableEstimations", "false") not in ("true", "false"):
+            return 400, _problem("disableEstimations must be true or false")
+        status, body = endpoints[rest](self.faults.other_zone.get(zone, zone), basis, params)
+        if status == 200 and version == "v4":
+            body = {**body, "unit": "gCO2eq/kWh"}
+        return status, body
 
     def _latest(self, zone: str, basis: str, params: Mapping[str, str]) -> Answer:
         return 200, self._point(zone, _floor(self._now()), basis)
 
     def _history(self, zone: str, basis: str, params: Mapping[str, str]) -> Answer:
-        last = _floor(self._now())
-        return 200, {"zone": zone, "history": self._points(zone, last - 23 * HOUR, last + HOUR, basis)}
+        asked = params.get("temporalGranularity", "hourly")
+        if asked not in MINUTES:
+            return 400, _problem(f"temporalGranularity must be one of {', '.join(MINUTES)}")
+        minutes = self._minutes(asked)
+        last = _floor(self._now(), minutes)
+        step = timedelta(minutes=minutes)
+        data = self._points(zone, last + step - 24 * HOUR, last + step, basis, minutes, params)
+        return 200, {"zone": zone, "temporalGranularity": self._told(asked), "history": data}
+
+    def _minutes(self, asked: str) -> int:
+        """What is answered: no finer than the plan."""
+        return max(MINUTES[asked], MINUTES[self.faults.finest])
+
+    def _told(self, asked: str) -> str:
+        if self.faults.echoes or asked not in MINUTES:
+            return asked
+        return next(name for name, minutes in MINUTES.items() if minutes == self._minutes(asked))
 
     def _past_range(self, zone: str, basis: str, params: Mapping[str, str]) -> Answer:
         granularity = params.get("temporalGranularity", "hourly")
         if granularity in self.faults.forbidden:
             return 403, _problem(f"temporalGranularity {granularity} is not part of this plan")
-        if granularity not in ("hourly", "yearly"):
-            return 400, _problem("the stand-in knows hourly and yearly")
+        if granularity not in (*MINUTES, "yearly"):
+            return 400, _problem(f"the stand-in knows {', '.join(MINUTES)} and yearly")
         try:
             start, end = (datetime.fromisoformat(params[key]).astimezone(UTC) for key in ("start", "end"))
         except (KeyError, ValueError):
@@ -188,21 +247,32 @@ class ElectricityMapsServer:
         if granularity == "yearly":
             data = [self._year(zone, year, basis) for year in range(start.year, (end - HOUR).year + 1)]
         else:
-            data = self._points(zone, start, min(end, _floor(self._now()) + HOUR), basis)
-        return 200, {"zone": zone, "temporalGranularity": granularity, "data": data}
+            minutes = self._minutes(granularity)
+            until = min(end, _floor(self._now(), minutes) + timedelta(minutes=minutes))
+            data = self._points(zone, start, until, basis, minutes, params)
+        return 200, {"zone": zone, "temporalGranularity": self._told(granularity), "data": data}
 
-    def _points(self, zone: str, start: datetime, end: datetime, basis: str) -> list[dict[str, Any]]:
-        hours = (start + n * HOUR for n in range(max(0, math.ceil((end - start) / HOUR))))
-        return [self._point(zone, hour, basis) for hour in hours if (zone, hour) not in self.faults.missing]
+    def _points(
+        self, zone: str, start: datetime, end: datetime, basis: str, minutes: int, params: Mapping[str, str]
+    ) -> list[dict[str, Any]]:
+        step = timedelta(minutes=minutes)
+        instants = (start + n * step for n in range(max(0, math.ceil((end - start) / step))))
+        missing = self.faults.missing
+        kept = (at for at in instants if not {(zone, at), (zone, _floor(at))} & missing)
+        points = (self._point(zone, at, basis, minutes) for at in kept)
+        without = params.get("disableEstimations") == "true"
+        return [point for point in points if not (without and point["isEstimated"])]
 
-    def _point(self, zone: str, hour: datetime, basis: str) -> dict[str, Any]:
-        """One hour; what is younger than a day is an estimate that a measured value replaces later."""
-        estimated = self._now() - hour < timedelta(days=1)
-        value = None if (zone, hour) in self.faults.unknown else self._intensity(zone, hour, basis)
+    def _point(self, zone: str, instant: datetime, basis: str, minutes: int = 60) -> dict[str, Any]:
+        """One value; what is younger than a day is an estimate that a measured value replaces later."""
+        hour = _floor(instant)
+        estimated = self._now() - hour < timedelta(days=1) and (zone, hour) not in self.faults.measured
+        unknown = {(zone, instant), (zone, hour)} & self.faults.unknown
+        value = None if unknown else within_the_hour(self._intensity(zone, hour, basis), instant, minutes)
         return {
             "zone": zone,
             "carbonIntensity": value,
-            "datetime": _iso(hour),
+            "datetime": _iso(instant),
             "updatedAt": _iso(hour + (HOUR if estimated else timedelta(days=1))),
             "createdAt": _iso(hour - timedelta(days=3)),
             "emissionFactorType": basis,
@@ -251,8 +321,8 @@ def _problem(message: str) -> dict[str, Any]:
     return {"status": "error", "message": message}
 
 
-def _floor(instant: datetime) -> datetime:
-    return instant.replace(minute=0, second=0, microsecond=0)
+def _floor(instant: datetime, minutes: int = 60) -> datetime:
+    return instant.replace(minute=instant.minute // minutes * minutes, second=0, microsecond=0)
 
 
 def _iso(instant: datetime) -> str:

@@ -6,14 +6,15 @@ formats, and the choice among hour, month and year (that is `energy_assets.facto
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import ibis
-import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
 from energy_assets.periods import DayRange
+from energy_assets.sources.exact import exact_mean
 
 INTENSITIES = ("lifecycle_gco2e_per_kwh", "direct_gco2e_per_kwh")
 MAX_GCO2E_PER_KWH = 3000
@@ -28,6 +29,9 @@ IPCC 2014)."""
 LEAST_OF_A_FIRE = 50
 """Where hours usually have more than this, in grams per kWh, something burns all the time: 0 is hardly true there."""
 
+_MARGINAL = re.compile(r"(?<![a-z])(c?moer|[ls]rmer|lme|marginal)(?![a-z])", re.IGNORECASE)
+"""What names of marginal rates say: WattTime's MOER, Cambium's long-run and short-run rates, PJM's locational ones."""
+
 HOURS = ibis.schema(
     {
         "hour": t.HOUR,
@@ -36,11 +40,16 @@ HOURS = ibis.schema(
         "direct_gco2e_per_kwh": t.FACTOR,
         "carbon_free_share": t.SHARE,
         "is_estimated": t.FLAG,
+        "hour_covered": t.SHARE,
+        "answered_minutes": t.MINUTES,
         "factor_id": t.TEXT,
         "raw_sha256": t.TEXT,
     }
 )
 """Published hours, one row per zone and hour; an hour without any intensity has no row."""
+
+OF_HOURS = ("hour", "is_estimated", "hour_covered", "answered_minutes")
+"""What no mean of a month or year has."""
 
 ROWS = ibis.schema(
     {
@@ -53,10 +62,24 @@ ROWS = ibis.schema(
 )
 """The columns of the contract `IntensityRows`."""
 
-MEANS = ibis.schema({name: kind for name, kind in HOURS.items() if name not in ("hour", "is_estimated")})
+MEANS = ibis.schema({name: kind for name, kind in HOURS.items() if name not in OF_HOURS})
 """A mean of a zone; `raw_sha256` and `factor_id` are those of the last hour that went into it."""
 
 _VALUES = {name: kind for name, kind in MEANS.items() if name not in ("zone", "factor_id", "raw_sha256")}
+
+
+def marginal_word(name: str) -> str | None:
+    """The word by which a name says that its values are marginal rates; None where none does.
+
+    Source: GHG Protocol Scope 2 Guidance (2015), which defines the location-based method by the average emissions
+    intensity of the grid. A marginal rate says what one kWh more would cause: it is for scheduling, and no inventory
+    may be made of it.
+
+    Args:
+        name: Of a column, a file or a publication.
+    """
+    found = _MARGINAL.search(name)
+    return found[1] if found else None
 
 
 def looks_like_kilograms(direct: Decimal | None, lifecycle: Decimal | None) -> bool:
@@ -142,6 +165,8 @@ def rows_with_stand_ins(hours: ir.Table, months: ir.Table, years: ir.Table, days
         "zone",
         *_VALUES,
         "is_estimated",
+        "hour_covered",
+        "answered_minutes",
         "resolution",
         "factor_id",
         "raw_sha256",
@@ -156,23 +181,6 @@ def month_means(hours: ir.Table) -> ir.Table:
 def year_means(hours: ir.Table) -> ir.Table:
     """`MEANS` of each zone and calendar year (`year`)."""
     return _means(_with_year(hours), ["year"])
-
-
-def exact_mean(values: ir.DecimalColumn, kind: dt.Decimal) -> ir.DecimalScalar:
-    """The mean of a decimal column, rounded half up to its scale: the same digits in every engine.
-
-    It sums and divides whole units of the last digit. An engine may do the one division in doubles: with at
-    most 8,784 hours and 10**7 units the quotient is never so near to a whole number that its floor changes.
-
-    Args:
-        values: Not negative, at most 10**7 units of the last digit.
-        kind: Its decimal type.
-    """
-    wide = f"decimal(38, {kind.scale})"
-    total = (values.cast(wide) * 10**kind.scale).cast("int64").sum()
-    count = values.count()
-    units = (2 * total + count) // (2 * count).nullif(0)
-    return (units.cast(wide) * ibis.literal(Decimal(1).scaleb(-kind.scale), wide)).cast(kind)
 
 
 def _with_month(table: ir.Table) -> ir.Table:
@@ -212,4 +220,7 @@ def _standing_in(gaps: ir.Table, means: ir.Table, period: list[str]) -> ir.Table
     """`HOURS` for those gaps that the means know more about."""
     found = gaps.inner_join(means, ["zone", *period])
     first, second = (found[f"lacks_{name}"] & found[name].notnull() for name in INTENSITIES)
-    return found.filter(first | second).mutate(is_estimated=True).select(*HOURS.names)
+    filled = found.filter(first | second).mutate(
+        is_estimated=True, hour_covered=ibis.null(t.SHARE), answered_minutes=ibis.null(t.MINUTES)
+    )
+    return filled.select(*HOURS.names)

@@ -117,7 +117,7 @@ WORDS: Mapping[str, Words] = {
         "{n} hour[|s] of deployments ha[s|ve] no sample; what was served then is not known", hole=False
     ),
     # Intensity of the grid.
-    "points_without_intensity_dropped": Words("{n} hour[|s] come[s|] without an intensity", hole=False),
+    "points_without_intensity_dropped": Words("{n} point[|s] in time come[s|] without an intensity", hole=False),
     "impossible_values_dropped": Words(
         "{n} intensit[y|ies] below 0 or above 3,000 g/kWh, or of 0 over the life cycle, [was|were] left out",
         remedy="Look at the unit of the export: grams of CO2e per kWh are read. What is not known should be an empty"
@@ -137,7 +137,28 @@ WORDS: Mapping[str, Words] = {
         " life-cycle value beside the direct one.",
         each=False,
     ),
-    "points_off_the_hour_dropped": Words("{n} intensit[y|ies] that do[es|] not begin on the hour [was|were] left out"),
+    "hours_covered_in_part": Words(
+        "{n} hour[|s] ha[s|ve] grid intensities for half of [it|them] or more and not for all: the mean of what there"
+        " is counts",
+        hole=False,
+    ),
+    "hours_covered_too_little": Words(
+        "{n} hour[|s] ha[s|ve] grid intensities for less than half of [it|them] and take[s|] a mean of the month or"
+        " year",
+        hole=False,
+    ),
+    "intensities_coarser_than_asked": Words(
+        "{n} hour[|s] [was|were] answered in coarser steps than `granularity` asks for, and [is|are] made of those",
+        hole=False,
+        remedy="The plan of the token, or the zone, has no finer values. `granularity: hourly` asks for what is there.",
+        each=False,
+    ),
+    "intensities_revised": Words(
+        "{n} hour[|s] of grid zones [is|are] not what [it was|they were] when collected before, as where an estimate"
+        " gives way to what was measured; the bytes of both are kept",
+        hole=False,
+        each=False,
+    ),
     "superseded_hours_dropped": Words(
         "{n} hour[|s] stand[s|] in several files: what was measured counts before what was estimated, then the file"
         " whose name comes last",

@@ -71,6 +71,15 @@ def test_of_two_sources_the_better_rung_wins_and_the_first_of_equals() -> None:
     assert best(a=[valued(HOUR, None)], b=[valued(YEAR, 2)])["source"] == "b"
 
 
+def test_within_a_rung_an_hour_that_is_covered_whole_goes_before_one_that_is_covered_in_part() -> None:
+    part, whole = ({"hour_covered": Decimal(share), "answered_minutes": 15} for share in ("0.75", "1"))
+    found = best(a=[valued(HOUR, 1, **part)], b=[valued(HOUR, 2, **whole)])
+    assert (found["source"], found["hour_covered"], found["answered_minutes"]) == ("b", 1, 15)
+    assert best(a=[valued(HOUR, 1, **part)], b=[valued(GUESS, 2, **whole)])["source"] == "a", "the rung goes first"
+    assert best(a=[valued(HOUR, 1, hour_covered=None)], b=[valued(HOUR, 2, **whole)])["source"] == "a"
+    assert best(a=[valued(HOUR, None)])["hour_covered"] is None
+
+
 def test_a_publisher_of_one_basis_leaves_the_other_unknown() -> None:
     found = best(grid=[valued(HOUR, 7, direct_gco2e_per_kwh=None)])
     assert (found["lifecycle_gco2e_per_kwh"], found["direct_gco2e_per_kwh"]) == (7, None)

@@ -7,9 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
+import ibis
+import pyarrow as pa
 import pytest
 
-from energy_assets.sources.electricity_maps.parse import hour_rows, points
+from energy_assets.sources.electricity_maps.hours import known_hours, touched_hours
+from energy_assets.sources.electricity_maps.parse import Point, points
 from energy_assets.sources.errors import MalformedError
 
 pytestmark = pytest.mark.realdata
@@ -19,6 +22,14 @@ REQUEST = {
     "url": "https://api.electricitymaps.com/v3/carbon-intensity/history",
     "params": {"zone": "DE", "emissionFactorType": "lifecycle"},
 }
+
+
+CON = ibis.duckdb.connect(threads=1)
+CON.raw_sql("SET TimeZone = 'UTC'")
+
+
+def hour_rows(found: list[Point]) -> pa.Table:
+    return known_hours(touched_hours(CON, found))
 
 
 def test_a_recorded_history_gives_its_24_hours(real_data: Path) -> None:

@@ -86,3 +86,73 @@ def test_a_seed_gives_the_same_curve_with_a_dip_at_noon() -> None:
         < synthetic_intensity("FR", day + timedelta(hours=hour), "lifecycle")
         for hour in range(24)
     )
+
+
+ONE_DAY = {"zone": "DE", "start": "2026-10-01T00:00Z", "end": "2026-10-02T00:00Z"}
+
+
+@pytest.mark.parametrize("version", ["v3", "v4"])
+def test_both_versions_answer_at_the_same_paths(server: ElectricityMapsServer, version: str) -> None:
+    response = httpx.get(
+        f"{server.version(version)}/carbon-intensity/past-range", params=ONE_DAY, headers={"auth-token": "sandbox"}
+    )
+    answer = response.json()
+    assert answer.pop("unit", None) == ("gCO2eq/kWh" if version == "v4" else None)
+    assert set(answer) == {"zone", "temporalGranularity", "data"}
+    assert len(answer["data"]) == 24
+    assert answer["data"][0]["createdAt"] == "2026-09-28T00:00:00.000Z"
+    assert server.url == server.version("v4")
+
+
+def test_another_version_is_not_there(server: ElectricityMapsServer) -> None:
+    assert httpx.get(f"{server.version('v5')}/zones").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "finest", "echoes", "said", "values"),
+    [
+        ("5_minutes", "5_minutes", False, "5_minutes", 288),
+        ("15_minutes", "5_minutes", False, "15_minutes", 96),
+        ("5_minutes", "15_minutes", False, "15_minutes", 96),
+        ("5_minutes", "hourly", False, "hourly", 24),
+        ("5_minutes", "hourly", True, "5_minutes", 24),
+        ("hourly", "hourly", False, "hourly", 24),
+    ],
+)
+@pytest.mark.parametrize("endpoint", ["past-range", "history"])
+def test_a_plan_without_finer_values_is_answered_in_coarser_ones_without_a_word(
+    asked: str, finest: str, echoes: bool, said: str, values: int, endpoint: str
+) -> None:
+    with ElectricityMapsServer(now=lambda: NOW) as server:
+        server.faults.finest, server.faults.echoes = finest, echoes
+        status, answer = get(server, f"carbon-intensity/{endpoint}", temporalGranularity=asked, **ONE_DAY)
+        points = answer["data" if endpoint == "past-range" else "history"]
+        assert (status, answer["temporalGranularity"], len(points)) == (200, said, values)
+        mean = sum(point["carbonIntensity"] for point in points[: values // 24]) / (values // 24)
+        _, hourly = get(server, f"carbon-intensity/{endpoint}", **ONE_DAY)
+        if endpoint == "past-range":
+            assert round(mean, 3) == hourly["data"][0]["carbonIntensity"]
+
+
+@pytest.mark.parametrize(
+    ("params", "status"),
+    [
+        ({"temporalGranularity": "5_minutes", "end": "2026-10-03T00:00Z"}, 200),
+        ({"temporalGranularity": "5_minutes", "end": "2026-10-03T00:05Z"}, 400),
+        ({"temporalGranularity": "10_minutes"}, 400),
+        ({"disableEstimations": "true"}, 200),
+        ({"disableEstimations": "perhaps"}, 400),
+    ],
+)
+def test_what_is_asked_finer_keeps_the_rules_too(
+    server: ElectricityMapsServer, params: dict[str, str], status: int
+) -> None:
+    assert get(server, "carbon-intensity/past-range", **{**ONE_DAY, **params})[0] == status
+
+
+def test_estimates_are_left_out_where_nobody_wants_them(server: ElectricityMapsServer) -> None:
+    span = {"zone": "DE", "start": "2026-11-19T00:00Z", "end": "2026-11-20T00:00Z"}
+    _, every = get(server, "carbon-intensity/past-range", **span)
+    _, measured = get(server, "carbon-intensity/past-range", disableEstimations="true", **span)
+    assert [point for point in every["data"] if not point["isEstimated"]] == measured["data"]
+    assert 0 < len(measured["data"]) < 24

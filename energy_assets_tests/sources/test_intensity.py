@@ -12,7 +12,8 @@ import pytest
 
 from energy_assets.contracts import types as t
 from energy_assets.periods import DayRange
-from energy_assets.sources.intensity import HOURS, MEANS, exact_mean, rows_with_stand_ins
+from energy_assets.sources.exact import exact_mean
+from energy_assets.sources.intensity import HOURS, MEANS, rows_with_stand_ins
 from energy_assets_tests.rows import DAY, SHA, at, rows_of
 
 CON = ibis.duckdb.connect(threads=1)

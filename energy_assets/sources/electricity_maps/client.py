@@ -1,4 +1,4 @@
-"""The wire of the Electricity Maps API, version 3: endpoints, parameters, limits, what its errors mean.
+"""The wire of the Electricity Maps API, versions 3 and 4: endpoints, parameters, limits, what its errors mean.
 
 What belongs here: requests and answers as bytes. What does not: their content, and which ones a day needs.
 """
@@ -19,8 +19,11 @@ from energy_assets.sources.errors import PermanentError
 BASES = ("lifecycle", "direct")
 """Values of `emissionFactorType`: with the upstream of the fuels, and combustion alone."""
 
+MINUTES: Mapping[str, int] = {"5_minutes": 5, "15_minutes": 15, "hourly": 60}
+"""Values of `temporalGranularity` that become hours, and the minutes of each value."""
+
 WINDOW_DAYS = 10
-"""`past-range` answers at most 240 hours at once."""
+"""`past-range` answers at most 240 hours at once; for finer values the service states no limit, and a day is asked."""
 
 ATTEMPTS = 4
 BACKOFF_S = 0.5
@@ -53,9 +56,9 @@ class Api:
         self.hours = lru_cache(_CACHED)(self._hours)
         self.year = lru_cache(_CACHED)(self._year)
 
-    def _hours(self, zone: str, basis: str, window: DayRange) -> Answer:
-        """Every hour of a window of at most ten days."""
-        span = {"start": _iso(window.start), "end": _iso(window.end), "temporalGranularity": "hourly"}
+    def _hours(self, zone: str, basis: str, window: DayRange, granularity: str = "hourly") -> Answer:
+        """Every value of a window: of at most ten days by the hour, of one day where they are finer."""
+        span = {"start": _iso(window.start), "end": _iso(window.end), "temporalGranularity": granularity}
         return self._ask("past-range", zone, basis, span)
 
     def _year(self, zone: str, basis: str, year: int) -> Answer | None:
@@ -67,14 +70,16 @@ class Api:
         except PermanentError:
             return None
 
-    def last_day(self, zone: str, basis: str) -> Answer:
+    def last_day(self, zone: str, basis: str, granularity: str = "hourly") -> Answer:
         """The last 24 hours; the only past a free token can see.
 
         Args:
             zone: A zone of Electricity Maps.
             basis: "lifecycle" or "direct".
+            granularity: One of `MINUTES`.
         """
-        return self._ask("history", zone, basis, {})
+        finer = {} if granularity == "hourly" else {"temporalGranularity": granularity}
+        return self._ask("history", zone, basis, finer)
 
     def _ask(self, endpoint: str, zone: str, basis: str, span: Mapping[str, str]) -> Answer:
         params = {"zone": zone, "emissionFactorType": basis, "disableCallerLookup": "true", **span}

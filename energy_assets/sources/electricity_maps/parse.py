@@ -1,6 +1,6 @@
-"""Answers of the Electricity Maps API to hours, pure: bytes and their requests in, a table out.
+"""Answers of the Electricity Maps API to points, pure: bytes and their requests in, values in time out.
 
-What belongs here: the JSON and its meaning. What does not: requests, and stand-ins for missing hours.
+What belongs here: the JSON and its meaning. What does not: requests, hours (`hours`), and stand-ins for missing ones.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from statistics import median
 from typing import Any
@@ -17,12 +17,13 @@ import ibis
 import pyarrow as pa
 
 from energy_assets.periods import DayRange
-from energy_assets.sources.electricity_maps.client import BASES
+from energy_assets.sources.electricity_maps.client import BASES, MINUTES
 from energy_assets.sources.errors import MalformedError
-from energy_assets.sources.intensity import HOURS, LEAST_OF_A_FIRE, MAX_GCO2E_PER_KWH, MEANS, ROWS
+from energy_assets.sources.intensity import LEAST_OF_A_FIRE, MAX_GCO2E_PER_KWH, MEANS
 
 IMPOSSIBLE = "impossible_values_dropped"
 _STEP = Decimal("0.001")
+_UNIT = "gco2eq/kwh"
 _REMEDY = "The bytes stay landed; run the same days again, and write to Electricity Maps if it stays so."
 
 
@@ -33,13 +34,15 @@ class Point:
     Attributes:
         zone: As answered.
         basis: lifecycle or direct.
-        time: Start of the hour, or of the year, UTC without offset.
+        time: Start of what the value is of (minutes, an hour, a year), UTC without offset.
         gco2e_per_kwh: None where the service knows none.
         is_estimated: By the service.
         updated_at: When the service last touched it; the later of two wins.
         sha256: Of the answer.
         version: Of the API.
         fault: Why it says nothing: the name of the note that counts it.
+        stated_minutes: What the answer says that its values are of; None where it says nothing, or a year.
+        asked_minutes: What was asked for.
     """
 
     zone: str
@@ -51,6 +54,8 @@ class Point:
     sha256: str
     version: str
     fault: str | None
+    stated_minutes: int | None = None
+    asked_minutes: int = 60
 
 
 def points(body: bytes, request: Mapping[str, Any], sha256: str = "") -> list[Point]:
@@ -62,7 +67,8 @@ def points(body: bytes, request: Mapping[str, Any], sha256: str = "") -> list[Po
         sha256: Of the body; the points carry it.
 
     Raises:
-        MalformedError: no JSON, another shape than promised, or an answer about another zone than asked.
+        MalformedError: no JSON, another shape than promised, steps coarser than an hour, or an answer about another
+            zone than asked.
     """
     where = f"answer {sha256[:12] or 'of Electricity Maps'} to {request['url']} for zone {request['params']['zone']}"
     try:
@@ -72,17 +78,32 @@ def points(body: bytes, request: Mapping[str, Any], sha256: str = "") -> list[Po
     try:
         zone = content["zone"]
         listed = content["data"] if "data" in content else content["history"]
-        found = [_point(entry, zone, request, sha256) for entry in listed]
+        if str(content.get("unit", _UNIT)).lower() != _UNIT:
+            raise ValueError(f"unit is {content['unit']!r}")
+        stated = content.get("temporalGranularity")
+        found = [_point({"temporalGranularity": stated, **entry}, zone, request, sha256) for entry in listed]
+        if "start" in request["params"]:
+            start, end = (_utc(request["params"][key]) for key in ("start", "end"))
+            found = [point for point in found if start <= point.time < end]
+        _require_steps(stated, [point.time for point in found], is_yearly(request))
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         fault = f"{type(error).__name__}: {error}"
         raise MalformedError(f"{where}: not the fields the service documents ({fault})", _REMEDY) from error
     answered = {zone, *(point.zone for point in found)}
     if answered != {request["params"]["zone"]}:
         raise MalformedError(f"{where}: speaks of zone {', '.join(sorted(map(str, answered)))}", _REMEDY)
-    if "start" not in request["params"]:
-        return found
-    start, end = (_utc(request["params"][key]) for key in ("start", "end"))
-    return [point for point in found if start <= point.time < end]
+    return found
+
+
+def _require_steps(stated: Any, times: Sequence[datetime], yearly: bool) -> None:
+    """That an answer holds hours, or what is finer, where these were asked for, and years where years were."""
+    allowed = ("yearly",) if yearly else tuple(MINUTES)
+    if stated and stated not in allowed:
+        raise ValueError(f"temporalGranularity is {stated!r}, not {' or '.join(allowed)}")
+    ordered = sorted(set(times))
+    days = all(not time.hour and not time.minute for time in ordered)
+    if not yearly and days and len(ordered) > 1:
+        raise ValueError("the values are days apart, not hours")
 
 
 def without_gaps(found: Iterable[Point]) -> list[Point]:
@@ -120,45 +141,6 @@ def is_history(request: Mapping[str, Any]) -> bool:
     return str(request["url"]).endswith("/history")
 
 
-def short_days(found: Iterable[Point], days: Iterable[date]) -> list[date]:
-    """The days on which one of the zones lacks an intensity in one of the 24 hours.
-
-    Args:
-        found: Points of any zones.
-        days: Days in UTC that should be whole.
-    """
-    hours: dict[tuple[str, str], dict[date, set[datetime]]] = {}
-    for point in found:
-        of_day = hours.setdefault((point.zone, point.basis), {}).setdefault(point.time.date(), set())
-        if not point.fault:
-            of_day.add(point.time)
-    series = [hours.get((zone, basis), {}) for zone in {zone for zone, _ in hours} for basis in BASES]
-    return [day for day in days if not series or any(len(of.get(day, ())) < 24 for of in series)]
-
-
-def hour_rows(found: Sequence[Point]) -> pa.Table:
-    """`HOURS`: both intensities joined by zone and hour."""
-    rows = []
-    for (zone, hour), (values, shared) in _joined(found).items():
-        rows.append({"zone": zone, "hour": hour, **values, **shared})
-    return pa.Table.from_pylist(rows, schema=HOURS.to_pyarrow())
-
-
-def published_rows(hours: pa.Table, days: DayRange) -> pa.Table:
-    """The `ROWS` of days that lack nothing.
-
-    Args:
-        hours: One row per zone and hour.
-        days: The days to keep, in UTC.
-    """
-    rows = [
-        {**row, "day": row["hour"].date(), "resolution": "hour"}
-        for row in hours.to_pylist()
-        if row["hour"].date() in days
-    ]
-    return pa.Table.from_pylist(rows, schema=ROWS.to_pyarrow())
-
-
 def year_rows(found: Sequence[Point]) -> pa.Table:
     """`MEANS` with a column `year`, as the service published them."""
     rows = [
@@ -180,8 +162,9 @@ def notes_of(found: Iterable[Point], days: DayRange) -> dict[str, int]:
     for point in given:
         if point.fault and point.time.date() in days:
             notes[point.fault] = notes.get(point.fault, 0) + 1
-    if zeros := sum(time.date() in days for _, time in _doubtful_zeros(given)):
-        notes["zeros_among_higher_intensities"] = zeros
+    hours = {(zone, time.replace(minute=0)) for zone, time in _doubtful_zeros(given) if time.date() in days}
+    if hours:
+        notes["zeros_among_higher_intensities"] = len(hours)
     return notes
 
 
@@ -221,7 +204,9 @@ def _point(entry: Mapping[str, Any], zone: str, request: Mapping[str, Any], sha2
         updated_at=str(entry.get("updatedAt") or ""),
         sha256=sha256,
         version=str(request["url"]).split("/")[-3],
-        fault=_fault(time, value, basis),
+        fault=_fault(value, basis),
+        stated_minutes=MINUTES.get(str(entry["temporalGranularity"])),
+        asked_minutes=MINUTES.get(str(request["params"].get("temporalGranularity")), 60),
     )
 
 
@@ -230,13 +215,11 @@ def _utc(text: str) -> datetime:
     return instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant
 
 
-def _fault(time: datetime, gco2e_per_kwh: Decimal | int | None, basis: str) -> str | None:
+def _fault(gco2e_per_kwh: Decimal | int | None, basis: str) -> str | None:
     if gco2e_per_kwh is None:
         return "points_without_intensity_dropped"
     if not 0 <= gco2e_per_kwh <= MAX_GCO2E_PER_KWH or (gco2e_per_kwh == 0 and basis == "lifecycle"):
         return IMPOSSIBLE
-    if time.minute or time.second or time.microsecond:
-        return "points_off_the_hour_dropped"
     return None
 
 
@@ -264,7 +247,6 @@ def _shared(by_basis: Mapping[str, Point]) -> dict[str, Any]:
     first = by_basis[bases[0]]
     return {
         "carbon_free_share": None,
-        "is_estimated": any(point.is_estimated for point in by_basis.values()),
         "factor_id": f"electricity_maps/{first.version}/{first.zone}/{'+'.join(bases)}",
         "raw_sha256": first.sha256,
     }

@@ -6,15 +6,16 @@ What belongs here: the site.yaml block, the windows, the re-pull. What does not:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from functools import partial
-from typing import Any, ClassVar, Literal, NoReturn
+from typing import Any, ClassVar, Literal, NoReturn, Self
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.landing import Fetched, Landed
@@ -22,15 +23,19 @@ from energy_assets.periods import ONE_DAY, DayRange, Month
 from energy_assets.secrets import SecretError, SecretRef, reveal
 from energy_assets.sources.base import Finding, GridZone, Parsed, Source, StepContext, Unit
 from energy_assets.sources.electricity_maps.client import BASES, WINDOW_DAYS, Answer, Api
+from energy_assets.sources.electricity_maps.hours import (
+    coverage_notes,
+    known_hours,
+    published_rows,
+    short_days,
+    touched_hours,
+)
 from energy_assets.sources.electricity_maps.parse import (
     answered_zone,
-    hour_rows,
     is_history,
     is_yearly,
     notes_of,
     points,
-    published_rows,
-    short_days,
     without_gaps,
     year_rows,
 )
@@ -38,24 +43,43 @@ from energy_assets.sources.errors import DeniedError, MalformedError, PermanentE
 from energy_assets.sources.intensity import month_means, rows_with_stand_ins
 
 EPOCH = date(1970, 1, 1)
+CURRENT = "v4"
+"""Version 3 is legacy and still answers."""
+_VERSION = re.compile(r"/(v\d+)/?$")
 
 
 class ElectricityMaps(Source):
-    """Hourly carbon intensity, life-cycle and direct, from the Electricity Maps API."""
+    """Hourly carbon intensity, life-cycle and direct, from the Electricity Maps API, also made of finer values."""
 
     feeds: ClassVar[Feed] = Feed.GRID_INTENSITY
-    parser_version: ClassVar[str] = "2"
+    parser_version: ClassVar[str] = "3"
     title: ClassVar[str] = "Electricity Maps API"
     engine_kind: ClassVar[str] = "http"
 
     kind: Literal["electricity_maps"]
     token: SecretRef = Field(description="reference to the auth-token")
-    url: str = Field("https://api.electricitymaps.com/v3", pattern="^https?://", description="base url with version")
+    api: Literal["v4", "v3"] | None = Field(None, description="version; default the one `url` ends with, else v4")
+    url: str = Field("https://api.electricitymaps.com", pattern="^https?://", description="base url")
+    granularity: Literal["hourly", "15_minutes", "5_minutes"] = Field(
+        "hourly", description="how fine the values are asked for; hours are made of them"
+    )
     zones: list[GridZone] | None = Field(None, min_length=1, description="grid zones; default the zones of all places")
     access: Literal["past_range", "history"] = Field(
         "past_range", description="history for free tokens, which see the last 24 hours only"
     )
     repull_days: int = Field(14, ge=0, le=60, description="days whose estimates may still be replaced")
+
+    @model_validator(mode="after")
+    def _one_version(self) -> Self:
+        written = _VERSION.search(self.url)
+        if self.api and written and written[1] != self.api:
+            raise ValueError(f"`url` ends with {written[1]} and `api` says {self.api}: leave one of them out")
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """The url with its version: the one that is written, else that of `api`, else the current one."""
+        return self.url.rstrip("/") if _VERSION.search(self.url) else f"{self.url.rstrip('/')}/{self.api or CURRENT}"
 
     @property
     def trailing_days(self) -> int:
@@ -72,9 +96,9 @@ class ElectricityMaps(Source):
             return
         over = [day for day in days if day < today]
         for zone in zones:
-            for window, wanted in _grouped(over, today, self.repull_days):
+            for window, wanted in self._windows(over, today):
                 label = f"{zone} {window}"
-                yield Unit(wanted, label, partial(self._fetch, api, zone, window, wanted, today))
+                yield Unit(wanted, label, partial(self._fetch, api, zone, window, wanted, step))
         if len(over) < len(days):
             yield _failing(tuple(day for day in days if day >= today), "days not over", _not_over(today))
 
@@ -83,13 +107,16 @@ class ElectricityMaps(Source):
         answers = [(landed.request, points(step.read(landed), landed.request, landed.sha256)) for landed in objects]
         hourly = without_gaps(point for request, found in answers if not is_yearly(request) for point in found)
         yearly = without_gaps(point for request, found in answers if is_yearly(request) for point in found)
-        hours = hour_rows(hourly)
-        if not yearly and not short_days(hourly, days):
-            return Parsed(_temporary(published_rows(hours, days), step), notes_of(hourly, days))
+        touched = touched_hours(step.con, hourly)
+        hours, zones = known_hours(touched), {point.zone for point in hourly}
+        notes, examples = coverage_notes(touched, days)
+        notes = {**notes_of(hourly, days), **notes}
+        if not yearly and not short_days(hours, zones, days):
+            return Parsed(_temporary(published_rows(hours, days), step), notes, examples)
         known, years = (_temporary(table, step) for table in (hours, year_rows(yearly)))
         whole_months = known.filter(not any(is_history(request) for request, _ in answers))
         rows = _temporary(rows_with_stand_ins(known, month_means(whole_months), years, days), step)
-        return Parsed(rows, notes_of(hourly, days))
+        return Parsed(rows, notes, examples)
 
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Each zone: known, allowed, and does it have hours of yesterday?"""
@@ -102,17 +129,21 @@ class ElectricityMaps(Source):
         for zone in zones:
             try:
                 if self.access == "history":
-                    answer = api.last_day(zone, BASES[0])
+                    answer = api.last_day(zone, BASES[0], self.granularity)
                 else:
-                    answer = api.hours(zone, BASES[0], DayRange(yesterday, yesterday))
+                    answer = api.hours(zone, BASES[0], DayRange(yesterday, yesterday), self.granularity)
                 _require_zone(answer)
-                known = [p for p in points(answer.body, answer.request) if p.gco2e_per_kwh is not None]
+                found = touched_hours(step.con, points(answer.body, answer.request))
+                known = known_hours(found).to_pylist()
             except SourceError as error:
                 yield Finding(False, error.message, error.remedy)
                 continue
-            estimated = sum(point.is_estimated for point in known)
+            estimated = sum(row["is_estimated"] for row in known)
             period = "the last 24 hours" if self.access == "history" else f"{yesterday}"
-            what = f"{self.url}: {zone}, {len(known)} of 24 hours of {period}, {estimated} estimated"
+            what = f"{self.base_url}: {zone}, {len(known)} of 24 hours of {period}, {estimated} estimated"
+            if self.granularity != "hourly" and known:
+                answered = max(row["answered_minutes"] for row in known)
+                what += f", a value every {answered} minutes ({self.granularity} asked)"
             yield Finding(bool(known), what, "" if known else "Missing hours get stand-ins; ask again tomorrow.")
 
     def _zones(self, step: StepContext) -> tuple[str, ...]:
@@ -126,20 +157,29 @@ class ElectricityMaps(Source):
 
     def _api(self) -> Api:
         try:
-            return Api(self.url, reveal(self.token), self.name)
+            return Api(self.base_url, reveal(self.token), self.name)
         except SecretError as error:
             raise DeniedError(f"source '{self.name}': {error}", "It is named by `token` in site.yaml.") from error
 
-    def _fetch(self, api: Api, zone: str, window: DayRange, days: tuple[date, ...], today: date) -> Iterator[Fetched]:
-        """The window, both bases; for days with missing hours also their month and year."""
-        answers = [api.hours(zone, basis, window) for basis in BASES]
+    def _windows(self, days: Sequence[date], today: date) -> list[tuple[DayRange, tuple[date, ...]]]:
+        """The requests of `days`: a day each where the values are finer than an hour."""
+        if self.granularity == "hourly":
+            return _grouped(days, today, self.repull_days)
+        return [(DayRange(day, day), (day,)) for day in days]
+
+    def _fetch(
+        self, api: Api, zone: str, window: DayRange, days: tuple[date, ...], step: StepContext
+    ) -> Iterator[Fetched]:
+        """The window, both bases; for days with missing hours also the hours of their month, and their year."""
+        today, hourly = step.now.date(), self.granularity == "hourly"
+        answers = [api.hours(zone, basis, window, self.granularity) for basis in BASES]
         yield from _landable(answers, days)
-        lacking = _short(answers, days)
+        lacking = _short(answers, days, step)
         for month in sorted({Month.of(day) for day in lacking}):
             of_month = tuple(day for day in lacking if Month.of(day) == month)
             past = [day for day in month.days if day < today]
             for other, _ in _grouped(past, today, self.repull_days):
-                if other != window:
+                if other != window or not hourly:
                     yield from _landable((api.hours(zone, basis, other) for basis in BASES), of_month)
             yield from _landable((api.year(zone, basis, month.year) for basis in BASES), of_month)
 
@@ -166,7 +206,7 @@ class ElectricityMaps(Source):
     def _fetch_history(
         self, api: Api, zone: str, seen: tuple[date, ...], landed_days: tuple[date, ...], step: StepContext
     ) -> Iterator[Fetched]:
-        answers = [api.last_day(zone, basis) for basis in BASES] if seen else []
+        answers = [api.last_day(zone, basis, self.granularity) for basis in BASES] if seen else []
         for day in (*landed_days, *seen):
             edition = step.landing.edition(self.name, day)
             for landed in edition.objects if edition else ():
@@ -200,12 +240,13 @@ def _grouped(days: Iterable[date], today: date, repull_days: int) -> list[tuple[
     return [(window, tuple(wanted)) for window, wanted in groups.items()]
 
 
-def _short(answers: Sequence[Answer], days: tuple[date, ...]) -> list[date]:
+def _short(answers: Sequence[Answer], days: tuple[date, ...], step: StepContext) -> list[date]:
     """Days with missing hours; none where an answer cannot be read: parsing will say so."""
     try:
-        return short_days(without_gaps(p for answer in answers for p in points(answer.body, answer.request)), days)
+        found = without_gaps(p for n, one in enumerate(answers) for p in points(one.body, one.request, str(n)))
     except MalformedError:
         return []
+    return short_days(known_hours(touched_hours(step.con, found)), {point.zone for point in found}, days)
 
 
 def _landable(answers: Iterable[Answer | None], days: tuple[date, ...]) -> Iterator[Fetched]:

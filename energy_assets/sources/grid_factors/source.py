@@ -26,7 +26,7 @@ from energy_assets.periods import DayRange, Month
 from energy_assets.sources.base import Finding, GridZone, Parsed, SeenZone, Source, StepContext, Strict, Unit
 from energy_assets.sources.errors import MalformedError
 from energy_assets.sources.grid_factors.published import Publisher, published_intensities
-from energy_assets.sources.intensity import MAX_GCO2E_PER_KWH, ROWS, looks_like_kilograms, values_said
+from energy_assets.sources.intensity import MAX_GCO2E_PER_KWH, ROWS, looks_like_kilograms, marginal_word, values_said
 from energy_assets.sources.notes import words
 
 CARRIED_YEARS = 3
@@ -57,6 +57,11 @@ class Factor(Strict):
     @field_validator("source")
     @classmethod
     def _one_line(cls, source: str) -> str:
+        if word := marginal_word(source):
+            raise ValueError(
+                f"speaks of marginal rates ('{word}'), which are for scheduling: no inventory may be made of them; "
+                "state the average intensity of the grid"
+            )
         return " ".join(source.split())
 
     @field_serializer("direct_gco2e_per_kwh", "lifecycle_gco2e_per_kwh", when_used="json")

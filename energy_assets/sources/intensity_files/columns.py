@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from energy_assets.sources.errors import MalformedError
+from energy_assets.sources.intensity import marginal_word
 from energy_assets.sources.opening import Clock, Table
 
 IntensityUnit = Literal["gCO2e/kWh", "kgCO2e/kWh", "kg/MWh", "t/MWh", "lb/MWh", "mg/kWh"]
@@ -60,6 +61,9 @@ _EXPORT = {
 cycle, CFE."""
 
 
+_AVERAGE = re.compile(r"(?<![a-z])(aoer|aer|average|avg|mean)(?![a-z])", re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class Mapping:
     """Which columns hold what, as site.yaml says it; all None for exports of Electricity Maps.
@@ -102,9 +106,11 @@ class Mapping:
             table: Its header.
 
         Raises:
-            MalformedError: names every column that is missing.
+            MalformedError: names every column that is missing; or a name says that the intensities are marginal.
         """
-        return self._named(table) if self.named else self._export(table)
+        found = self._named(table) if self.named else self._export(table)
+        _require_average({found[ours] for ours in ("direct", "lifecycle") if ours in found}, table.name)
+        return found
 
     def _named(self, table: Table) -> dict[str, str]:
         wanted = {
@@ -208,6 +214,34 @@ class Mapping:
                 "Write grams per kWh into the file (1 kWh is 3.6 MJ) under a header that says so, or correct the one "
                 "there is, if it is wrong.",
             )
+
+
+def require_average(text: str, name: str, what: str) -> None:
+    """Refuse intensities that say of themselves that they are marginal rates.
+
+    Args:
+        text: What may say so.
+        name: What messages call the file.
+        what: Where it stands, for the sentence.
+
+    Raises:
+        MalformedError: it does.
+    """
+    if word := marginal_word(text):
+        raise MalformedError(
+            f"{name}: {what} speaks of marginal rates ('{word}'), which say what one kWh more would cause and are for "
+            "scheduling: no inventory may be made of them",
+            "Give average intensities (of WattTime: signal_type co2_aoer), or take the file out of `path`. If they are "
+            "averages, give the column or the file a name that says so.",
+        )
+
+
+def _require_average(columns: Iterable[str], name: str) -> None:
+    """Columns say it, or the file's name does where they do not say the contrary."""
+    for column in sorted(columns):
+        require_average(column, name, f"the column '{column}'")
+    if not any(_AVERAGE.search(column) for column in columns):
+        require_average(name.rsplit("/", 1)[-1], name, "its name")
 
 
 def unit_of(column: str) -> str | None:

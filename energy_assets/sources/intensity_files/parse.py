@@ -1,7 +1,7 @@
 """Files of grid intensity to hours, pure: one file in, one table out.
 
 What belongs here: cells, missing values, units. What does not: which columns hold what (`columns`), where files lie,
-and stand-ins.
+values of hours (`hours`), and stand-ins.
 """
 
 # ruff: noqa: S608 - table names are made here, column names and values are quoted
@@ -22,13 +22,14 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
 from energy_assets.counting import counted
-from energy_assets.periods import DayRange
 from energy_assets.sources import clock_names, csv_text, local_time
 from energy_assets.sources.errors import MalformedError
-from energy_assets.sources.intensity import HOURS, MAX_GCO2E_PER_KWH, exact_mean
+from energy_assets.sources.intensity import MAX_GCO2E_PER_KWH
 from energy_assets.sources.intensity_files import shelf
-from energy_assets.sources.intensity_files.columns import Mapping
+from energy_assets.sources.intensity_files.columns import Mapping, require_average
+from energy_assets.sources.intensity_files.hours import hours_in
 from energy_assets.sources.opening import Opened, open_file, quoted, text_sql
+from energy_assets.sources.overlap import lasting
 
 _HOUR_US = 3_600_000_000
 SHOWN = 3
@@ -38,6 +39,7 @@ _UNREADABLE = 10
 
 _REMEDY = "Export it again, or take it out of `path` in site.yaml."
 _NAMED_ZONE = re.compile(r"(?:^|[/_])([A-Z]{2}(?:-[A-Z0-9]{2,5}){0,2})(?=[_.])")
+_SIGNALS = ("signal", "signal_type", "signal type")
 _serial = count(1)
 
 
@@ -54,13 +56,16 @@ class Points:
             the same instant), `disagrees` (another line has another value of the same zone and instant, and neither
             goes before the other), `apart` (the columns, of those not read, that tell such lines apart; empty where
             none does), `clock` (see `local_time`), `timed` (the column of times), `doubt` (the note where its name
-            contradicts how they are taken; else empty).
+            contradicts how they are taken; else empty), `at` (microseconds since 1970), `step_s` and `seconds` (how far
+            apart the values of its zone are, and how long this one holds, see `overlap`).
+        hours: What the file knows of each hour, as `hours.hours_in` tells it.
         name: Of the file.
         sha256: Of its bytes.
         publisher: Who says so, for the name of the factor.
     """
 
     table: ir.Table
+    hours: ir.Table
     name: str
     sha256: str
     publisher: str = "electricity_maps"
@@ -80,15 +85,18 @@ def read_points(con: Any, path: Path, sha256: str, name: str, folder: Path, mapp
         mapping: Which columns hold what.
 
     Raises:
-        MalformedError: a truncated or foreign file, missing columns, unreadable times, points more than an hour apart.
+        MalformedError: a truncated or foreign file, missing columns, unreadable times, points more than an hour apart,
+            marginal rates.
     """
     basis = hashlib.sha256(repr(mapping).encode()).hexdigest()[:8]
     kept = f"intensity_points_{sha256[:24]}_{basis}"
-    if kept not in con.list_tables() and not shelf.taken_up(con, kept):
+    hours = f"{kept}_hours"
+    if hours not in con.list_tables() and not (shelf.taken_up(con, kept) and shelf.taken_up(con, hours)):
         table = f"intensity_lines_{next(_serial)}"
         try:
             opened = open_file(con, path, name, folder, any_suffix=True)
             found = mapping.of(opened.table)
+            _require_average_signal(con, opened)
             with local_time.in_order(con):
                 con.raw_sql(f"CREATE TEMP TABLE {table} AS {_selected(opened, found, mapping)}")
             if mapping.clock.timezone:
@@ -105,16 +113,18 @@ def read_points(con: Any, path: Path, sha256: str, name: str, folder: Path, mapp
             apart = _apart(con, typed, [c for c in opened.types if c not in found.values()])
             doubt = clock_names.doubt(opened, found["time"], mapping.clock) or ""
             more = {"apart": apart, "timed": found["time"].strip(), "doubt": doubt}
-            points = typed.mutate(**{name: ibis.literal(text) for name, text in more.items()})
-            points = points.drop("others").order_by("zone", "at")
-            con.create_table(kept, obj=points, temp=True)
+            points = _lasting(typed.drop("others")).mutate(**{name: ibis.literal(text) for name, text in more.items()})
+            points = points.order_by("zone", "at")
+            con.create_table(kept, obj=points, temp=True, overwrite=True)
+            con.create_table(hours, obj=hours_in(con.table(kept)).order_by("zone", "hour"), temp=True)
+            shelf.put(con, hours)
             shelf.put(con, kept)
         except duckdb.Error as error:
             said = " ".join(str(error).replace(str(path), name).split())[:200]
             raise MalformedError(f"{name}: cannot be read as CSV ({said})", _REMEDY) from error
         finally:
             con.raw_sql(f"DROP TABLE IF EXISTS {table}")
-    return Points(con.table(kept), name, sha256, mapping.publisher)
+    return Points(con.table(kept), con.table(hours), name, sha256, mapping.publisher)
 
 
 def _selected(file: Opened, found: dict[str, str], mapping: Mapping) -> str:
@@ -196,6 +206,14 @@ def _typed(raw: ir.Table) -> ir.Table:
     )
 
 
+def _lasting(lines: ir.Table) -> ir.Table:
+    """The lines with `step_s` and `seconds`; NULL where a line has no readable time or zone."""
+    timed = lines.mutate(at_s=lines["at"] // 1_000_000)
+    known = timed.filter(~timed.bad_line).mutate(stated_s=ibis.null("int64"))
+    lasts = lasting(known, ["zone"])
+    return timed.left_join(lasts, ["zone", "at_s"]).drop("zone_right", "at_s_right")
+
+
 def _apart(con: Any, table: ir.Table, columns: Sequence[str]) -> str:
     """The columns that tell lines of one zone and instant apart wherever these disagree, and whose values come again.
 
@@ -227,53 +245,6 @@ def _possible(
     return good.ifelse(value, ibis.null(value.type())), filled & ~good
 
 
-def hours_of(files: Sequence[Points], days: DayRange, zones: Sequence[str] | None = None) -> ir.Table:
-    """One row per zone and hour that has an intensity, in the calendar years of `days`.
-
-    Points within an hour are averaged; of several of one instant measured ones go before estimated ones. Of two files
-    that know the same hour the one that knows both intensities wins, then the one that measured, then the
-    lexicographically last name: exports carry their date in the name.
-
-    Args:
-        files: The points of each file; not empty.
-        days: Decide the years.
-        zones: Only these; None for all.
-
-    Returns:
-        `HOURS`, and for the notes `superseded` and `repeated` (how many other files and further points spoke
-        of the hour) and `unflagged`.
-    """
-    parts = []
-    for file in files:
-        points = file.table
-        known = points.filter(~points.bad_line, ~points.outdone, points.lifecycle.notnull() | points.direct.notnull())
-        known = known.filter(known.hour.year().between(days.first.year, days.last.year))
-        known = known.filter(known.zone.isin(list(zones))) if zones else known
-        per_hour = known.group_by("hour", "zone").aggregate(
-            lifecycle_gco2e_per_kwh=exact_mean(known.lifecycle, t.FACTOR),
-            direct_gco2e_per_kwh=exact_mean(known.direct, t.FACTOR),
-            carbon_free_share=exact_mean(known.carbon_free_share, t.SHARE),
-            is_estimated=known.is_estimated.any(),
-            repeated=known.count() - 1,
-            unflagged=known.unflagged.any(),
-        )
-        parts.append(
-            per_hour.mutate(
-                name=ibis.literal(file.name),
-                raw_sha256=ibis.literal(file.sha256),
-                factor_id=_factor_id(per_hour.zone, file),
-            )
-        )
-    rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
-    whole = rows.lifecycle_gco2e_per_kwh.notnull() & rows.direct_gco2e_per_kwh.notnull()
-    hour = ibis.window(group_by=["zone", "hour"])
-    order = [whole.desc(), rows.is_estimated.asc(), rows.name.desc()]
-    first = ibis.window(group_by=["zone", "hour"], order_by=order)
-    ranked = rows.mutate(rank=ibis.row_number().over(first), superseded=rows.count().over(hour) - 1)
-    best = ranked.filter(ranked["rank"] == 0)
-    return best.select(*HOURS.names, "superseded", "repeated", "unflagged").cast(dict(HOURS.items()))
-
-
 def other_zone(name: str, zones: Sequence[str]) -> str | None:
     """A grid zone that a file's name speaks of and no row does; a part of a zone of the rows is the same one.
 
@@ -302,6 +273,14 @@ def _require_times(con: Any, table: str, file: Opened, column: str) -> None:
         )
 
 
+def _require_average_signal(con: Any, file: Opened) -> None:
+    """That no column of signals, as WattTime writes one, says that the values are marginal."""
+    for column in (c for c in file.types if c.strip().lower() in _SIGNALS):
+        cells = f"SELECT DISTINCT CAST({quoted(column)} AS VARCHAR) FROM {file.relation} LIMIT 100"
+        for (cell,) in sorted(con.raw_sql(cells).fetchall(), key=str):
+            require_average(cell or "", file.name, f"the column '{column.strip()}'")
+
+
 def _require_beginnings(con: Any, table: str, file: Opened, column: str) -> None:
     """That hours are named by their beginning: 24:00 is the end of one, and so are all others of its file."""
     (example,) = con.raw_sql(
@@ -313,11 +292,6 @@ def _require_beginnings(con: Any, table: str, file: Opened, column: str) -> None
             "(01:00 to 24:00), and each value would meet the hour after its own",
             "Write the beginning of each hour (00:00 to 23:00), which is one hour earlier.",
         )
-
-
-def _factor_id(zone: ir.StringColumn, file: Points) -> ir.StringColumn:
-    stem = re.sub(r"\.(csv|csv\.gz|parquet)$", "", file.name.rsplit("/", 1)[-1])
-    return ibis.literal(f"{file.publisher}/csv/") + zone + ibis.literal(f"/{stem}")
 
 
 def _narrowest_gap_hours(con: Any, table: str) -> int:

@@ -39,11 +39,14 @@ from energy_assets.sources.intensity import (
     year_means,
 )
 from energy_assets.sources.intensity_files.columns import IntensityUnit, Mapping
-from energy_assets.sources.intensity_files.parse import Points, hours_of, other_zone, read_points
+from energy_assets.sources.intensity_files.hours import known_of
+from energy_assets.sources.intensity_files.parse import Points, other_zone, read_points
+from energy_assets.sources.intensity_files.winners import hours_of
 from energy_assets.sources.local_time import NEVER, UNRESOLVED, TimeZone
 from energy_assets.sources.memory import Known, Memory, sha256_of
 from energy_assets.sources.notes import words
 from energy_assets.sources.opening import Clock, DateOrder
+from energy_assets.sources.overlap import HOUR_S
 from energy_assets.sources.unreadable import days_concerned
 
 SHOWN = 5
@@ -58,7 +61,7 @@ class IntensityFiles(Source):
     """Hourly intensities in CSV or Parquet files, in a folder or a bucket: Electricity Maps' exports, or any other."""
 
     feeds: ClassVar[Feed] = Feed.GRID_INTENSITY
-    parser_version: ClassVar[str] = "4"
+    parser_version: ClassVar[str] = "5"
     title: ClassVar[str] = "Files of grid intensities"
     engine_kind: ClassVar[str] = "csv"
 
@@ -156,7 +159,8 @@ class IntensityFiles(Source):
         if not files:
             return Parsed(_temporary(ibis.memtable([], schema=ROWS), step))
         all_hours = _temporary(hours_of(files, days, self.zones), step)
-        hours = all_hours.select(*HOURS.names)
+        valued = all_hours.lifecycle_gco2e_per_kwh.notnull() | all_hours.direct_gco2e_per_kwh.notnull()
+        hours = all_hours.filter(valued).select(*HOURS.names)
         rows = _temporary(rows_with_stand_ins(hours, month_means(hours), year_means(hours), days), step)
         notes, examples = _notes(all_hours, files, days, self.zones)
         return Parsed(rows, notes, examples)
@@ -208,7 +212,7 @@ class IntensityFiles(Source):
         return read_points(step.con, path, landed.sha256, name, step.folder, self._mapping)
 
     def _held_hours(self, step: StepContext, name: str, path: Path, sha256: str) -> dict[str, Any]:
-        return _held_hours(read_points(step.con, path, sha256, name, step.folder, self._mapping).table)
+        return _held_hours(read_points(step.con, path, sha256, name, step.folder, self._mapping))
 
     def _concerned(self, name: str, known: AnyMapping[str, Known], days: DayRange, memory: Memory) -> tuple[date, ...]:
         """The days an unreadable file may concern, those among them that take the mean of its zone and year."""
@@ -266,20 +270,25 @@ def _incomplete(days: tuple[date, ...], error: SourceError) -> list[Incomplete]:
     return [Incomplete(frozenset(days), error)]
 
 
-def _held_hours(points: ir.Table) -> dict[str, Any]:
-    """Of each zone: `days`, the hours with both intensities as bits (bit 0 is 00:00), and `years` with any value."""
-    good = points.filter(~points.bad_line)
-    whole = good.lifecycle.notnull() & good.direct.notnull()
-    bit = ibis.literal(1, "int64") << good.hour.hour().cast("int64")
-    per_day = good.group_by(good.zone, day=good.hour.date()).aggregate(
-        mask=bit.bit_or(where=whole).fill_null(0),
-        valued=(good.lifecycle.notnull() | good.direct.notnull()).any(),
-    )
+def _held_hours(file: Points) -> dict[str, Any]:
+    """Of each zone: `days` with the hours that have both intensities as bits (bit 0 is 00:00), `years` with any value.
+
+    A value that holds over midnight speaks of both days.
+    """
     facts: dict[str, Any] = defaultdict(lambda: {"days": {}, "years": set()})
+    points = file.table
+    good = points.filter(~points.bad_line)
+    spoken = good.select("zone", day=good.hour.date()).distinct()
+    for row in spoken.order_by("zone", "day").to_pyarrow().to_pylist():
+        facts[row["zone"]]["days"][row["day"].isoformat()] = 0
+    hours = file.hours
+    whole = known_of(hours, "lifecycle") & known_of(hours, "direct")
+    bit = ibis.literal(1, "int64") << hours.hour.hour().cast("int64")
+    per_day = hours.group_by(hours.zone, day=hours.hour.date()).aggregate(mask=bit.bit_or(where=whole).fill_null(0))
     for row in per_day.order_by("zone", "day").to_pyarrow().to_pylist():
         held = facts[row["zone"]]
         held["days"][row["day"].isoformat()] = row["mask"]
-        held["years"] |= {row["day"].year} if row["valued"] else set()
+        held["years"].add(row["day"].year)
     return {found: {**held, "years": sorted(held["years"])} for found, held in facts.items()}
 
 
@@ -292,12 +301,15 @@ def _notes(
 ) -> tuple[dict[str, int], dict[str, Sequence[str]]]:
     """What was left out or taken for granted in `days`; lines without a time are counted wherever they are."""
     here = hours.filter(_within(hours, days))
+    valued = here.lifecycle_gco2e_per_kwh.notnull() | here.direct_gco2e_per_kwh.notnull()
     notes: Counter[str] = Counter(
         _counted(
             here.aggregate(
                 superseded_hours_dropped=here.superseded.sum(),
                 repeated_points_averaged=here.repeated.sum(),
                 unflagged_hours_taken_as_estimated=here.unflagged.sum(),
+                hours_covered_in_part=((here.hour_covered < 1) & valued).sum(),
+                hours_covered_too_little=here.thin.sum(),
             )
         )
     )
@@ -352,6 +364,7 @@ def _spans(file: Points, zones: Sequence[str] | None) -> list[dict[str, Any]]:
         last=good.hour.max().date(),
         begins=good.hour.min(),
         hours=good.hour.nunique(),
+        step_s=good.step_s.min(),
         unknown=good.hour.nunique() - good.hour.nunique(where=good.lifecycle.notnull() | good.direct.notnull()),
         disagreeing=good["at"].nunique(where=good.disagrees),
         apart=good.apart.max(),
@@ -378,8 +391,9 @@ def _look(file: Points, clock_said: str, zones: Sequence[str] | None) -> Iterato
         basis = "" if row["most_direct"] is not None else ", life-cycle alone"
         basis = basis if row["most_lifecycle"] is not None else ", direct alone"
         clock = f"; {clock_said}, the first hour is {row['begins']:%Y-%m-%d %H:%M} UTC" if clock_said else ""
-        what = f"{name}: {row['zone']}, {row['first']} to {row['last']}, {row['hours']} hours{gaps}{basis}{clock}"
-        yield Finding(True, what)
+        finer = f", a value every {(row['step_s'] + 59) // 60} minutes" if row["step_s"] < HOUR_S else ""
+        what = f"{name}: {row['zone']}, {row['first']} to {row['last']}, {row['hours']} hours{finer}{gaps}{basis}"
+        yield Finding(True, what + clock)
     for row in (row for row in found[:1] if row["doubt"]):
         told = words(row["doubt"])
         yield Finding(False, f"{name}: {told.of(1)} (column '{row['timed']}')", told.remedy, (row["doubt"],))
@@ -416,10 +430,9 @@ def _gaps(files: Sequence[Points], zones: Sequence[str] | None) -> Iterator[Find
     """
     parts = []
     for file in files:
-        points = file.table
-        known = points.filter(~points.bad_line, points.lifecycle.notnull() | points.direct.notnull())
-        known = known.filter(known.zone.isin(list(zones))) if zones else known
-        parts.append(known.select("zone", "hour"))
+        touched = file.hours.filter(file.hours.zone.isin(list(zones))) if zones else file.hours
+        known = known_of(touched, "lifecycle") | known_of(touched, "direct")
+        parts.append(touched.filter(known).select("zone", "hour"))
     hours = ibis.union(*parts, distinct=True) if len(parts) > 1 else parts[0].distinct()
     per_zone = hours.group_by("zone").aggregate(
         held=hours.count(),

@@ -91,8 +91,10 @@ def test_a_settled_window_is_asked_once_for_each_zone_and_basis(
         "direct_gco2e_per_kwh": value("DE", first, "direct"),
         "carbon_free_share": None,
         "is_estimated": False,
+        "hour_covered": Decimal(1),
+        "answered_minutes": 60,
         "resolution": "hour",
-        "factor_id": "electricity_maps/v3/DE/lifecycle+direct",
+        "factor_id": "electricity_maps/v4/DE/lifecycle+direct",
         "raw_sha256": lifecycle.sha256,
     }
     assert "sandbox" not in json.dumps(dict(lifecycle.request))

@@ -102,6 +102,8 @@ def test_both_headers_give_the_same_hours(step: StepContext, tmp_path: Path, hea
         "direct_gco2e_per_kwh": Decimal("100.500"),
         "carbon_free_share": Decimal("0.505"),
         "is_estimated": False,
+        "hour_covered": Decimal(1),
+        "answered_minutes": 60,
         "resolution": "hour",
         "factor_id": "electricity_maps/csv/DE/x",
         "raw_sha256": landed.sha256,
