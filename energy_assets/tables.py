@@ -20,6 +20,12 @@ from energy_assets.contracts.bills import (
     BILLS_NAME_ACCOUNTS,
 )
 from energy_assets.contracts.conservation import energy_not_conserved
+from energy_assets.contracts.instruments import (
+    INSTRUMENTS_COVER_WHAT_THEY_ARE,
+    INSTRUMENTS_MEET_CRITERIA,
+    MARKET_IS_WHOLE,
+    SERIALS_ONCE,
+)
 from energy_assets.contracts.meters import (
     GPUS_HAVE_ONE_HOST,
     HOST_NAMES_ARE_UNAMBIGUOUS,
@@ -168,11 +174,24 @@ EMISSIONS = Table(
     rows_of=ENERGY,
 )
 EMISSIONS_MARKET = Table(
-    "emissions_market", tables.EmissionsMarket, ("emissions", "market"), grain="month", feed=Feed.ENERGY
+    "emissions_market",
+    tables.EmissionsMarket,
+    ("emissions", "market"),
+    grain="month",
+    feed=Feed.ENERGY,
+    proofs=(MARKET_IS_WHOLE,),
+)
+INSTRUMENTS = Table(
+    "instruments",
+    tables.AppliedInstruments,
+    ("emissions", "instruments"),
+    grain="month",
+    feed=Feed.INSTRUMENTS,
+    proofs=(SERIALS_ONCE, INSTRUMENTS_MEET_CRITERIA, INSTRUMENTS_COVER_WHAT_THEY_ARE),
 )
 KPIS_DAILY = Table("kpis_daily", tables.KpisDaily, ("kpi", "daily"))
 KPIS_MONTHLY = Table("kpis_monthly", tables.KpisMonthly, ("kpi", "monthly"), grain="month")
-SHARED = (ENERGY, COST, ACTIVITY, GRID_INTENSITY, EMISSIONS, EMISSIONS_MARKET, KPIS_DAILY, KPIS_MONTHLY)
+SHARED = (ENERGY, COST, ACTIVITY, GRID_INTENSITY, EMISSIONS, INSTRUMENTS, EMISSIONS_MARKET, KPIS_DAILY, KPIS_MONTHLY)
 """Every table that is no source's own, from the bottom of the road to its top."""
 
 RAW: dict[Feed, Any] = {
@@ -180,6 +199,7 @@ RAW: dict[Feed, Any] = {
     Feed.COST: raw.Charges,
     Feed.ACTIVITY: raw.InferenceCounts,
     Feed.GRID_INTENSITY: raw.IntensityRows,
+    Feed.INSTRUMENTS: raw.Instruments,
 }
 """Contract of the rows that sources of a feed deliver."""
 

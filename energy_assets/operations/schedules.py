@@ -42,7 +42,11 @@ def _arrivals(site: Site) -> dg.AssetSelection:
 
 def monthly_selection(site: Site) -> dg.AssetSelection:
     """Everything partitioned by month: indicators, market-based emissions and disclosures."""
-    return _of_grain(site, "month") | dg.AssetSelection.assets(*disclosure_keys("month"))
+    return _tables_of_months(site) | dg.AssetSelection.assets(*disclosure_keys("month"))
+
+
+def _tables_of_months(site: Site) -> dg.AssetSelection:
+    return _of_grain(site, "month") - _arrivals(site)
 
 
 def jobs(site: Site) -> list[Any]:
@@ -50,7 +54,7 @@ def jobs(site: Site) -> list[Any]:
     return [
         _job("daily", daily_selection(site), "Everything of one or more days."),
         dg.define_asset_job("arrivals", _arrivals(site), description="Has every source's last complete day come?"),
-        _job("monthly_indicators", _of_grain(site, "month"), "Tables of one or more months."),
+        _job("monthly_indicators", _tables_of_months(site), "Tables of one or more months."),
         _job("monthly", monthly_selection(site), "Indicators and reports of a month."),
         *_longer_jobs(),
     ]
