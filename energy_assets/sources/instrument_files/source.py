@@ -225,9 +225,9 @@ def _look(name: str, rows: Sequence[dict[str, Any]]) -> Iterator[Finding]:
         said.append(f"{label} of {market} {year}: {counted(len(some), 'line')}{amount}")
     yield Finding(True, f"{name}: {'; '.join(said)}")
     if bare := [row["line"] for row in rows if row["gco2e_per_kwh"] is None]:
-        some = "1 line states" if len(bare) == 1 else f"{len(bare):,} lines state"
+        who = "1 line states" if len(bare) == 1 else f"{len(bare):,} lines state"
         yield Finding(
             False,
-            f"{name}: {some} no emission factor, first line {bare[0]}: nothing is covered by it",
+            f"{name}: {who} no emission factor, first line {bare[0]}: nothing is covered by it",
             "Add a column gco2e_per_kwh, or state it by technology: gco2e_by_technology: {wind: 0}.",
         )
