@@ -37,6 +37,8 @@ from energy_assets.operations.schedules import (
     RANGE_END,
     RANGE_START,
     daily_selection,
+    monthly_selection,
+    monthly_tables,
     range_tags,
 )
 from energy_assets.partitions import daily, monthly, tables_of
@@ -45,7 +47,7 @@ from energy_assets.remarks import Noted, Remark
 from energy_assets.secrets import masked
 from energy_assets.site import Site
 from energy_assets.staging import sweep_dead
-from energy_assets.tables import raw_table
+from energy_assets.tables import EMISSIONS_MARKET, INSTRUMENTS, raw_table
 
 INSTANCE = """\
 telemetry: {{enabled: false}}
@@ -222,8 +224,24 @@ def _run_months(
     sources = [dg.AssetKey(raw_table(one).asset) for one in site.feeding(Feed.INSTRUMENTS)]
     for others in _month_spans(sorted(set(before) - wanted)) if sources else ():
         _execute(site, dagster, "monthly_indicators", others, listen, outcome, sources)
-    _execute(site, dagster, "monthly_indicators", _month_spans(sorted(wanted), whole=True)[0], listen, outcome)
+    _execute_months(site, dagster, "monthly_indicators", _month_spans(sorted(wanted), whole=True)[0], listen, outcome)
     outcome.restated += restated(before, market_months(site, years))
+
+
+def _execute_months(
+    site: Site, dagster: dg.DagsterInstance, job: str, tags: dict[str, str], listen: Listener, outcome: Outcome
+) -> None:
+    """Run a job of months; where instruments could not be collected, what needs no new ones is made all the same.
+
+    Market-based figures are withheld then, and keep their last good version.
+    """
+    _execute(site, dagster, job, tags, listen, outcome)
+    broken = {"/".join(raw_table(one).asset) for one in site.feeding(Feed.INSTRUMENTS)} & set(outcome.failures)
+    if broken:
+        held = {*broken, *("/".join(table.asset) for table in (INSTRUMENTS, EMISSIONS_MARKET))}
+        selection = monthly_selection(site) if job == "monthly" else monthly_tables(site)
+        able = [name for name in _names(build_defs(site), selection) if name not in held]
+        _execute(site, dagster, job, tags, listen, outcome, [dg.AssetKey(name.split("/")) for name in able])
 
 
 def _month_spans(firsts: Sequence[date], *, whole: bool = False) -> list[dict[str, str]]:
@@ -309,12 +327,13 @@ def run_report(site: Site, period: Period, listen: Listener) -> Outcome:
     first = {RANGE_START: period.first.isoformat(), RANGE_END: period.first.isoformat()}
     with instance(site) as dagster:
         if period.grain == "month":
-            _execute(site, dagster, "monthly", first, listen, outcome)
+            _execute_months(site, dagster, "monthly", first, listen, outcome)
             return outcome
         known = monthly(site).get_partition_keys()
         months = [month.first.isoformat() for month in period.months if month.first.isoformat() in known]
-        _execute(site, dagster, "monthly_indicators", {RANGE_START: months[0], RANGE_END: months[-1]}, listen, outcome)
-        if outcome.success:
+        keys = {RANGE_START: months[0], RANGE_END: months[-1]}
+        _execute_months(site, dagster, "monthly_indicators", keys, listen, outcome)
+        if "kpi/monthly" in outcome.done:
             _execute(site, dagster, f"{period.grain}ly", first, listen, outcome)
     return outcome
 
