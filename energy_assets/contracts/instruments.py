@@ -95,7 +95,8 @@ SERIALS_ONCE = Proof(
     "Each serial of a registry counts once, whichever lines, files or sources bring it.",
     serials_twice,
     blocking=False,
-    remedy="What was counted before counts; take the other line or file out, or correct its serials",
+    remedy="What was counted before counts; take the other line or file out, or correct its serials. Contracts that "
+    "are equal in all they say need a number of their own, as `serial`",
 )
 INSTRUMENTS_MEET_CRITERIA = Proof(
     "instruments_meet_criteria",
@@ -103,7 +104,8 @@ INSTRUMENTS_MEET_CRITERIA = Proof(
     "electricity they are claimed for (GHG Protocol Scope 2 Guidance, table 7.1).",
     criteria_not_met,
     blocking=False,
-    remedy="It covers nothing. Correct the line if it is wrong, or take it out",
+    remedy="It covers nothing. Correct the line if it is wrong, or take it out; zones that are one market are named in "
+    "the source: markets: [[DE, FR]]",
 )
 INSTRUMENTS_COVER_WHAT_THEY_ARE = Proof(
     "instruments_cover_what_they_are",

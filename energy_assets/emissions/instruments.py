@@ -23,6 +23,8 @@ from energy_assets.emissions.exactly import kwh_of
 
 CERTIFICATE, CONTRACT = InstrumentKind.CERTIFICATE.value, InstrumentKind.CONTRACT.value
 RATES = (InstrumentKind.SUPPLIER_RATE.value, InstrumentKind.RESIDUAL_MIX.value)
+JOINED = " + "
+"""Between the zones of a market that holds several, in the column `market`."""
 _TURN = timedelta(hours=24)
 """How far a generation may reach beyond its year by UTC: years end by local clocks."""
 
@@ -159,10 +161,10 @@ def covers(market: str, zone: str) -> bool:
     """Whether a grid zone is within a market: it is the zone, or the country or grid that the zone is a part of.
 
     Args:
-        market: As an instrument states it: DE, US, DK-DK1.
+        market: As an instrument states it: DE, US, DK-DK1; several that are one market are joined by ` + `.
         zone: A grid zone, as Electricity Maps names it.
     """
-    return zone == market or zone.startswith(f"{market}-")
+    return any(zone == one or zone.startswith(f"{one}-") for one in market.split(JOINED))
 
 
 def plain(name: str) -> str:

@@ -17,6 +17,7 @@ import dagster as dg
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.vocabulary import Feed
@@ -101,14 +102,18 @@ def _months(site: Site, read: Reader, firsts: Sequence[date]) -> Iterator[_Cover
         by_year[row["month"].year].append(row)
     read.request({row["month"] for row in rows})
     names = [site.organisation.name, *(name for source in _sources(site) for name in source.beneficiaries)]
-    stated = _stated(site, read, firsts)
-    for first in firsts:
+    stated, known = _stated(site, read, firsts), dict[int, tuple[Any, ...]]()
+    for first in sorted(firsts):
         mine = [row for row in by_year[first.year] if row["ghg_scope"] in MATCHED_SCOPES and row["facility_kwh"]]
         used = [Used(row["month"], row["zone"], row["ghg_scope"], row["facility_kwh"]) for row in mine]
-        every = judged(stated[first], {one.zone for one in used if one.zone}, names)
-        gathered = batches(every)
         here = [row for row in by_year[first.year] if row["month"] == first]
-        yield _CoveredMonth(first, here, every, gathered, matched(used, gathered), len({one.month for one in used}))
+        if first.year not in known or known[first.year][0] != stated[first]:
+            # Months of a year mostly state the same, which may be a year of quarter hours.
+            every = judged(_instruments(stated[first]), {one.zone for one in used if one.zone}, names)
+            gathered = batches(every)
+            known[first.year] = (stated[first], every, gathered, matched(used, gathered))
+        _, every, gathered, found = known[first.year]
+        yield _CoveredMonth(first, here, every, gathered, found, len({one.month for one in used}))
 
 
 def _sources(site: Site) -> list[Any]:
@@ -116,13 +121,19 @@ def _sources(site: Site) -> list[Any]:
     return list(site.feeding(Feed.INSTRUMENTS))
 
 
-def _stated(site: Site, read: Reader, firsts: Sequence[date]) -> dict[date, list[Instrument]]:
-    """Instruments as sources state them, by month."""
-    found: dict[date, list[Instrument]] = {first: [] for first in firsts}
-    for rank, source in enumerate(_sources(site)):
-        for row in read(raw_table(source), firsts).to_pyarrow().to_pylist():
-            found[row["month"]].append(Instrument.of(row, source.name, rank))
+def _stated(site: Site, read: Reader, firsts: Sequence[date]) -> dict[date, list[tuple[str, pa.Table]]]:
+    """What sources state, by month: each with its rows, in the order of site.yaml."""
+    found: dict[date, list[tuple[str, pa.Table]]] = {first: [] for first in firsts}
+    for source in _sources(site):
+        rows = read(raw_table(source), firsts).order_by("month", "raw_sha256", "line").to_pyarrow()
+        for first in firsts:
+            mine = rows.filter(pc.equal(rows["month"], pa.scalar(first))).drop_columns(["month"])
+            found[first].append((source.name, mine.combine_chunks()))
     return found
+
+
+def _instruments(stated: Sequence[tuple[str, pa.Table]]) -> list[Instrument]:
+    return [Instrument.of(row, name, rank) for rank, (name, rows) in enumerate(stated) for row in rows.to_pylist()]
 
 
 def _market_rows(read: Reader, month: _CoveredMonth) -> Iterator[dict[str, Any]]:

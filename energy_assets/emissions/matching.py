@@ -18,7 +18,7 @@ from fractions import Fraction
 
 from energy_assets.contracts.vocabulary import GhgScope, InstrumentKind, Verdict
 from energy_assets.emissions.exactly import shared
-from energy_assets.emissions.instruments import Batch, covers
+from energy_assets.emissions.instruments import JOINED, Batch, covers
 from energy_assets.periods import ONE_DAY, Month
 
 MATCHED_SCOPES = (GhgScope.SCOPE2.value, GhgScope.SCOPE38.value)
@@ -85,8 +85,10 @@ def matched(used: Iterable[Used], batches: Sequence[Batch]) -> Matched:
     left = {(one.month, one.zone, one.ghg_scope): one.kwh for one in used if one.zone and one.kwh}
     good = [batch for batch in batches if batch.one.verdict == Verdict.COUNTS]
     applied: list[Applied] = []
+    years = {month.year for month, _, _ in left}
     for kind in _LIMITED:
         mine = [batch for batch in good if batch.one.instrument == kind.value and batch.counted_kwh]
+        mine = [batch for batch in mine if batch.one.for_year in years]  # no amount of an earlier year stands in
         for pool in _pools(mine, left):
             for one in _share(pool, left):
                 left[one.month, one.zone, one.ghg_scope] -= one.kwh
@@ -154,9 +156,9 @@ def _rate(rates: Sequence[Batch], month: date, zone: str, scope: str) -> tuple[s
     if not mine:
         return None, []
 
-    def rank(batch: Batch) -> tuple[int, int, timedelta]:
+    def rank(batch: Batch) -> tuple[int, int, int, timedelta]:
         one = batch.one
-        return -one.for_year, -len(one.market), one.generation_end - one.generation_start
+        return -one.for_year, one.market.count(JOINED), -len(one.market), one.generation_end - one.generation_start
 
     best = min(map(rank, mine))
     equal = sorted((batch for batch in mine if rank(batch) == best), key=lambda batch: -Fraction(_factor(batch)))

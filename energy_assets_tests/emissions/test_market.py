@@ -109,6 +109,13 @@ GOLDEN: dict[str, tuple[list[Instrument], dict[str, Any], Any, dict[str, int]]] 
     "a national market holds its zones": (
         [cert(market="US"), rate(520, market="US")], {"zone": "US-CAL-CISO"}, 13, {"certified_kwh": 75},
     ),
+    "zones that are one market": ([cert(market="DE + FR"), rate(520)], {}, 13, {"certified_kwh": 75}),
+    "of rates that of the zone, not of the market": (
+        [rate(500), rate(520, market="DE + FR")], {}, 50, {"residual_kwh": 100},
+    ),
+    "an amount of an earlier year covers nothing": (
+        [supplier(300, quantity_kwh=10 * MWH, for_year=2023, vintage=2023)], {}, 40, {"supplier_kwh": 0},
+    ),
     "a rate of an earlier year": ([rate(500, for_year=2022, vintage=2022)], {}, 50, {"residual_kwh": 100}),
     "the latest year's rate": (
         [rate(500, for_year=2022, vintage=2022), rate(520, for_year=2023, vintage=2023)], {}, 52, {"residual_kwh": 100},
@@ -173,6 +180,13 @@ def test_what_meets_no_criterion_covers_nothing_and_is_said(case: str) -> None:
     assert said == [verdict]
 
 
+def test_a_rate_that_a_higher_one_of_the_same_rank_outdoes_is_said() -> None:
+    gathered = batches(judged([rate(500), rate(520), rate(400, for_year=2023, vintage=2023)], {"DE"}, []))
+    found = matched([Used(MAY, "DE", "scope2", 100 * MWH)], gathered)
+    said = {(row["gco2e_per_kwh"], row["verdict"]) for row in instrument_rows(MAY, gathered, found)}
+    assert said == {(500, Verdict.OUTDONE), (520, Verdict.COUNTS)}, "an older one is merely not needed"
+
+
 TWICE: dict[str, tuple[list[Instrument], int]] = {
     "apart": ([cert(1, 50), cert(51, 75, line=3)], 75),
     "the same line": ([cert(), cert(line=3)], 75),
@@ -185,6 +199,10 @@ TWICE: dict[str, tuple[list[Instrument], int]] = {
     "of another series": ([cert(1, 30), cert(1, 45, serial_series="eex|", line=3)], 75),
     "one that is not retired takes nothing away": ([cert(1, 50, retired_on=None), cert(1, 75, line=3)], 75),
     "two equal contracts": ([contract(75), contract(75, line=3)], 75),
+    "two equal contracts of their own numbers": (
+        [contract(25, serial_from="A"), contract(25, serial_from="B", line=3), contract(25, line=4)],
+        75,
+    ),
     "two contracts": ([contract(50), contract(25, line=3)], 75),
 }
 
@@ -226,7 +244,7 @@ def test_any_matching_covers_each_kilowatt_hour_once(
     for month, zone, amount in consumed:
         kwh[date(2024, month, 1), zone] += amount
     every = [
-        contract(1, market=market, quantity_kwh=amount, line=number, instrument=kind)
+        contract(1, market=market, quantity_kwh=amount, line=number, instrument=kind, supplier=f"{number}")
         for number, (market, amount, kind) in enumerate(bought, 2)
     ]
     gathered = batches(judged(every, {zone for _, zone in kwh}, []))

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,13 @@ class Stated:
         columns: Which columns hold what.
         technologies: Emission factor by technology in small letters, in gCO2e per kWh.
         carbon_free: Technologies in small letters whose electricity is carbon-free.
+        markets: By zone: all zones of the market it is a part of, as the column `market` joins them.
     """
 
     columns: Columns
     technologies: Mapping[str, Decimal]
     carbon_free: frozenset[str]
+    markets: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_rows(con: Any, path: Path, name: str, folder: Path, stated: Stated) -> list[dict[str, Any]]:
@@ -135,7 +137,7 @@ class _Line:
             "vintage": vintage,
             "for_year": self._year("for_year") or vintage,
             "technology": technology,
-            "market": market.upper(),
+            "market": market.upper() if kind in RATES else self.stated.markets.get(market.upper(), market.upper()),
             "supplier": self.text("supplier"),
             "gco2e_per_kwh": self._factor(technology),
             "carbon_free": self._carbon_free(technology),
@@ -269,15 +271,3 @@ def years(rows: Sequence[Mapping[str, Any]]) -> dict[int, Decimal]:
         if row["instrument"] not in RATES:
             found[row["for_year"]] = found.get(row["for_year"], Decimal()) + row["quantity_kwh"]
     return dict(sorted(found.items()))
-
-
-def of_month(row: Mapping[str, Any], month: date, carried_years: int) -> bool:
-    """Whether a month needs a row: it is claimed for its year, or a rate that may stand in for it.
-
-    Args:
-        row: Of a file.
-        month: First day of the month.
-        carried_years: For how many years after its own a rate may stand in.
-    """
-    ages = range(carried_years + 1) if row["instrument"] in RATES else range(1)
-    return month.year - row["for_year"] in ages

@@ -7,7 +7,8 @@ What belongs here: the site.yaml block, and which rows a month needs. What does 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -16,7 +17,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import ibis
 import pyarrow as pa
-from pydantic import Field
+import pyarrow.compute as pc
+from pydantic import Field, field_validator
 
 from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.raw import Instruments
@@ -28,7 +30,7 @@ from energy_assets.sources.base import Finding, GridZone, Parsed, Source, StepCo
 from energy_assets.sources.errors import MalformedError, SourceError
 from energy_assets.sources.files import SourceFile, list_files
 from energy_assets.sources.instrument_files.columns import Columns, Name, QuantityUnit
-from energy_assets.sources.instrument_files.parse import RATES, Stated, of_month, read_rows, years
+from energy_assets.sources.instrument_files.parse import RATES, Stated, read_rows, years
 from energy_assets.sources.intensity import MAX_GCO2E_PER_KWH
 from energy_assets.sources.intensity_files.columns import IntensityUnit
 from energy_assets.sources.memory import sha256_of
@@ -41,6 +43,7 @@ CARBON_FREE = ("wind", "solar", "hydro", "nuclear", "geothermal", "marine")
 _OTHER_YEARS = "months_with_certificates_of_other_years_alone"
 _NOT_MEGAWATT_HOURS = "certificates_not_of_a_megawatt_hour"
 _COPIES = "duplicate_files_dropped"
+_SHOWN = 5
 
 Grams = Annotated[Decimal, Field(ge=0, le=MAX_GCO2E_PER_KWH, max_digits=7, decimal_places=3)]
 
@@ -63,6 +66,9 @@ class InstrumentFiles(Source):
     )
     registry: str | None = Field(None, min_length=1, description="the registry of files that have no column for it")
     zone: GridZone | None = Field(None, description="the grid zone or market of files that have no column for it")
+    markets: list[Annotated[list[GridZone], Field(min_length=2)]] = Field(
+        default_factory=list, description="zones that are one market: certificates and contracts of one hold in all"
+    )
     quantity_unit: QuantityUnit | None = Field(None, description="of quantities, where their column does not say it")
     factor_unit: IntensityUnit | None = Field(None, description="of emission factors, where their column does not")
     certificate_kwh: Decimal | None = Field(
@@ -99,7 +105,16 @@ class InstrumentFiles(Source):
             self.decimal,
         )
         factors = {name.casefold(): grams for name, grams in self.gco2e_by_technology.items()}
-        return Stated(columns, factors, frozenset(map(str.casefold, self.carbon_free_technologies)))
+        markets = {zone: " + ".join(sorted(zones)) for zones in self.markets for zone in zones}
+        return Stated(columns, factors, frozenset(map(str.casefold, self.carbon_free_technologies)), markets)
+
+    @field_validator("markets")
+    @classmethod
+    def _one_market_each(cls, markets: list[list[str]]) -> list[list[str]]:
+        every = [zone for zones in markets for zone in zones]
+        if twice := sorted({zone for zone in every if every.count(zone) > 1}):
+            raise ValueError(f"{', '.join(twice)} stands in two markets; leave it in one")
+        return markets
 
     def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per file, of every month: what a file holds may be claimed for any of them."""
@@ -109,27 +124,22 @@ class InstrumentFiles(Source):
 
     def parse(self, objects: Sequence[Landed], days: DayRange, step: StepContext) -> Parsed:
         """The rows of each month's year; of rates those of the years before as well."""
-        by_file: dict[str, list[dict[str, Any]]] = {}
-        names: dict[str, str] = {}
+        files: dict[str, FileRows] = {}
         copies = []
         for landed in objects:
             name = str(landed.request["path"])
-            if landed.sha256 in names:
-                copies.append(f"{name} holds the bytes of {names[landed.sha256]}, which counts")
+            if landed.sha256 in files:
+                copies.append(f"{name} holds the bytes of {files[landed.sha256].name}, which counts")
                 continue
-            names[landed.sha256] = name
-            path = step.spool(landed, Path(name).suffix)
-            rows = read_rows(step.con, path, name, step.folder, self._stated)
-            _require_size(rows, name, self.certificate_kwh)
-            by_file[landed.sha256] = [{**row, "raw_sha256": landed.sha256} for row in rows]
+            files[landed.sha256] = self._read(landed, name, step)
         months = sorted({Month.of(day).first for day in days})
-        every = [row for rows in by_file.values() for row in rows]
-        mine = [{**row, "month": month} for month in months for row in every if of_month(row, month, CARRIED_YEARS)]
-        notes, examples = _notes(every, mine, months, names, self.certificate_kwh)
+        notes, examples = _notes(files.values(), months, doubt=self.certificate_kwh is None)
         if copies:
             notes[_COPIES], examples[_COPIES] = len(copies), copies
         schema = schema_of(Instruments).to_pyarrow()
-        return Parsed(ibis.memtable(pa.Table.from_pylist(mine, schema=schema)), notes, examples)
+        parts = [one.of_month(month) for month in months for one in files.values()]
+        rows = pa.concat_tables([part.select(schema.names).cast(schema) for part in parts] or [schema.empty_table()])
+        return Parsed(ibis.memtable(rows), notes, examples)
 
     def check(self, step: StepContext) -> Iterable[Finding]:
         """Each file: readable, which instruments of which years and zones."""
@@ -147,6 +157,17 @@ class InstrumentFiles(Source):
                 continue
             yield from _look(file.name, rows)
 
+    def _read(self, landed: Landed, name: str, step: StepContext) -> FileRows:
+        """The rows of a landed file; months of a run ask for the same ones."""
+        stated, key = self._stated, (landed.sha256, name, repr((self._stated, self.certificate_kwh)))
+        if key not in _read_last:
+            while len(_read_last) >= _KEPT_FILES:
+                del _read_last[next(iter(_read_last))]
+            rows = read_rows(step.con, step.spool(landed, Path(name).suffix), name, step.folder, stated)
+            _require_size(rows, name, self.certificate_kwh)
+            _read_last[key] = FileRows.of(name, landed.sha256, rows)
+        return _read_last[key]
+
     def _files(self, step: StepContext) -> list[SourceFile]:
         options = {"endpoint": self.endpoint_url} if self.endpoint_url else None
         return list_files(self.path, step.site_folder, options)
@@ -161,24 +182,77 @@ class InstrumentFiles(Source):
         yield Fetched(body, {"path": file.name}, months, media_type=media_type)
 
 
+@dataclass(frozen=True)
+class FileRows:
+    """The rows of a file, and what is worth knowing of them.
+
+    Attributes:
+        name: Of the file.
+        rows: In the columns of the contract, without `month`.
+        years: Kilowatt-hours of certificates and contracts by the year they are claimed for.
+        odd: Lines of certificates of 1 kWh or 1 GWh each, by that year: the first few.
+    """
+
+    name: str
+    rows: pa.Table
+    years: Mapping[int, Decimal]
+    odd: Mapping[int, Sequence[str]]
+
+    @classmethod
+    def of(cls, name: str, sha256: str, rows: Sequence[dict[str, Any]]) -> FileRows:
+        """From parsed lines.
+
+        Args:
+            name: Of the file.
+            sha256: Of its bytes.
+            rows: As `read_rows` returns them.
+        """
+        schema = schema_of(Instruments).to_pyarrow()
+        schema = schema.remove(schema.get_field_index("month"))
+        odd: dict[int, list[str]] = defaultdict(list)
+        for row in rows:
+            if len(odd[row["for_year"]]) < _SHOWN and _not_of_a_megawatt_hour(row):
+                odd[row["for_year"]].append(f"{name} line {row['line']}: {_each(row):f} kWh each")
+        table = pa.Table.from_pylist([{**row, "raw_sha256": sha256} for row in rows], schema=schema)
+        return cls(name, table, years(rows), {year: lines for year, lines in odd.items() if lines})
+
+    def of_month(self, month: date) -> pa.Table:
+        """The rows that a month needs: those of its year, and rates that may stand in for it.
+
+        Args:
+            month: Its first day.
+        """
+        age = pc.subtract(month.year, self.rows["for_year"])
+        carried = pc.and_(pc.is_in(self.rows["instrument"], pa.array(RATES)), pc.less_equal(age, CARRIED_YEARS))
+        mine = self.rows.filter(pc.and_(pc.greater_equal(age, 0), pc.or_(pc.equal(age, 0), carried)))
+        return mine.append_column("month", pa.array([month] * mine.num_rows, pa.date32()))
+
+
+_KEPT_FILES = 4
+_read_last: dict[tuple[str, str, str], FileRows] = {}
+"""The files this process read last; what is in one is decided by its bytes, its name and the block of site.yaml."""
+
+
 def _notes(
-    every: Sequence[dict[str, Any]],
-    mine: Sequence[dict[str, Any]],
-    months: Sequence[date],
-    names: dict[str, str],
-    certificate_kwh: Decimal | None,
+    files: Iterable[FileRows], months: Sequence[date], *, doubt: bool
 ) -> tuple[dict[str, int], dict[str, Sequence[str]]]:
     """Months for whose year there is nothing while there is something for others, and quantities that look wrong."""
     notes: dict[str, int] = {}
     examples: dict[str, Sequence[str]] = {}
-    known = years(every)
+    known: dict[int, Decimal] = defaultdict(Decimal)
+    odd: dict[int, list[str]] = defaultdict(list)
+    for one in files:
+        for year, kwh in one.years.items():
+            known[year] += kwh
+        for year, lines in one.odd.items():
+            odd[year] += lines
     if bare := [month for month in months if known and month.year not in known]:
         notes[_OTHER_YEARS] = len(bare)
-        examples[_OTHER_YEARS] = [f"{year}: {_mwh(kwh)}" for year, kwh in known.items()]
-    if certificate_kwh is None and (odd := [row for row in mine if _not_of_a_megawatt_hour(row)]):
-        lines = dict.fromkeys((row["raw_sha256"], row["line"], _each(row)) for row in odd)
-        notes[_NOT_MEGAWATT_HOURS] = len({row["month"] for row in odd})
-        examples[_NOT_MEGAWATT_HOURS] = [f"{names[sha]} line {line}: {each:f} kWh each" for sha, line, each in lines]
+        examples[_OTHER_YEARS] = [f"{year}: {_mwh(kwh)}" for year, kwh in sorted(known.items())]
+    if doubt and (wrong := [month for month in months if month.year in odd]):
+        notes[_NOT_MEGAWATT_HOURS] = len(wrong)
+        lines = [line for year in sorted({month.year for month in wrong}) for line in odd[year]]
+        examples[_NOT_MEGAWATT_HOURS] = lines[:_SHOWN]
     return notes, examples
 
 

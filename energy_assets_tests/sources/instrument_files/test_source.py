@@ -202,6 +202,14 @@ def test_serials_are_the_same_in_any_spelling(one: tuple[str, str], other: tuple
     assert (found[0] == found[1]) is same
 
 
+def test_zones_of_one_market_share_certificates_and_not_rates(step: StepContext, tmp_path: Path) -> None:
+    written(tmp_path, LINE, "residual_mix,,,,,2024,FR,,60,", LINE.replace(",DE,wind", ",PL,wind").replace("DE-", "PL-"))
+    rows, _ = rows_of(step, of(markets=[["fr", "DE"], ["DK", "SE"]]))
+    assert [row["market"] for row in rows] == ["DE + FR", "FR", "PL"]
+    with pytest.raises(ValidationError, match="DE stands in two markets"):
+        of(markets=[["FR", "DE"], ["DE", "SE"]])
+
+
 def test_a_block_names_known_columns_alone() -> None:
     with pytest.raises(ValidationError):
         of(columns={"quantities": "x"})
