@@ -63,12 +63,15 @@ def market_months(site: Site, years: Collection[int]) -> dict[date, MarketMonth]
     }
 
 
-def restated(before: Mapping[date, MarketMonth], after: Mapping[date, MarketMonth]) -> Iterator[Remark]:
+def restated(
+    before: Mapping[date, MarketMonth], after: Mapping[date, MarketMonth], run: Collection[date]
+) -> Iterator[Remark]:
     """Months whose market-based figure is another one than before the run, and why.
 
     Args:
         before: From `market_months`, before the run.
         after: The same after it.
+        run: First days of the months that were asked for: their own electricity may be new.
     """
     moved = [month for month in sorted(after) if month in before and before[month].market_g != after[month].market_g]
     late = [month for month in moved if before[month].instruments != after[month].instruments]
@@ -81,7 +84,7 @@ def restated(before: Mapping[date, MarketMonth], after: Mapping[date, MarketMont
             f"{counted(len(late), 'month')}: {'; '.join(said[:SHOWN])}{more}",
             hole=False,
         )
-    if others := [f"{month:%Y-%m}" for month in moved if month not in late]:
+    if others := [f"{month:%Y-%m}" for month in moved if month not in late and month not in run]:
         span = others[0] if len(others) == 1 else f"{others[0]} to {others[-1]}"
         yield Remark(ASSET, f"shares of the year's instruments follow its electricity: {span} made again", hole=False)
 

@@ -49,7 +49,9 @@ def tables_of(site: Site, grain: Grain | None = None) -> list[Table]:
         site: Whose sources have tables of their own.
         grain: "day" or "month"; None for both.
     """
-    shared = [table for table in SHARED if table.feed is None or site.feeding(table.feed)]
+    shared = [
+        table for table in SHARED if all(map(site.feeding, (*([table.feed] if table.feed else []), *table.needs)))
+    ]
     every = [*map(raw_table, site.sources), *shared]
     return [table for table in every if grain in (None, table.grain)]
 

@@ -225,7 +225,7 @@ def _run_months(
     for others in _month_spans(sorted(set(before) - wanted)) if sources else ():
         _execute(site, dagster, "monthly_indicators", others, listen, outcome, sources)
     _execute_months(site, dagster, "monthly_indicators", _month_spans(sorted(wanted), whole=True)[0], listen, outcome)
-    outcome.restated += restated(before, market_months(site, years))
+    outcome.restated += restated(before, market_months(site, years), wanted)
 
 
 def _execute_months(

@@ -77,6 +77,7 @@ class Table:
         asset: Path of the asset that fills it.
         grain: What one partition holds, and the name of the date column it is partitioned by.
         feed: The kind of sources without which a site has no such table; None where every site has it.
+        needs: Further kinds of sources without which a site has no such table.
         identity: Columns that say which rows of different contributors speak of the same thing. Where two do, one
             wins as the table's transform says, and the other is kept apart; empty where contributors never overlap.
         proofs: What must hold of its rows beyond the contract, proven on staged rows before they are published.
@@ -89,6 +90,7 @@ class Table:
     asset: tuple[str, str]
     grain: Grain = "day"
     feed: Feed | None = None
+    needs: tuple[Feed, ...] = ()
     identity: tuple[str, ...] = ()
     proofs: tuple[Proof, ...] = ()
     rows_of: Table | None = None
@@ -187,6 +189,7 @@ INSTRUMENTS = Table(
     ("emissions", "instruments"),
     grain="month",
     feed=Feed.INSTRUMENTS,
+    needs=(Feed.ENERGY,),
     proofs=(SERIALS_ONCE, INSTRUMENTS_MEET_CRITERIA, INSTRUMENTS_COVER_WHAT_THEY_ARE),
 )
 KPIS_DAILY = Table("kpis_daily", tables.KpisDaily, ("kpi", "daily"))

@@ -9,11 +9,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+
 from energy_assets.disclosures.tracing import follow
 from energy_assets.doctor import examine
+from energy_assets.operations.checks import arrival
 from energy_assets.periods import DayRange, Period
 from energy_assets.query import ask
-from energy_assets.running import Outcome, run_days, run_report
+from energy_assets.running import Outcome, instance, run_days, run_report
 from energy_assets.site import Site, load_site
 from energy_assets.telling import remarks_of
 from energy_assets_tests.small_site import write_csv
@@ -228,6 +231,18 @@ def test_a_site_without_instruments_has_what_it_had(tmp_path: Path) -> None:
     asked = "select facility_kwh, location_g, market_g, certified_kwh, instruments from emissions_market"
     assert ask(site, asked)[1] == [(100_000, 40_000_000, None, None, None)]
     assert ask(site, "select count(*) from kpis_monthly where kpi like '%market%'")[1] == [(0,)]
+
+
+def test_a_site_of_instruments_alone_collects_them(tmp_path: Path) -> None:
+    site_of(tmp_path, (), go=[CERTIFICATE, RESIDUAL])
+    text = SITE.split("  - {name: meters")[0] + SITE[SITE.index("  - {name: certificates") :]
+    (tmp_path / "site.yaml").write_text(text)
+    site = load_site(tmp_path / "site.yaml")
+    assert said(site, run(site)) == {True: "", False: ""}
+    assert ask(site, "select month, count(*) from raw_certificates group by month")[1] == [(date(2024, 5, 1), 2)]
+    with instance(site) as dagster:
+        found = arrival(dagster, site, dg.AssetKey(["raw", "certificates"]))
+    assert str(found.metadata["first_missing_day"].value) == "2024-06-01", "months are expected, and not days"
 
 
 def test_the_doctor_tries_the_month_of_the_energy(tmp_path: Path) -> None:

@@ -178,7 +178,8 @@ class InstrumentFiles(Source):
         path = file.still(step.folder)
         sha256 = sha256_of(path)
         body = Held(sha256, path.stat().st_size) if step.landing.holds(sha256) else path
-        media_type = "application/json" if file.name.lower().endswith(".json") else "text/csv"
+        kinds = {".json": "application/json", ".gz": "application/gzip", ".csv": "text/csv"}
+        media_type = kinds.get(Path(file.name.lower()).suffix, "application/octet-stream")
         yield Fetched(body, {"path": file.name}, months, media_type=media_type)
 
 
