@@ -49,9 +49,7 @@ def tables_of(site: Site, grain: Grain | None = None) -> list[Table]:
         site: Whose sources have tables of their own.
         grain: "day" or "month"; None for both.
     """
-    shared = [
-        table for table in SHARED if all(map(site.feeding, (*([table.feed] if table.feed else []), *table.needs)))
-    ]
+    shared = [table for table in SHARED if all(map(site.feeding, table.feeds))]
     every = [*map(raw_table, site.sources), *shared]
     return [table for table in every if grain in (None, table.grain)]
 

@@ -102,6 +102,11 @@ class Table:
             raise ValueError(f"{self.name} cannot have the rows of {self.rows_of.name}: their keys differ")
 
     @property
+    def feeds(self) -> tuple[Feed, ...]:
+        """Every kind of sources without which a site has no such table."""
+        return (*(() if self.feed is None else (self.feed,)), *self.needs)
+
+    @property
     def partition(self) -> str:
         """The date column of the partitions: `day`, or `month` holding the month's first day."""
         return self.grain
