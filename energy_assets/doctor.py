@@ -86,8 +86,9 @@ def examine(site: Site) -> Iterator[Chapter]:
         bills: dict[str, list[SeenBill]] = {}
         zones: dict[str, list[SeenZone]] = {}
         trials = Trials(site, step)
-        # Intensities last: they are tried for the days and zones in which the others have energy.
-        for source in sorted(site.sources, key=lambda one: one.feeds == Feed.GRID_INTENSITY):
+        # Intensities and instruments last: they are tried for the days and zones in which the others have energy.
+        late = (Feed.GRID_INTENSITY, Feed.INSTRUMENTS)
+        for source in sorted(site.sources, key=lambda one: one.feeds in late):
             findings, seen = _look(source, step)
             if not findings or any(finding.ok for finding in findings):
                 said = {said for finding in findings for said in (finding.what, *finding.notes)}

@@ -49,7 +49,7 @@ def tables_of(site: Site, grain: Grain | None = None) -> list[Table]:
         site: Whose sources have tables of their own.
         grain: "day" or "month"; None for both.
     """
-    shared = [table for table in SHARED if table.feed is None or site.has(table.feed)]
+    shared = [table for table in SHARED if all(map(site.has, table.feeds))]
     every = [*map(raw_table, site.sources), *shared]
     return [table for table in every if grain in (None, table.grain)]
 

@@ -23,10 +23,12 @@ from uuid import uuid4
 import dagster as dg
 from filelock import FileLock, Timeout
 
+from energy_assets.contracts.vocabulary import Feed
 from energy_assets.dagster_internals import DagsterExecutionInterruptedError, opened
 from energy_assets.definitions import build_defs
 from energy_assets.disclosures.shelf import sweep
 from energy_assets.disk import trouble_of
+from energy_assets.market_changes import market_months, restated
 from energy_assets.materialize import ALSO_MADE, FAILED_PARTITIONS, NOTES, PARTITION_ROWS
 from energy_assets.operations import history
 from energy_assets.operations.checks import arrival, arrival_keys
@@ -35,14 +37,17 @@ from energy_assets.operations.schedules import (
     RANGE_END,
     RANGE_START,
     daily_selection,
+    monthly_selection,
+    monthly_tables,
     range_tags,
 )
 from energy_assets.partitions import daily, monthly, tables_of
-from energy_assets.periods import DayRange, Month, Period, contiguous
-from energy_assets.remarks import Noted
+from energy_assets.periods import ONE_DAY, DayRange, Month, Period, contiguous
+from energy_assets.remarks import Noted, Remark
 from energy_assets.secrets import masked
 from energy_assets.site import Site
 from energy_assets.staging import sweep_dead
+from energy_assets.tables import EMISSIONS_MARKET, INSTRUMENTS, raw_table
 
 INSTANCE = """\
 telemetry: {{enabled: false}}
@@ -95,6 +100,7 @@ class Outcome:
         withheld: The days an asset was not made for, because something it is made of failed there.
         also: The partitions of an asset that were made again although nobody asked for them, because what is new
             changes them too.
+        restated: What became of figures that were published before.
         done: Assets that were materialized.
         run_ids: The Dagster runs.
         interrupted: Whether somebody pressed Ctrl-C.
@@ -111,6 +117,7 @@ class Outcome:
     failed: dict[str, frozenset[date]] = field(default_factory=dict)
     withheld: dict[str, frozenset[date]] = field(default_factory=dict)
     also: dict[str, set[date]] = field(default_factory=dict)
+    restated: list[Remark] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     run_ids: list[str] = field(default_factory=list)
     interrupted: bool = False
@@ -196,14 +203,56 @@ def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
         _go_on_with_good_days(site, dagster, days, listen, outcome)
         also = _follow_what_was_made_again(site, dagster, listen, outcome)
         if "kpi/daily" in outcome.done:
-            months = sorted({Month.of(day) for day in {*days, *also}})
-            keys = {RANGE_START: months[0].first.isoformat(), RANGE_END: months[-1].first.isoformat()}
-            _execute(site, dagster, "monthly_indicators", keys, listen, outcome)
+            _run_months(site, dagster, sorted({Month.of(day) for day in {*days, *also}}), listen, outcome)
         if daily(site).get_last_partition_key() == days.last.isoformat():
             # The checks of the job `arrivals`, without a run of their own: they only warn, and the UI shows them.
             for check in arrival_keys(site):
                 dagster.report_runless_asset_event(arrival(dagster, site, check.asset_key))
     return outcome
+
+
+def _run_months(
+    site: Site, dagster: dg.DagsterInstance, months: Sequence[Month], listen: Listener, outcome: Outcome
+) -> None:
+    """Materialize what is made of months, and again the published ones that share a year's instruments with them.
+
+    What arrived for the year is collected for all its months, so that they are matched with the same instruments.
+    """
+    years = {month.year for month in months}
+    before = market_months(site, years)
+    wanted = {month.first for month in months}
+    sources = [dg.AssetKey(raw_table(one).asset) for one in site.feeding(Feed.INSTRUMENTS)]
+    for others in _month_spans(sorted(set(before) - wanted)) if sources else ():
+        _execute(site, dagster, "monthly_indicators", others, listen, outcome, sources)
+    _execute_months(site, dagster, "monthly_indicators", _month_spans(sorted(wanted), whole=True)[0], listen, outcome)
+    outcome.restated += restated(before, market_months(site, years), wanted)
+
+
+def _execute_months(
+    site: Site, dagster: dg.DagsterInstance, job: str, tags: dict[str, str], listen: Listener, outcome: Outcome
+) -> None:
+    """Run a job of months; where instruments could not be collected, what needs no new ones is made all the same.
+
+    Market-based figures are withheld then, and keep their last good version.
+    """
+    _execute(site, dagster, job, tags, listen, outcome)
+    broken = {"/".join(raw_table(one).asset) for one in site.feeding(Feed.INSTRUMENTS)} & set(outcome.failures)
+    if broken:
+        held = {*broken, *("/".join(table.asset) for table in (INSTRUMENTS, EMISSIONS_MARKET))}
+        selection = monthly_selection(site) if job == "monthly" else monthly_tables(site)
+        able = [name for name in _names(build_defs(site), selection) if name not in held]
+        _execute(site, dagster, job, tags, listen, outcome, [dg.AssetKey(name.split("/")) for name in able])
+
+
+def _month_spans(firsts: Sequence[date], *, whole: bool = False) -> list[dict[str, str]]:
+    """Run tags of the ranges of months that some are, or of the one range from the first to the last of them."""
+    spans: list[list[date]] = []
+    for first in firsts:
+        if spans and (whole or Month.of(spans[-1][-1]).days.last + ONE_DAY == first):
+            spans[-1].append(first)
+        else:
+            spans.append([first])
+    return [{RANGE_START: span[0].isoformat(), RANGE_END: span[-1].isoformat()} for span in spans]
 
 
 def _go_on_with_good_days(
@@ -278,12 +327,13 @@ def run_report(site: Site, period: Period, listen: Listener) -> Outcome:
     first = {RANGE_START: period.first.isoformat(), RANGE_END: period.first.isoformat()}
     with instance(site) as dagster:
         if period.grain == "month":
-            _execute(site, dagster, "monthly", first, listen, outcome)
+            _execute_months(site, dagster, "monthly", first, listen, outcome)
             return outcome
         known = monthly(site).get_partition_keys()
         months = [month.first.isoformat() for month in period.months if month.first.isoformat() in known]
-        _execute(site, dagster, "monthly_indicators", {RANGE_START: months[0], RANGE_END: months[-1]}, listen, outcome)
-        if outcome.success:
+        keys = {RANGE_START: months[0], RANGE_END: months[-1]}
+        _execute_months(site, dagster, "monthly_indicators", keys, listen, outcome)
+        if "kpi/monthly" in outcome.done:
             _execute(site, dagster, f"{period.grain}ly", first, listen, outcome)
     return outcome
 

@@ -20,6 +20,12 @@ from energy_assets.contracts.bills import (
     BILLS_NAME_ACCOUNTS,
 )
 from energy_assets.contracts.conservation import energy_not_conserved
+from energy_assets.contracts.instruments import (
+    INSTRUMENTS_COVER_WHAT_THEY_ARE,
+    INSTRUMENTS_MEET_CRITERIA,
+    MARKET_IS_WHOLE,
+    SERIALS_ONCE,
+)
 from energy_assets.contracts.meters import (
     GPUS_HAVE_ONE_HOST,
     HOST_NAMES_ARE_UNAMBIGUOUS,
@@ -72,6 +78,7 @@ class Table:
         asset: Path of the asset that fills it.
         grain: What one partition holds, and the name of the date column it is partitioned by.
         feed: The kind of sources without which a site has no such table; None where every site has it.
+        needs: Further kinds of sources without which a site has no such table.
         identity: Columns that say which rows of different contributors speak of the same thing. Where two do, one
             wins as the table's transform says, and the other is kept apart; empty where contributors never overlap.
         proofs: What must hold of its rows beyond the contract, proven on staged rows before they are published.
@@ -84,6 +91,7 @@ class Table:
     asset: tuple[str, str]
     grain: Grain = "day"
     feed: Feed | None = None
+    needs: tuple[Feed, ...] = ()
     identity: tuple[str, ...] = ()
     proofs: tuple[Proof, ...] = ()
     rows_of: Table | None = None
@@ -93,6 +101,11 @@ class Table:
         """Refuse rows of a table with another key or other partitions."""
         if self.rows_of and (self.rows_of.grain, _key(self.rows_of)) != (self.grain, _key(self)):
             raise ValueError(f"{self.name} cannot have the rows of {self.rows_of.name}: their keys differ")
+
+    @property
+    def feeds(self) -> tuple[Feed, ...]:
+        """Every kind of sources without which a site has no such table."""
+        return (*(() if self.feed is None else (self.feed,)), *self.needs)
 
     @property
     def partition(self) -> str:
@@ -176,7 +189,21 @@ EMISSIONS = Table(
     rows_of=ENERGY,
 )
 EMISSIONS_MARKET = Table(
-    "emissions_market", tables.EmissionsMarket, ("emissions", "market"), grain="month", feed=Feed.ENERGY
+    "emissions_market",
+    tables.EmissionsMarket,
+    ("emissions", "market"),
+    grain="month",
+    feed=Feed.ENERGY,
+    proofs=(MARKET_IS_WHOLE,),
+)
+INSTRUMENTS = Table(
+    "instruments",
+    tables.AppliedInstruments,
+    ("emissions", "instruments"),
+    grain="month",
+    feed=Feed.INSTRUMENTS,
+    needs=(Feed.ENERGY,),
+    proofs=(SERIALS_ONCE, INSTRUMENTS_MEET_CRITERIA, INSTRUMENTS_COVER_WHAT_THEY_ARE),
 )
 KPIS_DAILY = Table("kpis_daily", tables.KpisDaily, ("kpi", "daily"))
 KPIS_MONTHLY = Table("kpis_monthly", tables.KpisMonthly, ("kpi", "monthly"), grain="month")
@@ -187,6 +214,7 @@ SHARED = (
     ACTIVITY,
     GRID_INTENSITY,
     EMISSIONS,
+    INSTRUMENTS,
     EMISSIONS_MARKET,
     KPIS_DAILY,
     KPIS_MONTHLY,
@@ -198,6 +226,7 @@ RAW: dict[Feed, Any] = {
     Feed.COST: raw.Charges,
     Feed.ACTIVITY: raw.InferenceCounts,
     Feed.GRID_INTENSITY: raw.IntensityRows,
+    Feed.INSTRUMENTS: raw.Instruments,
 }
 """Contract of the rows that sources of a feed deliver."""
 

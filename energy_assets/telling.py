@@ -14,14 +14,19 @@ from rich.markup import escape
 from energy_assets.commands import command
 from energy_assets.contracts.zones import ZONES_HAVE_INTENSITIES
 from energy_assets.holes import empty_sources, holes
+from energy_assets.market_changes import market_remarks
+from energy_assets.partitions import tables_of
 from energy_assets.periods import DayRange, contiguous
 from energy_assets.remarks import Remark, of_notes
 from energy_assets.running import Outcome
 from energy_assets.screen import err, out
 from energy_assets.site import Site
+from energy_assets.tables import EMISSIONS_MARKET, INSTRUMENTS
 
 EXAMPLES = 3
 """How many examples of a remark are printed."""
+MARKET_ASSETS = tuple("/".join(table.asset) for table in (INSTRUMENTS, EMISSIONS_MARKET))
+"""Assets whose months are made again with every other one of their year."""
 
 
 def remarks_of(site: Site, days: DayRange, outcome: Outcome) -> list[Remark]:
@@ -33,8 +38,9 @@ def remarks_of(site: Site, days: DayRange, outcome: Outcome) -> list[Remark]:
         outcome: How the run ended.
     """
     notes = [one for asset, noted in sorted(outcome.noted.items()) for one in of_notes(asset, noted.values())]
-    made = {day for days in outcome.also.values() for day in days}
-    lacking = holes(site, {*days, *made})
+    by_month = {"/".join(table.asset) for table in tables_of(site, "month")}
+    made = {day for asset, days in outcome.also.items() if asset not in by_month for day in days}
+    lacking = [*holes(site, {*days, *made}), *outcome.restated, *market_remarks(site, list(days))]
     return [*empty_sources(site, outcome.empty, list(days)), *notes, *_warnings(outcome, lacking), *lacking]
 
 
@@ -56,6 +62,8 @@ def tell_outcome(outcome: Outcome) -> None:
         outcome: How the run ended.
     """
     for asset, made in outcome.also.items():
+        if asset in MARKET_ASSETS:
+            continue  # months of a year follow each other; what that restates is a remark
         out.print(f"{asset}: made again as well, because what is new changes them too: {spans(made)}", soft_wrap=True)
     for asset, message in outcome.failures.items():
         err.print(f"[red]✗ {asset}[/]\n{escape(message)}", soft_wrap=True)

@@ -227,7 +227,8 @@ class Trials:
             for back in range(BACK):
                 yield DayRange(self._last - timedelta(days=back), self._last - timedelta(days=back))
             return
-        common = sorted(self.days & set(held)) if source.feeds == Feed.GRID_INTENSITY else []
+        tried = {day if source.grain == "day" else day.replace(day=1) for day in self.days}
+        common = sorted(tried & set(held)) if source.feeds in (Feed.GRID_INTENSITY, Feed.INSTRUMENTS) else []
         last = contiguous(common or sorted(held))[-1]
         yield DayRange(max(last.first, last.last - ONE_DAY), last.last)
 
@@ -240,7 +241,8 @@ class Trials:
         """
         if not hasattr(source, "path") or self.site.start > self._last:
             return None
-        span, held = DayRange(self.site.start, self._last), set[date]()
+        first = self.site.start if source.grain == "day" else self.site.start.replace(day=1)
+        span, held = DayRange(first, self._last), set[date]()
         for unit in source.plan(span, self._step):
             self._check_time()
             try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pandera.ibis import DataFrameModel, Field
 
 from energy_assets.contracts import types as t
-from energy_assets.contracts.vocabulary import DeviceKind, Method
+from energy_assets.contracts.vocabulary import DeviceKind, GhgScope, InstrumentKind, Method
 
 DEVICE_KINDS = DeviceKind.values()
 METHODS = Method.values()
@@ -177,3 +177,45 @@ class UsageEstimates(DataFrameModel):
         """Grain of the table."""
 
         unique = ["hour", "source", "provider", "account_id", "region", "node_id", "device_id", "share_id"]
+
+
+class Instruments(DataFrameModel):
+    """What is known in a month of the instruments of its year: certificates, contracts, supplier rates, residual mixes.
+
+    Each month of a year holds all of them, because they are matched against the year; rates of the years before are
+    among them, for as long as they may stand in.
+    """
+
+    month: t.DAY = Field(description="first day of the month, the partition")
+    instrument: t.TEXT = Field(isin=InstrumentKind.values(), description="what it is")
+    registry: t.TEXT = Field(nullable=True, description="where it is tracked, as the file spells it")
+    serial_from: t.TEXT = Field(nullable=True, description="first serial, as the file spells it")
+    serial_to: t.TEXT = Field(nullable=True, description="last serial")
+    serial_series: t.TEXT = Field(nullable=True, description="registry and fixed part of the serials, in one spelling")
+    serial_first: t.SERIAL = Field(nullable=True, description="number of the first serial within its series")
+    serial_last: t.SERIAL = Field(nullable=True, description="number of the last one")
+    quantity_kwh: t.FACILITY_KWH = Field(nullable=True, ge=0, description="electricity; NULL: a rate without limit")
+    generation_start: t.HOUR = Field(description="start of the generation, or of what a rate is of; UTC")
+    generation_end: t.HOUR = Field(description="its end, exclusive")
+    vintage: t.COUNT = Field(ge=1990, le=2100, description="year of the generation, or of the rate")
+    for_year: t.COUNT = Field(ge=1990, le=2100, description="year it is claimed for; the vintage where none is stated")
+    technology: t.TEXT = Field(nullable=True, description="as the file spells it")
+    market: t.TEXT = Field(description="grid zone or market within which it may be used")
+    supplier: t.TEXT = Field(nullable=True, description="who delivers")
+    gco2e_per_kwh: t.FACTOR = Field(nullable=True, ge=0, le=3000, description="the instrument's own emission factor")
+    carbon_free: t.FLAG = Field(nullable=True, description="whether its electricity is carbon-free; NULL: not known")
+    retired_on: t.DAY = Field(nullable=True, description="when it was retired, redeemed or cancelled")
+    beneficiary: t.TEXT = Field(nullable=True, description="for whom it was retired; NULL: for the account's holder")
+    ghg_scope: t.TEXT = Field(
+        nullable=True,
+        isin=[GhgScope.SCOPE2.value, GhgScope.SCOPE38.value],
+        description="what it is allocated to; NULL: Scope 2, and for rates also 3.8",
+    )
+    file: t.TEXT = Field(description="name of the file, as it was listed")
+    line: t.COUNT = Field(ge=1, description="line of the file, the header being 1")
+    raw_sha256: t.TEXT = Field(str_matches="^[0-9a-f]{64}$", description="raw object of the row")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["month", "raw_sha256", "line"]

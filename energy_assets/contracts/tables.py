@@ -6,7 +6,7 @@ from pandera.ibis import DataFrameModel, Field
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.raw import DEVICE_KINDS, METHODS
-from energy_assets.contracts.vocabulary import GhgScope, WorkloadType
+from energy_assets.contracts.vocabulary import GhgScope, InstrumentKind, Verdict, WorkloadType
 
 WORKLOAD_TYPES = WorkloadType.values()
 KPI_DIMENSIONS = ["source", "zone", "project", "model_id", "workload_type", "ghg_scope"]
@@ -218,14 +218,71 @@ class EmissionsMarket(DataFrameModel):
     ghg_scope: t.TEXT = Field(isin=GhgScope.values(), description="where the kWh belongs")
     facility_kwh: t.FACILITY_KWH = Field(nullable=True, ge=0, description="to be covered by instruments")
     location_g: t.GRAMS = Field(nullable=True, ge=0, description="the same electricity, location-based")
-    market_g: t.GRAMS = Field(nullable=True, ge=0, description="market-based; NULL until instruments are known")
+    market_g: t.GRAMS = Field(
+        nullable=True, ge=0, description="market-based, matched by the year; NULL where no source tells of instruments"
+    )
     instruments: t.TEXT = Field(nullable=True, description="contracts, certificates and residual mix that were applied")
+    certified_kwh: t.FACILITY_KWH = Field(nullable=True, ge=0, description="of it covered by certificates")
+    contract_kwh: t.FACILITY_KWH = Field(nullable=True, ge=0, description="of it covered by contracts")
+    supplier_kwh: t.FACILITY_KWH = Field(nullable=True, ge=0, description="of it with a supplier's rate")
+    residual_kwh: t.FACILITY_KWH = Field(nullable=True, ge=0, description="of it with the residual mix")
+    location_fallback_kwh: t.FACILITY_KWH = Field(
+        nullable=True, ge=0, description="of it with the location factor, for want of a residual mix"
+    )
+    carbon_free_kwh: t.FACILITY_KWH = Field(
+        nullable=True, ge=0, description="of it covered by carbon-free certificates and contracts, matched by the year"
+    )
+    hourly_matched_kwh: t.FACILITY_KWH = Field(
+        nullable=True,
+        ge=0,
+        description="extra: what carbon-free certificates of the very hour cover, hour by hour; no part of market_g",
+    )
+    months_matched: t.COUNT = Field(
+        nullable=True, ge=1, le=12, description="months of the year with electricity; until it is over, shares are open"
+    )
 
     class Config:
         """Grain of the table."""
 
         unique = ["month", "zone", "ghg_scope"]
         name = "emissions_market"
+
+
+class AppliedInstruments(DataFrameModel):
+    """Instruments of a year that are alike, whether they count, and what they cover in a month.
+
+    A batch that covers electricity of several zones or scopes has a row for each. `quantity_kwh` and `counted_kwh` are
+    of the whole batch and year, and the same in all its rows; `applied_kwh` adds up.
+    """
+
+    month: t.DAY = Field(description="first day of the month, the partition")
+    batch: t.TEXT = Field(description="which batch: equal in all rows that speak of the same instruments of a file")
+    source: t.TEXT = Field(description="name of the source in site.yaml")
+    instrument: t.TEXT = Field(isin=InstrumentKind.values(), description="what it is")
+    registry: t.TEXT = Field(nullable=True, description="where it is tracked")
+    market: t.TEXT = Field(description="grid zone or market within which it may be used")
+    technology: t.TEXT = Field(nullable=True, description="as the file spells it")
+    supplier: t.TEXT = Field(nullable=True, description="who delivers")
+    vintage: t.COUNT = Field(description="year of the generation, or of the rate")
+    gco2e_per_kwh: t.FACTOR = Field(nullable=True, ge=0, description="the instruments' own emission factor")
+    carbon_free: t.FLAG = Field(nullable=True, description="carbon-free; NULL: not known")
+    verdict: t.TEXT = Field(isin=Verdict.values(), description="counts, or which criterion is not met")
+    certificates: t.COUNT = Field(ge=1, description="lines of the file")
+    quantity_kwh: t.FACILITY_KWH = Field(nullable=True, ge=0, description="as stated, of the year; NULL: no limit")
+    counted_kwh: t.FACILITY_KWH = Field(nullable=True, ge=0, description="of it, each serial once")
+    zone: t.TEXT = Field(nullable=True, description="grid zone whose electricity is covered; NULL where none is")
+    ghg_scope: t.TEXT = Field(nullable=True, isin=GhgScope.values(), description="scope of that electricity")
+    applied_kwh: t.FACILITY_KWH = Field(ge=0, description="electricity of the month that is covered")
+    market_g: t.GRAMS = Field(nullable=True, ge=0, description="applied_kwh x gco2e_per_kwh")
+    example: t.TEXT = Field(description="the first of them: file and line")
+    serials: t.TEXT = Field(nullable=True, description="its serials, as the file spells them")
+    raw_sha256: t.TEXT = Field(str_matches=SHA256, description="raw object of the batch")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["month", "batch", "zone", "ghg_scope"]
+        name = "instruments"
 
 
 class _Kpis(DataFrameModel):

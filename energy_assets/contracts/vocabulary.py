@@ -63,6 +63,7 @@ class Feed(StrEnum):
     COST = "cost"
     ACTIVITY = "activity"
     GRID_INTENSITY = "grid_intensity"
+    INSTRUMENTS = "instruments"
     ESTIMATES = "estimates"
     """No source delivers it: it is made of bills, where the site wants that."""
 
@@ -119,3 +120,26 @@ class GhgScope(Word):
     SCOPE2 = "scope2", "Own machines (Scope 2)"
     SCOPE31 = "scope3.1", "Bought services (Scope 3.1)"
     SCOPE38 = "scope3.8", "Leased machines (Scope 3.8)"
+
+
+class InstrumentKind(Word):
+    """What conveys the emission rate of electricity, in the order in which the market-based method takes it."""
+
+    CERTIFICATE = "certificate", "Energy attribute certificates"
+    CONTRACT = "contract", "Contracts (PPA)"
+    SUPPLIER_RATE = "supplier_rate", "Supplier rate"
+    RESIDUAL_MIX = "residual_mix", "Residual mix"
+
+
+class Verdict(Word):
+    """Whether an instrument meets the quality criteria of the market-based method, or which one it does not meet."""
+
+    COUNTS = "counts", "counts"
+    NO_FACTOR = "no_factor", "states no emission factor"
+    UNTRACKED = "untracked", "names no registry or no serial"
+    NOT_RETIRED = "not_retired", "is not retired"
+    OTHER_BENEFICIARY = "other_beneficiary", "is retired for somebody else"
+    OTHER_YEAR = "other_year", "is of another year than the one it is claimed for"
+    OTHER_MARKET = "other_market", "is of a market in which no electricity was used"
+    SERIAL_TWICE = "serial_twice", "was counted under the same serials before"
+    OUTDONE = "outdone", "is one of several rates of the same electricity, of which another one counts"

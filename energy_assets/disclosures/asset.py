@@ -296,7 +296,7 @@ def no_indicators(site: Site, period: Period, last: date) -> str:
 def _inputs(site: Site, profile: Profile, period: Period, read: Reader) -> ReportInputs:
     by_name = {table.name: table for table in SHARED}
     days, months = list(period.days), [month.first for month in period.months]
-    parts = {name: months if name == KPIS_MONTHLY.name else days for name in TABLES}
+    parts = {name: months if by_name[name].grain == "month" else days for name in TABLES}
     known = read.lake.fingerprints(KPIS_MONTHLY.name)
     before = [month.first for month in period.previous.months if month.first in known]
     organisation = site.organisation

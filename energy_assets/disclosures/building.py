@@ -14,6 +14,7 @@ from energy_assets.disclosures.inputs import ReportInputs
 from energy_assets.disclosures.named import named
 from energy_assets.disclosures.sections.breakdown import BREAKDOWN
 from energy_assets.disclosures.sections.common import Context, span_words
+from energy_assets.disclosures.sections.market import known, market_figure
 from energy_assets.disclosures.sections.registry import sections
 from energy_assets.disclosures.text import visible
 
@@ -40,6 +41,7 @@ def build(inputs: ReportInputs) -> Document:
     headline = [named(factory, name) for name in profile.headline]
     # A scope the profile does not expect, such as leased machines, is no less of a headline where there is some of it.
     headline += [named(factory, emission.figure) for emission in context.unexpected(profile.headline)]
+    headline += [market_figure(context)] if known(context) else []
     for total, parts in profile.totals.items():
         factory.foot(named(factory, total), [named(factory, part) for part in parts])
     cover = _cover(context)

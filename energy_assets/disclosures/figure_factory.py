@@ -43,6 +43,8 @@ from energy_assets.periods import DayRange, Month
 QUOTIENT = Decimal("1e-12")
 #: What figures of a step are cut by.
 STEP_GRAINS = ("total", "workload_type")
+#: Tables whose partitions are months.
+OF_MONTHS = ("kpis_monthly", "emissions_market", "instruments")
 KpiKey = tuple[str, str, str, str]
 #: Dimensions as a label names them, where the column's name is not a word; labels of their members, and of none.
 DIMENSIONS = {"model_id": "model", "workload_type": "workload", "ghg_scope": "scope", "zone": "grid zone"}
@@ -531,7 +533,7 @@ class FigureFactory:
         hashed = {}
         for table in tables:
             days = self.inputs.pins.get(table, {})
-            first = period[0][:7] if table == "kpis_monthly" else period[0]
+            first = period[0][:7] if table in OF_MONTHS else period[0]
             mine = {day: pin for day, pin in sorted(days.items()) if first <= day <= period[1]}
             if mine:
                 hashed[table] = hashlib.sha256(canonical(mine).encode()).hexdigest()

@@ -14,7 +14,9 @@ from energy_assets.disclosures.profile import Profile
 from energy_assets.periods import Period
 
 #: Tables a report may read, each already restricted to its period.
-TABLES = ("kpis_daily", "kpis_monthly", "emissions", "cost", "activity", "grid_intensity")
+TABLES = (
+    "kpis_daily", "kpis_monthly", "emissions", "cost", "activity", "grid_intensity", "emissions_market", "instruments",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

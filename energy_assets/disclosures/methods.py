@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from energy_assets.contracts.vocabulary import WorkloadType
 from energy_assets.kpis.indicators import INDICATORS, Indicator
+from energy_assets.kpis.market import MARKET_INDICATORS
 
 Quantity = Indicator
 QUANTITIES = INDICATORS
@@ -14,8 +15,9 @@ QUANTITIES = INDICATORS
 
 WORKLOADS = {word.value: word.label for word in WorkloadType}
 
-#: Methods of figures that are computed for the report itself.
+#: Methods of figures that are computed for the report itself, and of KPIs that have no days.
 REPORT_METHODS = {
+    **{one.method: one.formula for one in MARKET_INDICATORS.values()},
     "M-DIFFERENCE": "first figure − second figure",
     "M-CHANGE": "(first figure − second figure) / second figure",
     "M-BELOW": "(first figure − second figure) / first figure",

@@ -26,6 +26,7 @@ from energy_assets.disclosures.text import visible
 from energy_assets.integrity import DamagedError
 from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import Filter, Selection
+from energy_assets.periods import Month
 
 EQUAL, DIFFERS = "equal", "differs"
 DAMAGED = "damaged"
@@ -265,7 +266,7 @@ class _Walk:
             Node("row", "Example row", tuple(_row_facts(row)))
             for row in (self.read_rows(Read(base, limit=self.examples)) if self.examples else ())
         ]
-        children += [*self._factors(base), *self._objects(base)]
+        children += [*self._factors(base), *self._behind(base), *self._objects(base)]
         return Node("rows", title, tuple(facts), verdict, tuple(children))
 
     def _factors(self, base: Selection) -> list[Node]:
@@ -288,9 +289,19 @@ class _Walk:
             nodes.append(Node("factor", f"Factor {visible(row['factor_id'])}", facts, "", tuple(self._objects(raw))))
         return nodes + _more(len(found) - self.listed, "factors")
 
+    def _behind(self, base: Selection) -> list[Node]:
+        """What market-based rows are made of: the instruments that cover them, and the electricity of their days."""
+        if base.table != "emissions_market":
+            return []
+        covering = Selection("instruments", "applied_kwh", base.filters)
+        days = tuple(_days_of(f) if f.column == "month" else f for f in base.filters)
+        columns = ("facility_kwh", "location_g") if base.column == "market_g" else ("facility_kwh",)
+        used = [Selection("emissions", column, days) for column in columns]
+        return [self._rows(Input("behind", None, one), one) for one in (covering, *used)]
+
     def _objects(self, base: Selection) -> list[Node]:
         """Raw objects of rows, with their receipts."""
-        if base.table not in {"emissions", "energy", "cost", "activity", "grid_intensity"}:
+        if base.table not in {"emissions", "energy", "cost", "activity", "grid_intensity", "instruments"}:
             return []
         counted = Selection(base.table, None, base.filters)
         found = [row for row in self.read_rows(Read(counted, ("source", "raw_sha256"))) if row["raw_sha256"]]
@@ -318,17 +329,28 @@ class _Walk:
         return nodes or [Node("note", "no receipt of this object was found")]
 
 
+def _days_of(months: Filter) -> Filter:
+    """The condition on days that a condition on months is."""
+    first, last = months.value if isinstance(months.value, tuple) else (str(months.value), str(months.value))
+    days = Month.parse(first).days.first, Month.parse(last).days.last
+    return Filter("day", "between", (days[0].isoformat(), days[1].isoformat()))
+
+
 def _grouping(base: Selection) -> tuple[str, ...]:
     if base.aggregate == "busiest":
         return ("hour", "source", "node_id", "device_id")
     if base.aggregate == "distinct" and base.column:
         return (base.column,)
+    if base.table == "emissions_market":
+        return ("zone", "month")
+    if base.table == "instruments":
+        return ("source", "month", "batch")
     return ("day",) if base.table.startswith("kpis_") else ("source", "day")
 
 
 def _by_day(columns: Sequence[str]) -> Callable[[Mapping[str, Any]], list[str]]:
     """Groups in the order of time, then by name."""
-    ordered = sorted(columns, key=lambda name: (name not in {"day", "hour"}, name))
+    ordered = sorted(columns, key=lambda name: (name not in {"day", "hour", "month"}, name))
     return lambda row: [str(row[name]) for name in ordered]
 
 

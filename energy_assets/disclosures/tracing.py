@@ -26,7 +26,7 @@ from energy_assets.integrity import DamagedError
 from energy_assets.lake import Lake
 from energy_assets.landing import Landing
 from energy_assets.site import Site
-from energy_assets.tables import KPIS_MONTHLY, SHARED
+from energy_assets.tables import SHARED
 
 EVERYTHING = sys.maxsize
 
@@ -110,7 +110,7 @@ def follow(site: Site, report: Path, wanted: str, *, full: bool = False) -> Foll
             table.name: lake.read(
                 con,
                 table,
-                months if table is KPIS_MONTHLY else days,
+                months if table.grain == "month" else days,
                 stored.versions.get(table.name),
             )
             for table in SHARED

@@ -1,4 +1,4 @@
-"""The assets `emissions/hourly` and `emissions/market`: energy with the factors of its own hour and place."""
+"""The asset `emissions/hourly`: energy with the factors of its own hour and place; beside it the market-based ones."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ import pyarrow as pa
 
 from energy_assets.contracts.vocabulary import Feed, GhgScope
 from energy_assets.emissions.appliers import HOURLY
-from energy_assets.emissions.market import market
+from energy_assets.emissions.market_assets import market_assets
 from energy_assets.emissions.pipe import Factors, run_pipe
 from energy_assets.factors.places import resolved_for
 from energy_assets.factors.tables import factor_uncertainty_pct
 from energy_assets.materialize import Reader, table_asset
-from energy_assets.periods import Month
 from energy_assets.site import Site
-from energy_assets.tables import EMISSIONS, EMISSIONS_MARKET, ENERGY, GRID_INTENSITY
+from energy_assets.tables import EMISSIONS, ENERGY, GRID_INTENSITY
 
 QUARTER = 93
 """Days whose emissions are made at a time: each is written by itself, and planning a chunk takes half a second."""
@@ -39,9 +38,6 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
         factors = Factors(places, intensity, uncertainty, site.factors.scope2_basis)
         return run_pipe(energy, factors, HOURLY)
 
-    def months(read: Reader, firsts: Sequence[date]) -> ir.Table:
-        return market(read(EMISSIONS, [day for first in firsts for day in Month.of(first).days]))
-
     upstream = [ENERGY, *([GRID_INTENSITY] if site.feeding("grid_intensity") else [])]
     about = (
         "Each kWh times the intensity of its own UTC hour and grid zone: `location_g`, `upstream_g` and `lifecycle_g`. "
@@ -49,15 +45,11 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
         "it Scope 3.1 for bought services, Scope 3.8 for leased ones. Without a factor grams are NULL, and count as "
         "not covered."
     )
-    about_market = (
-        "Electricity of each month by zone and scope, location-based, and what is to be covered by contracts and "
-        "certificates: they are matched over a month against the sum, not hour by hour."
-    )
     return [
         table_asset(
             site, EMISSIONS, upstream, about, hourly, _summary, numbers=_numbers, day_by_day=True, chunk=QUARTER
         ),
-        table_asset(site, EMISSIONS_MARKET, [EMISSIONS], about_market, months, lambda rows: rows.order_by("zone")),
+        *market_assets(site),
     ]
 
 

@@ -10,13 +10,15 @@ import dagster as dg
 import ibis
 import ibis.expr.types as ir
 
+from energy_assets.contracts.vocabulary import Feed
 from energy_assets.kpis.daily import by_member, costs, indicators
 from energy_assets.kpis.facts import facts
+from energy_assets.kpis.market import market_kpis
 from energy_assets.kpis.periods import monthly as monthly_kpis
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.periods import Month
 from energy_assets.site import Site
-from energy_assets.tables import ACTIVITY, COST, EMISSIONS, KPIS_DAILY, KPIS_MONTHLY, Table
+from energy_assets.tables import ACTIVITY, COST, EMISSIONS, EMISSIONS_MARKET, KPIS_DAILY, KPIS_MONTHLY, Table
 
 HALF_A_YEAR = 186
 """Days whose indicators are made at a time: they are few rows whatever the days, and planning them takes a second."""
@@ -33,7 +35,14 @@ def kpi_assets(site: Site) -> list[dg.AssetsDefinition]:
         return every.union(read.keep(costs(summed)).select(every.columns))
 
     def months_rows(read: Reader, months: Sequence[date]) -> ir.Table:
-        return monthly_kpis(read(KPIS_DAILY, [day for first in months for day in Month.of(first).days]))
+        every = read(KPIS_DAILY, [day for first in months for day in Month.of(first).days])
+        rows = monthly_kpis(every)
+        if not bought:
+            return rows
+        of_market = market_kpis(read(EMISSIONS_MARKET, months), every)
+        return rows.select(of_market.columns).union(of_market)
+
+    bought = site.feeding(Feed.INSTRUMENTS) and site.has(Feed.ENERGY)
 
     upstream = [t for t, feed in ((EMISSIONS, "energy"), (COST, "cost"), (ACTIVITY, "activity")) if site.has(feed)]
     about = (
@@ -41,13 +50,22 @@ def kpi_assets(site: Site) -> list[dg.AssetsDefinition]:
         "emissions scope by scope, per request and token, cost, idle share, coverage, quality tiers. Each with its "
         "numerator and denominator."
     )
-    monthly_about = "Indicators by month: the days' numerators and denominators summed, divided last."
+    monthly_about = (
+        "Indicators by month: the days' numerators and denominators summed, divided last; and those of the "
+        "market-based method, where a source tells of instruments."
+    )
     return [
         table_asset(
             site, KPIS_DAILY, upstream, about, days_rows, _totals_of(KPIS_DAILY), numbers=_numbers, chunk=HALF_A_YEAR
         ),
         table_asset(
-            site, KPIS_MONTHLY, [KPIS_DAILY], monthly_about, months_rows, _totals_of(KPIS_MONTHLY), numbers=_numbers
+            site,
+            KPIS_MONTHLY,
+            [KPIS_DAILY, *([EMISSIONS_MARKET] if bought else [])],
+            monthly_about,
+            months_rows,
+            _totals_of(KPIS_MONTHLY),
+            numbers=_numbers,
         ),
     ]
 

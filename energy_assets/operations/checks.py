@@ -4,10 +4,11 @@ Dagster's freshness is per asset, so a backfill of an old day turns it green; th
 """
 
 from collections.abc import Iterator
+from datetime import date
 
 import dagster as dg
 
-from energy_assets.partitions import daily
+from energy_assets.partitions import daily, monthly
 from energy_assets.site import Site
 from energy_assets.tables import raw_table
 
@@ -44,14 +45,19 @@ def arrival_checks(site: Site) -> list[dg.AssetChecksDefinition]:
 
 
 def arrival(instance: dg.DagsterInstance, site: Site, key: dg.AssetKey) -> dg.AssetCheckEvaluation:
-    """Whether the last complete day of a raw asset is there.
+    """Whether the last complete day of a raw asset is there, or the month that holds it where it is made by months.
 
     Args:
         instance: Knows which partitions are there.
         site: Says which days are expected.
         key: The raw asset.
     """
-    there, expected = instance.get_materialized_partitions(key), list(daily(site).get_partition_keys())
+    by_month = key in {dg.AssetKey(raw_table(source).asset) for source in site.sources if source.grain == "month"}
+    there = instance.get_materialized_partitions(key)
+    expected = list(daily(site).get_partition_keys())
+    if by_month:
+        begun = {date.fromisoformat(day).replace(day=1).isoformat() for day in expected}
+        expected = [month for month in monthly(site).get_partition_keys() if month in begun]
     missing = [day for day in expected if day not in there]
     last = expected[-1] if expected else None
     late = last in missing

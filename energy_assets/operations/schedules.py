@@ -42,7 +42,12 @@ def _arrivals(site: Site) -> dg.AssetSelection:
 
 def monthly_selection(site: Site) -> dg.AssetSelection:
     """Everything partitioned by month: indicators, market-based emissions and disclosures."""
-    return _of_grain(site, "month") | dg.AssetSelection.assets(*disclosure_keys("month"))
+    return monthly_tables(site) | dg.AssetSelection.assets(*disclosure_keys("month"))
+
+
+def monthly_tables(site: Site) -> dg.AssetSelection:
+    """Every table partitioned by month, those of sources included."""
+    return _of_grain(site, "month") - _arrivals(site)
 
 
 def jobs(site: Site) -> list[Any]:
@@ -50,7 +55,7 @@ def jobs(site: Site) -> list[Any]:
     return [
         _job("daily", daily_selection(site), "Everything of one or more days."),
         dg.define_asset_job("arrivals", _arrivals(site), description="Has every source's last complete day come?"),
-        _job("monthly_indicators", _of_grain(site, "month"), "Tables of one or more months."),
+        _job("monthly_indicators", monthly_tables(site), "Tables of one or more months."),
         _job("monthly", monthly_selection(site), "Indicators and reports of a month."),
         *_longer_jobs(),
     ]

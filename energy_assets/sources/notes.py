@@ -369,6 +369,18 @@ WORDS: Mapping[str, Words] = {
         hole=False,
         each=False,
     ),
+    "months_with_certificates_of_other_years_alone": Words(
+        "in {n} month[|s] nothing is certified: all certificates and contracts are of other years, and count in those",
+        hole=False,
+        each=False,
+    ),
+    "certificates_not_of_a_megawatt_hour": Words(
+        "in {n} month[|s] there are certificates of 1 kWh or 1 GWh each, and most registries issue them of 1 MWh: the"
+        " unit may be wrong",
+        remedy="Look at the unit of the quantities: `quantity_unit` in site.yaml, the header, or the column `unit`. If"
+        " it is right, state the size of one certificate in the source: certificate_kwh: 1.",
+        each=False,
+    ),
     "files_named_after_another_zone": Words(
         "{n} file[|s] of grid intensities [is|are] named after a zone of which [it has|they have] no row",
         remedy="Take them out of `path`, or give them the name of their zone.",

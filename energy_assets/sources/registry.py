@@ -11,6 +11,7 @@ KINDS: dict[str, str] = {
     "electricity_maps": "energy_assets.sources.electricity_maps.source:ElectricityMaps",
     "focus_files": "energy_assets.sources.focus.source:FocusFiles",
     "grid_factors": "energy_assets.sources.grid_factors.source:GridFactors",
+    "instrument_files": "energy_assets.sources.instrument_files.source:InstrumentFiles",
     "intensity_files": "energy_assets.sources.intensity_files.source:IntensityFiles",
     "power_files": "energy_assets.sources.power_files.source:PowerFiles",
     "prometheus_energy": "energy_assets.sources.prometheus.energy:PrometheusEnergy",

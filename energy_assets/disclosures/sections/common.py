@@ -56,7 +56,11 @@ class Context:
     def not_covered(self) -> list[str]:
         """Quantities of the profile's `omissions` that no row holds."""
         omissions = self.profile.omissions
-        return [column for column in NOT_FILLED if column in omissions and not self.factory.gaps[f"{column}_rows"]]
+        filled = {column for column in NOT_FILLED if self.factory.gaps[f"{column}_rows"]}
+        market = self.factory.inputs.tables.get("emissions_market")
+        if market is not None and market.market_g.notnull().any().to_pyarrow().as_py():
+            filled.add("market_g")
+        return [column for column in NOT_FILLED if column in omissions and column not in filled]
 
     def unexpected(self, expected: Collection[str]) -> list[Emission]:
         """The scopes and categories with emissions that are not among the names of figures given."""

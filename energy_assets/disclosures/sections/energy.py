@@ -38,6 +38,7 @@ from energy_assets.disclosures.sections.charting import (
 from energy_assets.disclosures.sections.common import Context, largest, smallest, steps_words
 from energy_assets.disclosures.sections.costs import by_project
 from energy_assets.disclosures.sections.factors import has_flat_lines
+from energy_assets.disclosures.sections.market import by_both_methods
 from energy_assets.disclosures.sections.scopes import by_scope, emissions_chart
 from energy_assets.disclosures.text import printable, visible
 from energy_assets.factors.countries import zone_name
@@ -88,6 +89,7 @@ def energy(context: Context) -> Section:
         blocks.append(charts(_intensity_chart(context, found)))
     blocks += [
         *by_scope(context),
+        *by_both_methods(context),
         heading("By workload, model and project"),
         _workload_table(context, found),
         _member_table(context, found.models, "model_id", "Model", found.foots["models"]),

@@ -1,0 +1,1 @@
+"""Certificates, contracts, supplier rates and residual mixes in files."""
