@@ -243,11 +243,32 @@ def zones_in_rows(site: Site, read: Callable[[Table], ir.Table]) -> tuple[str, .
         site: The site file.
         read: The rows of a source's raw table for the days at hand, on a connection.
     """
+    return tuple(sorted({*machine_zones(site, read), *billed_zones(site, read)}))
+
+
+def machine_zones(site: Site, read: Callable[[Table], ir.Table]) -> tuple[str, ...]:
+    """The grid zones in which metered machines stand, as their rows and the table of cloud regions tell it.
+
+    Args:
+        site: The site file.
+        read: The rows of a source's raw table for the days at hand, on a connection.
+    """
     found: set[str] = set()
     for source in site.feeding(Feed.ENERGY):
         rows = read(raw_table(source)).select(*MEMBER[1:]).distinct().mutate(source=ibis.literal(source.name))
         members = members_of(filled(rows, site.source_places, {source.name: 0}))
         found |= set(zones_of(resolve(members, site.source_places, site.places)))
+    return tuple(sorted(found))
+
+
+def billed_zones(site: Site, read: Callable[[Table], ir.Table]) -> tuple[str, ...]:
+    """The grid zones of what bills say was used; none where the site estimates no energy from them.
+
+    Args:
+        site: The site file.
+        read: The rows of a source's raw table for the days at hand, on a connection.
+    """
+    found: set[str] = set()
     for source in site.feeding(Feed.COST) if site.has(Feed.ESTIMATES) else []:
         rows = read(raw_table(source))
         used = rows.filter(rows.charge_category == "Usage")

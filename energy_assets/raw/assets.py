@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.engine import connection
-from energy_assets.factors.places import site_zones, zones_in_rows
+from energy_assets.factors.places import billed_zones, machine_zones, site_zones
 from energy_assets.integrity import DamagedError
 from energy_assets.materialize import (
     NOTES,
@@ -177,22 +177,33 @@ def _step_context(
         tempfile.TemporaryDirectory(dir=scratch, prefix=f"{owned_name()}-") as folder,
         connection(context.resources.duckdb) as con,
     ):
+        zones, billed = _zones(site, source, warehouse, con, days)
         yield StepContext(
             con=con,
             landing=warehouse.landing,
             folder=Path(folder),
             site_folder=site.folder,
-            zones=_zones(site, source, warehouse, con, days),
+            zones=zones,
+            billed_zones=billed,
             now=datetime.now(UTC),
             log=context.log,
             resources={name: given for name, given in asked if given is not None},
         )
 
 
-def _zones(site: Site, source: Source, warehouse: Warehouse, con: Any, days: Sequence[date]) -> tuple[str, ...]:
-    """The zones an intensity is asked for: those of the site file, and those of machines seen on the days at hand."""
+def _zones(
+    site: Site, source: Source, warehouse: Warehouse, con: Any, days: Sequence[date]
+) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The zones an intensity is asked for, and those of them that only bills tell of.
+
+    They are those of the site file, and those of machines and of billed use on the days at hand.
+    """
     stated = site_zones(site)
     if source.feeds != Feed.GRID_INTENSITY:
-        return stated
-    seen = zones_in_rows(site, lambda table: warehouse.lake.read(con, table, days))
-    return tuple(dict.fromkeys((*stated, *seen)))
+        return stated, frozenset()
+
+    def read(table: Any) -> Any:
+        return warehouse.lake.read(con, table, days)
+
+    seen, billed = machine_zones(site, read), billed_zones(site, read)
+    return tuple(dict.fromkeys((*stated, *seen, *billed))), frozenset(billed) - {*stated, *seen}

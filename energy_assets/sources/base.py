@@ -258,7 +258,8 @@ class StepContext:
         landing: Where raw objects are read from.
         folder: A temporary folder for spooled objects.
         site_folder: The folder of site.yaml; relative paths start there.
-        zones: Every grid zone the site has machines in.
+        zones: Every grid zone the site has machines in, or billed use.
+        billed_zones: Those of them that only bills tell of: a source that does not serve one goes on without it.
         now: The current instant, UTC.
         log: Of the run.
         resources: By name, those of `Source.resources` that the composition root supplies.
@@ -271,6 +272,7 @@ class StepContext:
     zones: tuple[str, ...]
     now: datetime
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("energy_assets"))
+    billed_zones: frozenset[str] = frozenset()
     resources: Mapping[str, Any] = field(default_factory=dict)
 
     def read(self, landed: Landed) -> bytes:

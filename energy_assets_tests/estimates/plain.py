@@ -1,4 +1,4 @@
-"""A second implementation of estimates in plain Python, for tests alone: loops over lines, fractions, its own constants.
+"""A second implementation of estimates in plain Python, for tests alone: loops, fractions, own constants.
 
 It shares nothing with the package but the printed lines, and knows four kinds of line.
 """

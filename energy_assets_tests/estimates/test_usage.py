@@ -259,5 +259,8 @@ def test_every_kind_is_listed_with_its_cost() -> None:
     kinds = kinds_of(CON.create_table("lines", told, temp=True, overwrite=True), Constants())
     found = rows_of(CON, costs_of_kinds(told, ibis.memtable(components_table(kinds.items()))))
     assert {(row["reason"], row["billed_cost"], row["lines"]) for row in found} == {
-        (None, Decimal(3), 1), ("unknown type", Decimal(1), 1), ("no method", Decimal(1), 1), ("no quantity", Decimal(2), 1),
-    }  # fmt: skip
+        (None, Decimal(3), 1),
+        ("unknown type", Decimal(1), 1),
+        ("no method", Decimal(1), 1),
+        ("no quantity", Decimal(2), 1),
+    }

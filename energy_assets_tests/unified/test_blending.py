@@ -31,9 +31,9 @@ def estimate(kind: str, kwh: str, amount: int = 8, **more: Any) -> Row:
 
 
 def seen(kind: str, kwh: str | None, number: int = 0, coverage: str = "1", node: str = "i-1", **more: Any) -> Row:
-    return {"node_id": node, "device_id": node if kind == "node" else f"{kind}{number}", "device_kind": kind,
-            "energy_kwh": Decimal(kwh) if kwh else None, "coverage": Decimal(coverage), "method": "measured_counter", **PLACE,
-            **more}  # fmt: skip
+    name = node if kind == "node" else f"{kind}{number}"
+    return {"node_id": node, "device_id": name, "device_kind": kind, "energy_kwh": Decimal(kwh) if kwh else None,
+            "coverage": Decimal(coverage), "method": "measured_counter", **PLACE, **more}  # fmt: skip
 
 
 BILL = [estimate("gpu", "3.04"), estimate("cpu", "0.2", 192), estimate("dram", "0.8", 2048)]

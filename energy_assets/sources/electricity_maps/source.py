@@ -42,6 +42,7 @@ from energy_assets.sources.electricity_maps.parse import (
 from energy_assets.sources.errors import DeniedError, MalformedError, PermanentError, SourceError, TransientError
 from energy_assets.sources.intensity import month_means, rows_with_stand_ins
 
+_NOT_SERVED = re.compile(r"\bHTTP 40[34]\b")
 EPOCH = date(1970, 1, 1)
 CURRENT = "v4"
 """Version 3 is legacy and still answers."""
@@ -98,7 +99,7 @@ class ElectricityMaps(Source):
         for zone in zones:
             for window, wanted in self._windows(over, today):
                 label = f"{zone} {window}"
-                yield Unit(wanted, label, partial(self._fetch, api, zone, window, wanted, step))
+                yield Unit(wanted, label, partial(self._served, api, zone, window, wanted, step))
         if len(over) < len(days):
             yield _failing(tuple(day for day in days if day >= today), "days not over", _not_over(today))
 
@@ -166,6 +167,17 @@ class ElectricityMaps(Source):
         if self.granularity == "hourly":
             return _grouped(days, today, self.repull_days)
         return [(DayRange(day, day), (day,)) for day in days]
+
+    def _served(
+        self, api: Api, zone: str, window: DayRange, days: tuple[date, ...], step: StepContext
+    ) -> Iterator[Fetched]:
+        """As `_fetch`; nothing of a zone that only bills tell of and that this source, or its plan, does not serve."""
+        try:
+            yield from self._fetch(api, zone, window, days, step)
+        except PermanentError as error:
+            if zone not in step.billed_zones or not _NOT_SERVED.search(error.message):
+                raise
+            step.log.info(f"{self.name}: zone {zone}, of billed use, is not served: {error.message}")
 
     def _fetch(
         self, api: Api, zone: str, window: DayRange, days: tuple[date, ...], step: StepContext
