@@ -200,23 +200,35 @@ def _no_readings() -> ir.Table:
 def _estimates(upstream: Mapping[str, ir.Table], readings: ir.Table) -> ir.Table:
     """What was estimated of each component, with its least: nothing where telemetry of its machine was observed."""
     rows = spelled_alike(upstream[USAGE])
-    names = spelled_alike(upstream[NODE_NAMES])
+    plain = ["day", "hour", "provider", "region", "node_id", "device_id", "device_kind"]
+    known = rows.filter(rows.energy_kwh.notnull())
+    others = known.filter(~known.is_machine).select(
+        *plain, lo=known.energy_kwh.cast(KWH), hi=known.energy_kwh.cast(KWH)
+    )
+    machines = known.filter(known.is_machine).select(*plain, hi=known.energy_kwh.cast(KWH))
+    return others.union(_with_least(_renamed(machines, upstream[NODE_NAMES]), readings).select(*others.columns))
+
+
+def _renamed(machines: ir.Table, node_names: ir.Table) -> ir.Table:
+    """Machines under the one name of their host; most keep theirs, so that few names are joined."""
+    names = spelled_alike(node_names)
+    other = names.filter(names.node_id != names.raw_node_id)
     keys = ["day", "provider", "region"]
-    names = names.group_by([*keys, "raw_node_id"]).aggregate(host=names.node_id.min())
-    here = [rows[key].identical_to(names[key]) for key in keys]
-    named = rows.left_join(names, [*here, rows.node_id == names.raw_node_id, rows.is_machine])
-    plain = ["day", "hour", "provider", "region", "device_id", "device_kind", "energy_kwh", "is_machine"]
-    rows = named.select(*plain, node_id=ibis.coalesce(named.host, named.node_id)).view()
-    guessed = readings.method.isin(GUESSED)
-    told = readings.filter(readings.energy_kwh.notnull() & ~guessed)
+    other = other.group_by([*keys, "raw_node_id"]).aggregate(host=other.node_id.min())
+    here = [machines[key].identical_to(other[key]) for key in keys]
+    both = machines.left_join(other, [*here, machines.node_id == other.raw_node_id])
+    columns = [machines[name] for name in machines.columns if name != "node_id"]
+    return both.select(*columns, node_id=ibis.coalesce(other.host, machines.node_id)).view()
+
+
+def _with_least(machines: ir.Table, readings: ir.Table) -> ir.Table:
+    """Add `lo`: 0 where telemetry of the machine was observed in the hour, else all of it."""
+    told = readings.filter(readings.energy_kwh.notnull() & ~readings.method.isin(GUESSED))
     machine = ["day", "hour", "provider", "region", "node_id"]
     told = told.select(*machine).distinct().mutate(told=ibis.literal(True))
-    both = rows.left_join(told, [rows[key].identical_to(told[key]) for key in machine])
-    both = both.select(*(rows[key] for key in rows.columns), told.told)
-    kwh = both.energy_kwh.cast(KWH)
-    least = ibis.ifelse(both.told.fill_null(False) & both.is_machine, ibis.literal(0).cast(KWH), kwh)
-    known = both.mutate(lo=least, hi=kwh)
-    return known.filter(known.hi.notnull())
+    both = machines.left_join(told, [machines[key].identical_to(told[key]) for key in machine])
+    least = ibis.ifelse(told.told.fill_null(False), ibis.literal(0).cast(KWH), machines.hi)
+    return both.select(*(machines[name] for name in machines.columns), lo=least)
 
 
 def _by_device(guessed: ir.Table) -> ir.Table:
