@@ -49,7 +49,7 @@ def report_remarks(
         whole: Whether the period was asked for, and not some days of it.
     """
     figures = dict.fromkeys(one for folder in folders for one in unknown_figures(site, folder))
-    return [*_days(site, period, whole), *_checked(outcome), *figures]
+    return [*_days(site, period, whole), *_checked(outcome), *outcome.restated, *figures]
 
 
 def unknown_figures(site: Site, report: Path) -> list[Remark]:

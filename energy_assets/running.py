@@ -12,10 +12,11 @@ import os
 import re
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -47,7 +48,7 @@ from energy_assets.remarks import Noted, Remark
 from energy_assets.secrets import masked
 from energy_assets.site import Site
 from energy_assets.staging import sweep_dead
-from energy_assets.tables import EMISSIONS_MARKET, INSTRUMENTS, raw_table
+from energy_assets.tables import EMISSIONS_MARKET, INSTRUMENTS, KPIS_MONTHLY, raw_table
 
 INSTANCE = """\
 telemetry: {{enabled: false}}
@@ -203,7 +204,10 @@ def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
         _go_on_with_good_days(site, dagster, days, listen, outcome)
         also = _follow_what_was_made_again(site, dagster, listen, outcome)
         if "kpi/daily" in outcome.done:
-            _run_months(site, dagster, sorted({Month.of(day) for day in {*days, *also}}), listen, outcome)
+            wanted = sorted({Month.of(day).first for day in {*days, *also}})
+            keys = {RANGE_START: wanted[0].isoformat(), RANGE_END: wanted[-1].isoformat()}
+            make = partial(_execute_months, site, dagster, "monthly_indicators", keys, listen, outcome)
+            _with_their_years(site, dagster, wanted, listen, outcome, make)
         if daily(site).get_last_partition_key() == days.last.isoformat():
             # The checks of the job `arrivals`, without a run of their own: they only warn, and the UI shows them.
             for check in arrival_keys(site):
@@ -211,20 +215,27 @@ def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
     return outcome
 
 
-def _run_months(
-    site: Site, dagster: dg.DagsterInstance, months: Sequence[Month], listen: Listener, outcome: Outcome
+def _with_their_years(
+    site: Site,
+    dagster: dg.DagsterInstance,
+    wanted: Collection[date],
+    listen: Listener,
+    outcome: Outcome,
+    make: Callable[[], None],
 ) -> None:
-    """Materialize what is made of months, and again the published ones that share a year's instruments with them.
+    """Make what is made of months, and again the published ones that share a year's instruments with them.
 
-    What arrived for the year is collected for all its months, so that they are matched with the same instruments.
+    What arrived for the year is collected for all its months first, so that they are matched with the same instruments.
     """
-    years = {month.year for month in months}
+    years = {first.year for first in wanted}
     before = market_months(site, years)
-    wanted = {month.first for month in months}
     sources = [dg.AssetKey(raw_table(one).asset) for one in site.feeding(Feed.INSTRUMENTS)]
-    for others in _month_spans(sorted(set(before) - wanted)) if sources else ():
+    for others in _month_spans(sorted(set(before) - set(wanted))) if sources else ():
         _execute(site, dagster, "monthly_indicators", others, listen, outcome, sources)
-    _execute_months(site, dagster, "monthly_indicators", _month_spans(sorted(wanted), whole=True)[0], listen, outcome)
+    make()
+    made = outcome.also.get("/".join(EMISSIONS_MARKET.asset), set()) - set(wanted)
+    for others in _month_spans(sorted(made)):
+        _execute(site, dagster, "monthly_indicators", others, listen, outcome, [dg.AssetKey(KPIS_MONTHLY.asset)])
     outcome.restated += restated(before, market_months(site, years), wanted)
 
 
@@ -244,11 +255,15 @@ def _execute_months(
         _execute(site, dagster, job, tags, listen, outcome, [dg.AssetKey(name.split("/")) for name in able])
 
 
-def _month_spans(firsts: Sequence[date], *, whole: bool = False) -> list[dict[str, str]]:
-    """Run tags of the ranges of months that some are, or of the one range from the first to the last of them."""
+def _month_spans(firsts: Sequence[date]) -> list[dict[str, str]]:
+    """Run tags of the ranges of consecutive months.
+
+    Args:
+        firsts: Their first days, in order.
+    """
     spans: list[list[date]] = []
     for first in firsts:
-        if spans and (whole or Month.of(spans[-1][-1]).days.last + ONE_DAY == first):
+        if spans and Month.of(spans[-1][-1]).days.last + ONE_DAY == first:
             spans[-1].append(first)
         else:
             spans.append([first])
@@ -327,12 +342,14 @@ def run_report(site: Site, period: Period, listen: Listener) -> Outcome:
     first = {RANGE_START: period.first.isoformat(), RANGE_END: period.first.isoformat()}
     with instance(site) as dagster:
         if period.grain == "month":
-            _execute_months(site, dagster, "monthly", first, listen, outcome)
+            make = partial(_execute_months, site, dagster, "monthly", first, listen, outcome)
+            _with_their_years(site, dagster, [period.first], listen, outcome, make)
             return outcome
         known = monthly(site).get_partition_keys()
-        months = [month.first.isoformat() for month in period.months if month.first.isoformat() in known]
-        keys = {RANGE_START: months[0], RANGE_END: months[-1]}
-        _execute_months(site, dagster, "monthly_indicators", keys, listen, outcome)
+        wanted = [month.first for month in period.months if month.first.isoformat() in known]
+        keys = {RANGE_START: wanted[0].isoformat(), RANGE_END: wanted[-1].isoformat()}
+        make = partial(_execute_months, site, dagster, "monthly_indicators", keys, listen, outcome)
+        _with_their_years(site, dagster, wanted, listen, outcome, make)
         if "kpi/monthly" in outcome.done:
             _execute(site, dagster, f"{period.grain}ly", first, listen, outcome)
     return outcome

@@ -89,6 +89,23 @@ def test_the_graph_is_the_road_from_bytes_to_disclosure(defs: dg.Definitions) ->
     assert found == GRAPH
 
 
+def test_certificates_join_the_road_by_month(tmp_path: Path) -> None:
+    source = "sources:\n  - {name: certificates, kind: instrument_files, path: 'instruments/*.csv'}"
+    found = nodes(build_defs(site_of(tmp_path, EVERY_FEED.replace("sources:", source))))
+    parents = {name: sorted(key.to_user_string() for key in node.parent_keys) for name, node in found.items()}
+    assert {name: one for name, one in parents.items() if one != GRAPH.get(name, ("", []))[1]} == {
+        "emissions/instruments": ["emissions/hourly", "raw/certificates"],
+        "emissions/market": ["emissions/hourly", "emissions/instruments", "raw/certificates"],
+        "kpi/monthly": ["emissions/market", "kpi/daily"],
+        **{
+            f"disclosure/ml_sustainability{grain}": sorted(
+                [*GRAPH["disclosure/ml_sustainability"][1], "emissions/instruments", "emissions/market"]
+            )
+            for grain in ("", "_quarterly", "_yearly")
+        },
+    }
+
+
 def test_a_site_without_a_feed_has_none_of_its_assets(tmp_path: Path) -> None:
     lines = EVERY_FEED.splitlines()
     only_energy = "\n".join(lines[:5])

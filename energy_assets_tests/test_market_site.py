@@ -168,7 +168,11 @@ def test_a_certificate_that_arrives_late_restates_the_months_of_its_year_and_say
     assert tonnes(site) == {"2024-05": (40, 13), "2024-06": (40, 13)}
     words = "instruments arrived or changed, which restates market-based Scope 2 of 2 months: 2024-05 52.000 t, now "
     assert f"{words}13.000 t; 2024-06 52.000 t, now 13.000 t" in said(site, outcome, JUNE)[False]
-    assert "restates" not in said(site, run(site, JUNE), JUNE)[False], "nothing is new"
+    state(tmp_path, later=[CERTIFICATE | {"serial_from": "DE-0151", "serial_to": "DE-0200", "quantity_mwh": 50}])
+    outcome = run_report(site, Period.parse("2024-05"), lambda step: None)
+    assert [one.says.partition(": ")[2] for one in outcome.restated] == [
+        "2024-05 13.000 t, now 0.000 t; 2024-06 13.000 t, now 0.000 t"
+    ], "a report collects them, too"
 
 
 def test_months_that_were_made_follow_the_electricity_of_the_year(tmp_path: Path) -> None:
@@ -177,6 +181,8 @@ def test_months_that_were_made_follow_the_electricity_of_the_year(tmp_path: Path
     assert tonnes(site) == {"2024-05": (40, 13)}
     outcome = run(site, JUNE)
     assert tonnes(site) == {"2024-05": (40, Decimal("32.5")), "2024-06": (40, Decimal("32.5"))}
+    kpis = ask(site, "select month, value / 1e6 from kpis_monthly where kpi = 'scope2_market_g' and grain = 'total'")[1]
+    assert sorted(kpis) == [(date(2024, 5, 1), 32.5), (date(2024, 6, 1), 32.5)], "indicators follow, too"
     assert "follow its electricity: 2024-05 made again" in said(site, outcome, JUNE)[False]
 
 

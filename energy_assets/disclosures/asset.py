@@ -19,9 +19,10 @@ from dagster_duckdb import DuckDBResource
 from energy_assets import __version__
 from energy_assets.clock import last_complete_day
 from energy_assets.commands import command
+from energy_assets.contracts.vocabulary import Feed
 from energy_assets.dagster_internals import version_tags, without_automatic_events
 from energy_assets.disclosures.checks import ABOUT, RECOMPUTES, Judged, judge
-from energy_assets.disclosures.inputs import TABLES, Organisation, ReportInputs, Target
+from energy_assets.disclosures.inputs import MARKET_TABLES, TABLES, Organisation, ReportInputs, Target
 from energy_assets.disclosures.places import UI_REPORTS
 from energy_assets.disclosures.profile import Profile, profiles
 from energy_assets.disclosures.shelf import replacing, upload
@@ -115,7 +116,7 @@ def headline(folder: Path) -> list[tuple[str, str, str]]:
 
 
 def _disclosure(site: Site, profile: Profile, grain: Grain) -> dg.AssetsDefinition:
-    upstream = [table for table in tables_of(site) if table.name in TABLES]
+    upstream = [table for table in tables_of(site) if table.name in _tables(site)]
     # A period holds days before the site's start and days to come, which have no partition upstream.
     mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
 
@@ -296,18 +297,19 @@ def no_indicators(site: Site, period: Period, last: date) -> str:
 def _inputs(site: Site, profile: Profile, period: Period, read: Reader) -> ReportInputs:
     by_name = {table.name: table for table in SHARED}
     days, months = list(period.days), [month.first for month in period.months]
-    parts = {name: months if by_name[name].grain == "month" else days for name in TABLES}
+    names = _tables(site)
+    parts = {name: months if by_name[name].grain == "month" else days for name in names}
     known = read.lake.fingerprints(KPIS_MONTHLY.name)
     before = [month.first for month in period.previous.months if month.first in known]
     organisation = site.organisation
     return ReportInputs(
         con=read.con,
-        tables={name: read(by_name[name], parts[name]) for name in TABLES},
+        tables={name: read(by_name[name], parts[name]) for name in names},
         period=period,
         organisation=Organisation(**organisation.model_dump()),
         profile=profile,
         targets=[Target(**target.model_dump()) for target in site.targets],
-        pins={name: _pins(read.lake, name, parts[name]) for name in TABLES},
+        pins={name: _pins(read.lake, name, parts[name]) for name in names},
         previous=read(KPIS_MONTHLY, before) if before else None,
         code_version=__version__,
         factor_basis=site.factors.scope2_basis,
@@ -315,6 +317,12 @@ def _inputs(site: Site, profile: Profile, period: Period, read: Reader) -> Repor
         site_file=_above(report_folder(site, profile.name, period), site),
         trace_page=True,
     )
+
+
+def _tables(site: Site) -> list[str]:
+    """The tables that reports of a site are made from."""
+    bought = site.feeding(Feed.INSTRUMENTS) and site.feeding(Feed.ENERGY)
+    return [name for name in TABLES if bought or name not in MARKET_TABLES]
 
 
 def _lock_sha256() -> str | None:

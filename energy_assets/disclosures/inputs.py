@@ -17,6 +17,8 @@ from energy_assets.periods import Period
 TABLES = (
     "kpis_daily", "kpis_monthly", "emissions", "cost", "activity", "grid_intensity", "emissions_market", "instruments",
 )  # fmt: skip
+#: Those of the market-based method, which reports of sites without instruments do not read.
+MARKET_TABLES = ("emissions_market", "instruments")
 
 
 @dataclass(frozen=True)

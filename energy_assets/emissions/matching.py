@@ -167,7 +167,7 @@ def _rate(rates: Sequence[Batch], month: date, zone: str, scope: str) -> tuple[s
 
 
 def _factor(batch: Batch) -> Decimal:
-    return batch.one.gco2e_per_kwh or Decimal(0)
+    return Decimal(batch.one.gco2e_per_kwh or 0)
 
 
 def _is_of(batch: Batch, month: date) -> bool:

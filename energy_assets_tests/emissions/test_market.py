@@ -113,6 +113,21 @@ GOLDEN: dict[str, tuple[list[Instrument], dict[str, Any], Any, dict[str, int]]] 
     "of rates that of the zone, not of the market": (
         [rate(500), rate(520, market="DE + FR")], {}, 50, {"residual_kwh": 100},
     ),
+    "of rates that of the zone, not of its country": (
+        [rate(520, market="US"), rate(500, market="US-CAL-CISO")], {"zone": "US-CAL-CISO"}, 50, {"residual_kwh": 100},
+    ),
+    "of rates that of the shorter period": (
+        [rate(520), rate(500, generation_start=datetime(2024, 4, 1), generation_end=datetime(2024, 7, 1))], {}, 50,
+        {"residual_kwh": 100},
+    ),
+    "a rate of the very month": (
+        [rate(500, generation_start=datetime(2024, 5, 1), generation_end=datetime(2024, 6, 1))], {}, 50,
+        {"residual_kwh": 100},
+    ),
+    "a rate of a part of an earlier year": (
+        [rate(500, for_year=2023, vintage=2023, generation_start=datetime(2023, 4, 1),
+              generation_end=datetime(2023, 7, 1))], {}, 40, {"location_fallback_kwh": 100},
+    ),
     "an amount of an earlier year covers nothing": (
         [supplier(300, quantity_kwh=10 * MWH, for_year=2023, vintage=2023)], {}, 40, {"supplier_kwh": 0},
     ),
@@ -185,6 +200,19 @@ def test_a_rate_that_a_higher_one_of_the_same_rank_outdoes_is_said() -> None:
     found = matched([Used(MAY, "DE", "scope2", 100 * MWH)], gathered)
     said = {(row["gco2e_per_kwh"], row["verdict"]) for row in instrument_rows(MAY, gathered, found)}
     assert said == {(500, Verdict.OUTDONE), (520, Verdict.COUNTS)}, "an older one is merely not needed"
+
+
+def test_a_batch_is_named_by_its_first_line() -> None:
+    gathered = batches(judged([cert(51, 75, line=3), cert(1, 50), cert(1, 5, raw_sha256="cd" * 32)], {"DE"}, []))
+    found = matched([Used(MAY, "DE", "scope2", 100 * MWH)], gathered)
+    rows = instrument_rows(MAY, gathered, found)
+    assert [(row["batch"], row["example"], row["certificates"], row["counted_kwh"] / MWH) for row in rows] == [
+        ("certs abababababab 1", "go.csv line 2", 2, 75),
+        ("certs cdcdcdcdcdcd 1", "go.csv line 2", 1, 0),
+    ]
+    assert [(row["applied_kwh"] / MWH, row["market_g"], row["zone"]) for row in rows] == [
+        (75, 0, "DE"), (0, None, None),
+    ]  # fmt: skip
 
 
 TWICE: dict[str, tuple[list[Instrument], int]] = {

@@ -18,7 +18,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "emissions/exactly.py": ("emissions/test_market.py",),
     "emissions/hourly_matching.py": ("emissions/test_market.py",),
     "emissions/instruments.py": ("emissions/test_market.py",),
-    "emissions/market.py": ("emissions/test_market.py",),
+    "emissions/market.py": ("emissions",),
     "emissions/matching.py": ("emissions/test_market.py",),
     "emissions/pipe.py": ("emissions",),
     "factors/grid_intensity.py": ("factors/test_grid_intensity.py",),
