@@ -25,6 +25,35 @@ def linear_kwh(hours: Fraction, idle_w: Fraction, max_w: Fraction, utilization: 
     return hours * (idle_w + utilization * (max_w - idle_w)) / 1000
 
 
+def memory_beyond(memory_gib: Fraction, vcpus: Fraction, memory_gib_per_vcpu: Fraction) -> Fraction:
+    """Memory that the watts of a machine's processor do not cover already, in GiB.
+
+    Watts per vCPU are of whole servers with their memory (SPECpower_ssj2008), so only what a machine has beyond that is
+    added. Cloud Carbon Footprint, methodology, Memory (2024): memory is added where an instance has more of it per
+    processor than the servers of the SPECpower database; here per vCPU, which needs no guess of chips per instance.
+
+    Args:
+        memory_gib: Of the machine.
+        vcpus: Of the machine.
+        memory_gib_per_vcpu: Of the servers whose watts are taken.
+    """
+    return max(Fraction(0), memory_gib - vcpus * memory_gib_per_vcpu)
+
+
+def w_without_memory(watts: Fraction, memory_gib: Fraction, memory_w_per_gib: Fraction) -> Fraction:
+    """Watts of a vCPU whose memory is billed on a line of its own: those of its server less those of its memory.
+
+    With this, vCPUs and memory on two lines draw what `memory_beyond` gives them on one, wherever there is more memory
+    than the servers have. Cloud Carbon Footprint adds both lines whole and says that this may overestimate slightly.
+
+    Args:
+        watts: Of one vCPU with the memory its server has for it.
+        memory_gib: That memory.
+        memory_w_per_gib: What memory draws.
+    """
+    return max(Fraction(0), watts - memory_gib * memory_w_per_gib)
+
+
 def held_kwh(gb_hours: Fraction, wh_per_tb_hour: Fraction, replication: Fraction = Fraction(1)) -> Fraction:
     """Energy of stored data, in kWh; the copies that are kept are a factor of their own.
 
