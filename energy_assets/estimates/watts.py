@@ -114,6 +114,38 @@ def spread_pct(idle_w: Fraction, max_w: Fraction, utilization: Fraction) -> floa
     return float((max_w - idle_w) * max(utilization, 1 - utilization) / used * 100)
 
 
+def load_taken(measured: Fraction, covered: Fraction, default: Fraction) -> Fraction:
+    """Utilization of an hour of which part was measured: the rest keeps the default.
+
+    Linear, as power is in it: the energy is that of the measured part plus that of the rest. Cloud Carbon Footprint,
+    methodology (2024), takes the provider's metric where there is one, and else 50 per cent.
+
+    Args:
+        measured: Mean of the part that was measured, 0 to 1.
+        covered: That part of the time the machine ran, 0 to 1.
+        default: Where nobody measured, 0 to 1.
+    """
+    return covered * measured + (1 - covered) * default
+
+
+def open_load_pct(idle_w: Fraction, max_w: Fraction, taken: Fraction, covered: Fraction, default: Fraction) -> float:
+    """Half-width of the 95 % interval that the unmeasured part of a load leaves, in per cent of the estimate.
+
+    As `spread_pct`, of the part that was not measured; without any measured it is `spread_pct`, and 0 where all was.
+
+    Args:
+        idle_w: Power at no load.
+        max_w: Power at full load.
+        taken: From `load_taken`.
+        covered: Part of the time that was measured, 0 to 1.
+        default: The utilization taken for the rest, 0 to 1.
+    """
+    used = idle_w + taken * (max_w - idle_w)
+    if not used:
+        return 0.0
+    return float((1 - covered) * (max_w - idle_w) * max(default, 1 - default) / used * 100)
+
+
 def in_squares(*pcts: float) -> float:
     """Relative half-widths of independent factors of a product together: the root of their squares.
 
