@@ -227,6 +227,7 @@ RAW: dict[Feed, Any] = {
     Feed.ACTIVITY: raw.InferenceCounts,
     Feed.GRID_INTENSITY: raw.IntensityRows,
     Feed.INSTRUMENTS: raw.Instruments,
+    Feed.UTILIZATION: raw.UtilizationReadings,
 }
 """Contract of the rows that sources of a feed deliver."""
 

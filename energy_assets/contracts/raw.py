@@ -142,6 +142,26 @@ class IntensityRows(DataFrameModel):
         unique = ["hour", "zone", "resolution"]
 
 
+class UtilizationReadings(DataFrameModel):
+    """How busy the processors or the GPUs of one machine were in one hour, as its cloud's monitoring told it."""
+
+    day: t.DAY = Field(description="UTC day, the partition")
+    hour: t.HOUR = Field(description="start of the UTC hour")
+    provider: t.TEXT = Field(description="aws, gcp, azure …")
+    account_id: t.TEXT = Field(nullable=True, description="where the source tells it")
+    region: t.TEXT = Field(nullable=True, description="where the source tells it")
+    resource_id: t.TEXT = Field(description="the machine: instance id, name or resource path")
+    component: t.TEXT = Field(isin=["cpu", "gpu"], description="whose load it is")
+    utilization: t.SHARE = Field(ge=0, le=1, description="mean share of full load while it was observed")
+    coverage: t.SHARE = Field(gt=0, le=1, description="share of the hour that was observed")
+    raw_sha256: t.TEXT = Field(str_matches="^[0-9a-f]{64}$", description="raw object of the row")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["hour", "provider", "account_id", "region", "resource_id", "component"]
+
+
 class UsageEstimates(DataFrameModel):
     """Energy of one component of one resource in one hour, as estimated from what a bill says was used."""
 

@@ -64,6 +64,7 @@ class Feed(StrEnum):
     ACTIVITY = "activity"
     GRID_INTENSITY = "grid_intensity"
     INSTRUMENTS = "instruments"
+    UTILIZATION = "utilization"
     ESTIMATES = "estimates"
     """No source delivers it: it is made of bills, where the site wants that."""
 

@@ -16,10 +16,11 @@ from energy_assets.estimates.hours import long_lines, read_days
 from energy_assets.estimates.lines import components_table, costs_of_kinds, kinds_of, used
 from energy_assets.estimates.own_tables import own_constants
 from energy_assets.estimates.usage import usage_estimates
+from energy_assets.estimates.utilization import readings_of
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.periods import ONE_DAY
 from energy_assets.site import Site
-from energy_assets.tables import COST, USAGE_ESTIMATES
+from energy_assets.tables import COST, USAGE_ESTIMATES, raw_table
 
 
 def estimate_assets(site: Site) -> list[dg.AssetsDefinition]:
@@ -36,7 +37,8 @@ def estimate_assets(site: Site) -> list[dg.AssetsDefinition]:
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
         return estimates_of(site, read, days)
 
-    return [table_asset(site, USAGE_ESTIMATES, [COST], about, make, _summary, numbers=_numbers)]
+    upstream = [COST, *map(raw_table, site.feeding(Feed.UTILIZATION))]
+    return [table_asset(site, USAGE_ESTIMATES, upstream, about, make, _summary, numbers=_numbers)]
 
 
 def estimates_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
@@ -57,7 +59,9 @@ def estimates_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
     _request_later_days(read, lines, days)
     components = read.keep(ibis.memtable(components_table(kinds_of(lines, constants).items())))
     read.note(USAGE_KINDS, read.keep(costs_of_kinds(lines.filter(lines.day.isin(list(days))), components)))
-    return usage_estimates(lines, components, days)
+    measured = [read(raw_table(source), days) for source in site.feeding(Feed.UTILIZATION)]
+    readings = read.keep(readings_of(measured)) if measured else None
+    return usage_estimates(lines, components, days, readings)
 
 
 def _request_later_days(read: Reader, lines: ir.Table, days: Sequence[date]) -> None:

@@ -15,7 +15,7 @@ from energy_assets.contracts.vocabulary import DeviceKind
 from energy_assets.estimates.constants import Constants, Power, managed_disk
 from energy_assets.estimates.rules import Rule, rule_of
 from energy_assets.estimates.units import Unit, unit_of
-from energy_assets.estimates.watts import in_squares, spread_pct
+from energy_assets.estimates.watts import in_squares, memory_beyond, spread_pct, w_without_memory
 from energy_assets.factors import hardware
 
 Reason = Literal["rides", "unused", "tokens", "no method", "unknown type", "no power", "no quantity"]
@@ -141,9 +141,10 @@ def _machine(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decisi
         if part is None:
             return Decision(reason="no power", what=found.accelerator, instance_hours=hours)
         parts.append(part)
-    cpu = _cpu(constants, line.provider, found.cpu_architecture, unit.size * Fraction(found.vcpus), rule.replication)
-    parts += [cpu] if cpu else []
-    parts.append(_memory(constants, unit.size * Fraction(found.memory_gib), rule.replication))
+    power, vcpus = constants.vcpu_power(line.provider, found.cpu_architecture), Fraction(found.vcpus)
+    if power:
+        parts.append(_cpu(constants, found.cpu_architecture, unit.size * vcpus, power, rule.replication))
+    parts += _memory_beside(constants, Fraction(found.memory_gib), vcpus, power, unit.size, rule.replication)
     return Decision(tuple(parts), instance_hours=hours)
 
 
@@ -169,8 +170,20 @@ def _accelerators(line: Line, rule: Rule, unit: Unit, constants: Constants) -> D
 
 
 def _vcpus(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decision:
-    part = _cpu(constants, line.provider, None, unit.size * rule.replication, Fraction(1))
-    return Decision((part,)) if part else Decision(reason="no power", what="vCPU")
+    """Processors billed by themselves: their memory has a line of its own, but for vCores, which come with theirs."""
+    power = constants.vcpu_power(line.provider, None)
+    if power is None:
+        return Decision(reason="no power", what="vCPU")
+    bare = power if "vcore" in line.meter.lower() else _without_memory(constants, power)
+    return Decision((_cpu(constants, None, unit.size * rule.replication, bare, Fraction(1)),))
+
+
+def _without_memory(constants: Constants, power: Power) -> Power:
+    """Watts of a vCPU alone; the interval stays as many watts wide as it was, at half load."""
+    per_gib = constants.coefficient("memory").value * 1000
+    idle, full = (w_without_memory(watts, power.memory_gib, per_gib) for watts in (power.idle_w, power.max_w))
+    pct = power.pct and power.pct * float((power.idle_w + power.max_w) / (idle + full))
+    return Power(idle, full, pct)
 
 
 def _memories(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decision:
@@ -180,9 +193,11 @@ def _memories(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decis
 def _functions(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decision:
     """Serverless functions: memory as billed, and the vCPU share that comes with so much memory."""
     gb_per_vcpu = constants.coefficient(MB_PER_VCPU).value / 1024
-    cpu = _cpu(constants, line.provider, None, unit.size / gb_per_vcpu, rule.replication, machine=False)
-    memory = _memory(constants, unit.size, rule.replication, machine=False)
-    return Decision((cpu, memory) if cpu else (memory,))
+    power = constants.vcpu_power(line.provider, None)
+    vcpus = 1 / gb_per_vcpu
+    cpu = [_cpu(constants, None, unit.size * vcpus, power, rule.replication, machine=False)] if power else []
+    memory = _memory_beside(constants, Fraction(1), vcpus, power, unit.size, rule.replication, machine=False)
+    return Decision((*cpu, *memory))
 
 
 def _storage(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decision:
@@ -227,27 +242,49 @@ def _accelerator(constants: Constants, name: str, hours: Fraction, replication: 
 
 def _cpu(
     constants: Constants,
-    provider: str,
     architecture: str | None,
     hours: Fraction,
+    power: Power,
     replication: Fraction,
     *,
     machine: bool = True,
-) -> Component | None:
-    power = constants.vcpu_power(provider, architecture)
-    if power is None:
-        return None
-    name = f"cpu {architecture}" if architecture else "cpu"
+) -> Component:
+    name = f"cpu {architecture}" if architecture else "cpu" if power.memory_gib else "cpu without memory"
     amount, load = Amount(hours, "vcpu_h", machine=machine), constants.coefficient("cpu_utilization").value
     return _loaded(CPU, name, architecture, amount, power, load, replication)
 
 
+def _memory_beside(
+    constants: Constants,
+    gib: Fraction,
+    vcpus: Fraction,
+    power: Power | None,
+    hours: Fraction,
+    replication: Fraction,
+    *,
+    machine: bool = True,
+) -> list[Component]:
+    """Memory beside vCPUs, as far as their watts do not cover it; no component where they cover all."""
+    covered = power.memory_gib if power else Fraction(0)
+    beyond = memory_beyond(gib, vcpus, covered)
+    if not beyond:
+        return []
+    name = f"memory beyond {float(covered):g} GiB per vCPU" if covered else "memory"
+    return [_memory(constants, hours * beyond, replication, name, machine=machine)]
+
+
 def _memory(
-    constants: Constants, gb_hours: Fraction, replication: Fraction, *, monthly: bool = False, machine: bool = True
+    constants: Constants,
+    gb_hours: Fraction,
+    replication: Fraction,
+    name: str = "memory",
+    *,
+    monthly: bool = False,
+    machine: bool = True,
 ) -> Component:
     value = constants.coefficient("memory")
     amount = Amount(gb_hours, "GB_h", monthly, machine)
-    return _steady(DRAM, "memory", None, amount, value.value, value.pct, replication)
+    return _steady(DRAM, name, None, amount, value.value, value.pct, replication)
 
 
 def _stored(constants: Constants, medium: str, gb_hours: Fraction, monthly: bool, replication: Fraction) -> Component:

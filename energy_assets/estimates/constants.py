@@ -26,11 +26,13 @@ class Power:
         idle_w: At no load.
         max_w: At full load.
         pct: 95 % interval of both, per cent; None where nobody states one.
+        memory_gib: Memory whose power is in the watts; none in those of accelerators.
     """
 
     idle_w: Fraction
     max_w: Fraction
     pct: float | None
+    memory_gib: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Constants:
 
     @staticmethod
     def vcpu_power(provider: str, architecture: str | None) -> Power | None:
-        """Watts of one vCPU; None where nobody states them for the provider.
+        """Watts of one vCPU and of the memory its server has for it; None where nobody states them for the provider.
 
         Args:
             provider: As `cost` has it.
@@ -89,7 +91,8 @@ class Constants:
         found = hardware.cpu_power(provider, architecture) or hardware.cpu_power(provider)
         if found is None:
             return None
-        return Power(Fraction(found.idle_w_per_vcpu), Fraction(found.max_w_per_vcpu), _pct(found.uncertainty_pct))
+        idle, full = Fraction(found.idle_w_per_vcpu), Fraction(found.max_w_per_vcpu)
+        return Power(idle, full, _pct(found.uncertainty_pct), Fraction(found.memory_gib_per_vcpu))
 
     @staticmethod
     def coefficient(name: str) -> Coefficient:

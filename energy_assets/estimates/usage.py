@@ -21,6 +21,7 @@ from energy_assets.contracts.vocabulary import DeviceKind, Method
 from energy_assets.estimates.hours import hourly
 from energy_assets.estimates.lines import KIND
 from energy_assets.estimates.resources import machine_names
+from energy_assets.estimates.utilization import loaded, with_measured
 
 OWNER = ("project", "model_id", "workload_type", "workload_id")
 PLACE = ("provider", "account_id", "region")
@@ -30,13 +31,16 @@ UNKNOWN = ("unknown type", "no power")
 """Reasons by which a machine ran whose energy is unknown: a row without energy."""
 
 
-def usage_estimates(lines: ir.Table, components: ir.Table, days: Sequence[date]) -> ir.Table:
+def usage_estimates(
+    lines: ir.Table, components: ir.Table, days: Sequence[date], readings: ir.Table | None = None
+) -> ir.Table:
     """Rows of the contract `UsageEstimates`.
 
     Args:
         lines: From `lines.used`: of the days and of those before them that `hours.read_days` names.
         components: From `lines.components_table`, of the kinds of these lines.
         days: In order.
+        readings: From `utilization.readings_of`; None where nobody measured how busy machines were.
     """
     wanted = components.filter(components.reason.isnull() | components.reason.isin(UNKNOWN))
     kept = lines.semi_join(wanted, same(lines, wanted, KIND))
@@ -48,14 +52,16 @@ def usage_estimates(lines: ir.Table, components: ir.Table, days: Sequence[date])
     both = both.select(
         *(summed[name] for name in summed.columns), *(wanted[n] for n in wanted.columns if n not in KIND)
     )
-    return _rows(_components(both))
+    return _rows(_components(loaded(with_measured(both, readings))))
 
 
 def _summed(lines: ir.Table) -> ir.Table:
     """Quantities of equal kinds of one resource and owner in one hour, exactly."""
     alike = list(dict.fromkeys(["day", "hour", "source", *PLACE, "node_id", "is_machine", *OWNER, *KIND]))
     return lines.group_by(alike).aggregate(
-        quantity=lines.quantity.sum().cast(t.MONEY), raw_sha256=lines.raw_sha256.min()
+        quantity=lines.quantity.sum().cast(t.MONEY),
+        raw_sha256=lines.raw_sha256.min(),
+        resource=lines.resource_id.nullif("").lower().min(),
     )
 
 
@@ -63,7 +69,7 @@ def _components(rows: ir.Table) -> ir.Table:
     """Amounts and energy of each component of each row, and of equal components of one resource together."""
     size = rows.per_unit * ibis.ifelse(rows.monthly, _hours_of_month(rows.day), 1)
     amount = rows.quantity.cast("float64") * size
-    load = rows.idle_kwh + rows.utilization * rows.slope_kwh
+    load = rows.idle_kwh + rows.taken * rows.slope_kwh
     kwh = amount * load * rows.replication
     unknown = rows.reason.notnull()
     kinded = rows.mutate(
@@ -73,7 +79,7 @@ def _components(rows: ir.Table) -> ir.Table:
         amount_unit=ibis.ifelse(unknown, "instance_h", rows.amount_unit),
         amount=ibis.ifelse(unknown, rows.quantity.cast("float64") * rows.instance_hours, amount),
         kwh=ibis.ifelse(unknown, None, kwh),
-        width=ibis.ifelse(unknown, None, kwh * rows.default_pct),
+        width=ibis.ifelse(unknown, None, kwh * rows.pct),
         hours=rows.quantity.cast("float64") * rows.instance_hours,
     )
     alike = [
@@ -86,7 +92,8 @@ def _components(rows: ir.Table) -> ir.Table:
         width=_exact(kinded.width).sum(),
         hours=_exact(kinded.hours).sum(),
         replication=kinded.replication.max(),
-        utilization=kinded.utilization.max(),
+        utilization=kinded.taken.max(),
+        measured=(kinded.covered > 0).any(),
         raw_sha256=kinded.raw_sha256.min(),
     )
 
@@ -107,8 +114,8 @@ def _rows(sums: ir.Table) -> ir.Table:
         share_id=owner,
         energy_kwh=kwh,
         usage_hours=ibis.ifelse((hours > 0) & (hours <= 1), hours.round(9), None).cast(t.MEASURED),
-        method=ibis.literal(Method.ESTIMATED_CAPACITY.value),
-        quality_tier=ibis.literal(4).cast(t.TIER),
+        method=ibis.ifelse(sums.measured, Method.ESTIMATED_UTILIZATION.value, Method.ESTIMATED_CAPACITY.value),
+        quality_tier=ibis.ifelse(sums.measured, 3, 4).cast(t.TIER),
         coverage=ibis.literal(0).cast(t.SHARE),
         uncertainty_pct=ibis.ifelse(pct > WIDEST_PCT, WIDEST_PCT, pct).round(3).cast(t.PERCENT),
         is_machine=sums.is_machine & sums.machine,

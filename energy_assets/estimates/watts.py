@@ -25,6 +25,35 @@ def linear_kwh(hours: Fraction, idle_w: Fraction, max_w: Fraction, utilization: 
     return hours * (idle_w + utilization * (max_w - idle_w)) / 1000
 
 
+def memory_beyond(memory_gib: Fraction, vcpus: Fraction, memory_gib_per_vcpu: Fraction) -> Fraction:
+    """Memory that the watts of a machine's processor do not cover already, in GiB.
+
+    Watts per vCPU are of whole servers with their memory (SPECpower_ssj2008), so only what a machine has beyond that is
+    added. Cloud Carbon Footprint, methodology, Memory (2024): memory is added where an instance has more of it per
+    processor than the servers of the SPECpower database; here per vCPU, which needs no guess of chips per instance.
+
+    Args:
+        memory_gib: Of the machine.
+        vcpus: Of the machine.
+        memory_gib_per_vcpu: Of the servers whose watts are taken.
+    """
+    return max(Fraction(0), memory_gib - vcpus * memory_gib_per_vcpu)
+
+
+def w_without_memory(watts: Fraction, memory_gib: Fraction, memory_w_per_gib: Fraction) -> Fraction:
+    """Watts of a vCPU whose memory is billed on a line of its own: those of its server less those of its memory.
+
+    With this, vCPUs and memory on two lines draw what `memory_beyond` gives them on one, wherever there is more memory
+    than the servers have. Cloud Carbon Footprint adds both lines whole and says that this may overestimate slightly.
+
+    Args:
+        watts: Of one vCPU with the memory its server has for it.
+        memory_gib: That memory.
+        memory_w_per_gib: What memory draws.
+    """
+    return max(Fraction(0), watts - memory_gib * memory_w_per_gib)
+
+
 def held_kwh(gb_hours: Fraction, wh_per_tb_hour: Fraction, replication: Fraction = Fraction(1)) -> Fraction:
     """Energy of stored data, in kWh; the copies that are kept are a factor of their own.
 
@@ -83,6 +112,38 @@ def spread_pct(idle_w: Fraction, max_w: Fraction, utilization: Fraction) -> floa
     if not used:
         return 0.0
     return float((max_w - idle_w) * max(utilization, 1 - utilization) / used * 100)
+
+
+def load_taken(measured: Fraction, covered: Fraction, default: Fraction) -> Fraction:
+    """Utilization of an hour of which part was measured: the rest keeps the default.
+
+    Linear, as power is in it: the energy is that of the measured part plus that of the rest. Cloud Carbon Footprint,
+    methodology (2024), takes the provider's metric where there is one, and else 50 per cent.
+
+    Args:
+        measured: Mean of the part that was measured, 0 to 1.
+        covered: That part of the time the machine ran, 0 to 1.
+        default: Where nobody measured, 0 to 1.
+    """
+    return covered * measured + (1 - covered) * default
+
+
+def open_load_pct(idle_w: Fraction, max_w: Fraction, taken: Fraction, covered: Fraction, default: Fraction) -> float:
+    """Half-width of the 95 % interval that the unmeasured part of a load leaves, in per cent of the estimate.
+
+    As `spread_pct`, of the part that was not measured; without any measured it is `spread_pct`, and 0 where all was.
+
+    Args:
+        idle_w: Power at no load.
+        max_w: Power at full load.
+        taken: From `load_taken`.
+        covered: Part of the time that was measured, 0 to 1.
+        default: The utilization taken for the rest, 0 to 1.
+    """
+    used = idle_w + taken * (max_w - idle_w)
+    if not used:
+        return 0.0
+    return float((1 - covered) * (max_w - idle_w) * max(default, 1 - default) / used * 100)
 
 
 def in_squares(*pcts: float) -> float:

@@ -71,6 +71,7 @@ class CpuPower:
     Attributes:
         idle_w_per_vcpu: When idle.
         max_w_per_vcpu: At full use.
+        memory_gib_per_vcpu: Memory of the servers whose watts these are: what it draws is in the watts.
         uncertainty_pct: 95 % interval, plus or minus per cent; None where nobody states one.
         year: Year of the publication.
         source: Who publishes it.
@@ -79,6 +80,7 @@ class CpuPower:
 
     idle_w_per_vcpu: Decimal
     max_w_per_vcpu: Decimal
+    memory_gib_per_vcpu: Decimal
     uncertainty_pct: Decimal | None
     year: int
     source: str
@@ -273,6 +275,7 @@ def _cpu_powers() -> dict[tuple[str, str], CpuPower]:
         (row["provider"], row["cpu_architecture"]): CpuPower(
             Decimal(row["idle_w_per_vcpu"]),
             Decimal(row["max_w_per_vcpu"]),
+            Decimal(row["memory_gib_per_vcpu"]),
             _number(row["uncertainty_pct"]),
             int(row["year"]),
             row["source"],

@@ -465,6 +465,35 @@ WORDS: Mapping[str, Words] = {
         " 'job=\"pods\"'`; for replicas of Prometheus, call the label that tells them apart `replica`. If they are two,"
         " nothing counts twice: a label that differs, written as `deployment_label`, says so.",
     ),
+    "loads_above_full_dropped": Words(
+        "{n} value[|s] of utilization above full load [was|were] left out",
+        remedy="Look whether the file has sums, or several machines or processors in one value.",
+        each=False,
+    ),
+    "loads_below_none_dropped": Words("{n} value[|s] of utilization below 0 [was|were] left out", each=False),
+    "loads_without_value": Words("{n} point[|s] of utilization without a value [was|were] left out", hole=False),
+    "loads_repeated": Words("{n} value[|s] of utilization [is|are] in a file twice and count[s|] once", hole=False),
+    "loads_in_several_files": Words(
+        "{n} value[|s] of utilization [is|are] in several files and count[s|] once", hole=False
+    ),
+    "loads_told_differently": Words(
+        "{n} value[|s] of utilization differ[s|] between files of one machine and instant; the last file by name"
+        " counts",
+        remedy="Keep one export of each machine and period in `path`.",
+        each=False,
+    ),
+    "loads_like_shares": Words(
+        "{n} value[|s] of utilization [is|are] at most 1 per cent, the highest of a file: if [it is a share|they are"
+        " shares], `unit: share` is right",
+        hole=False,
+        each=False,
+    ),
+    "loads_without_statistic": Words(
+        "{n} value[|s] of utilization come[s|] from a series that does not name its statistic, and [was|were] taken for"
+        " [an average|averages]",
+        hole=False,
+        each=False,
+    ),
     "prefill_requests_left_out": Words(
         "{n} request[|s] of prefill servers [was|were] left out, because the decode servers count [it|them] too",
         hole=False,

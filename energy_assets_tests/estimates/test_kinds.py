@@ -9,12 +9,19 @@ from energy_assets.estimates.constants import Constants
 from energy_assets.estimates.rules import usage_rules
 
 EC2, S3, RDS = "Amazon Elastic Compute Cloud", "Amazon Simple Storage Service", "Amazon Relational Database Service"
+
+
+def beyond(gib: str) -> str:
+    """The name of memory beside vCPUs that come with so much of it."""
+    return f"memory beyond {gib} GiB per vCPU"
+
+
 ESTIMATED = [
-    ("aws", EC2, "EUC1-BoxUsage:p5.48xlarge", "Hrs", ["gpu H100", "cpu EPYC 3rd Gen", "memory"]),
-    ("aws", EC2, "EUC1-SpotUsage:p5.48xlarge", "Hrs", ["gpu H100", "cpu EPYC 3rd Gen", "memory"]),
-    ("aws", EC2, "$0.0464 per On Demand Linux t2.medium Instance Hour", "Hours", ["cpu", "memory"]),
+    ("aws", EC2, "EUC1-BoxUsage:p5.48xlarge", "Hrs", ["gpu H100", "cpu EPYC 3rd Gen", beyond("1.0714")]),
+    ("aws", EC2, "EUC1-SpotUsage:p5.48xlarge", "Hrs", ["gpu H100", "cpu EPYC 3rd Gen", beyond("1.0714")]),
+    ("aws", EC2, "$0.0464 per On Demand Linux t2.medium Instance Hour", "Hours", ["cpu", beyond("1.4308")]),
     ("aws", "AmazonEC2", "Linux/UNIX (Amazon VPC), p3.2xlarge reserved instance applied", "Hrs", None),
-    ("aws", "Amazon SageMaker", "USE1-Host:ml.g5.xlarge", "Hrs", ["gpu A10G", "cpu EPYC 2nd Gen", "memory"]),
+    ("aws", "Amazon SageMaker", "USE1-Host:ml.g5.xlarge", "Hrs", ["gpu A10G", "cpu EPYC 2nd Gen", beyond("1.0139")]),
     ("aws", "AmazonSageMaker", "USE1-Train:ml.p4d.24xlarge", "Hrs", None),
     ("aws", EC2, "EBS:VolumeUsage.gp3", "GB-Mo", ["ssd"]),
     ("aws", EC2, "EUW1-EBS:VolumeUsage.st1", "GB-Mo", ["hdd"]),
@@ -24,11 +31,17 @@ ESTIMATED = [
     ("aws", S3, "CAN1-APN1-AWS-Out-Bytes", "GB", ["network"]),
     ("aws", RDS, "USD 0.023 per db.t3.micro Single-AZ instance hour (or partial hour)", "Hours", None),
     ("aws", RDS, "$0.10 per GB-month of consumed storage (Aurora PostgreSQL)", "GB-Months", ["ssd"]),
-    ("aws", "AWS Lambda", "EU-Lambda-GB-Second", "Lambda-GB-Second", ["cpu", "memory"]),
-    ("aws", "AWS Lambda", "AWS Lambda - Total Compute - US West (Oregon)-Tier-1", "Seconds", ["cpu", "memory"]),
-    ("aws", "Amazon Elastic Container Service", "AWS Fargate - vCPU  - US West 2 (Oregon)", "Hours", ["cpu"]),
+    ("aws", "AWS Lambda", "EU-Lambda-GB-Second", "Lambda-GB-Second", ["cpu", beyond("1.4308")]),
+    ("aws", "AWS Lambda", "AWS Lambda - Total Compute - US West (Oregon)-Tier-1", "Seconds", ["cpu", beyond("1.4308")]),
+    (
+        "aws",
+        "Amazon Elastic Container Service",
+        "AWS Fargate - vCPU  - US West 2 (Oregon)",
+        "Hours",
+        ["cpu without memory"],
+    ),
     ("aws", "Amazon Elastic Container Service", "AWS Fargate - Memory  - US West 2 (Oregon)", "Hours", ["memory"]),
-    ("gcp", "Compute Engine", "N2 Instance Core running in Netherlands", "hour", ["cpu"]),
+    ("gcp", "Compute Engine", "N2 Instance Core running in Netherlands", "hour", ["cpu without memory"]),
     ("gcp", "Compute Engine", "N2 Instance Ram running in Netherlands", "gibibyte hour", ["memory"]),
     ("gcp", "Compute Engine", "Nvidia H100 80GB GPU running in Netherlands", "hour", ["gpu H100"]),
     ("gcp", "Vertex AI", "Vertex AI: Training/Pipelines on Nvidia Tesla T4 GPU in Europe", "hour", ["gpu T4"]),

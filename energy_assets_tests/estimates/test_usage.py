@@ -210,7 +210,8 @@ def test_a_second_implementation_says_the_same(lines: list[Row]) -> None:
     expected = {key: float(kwh) for key, kwh in kwh_by_hour(lines).items()}
     assert found.keys() == expected.keys()
     for key, kwh in expected.items():
-        assert found[key] == pytest.approx(kwh, rel=1e-9, abs=2e-12), key
+        # Shares of an hour are rounded to 12 digits, a machine with 8 H100 draws 3.04 kWh in one, and lines add up.
+        assert found[key] == pytest.approx(kwh, rel=1e-9, abs=1e-10), key
 
 
 @EASY

@@ -73,6 +73,7 @@ def test_every_architecture_of_a_machine_has_its_power_and_every_provider_an_ave
         power = cpu_power(provider, architecture)
         assert power is not None, (provider, architecture)
         assert 0 < power.idle_w_per_vcpu < power.max_w_per_vcpu < 20
+        assert Decimal("0.5") < power.memory_gib_per_vcpu < 5
     listed = {(row["provider"], row["cpu_architecture"] or None) for row in rows_of_data("cpu_power.csv")}
     assert listed <= named
 
@@ -88,6 +89,22 @@ def test_a_vcpu_that_is_a_whole_core_draws_what_two_threads_draw() -> None:
     for core, thread in both:
         assert float(core.idle_w_per_vcpu) == pytest.approx(2 * float(thread.idle_w_per_vcpu), abs=2e-4)
         assert float(core.max_w_per_vcpu) == pytest.approx(2 * float(thread.max_w_per_vcpu), abs=2e-4)
+        assert core.memory_gib_per_vcpu == 2 * thread.memory_gib_per_vcpu
+
+
+@pytest.mark.parametrize(
+    ("provider", "architecture", "gib"),
+    [
+        ("aws", "Broadwell", "1.8481"), ("aws", "EPYC 2nd Gen", "1.0139"), ("aws", "Graviton4", "1.0139"),
+        ("azure", "EPYC 3rd Gen", "1.0714"), ("gcp", "Ice Lake", "1.7"), ("gcp", "EPYC 5th Gen", "0.7205"),
+        ("aws", "EPYC 4th Gen, one thread per core", "2.8048"), ("aws", None, "1.4308"), ("gcp", None, "1.7"),
+        ("azure", None, "1.4694"),
+    ],
+)  # fmt: skip
+def test_memory_of_the_servers_whose_watts_are_taken(provider: str, architecture: str | None, gib: str) -> None:
+    power = cpu_power(provider, architecture)
+    assert power is not None
+    assert power.memory_gib_per_vcpu == Decimal(gib)
 
 
 def test_accelerators_draw_more_in_use_than_idle_and_unknown_power_is_no_zero() -> None:

@@ -1,0 +1,127 @@
+"""Measured utilization for estimates: which readings are of which machine of a bill, and what is taken of them.
+
+What belongs here: matching names, the part of an hour that was measured, and the load taken. What does not: reading
+exports (`sources.utilization_files`), and energy (`usage`). The arithmetic is `watts.load_taken`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from energy_assets.contracts.audit import schema_of
+from energy_assets.contracts.raw import UtilizationReadings
+from energy_assets.estimates.resources import machine_names
+
+MACHINE = ("hour", "provider", "account_id", "region", "node_id")
+MEASURED = ("measured", "measured_coverage")
+
+
+def readings_of(tables: Sequence[ir.Table]) -> ir.Table:
+    """The readings of all sources.
+
+    Args:
+        tables: Rows of the contract `UtilizationReadings`.
+    """
+    columns = list(schema_of(UtilizationReadings))
+    parts = [table.select(*columns) for table in tables]
+    return ibis.union(*parts) if len(parts) > 1 else parts[0]
+
+
+def with_measured(rows: ir.Table, readings: ir.Table | None) -> ir.Table:
+    """Rows with `measured`, the utilization read of their machine, component and hour, and `measured_coverage`.
+
+    A reading is of a machine if it is of the same provider and hour, of no other region, and names it as the bill or
+    its own telemetry does (`resources.machine_names`); two paths of resources must be the same path. A name that means
+    several resources of the readings is of none.
+
+    Args:
+        rows: With the columns of `MACHINE`, `resource` (ResourceId in small letters, or NULL) and `device_kind`.
+        readings: From `readings_of`; None where the site has none.
+
+    Returns:
+        The same rows; NULL where nothing was read.
+    """
+    if readings is None:
+        return rows.mutate(measured=ibis.null("float64"), measured_coverage=ibis.null("float64"))
+    key = [*MACHINE, "device_kind"]
+    # The keys take other names: what is matched is made of these rows, and a name must not mean both sides.
+    found = _matched(rows.select(*MACHINE, "resource").distinct(), readings).rename(
+        {f"of_{name}": name for name in key}
+    )
+    both = rows.left_join(found, [rows[name].identical_to(found[f"of_{name}"]) for name in key])
+    return both.select(*rows.columns, *MEASURED)
+
+
+def _matched(machines: ir.Table, readings: ir.Table) -> ir.Table:
+    """What was read of each machine, component and hour of which it is certain that it is meant."""
+    wanted = _by_name(machines, machines.node_id, machines.resource)
+    named = machine_names(readings.mutate(service=ibis.literal("")))
+    read = _by_name(named, named.node_id, named.resource_id).select(
+        "name", "hour", "provider", "component", "utilization", "coverage",
+        read_region="region", read_id="resource_id",
+    )  # fmt: skip
+    both = wanted.inner_join(read, ["name", "hour", "provider"])
+    here = both.read_region.isnull() | both.region.isnull() | (_plain(both.read_region) == _plain(both.region))
+    fits = both.filter(here, _same_path(both.resource, both.read_id.lower()))
+    key = [*MACHINE, "component"]
+    each = fits.select(*key, "read_id", "utilization", "coverage").distinct()
+    one = each.group_by(key).aggregate(
+        resources=each.read_id.nunique(),
+        # Of several sources that read one machine the one that saw more of the hour counts, then the higher load.
+        best=ibis.struct({"a": each.coverage, "b": each.utilization}).max(),
+    )
+    sure = one.filter(one.resources == 1)
+    return sure.select(
+        *MACHINE,
+        device_kind=sure.component,
+        measured=sure.best["b"].cast("float64"),
+        measured_coverage=sure.best["a"].cast("float64"),
+    )
+
+
+def _by_name(rows: ir.Table, *names: Any) -> ir.Table:
+    """Each row under each of its names, in small letters."""
+    spelled = ibis.array([name.lower() for name in names])
+    return rows.mutate(name=spelled.unique().unnest()).filter(lambda found: found.name.notnull())
+
+
+def _same_path(resource: Any, read: Any) -> Any:
+    """Whether two names may be of one resource: of two paths, one must end as the other does."""
+    paths = resource.contains("/") & read.contains("/")
+    return ~paths.fill_null(False) | resource.endswith(read) | read.endswith(resource)
+
+
+def _plain(region: Any) -> Any:
+    return region.lower().replace(" ", "")
+
+
+def loaded(rows: ir.Table) -> ir.Table:
+    """Rows with `taken`, the utilization that their energy is made with, `covered` and `pct`, the interval.
+
+    `watts.load_taken`, `watts.open_load_pct` and `watts.in_squares` on many rows. A machine that ran for part of the
+    hour is covered by the share of that part: its readings cannot cover more.
+
+    Args:
+        rows: From `with_measured`, with idle_kwh, slope_kwh, utilization (the default), default_pct, known_pct,
+            quantity and instance_hours.
+    """
+    ran = (
+        (rows.quantity.cast("float64") * rows.instance_hours)
+        .sum()
+        .over(ibis.window(group_by=[*MACHINE, "device_kind"]))
+    )
+    hours = ibis.ifelse((ran > 0) & (ran < 1), ran, 1.0)
+    within = ibis.ifelse(rows.measured.isnull() | (rows.slope_kwh == 0), 0.0, rows.measured_coverage / hours)
+    known = rows.mutate(covered=ibis.ifelse(within > 1, 1.0, within))
+    taken = known.covered * known.measured.fill_null(0.0) + (1 - known.covered) * known.utilization
+    made = known.mutate(taken=taken)
+    load = made.idle_kwh + made.taken * made.slope_kwh
+    rest = ibis.greatest(made.utilization, 1 - made.utilization)
+    open_pct = (1 - made.covered) * made.slope_kwh * rest / load.nullif(0.0) * 100
+    squared = (open_pct * open_pct + made.known_pct.fill_null(0.0) * made.known_pct.fill_null(0.0)).sqrt()
+    partly = ibis.ifelse((made.covered == 1) & made.known_pct.isnull(), None, squared)
+    return made.mutate(pct=ibis.ifelse(made.covered > 0, partly, made.default_pct))

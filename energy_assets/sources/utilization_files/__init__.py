@@ -1,0 +1,1 @@
+"""Utilization of machines from files: exports of CloudWatch and Azure Monitor, or any CSV."""
