@@ -16,8 +16,16 @@ from energy_assets.contracts.joining import same
 from energy_assets.estimates.components import BETWEEN, Component, Decision, Line, decide
 from energy_assets.estimates.constants import Constants
 
+OWNER = ("project", "model_id", "workload_type", "workload_id")
 KIND = ("provider", "service", "meter", "instance_type", "unit")
 """Columns of a kind, as `Line` has them."""
+
+
+KEPT = (
+    "day", "hour", "charge_period_start", "charge_period_end", "source", "account_id", "region", "resource_id", *OWNER,
+    *KIND, "quantity", "billed_cost", "billing_currency", "raw_sha256",
+)  # fmt: skip
+"""What is needed of a line that says what was used."""
 
 
 def used(cost: ir.Table) -> ir.Table:
@@ -29,7 +37,7 @@ def used(cost: ir.Table) -> ir.Table:
         cost: Rows of the contract `Cost`.
 
     Returns:
-        The rows with the columns of `KIND`, and `quantity` (NULL where the bill prints none).
+        The columns of `KEPT`; `quantity` is NULL where the bill prints none.
     """
     rows = cost.filter(
         cost.charge_category == "Usage", ~cost.commitment_discount_status.fill_null("").upper().identical_to("UNUSED")
@@ -41,12 +49,13 @@ def used(cost: ir.Table) -> ir.Table:
         rows.sku_meter.concat(BETWEEN, rows.charge_description.fill_null("")),
         ibis.ifelse(told, rows.sku_meter, rows.charge_description.fill_null("")),
     )
-    return rows.mutate(
+    made = rows.mutate(
         service=rows.service_name.fill_null(""),
         meter=both,
         quantity=ibis.ifelse(consumed, rows.consumed_quantity, rows.pricing_quantity),
         unit=ibis.ifelse(consumed, rows.consumed_unit, rows.pricing_unit),
     )
+    return made.select(*KEPT)
 
 
 def kinds_of(lines: ir.Table, constants: Constants) -> dict[Line, Decision]:
@@ -63,6 +72,7 @@ def kinds_of(lines: ir.Table, constants: Constants) -> dict[Line, Decision]:
 COMPONENTS = pa.schema(
     [
         *((name, pa.string()) for name in KIND),
+        ("kind", pa.int32()),
         ("part", pa.int32()),
         ("reason", pa.string()),
         ("what", pa.string()),
@@ -92,8 +102,8 @@ def components_table(decisions: Iterable[tuple[Line, Decision]]) -> pa.Table:
         decisions: From `kinds_of`.
     """
     rows = []
-    for line, decision in decisions:
-        key = {name: getattr(line, name) for name in KIND}
+    for number, (line, decision) in enumerate(decisions):
+        key = {"kind": number, **{name: getattr(line, name) for name in KIND}}
         if not decision.components:
             rows.append({**key, "part": 0, **_reasoned(decision)})
         for part, component in enumerate(decision.components):
@@ -126,6 +136,19 @@ def _numbers(component: Component) -> dict[str, object]:
         "default_pct": component.default_pct,
         "known_pct": component.known_pct,
     }
+
+
+def with_kind(lines: ir.Table, components: ir.Table) -> ir.Table:
+    """Lines with the number of their kind in place of its texts, which are long and many; those of other kinds go.
+
+    Args:
+        lines: From `used`.
+        components: From `components_table`: of the kinds that are wanted.
+    """
+    kinds = components.select("kind", *KIND).distinct()
+    both = lines.inner_join(kinds, same(lines, kinds, KIND))
+    texts = ("meter", "instance_type", "unit")
+    return both.select(*(lines[name] for name in lines.columns if name not in texts), kinds.kind)
 
 
 def costs_of_kinds(lines: ir.Table, components: ir.Table) -> ir.Table:

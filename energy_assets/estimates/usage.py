@@ -19,11 +19,10 @@ from energy_assets.contracts.joining import same
 from energy_assets.contracts.raw import UsageEstimates
 from energy_assets.contracts.vocabulary import DeviceKind, Method
 from energy_assets.estimates.hours import hourly
-from energy_assets.estimates.lines import KIND
+from energy_assets.estimates.lines import KIND, OWNER, with_kind
 from energy_assets.estimates.resources import machine_names
 from energy_assets.estimates.utilization import loaded, with_measured
 
-OWNER = ("project", "model_id", "workload_type", "workload_id")
 PLACE = ("provider", "account_id", "region")
 WIDEST_PCT = 999.999
 DIGITS, EXACT = 15, "decimal(38, 15)"
@@ -43,25 +42,26 @@ def usage_estimates(
         readings: From `utilization.readings_of`; None where nobody measured how busy machines were.
     """
     wanted = components.filter(components.reason.isnull() | components.reason.isin(UNKNOWN))
-    kept = lines.semi_join(wanted, same(lines, wanted, KIND))
-    kept = kept.filter(kept.quantity.notnull())
-    named = machine_names(kept)
-    of_hour = hourly(named, days)
-    summed = _summed(of_hour)
-    both = summed.inner_join(wanted, same(summed, wanted, KIND))
-    both = both.select(
-        *(summed[name] for name in summed.columns), *(wanted[n] for n in wanted.columns if n not in KIND)
-    )
-    return _rows(_components(loaded(with_measured(both, readings))))
+    kept = with_kind(lines.filter(lines.quantity.notnull()), wanted)
+    summed = _summed(hourly(kept, days))
+    both = _named(summed).inner_join(wanted.drop(*KIND), "kind")
+    return _rows(_components(loaded(with_measured(both, readings), measured=readings is not None)))
+
+
+def _named(rows: ir.Table) -> ir.Table:
+    """Rows with the names of their resources, which are worked out once for each."""
+    resource = ("provider", "account_id", "region", "resource_id", "service")
+    names = machine_names(rows.select(*resource).distinct())
+    both = rows.inner_join(names, same(rows, names, resource))
+    named = both.select(*(rows[name] for name in rows.columns), names.node_id, names.is_machine)
+    return named.mutate(resource=named.resource_id.nullif("").lower())
 
 
 def _summed(lines: ir.Table) -> ir.Table:
     """Quantities of equal kinds of one resource and owner in one hour, exactly."""
-    alike = list(dict.fromkeys(["day", "hour", "source", *PLACE, "node_id", "is_machine", *OWNER, *KIND]))
+    alike = ["day", "hour", "source", *PLACE, "service", "resource_id", *OWNER, "kind"]
     return lines.group_by(alike).aggregate(
-        quantity=lines.quantity.sum().cast(t.MONEY),
-        raw_sha256=lines.raw_sha256.min(),
-        resource=lines.resource_id.nullif("").lower().min(),
+        quantity=lines.quantity.sum().cast(t.MONEY), raw_sha256=lines.raw_sha256.min()
     )
 
 

@@ -99,7 +99,7 @@ def _plain(region: Any) -> Any:
     return region.lower().replace(" ", "")
 
 
-def loaded(rows: ir.Table) -> ir.Table:
+def loaded(rows: ir.Table, *, measured: bool = True) -> ir.Table:
     """Rows with `taken`, the utilization that their energy is made with, `covered` and `pct`, the interval.
 
     `watts.load_taken`, `watts.open_load_pct` and `watts.in_squares` on many rows. A machine that ran for part of the
@@ -108,7 +108,10 @@ def loaded(rows: ir.Table) -> ir.Table:
     Args:
         rows: From `with_measured`, with idle_kwh, slope_kwh, utilization (the default), default_pct, known_pct,
             quantity and instance_hours.
+        measured: False where the site has no readings at all.
     """
+    if not measured:
+        return rows.mutate(taken=rows.utilization, covered=ibis.literal(0.0), pct=rows.default_pct)
     ran = (
         (rows.quantity.cast("float64") * rows.instance_hours)
         .sum()
