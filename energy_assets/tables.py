@@ -44,6 +44,7 @@ from energy_assets.contracts.sources_agree import (
 from energy_assets.contracts.sums import METERS_ARE_NO_TOTALS
 from energy_assets.contracts.told_twice import HOSTS_COUNT_ONCE
 from energy_assets.contracts.unestimated import USAGE_IS_ESTIMATED
+from energy_assets.contracts.unmatched_loads import LOADS_FIND_MACHINES
 from energy_assets.contracts.upstream import UPSTREAM_IS_NOT_NEGATIVE
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.contracts.zones import ZONES_HAVE_INTENSITIES
@@ -163,7 +164,7 @@ USAGE_ESTIMATES = Table(
     raw.UsageEstimates,
     ("estimates", "usage"),
     feed=Feed.ESTIMATES,
-    proofs=(USAGE_IS_ESTIMATED,),
+    proofs=(USAGE_IS_ESTIMATED, LOADS_FIND_MACHINES),
 )
 ACTIVITY = Table(
     "activity",

@@ -11,6 +11,7 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts.unestimated import USAGE_KINDS
+from energy_assets.contracts.unmatched_loads import LOADS
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.estimates.hours import long_lines, read_days
 from energy_assets.estimates.lines import components_table, costs_of_kinds, kinds_of, used
@@ -60,7 +61,7 @@ def estimates_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
     components = read.keep(ibis.memtable(components_table(kinds_of(lines, constants).items())))
     read.note(USAGE_KINDS, read.keep(costs_of_kinds(lines.filter(lines.day.isin(list(days))), components)))
     measured = [read(raw_table(source), days) for source in site.feeding(Feed.UTILIZATION)]
-    readings = read.keep(readings_of(measured)) if measured else None
+    readings = read.note(LOADS, read.keep(readings_of(measured))) if measured else None
     return usage_estimates(lines, components, days, readings)
 
 

@@ -18,6 +18,7 @@ import pytest
 from energy_assets.contracts import types as t
 from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.raw import UtilizationReadings
+from energy_assets.contracts.unmatched_loads import LOADS, unmatched_loads
 from energy_assets.estimates.utilization import loaded, with_measured
 from energy_assets.estimates.watts import in_squares, load_taken, open_load_pct, spread_pct
 from energy_assets.periods import DayRange
@@ -247,9 +248,36 @@ def test_half_an_hour_that_was_read_leaves_the_default_in_the_other_half(tmp_pat
     assert rows == [(Decimal("0.20280576"), Decimal("0.4"), 3, Decimal("41.800"))]
 
 
-def test_without_a_reading_the_default_stays(tmp_path: Path) -> None:
-    told = series("CPUUtilization", [f"{DAY}T12:00:00+00:00"], [30], 3600)
+def test_without_a_reading_the_default_stays_and_readings_of_no_billed_machine_are_told(tmp_path: Path) -> None:
+    told = {**series("CPUUtilization", [f"{DAY}T09:00:00+00:00"], [30], 3600)}
+    told["Label"] = "CPUUtilization i-0ccccccccccccccc3 Average 3600"
     site = write(tmp_path, [told], [CHARGE])
-    run(site)
+    outcome = run(site)
     _, rows = ask(site, "select utilization, method, quality_tier from usage_estimates where device_kind <> 'dram'")
     assert set(rows) == {(Decimal("0.5"), "estimated_capacity", 4)}
+    assert [line for line in outcome.warnings if "loads_find_machines" in line]
+
+
+def usage(**keys: Any) -> dict[str, Any]:
+    given = {"day": DAY, "provider": "aws", "node_id": INSTANCE, "is_machine": True, "device_kind": "cpu"}
+    return {**given, "method": "estimated_capacity", **keys}
+
+
+@pytest.mark.parametrize(
+    ("bill", "read", "told"),
+    [
+        ([usage()], [reading(resource_id="i-0cccccccccccccccc")], [(INSTANCE, "i-0cccccccccccccccc")]),
+        ([usage(), usage(node_id="i-0d", method="estimated_utilization")], [reading()], []),
+        ([usage(is_machine=False)], [reading()], []),  # no machine was billed
+        ([usage(device_kind="storage")], [reading()], []),
+        ([usage()], [reading(provider="azure")], []),
+        ([usage()], [reading(day=date(2026, 11, 19))], []),
+        ([usage()], None, []),
+    ],
+)
+def test_readings_of_no_machine_of_the_bill_are_told(
+    bill: list[dict[str, Any]], read: list[dict[str, Any]] | None, told: list[tuple[str, str]]
+) -> None:
+    upstream = {} if read is None else {LOADS: readings(*read)}
+    found = unmatched_loads(ibis.memtable(pa.Table.from_pylist(bill)), upstream).to_pyarrow().to_pylist()
+    assert [(row["billed"], row["read"]) for row in found] == told
