@@ -21,7 +21,7 @@ from obstore.store import LocalStore
 
 from energy_assets.contracts.audit import ContractError
 from energy_assets.contracts.vocabulary import Feed
-from energy_assets.factors.places import site_zones, zones_in_rows
+from energy_assets.factors.places import billed_zones, machine_zones, site_zones
 from energy_assets.holes import SHOWN, nearest, owners
 from energy_assets.lake import Lake
 from energy_assets.landing import Fetched, Landing
@@ -33,7 +33,7 @@ from energy_assets.site import Site
 from energy_assets.sources.base import Finding, Incomplete, Source, StepContext
 from energy_assets.sources.errors import SourceError
 from energy_assets.storage import Storage
-from energy_assets.tables import ACTIVITY, ENERGY, Table, raw_table
+from energy_assets.tables import ACTIVITY, COST, ENERGY, USAGE_ESTIMATES, Table, raw_table
 
 TRIAL_S = 15
 """How long a trial of one source may take."""
@@ -96,6 +96,7 @@ class Trials:
         step: What the doctor works with; its folder is thrown away.
         days: Days on which some source of energy had rows: what the others are tried for.
         served: Days on which some source of requests had rows.
+        billed: Days on which some bill had charges.
         zones: By source of intensities: the zones it had values of.
     """
 
@@ -103,6 +104,7 @@ class Trials:
     step: StepContext
     days: set[date] = field(default_factory=set)
     served: set[date] = field(default_factory=set)
+    billed: set[date] = field(default_factory=set)
     zones: dict[str, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -146,11 +148,15 @@ class Trials:
 
     def together(self) -> Iterator[Finding]:
         """What a run would find in energy and in requests of all sources together, on the days they were tried."""
-        try:
-            with self._in_time():
-                yield from self._together(sorted(self.days), sorted(self.served))
-        except (_OutOfTimeError, duckdb.InterruptException):
-            yield Finding(True, f"comparing sources takes more than {TRIAL_S} s and was left off; run does it")
+        for what, tried in (
+            ("estimating from bills", self._estimated),
+            ("comparing sources", lambda: self._together(sorted(self.days), sorted(self.served))),
+        ):
+            try:
+                with self._in_time():
+                    yield from tried()
+            except (_OutOfTimeError, duckdb.InterruptException):
+                yield Finding(True, f"{what} takes more than {TRIAL_S} s and was left off; run does it")
 
     def _together(self, days: Sequence[date], served: Sequence[date]) -> Iterator[Finding]:
         # Dagster comes with these, and takes as long to import as a small trial does.
@@ -164,6 +170,23 @@ class Trials:
                         yield Finding(False, f"{remark.about}: {remark.says}", remark.remedy)
         if served and len(self.site.feeding(Feed.ACTIVITY)) > 1:
             yield from self._made(ACTIVITY, activity_of, served)
+
+    def _estimated(self) -> Iterator[Finding]:
+        """What a run would make of the bills' lines of use, and which of them no table knows."""
+        from energy_assets.estimates.assets import estimates_of
+        from energy_assets.unified.assets import cost_of
+
+        days = sorted(self.billed)
+        if not (days and self.site.has(Feed.ESTIMATES)):
+            return
+        # What is wrong with the bills themselves is said of them.
+        if not (yield from self._made(replace(COST, proofs=()), cost_of, days)):
+            return
+        if (yield from self._made(USAGE_ESTIMATES, estimates_of, days)):
+            rows = self._lake.read(self.step.con, USAGE_ESTIMATES, days)
+            (found,) = self.step.con.to_pyarrow(rows.aggregate(kwh=rows.energy_kwh.sum(), n=rows.count())).to_pylist()
+            spans = ", ".join(map(str, contiguous(days)))
+            yield Finding(True, f"bills of {spans}: {found['kwh'] or 0:,.1f} kWh estimated, in {found['n']:,} rows")
 
     def _made(
         self, table: Table, make: Callable[[Site, Any, Sequence[date]], Any], days: Sequence[date]
@@ -196,8 +219,13 @@ class Trials:
         return True
 
     def _wanted(self) -> list[str]:
-        rows = zones_in_rows(self.site, lambda table: self._lake.read(self.step.con, table, self.days))
+        rows = machine_zones(self.site, lambda table: self._lake.read(self.step.con, table, self.days))
         return sorted({*site_zones(self.site), *rows})
+
+    def _billed(self) -> frozenset[str]:
+        """Zones that only bills tell of."""
+        rows = billed_zones(self.site, lambda table: self._lake.read(self.step.con, table, self.billed))
+        return frozenset(rows) - set(self._wanted())
 
     def _try(self, source: Source) -> Iterator[Finding]:
         errors: dict[str, SourceError] = {}
@@ -227,7 +255,7 @@ class Trials:
             for back in range(BACK):
                 yield DayRange(self._last - timedelta(days=back), self._last - timedelta(days=back))
             return
-        tried = {day if source.grain == "day" else day.replace(day=1) for day in self.days}
+        tried = {day if source.grain == "day" else day.replace(day=1) for day in self.days or self.billed}
         common = sorted(tried & set(held)) if source.feeds in (Feed.GRID_INTENSITY, Feed.INSTRUMENTS) else []
         last = contiguous(common or sorted(held))[-1]
         yield DayRange(max(last.first, last.last - ONE_DAY), last.last)
@@ -259,7 +287,8 @@ class Trials:
         """Collect, parse and audit; what there is to say, and how many rows there are."""
         step, table = self._step, raw_table(source)
         if source.feeds == Feed.GRID_INTENSITY:
-            step = replace(step, zones=tuple(self._wanted()))
+            billed = self._billed()
+            step = replace(step, zones=(*self._wanted(), *sorted(billed)), billed_zones=billed)
         wanted = list(days) if source.grain == "day" else sorted({day.replace(day=1) for day in days})
         collected = collect(source, wanted, step, lambda *_: self._check_time())
         parsed, malformed = parse(source, collected.editions, step)
@@ -292,6 +321,8 @@ class Trials:
             self.days.update(days)
         if source.feeds == Feed.ACTIVITY:
             self.served.update(days)
+        if source.feeds == Feed.COST:
+            self.billed.update(days)
         if source.feeds == Feed.GRID_INTENSITY:
             rows = self._lake.read(self.step.con, raw_table(source), days)
             valued = rows.filter(rows.lifecycle_gco2e_per_kwh.notnull() | rows.direct_gco2e_per_kwh.notnull())

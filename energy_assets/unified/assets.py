@@ -87,8 +87,6 @@ def _cost_asset(site: Site) -> dg.AssetsDefinition:
         "case. Currencies are never added up."
     )
 
-    tables = {source.name: raw_table(source) for source in site.feeding(Feed.COST)}
-
     def numbers(rows: ir.Table) -> dict[str, Any]:
         currency = site.organisation.currency
         spent = rows.billed_cost.sum(where=rows.billing_currency == currency)
@@ -96,11 +94,23 @@ def _cost_asset(site: Site) -> dg.AssetsDefinition:
         return {f"billed_cost_{currency.lower()}": spent, "charges": rows.count(), "in_other_currencies": others}
 
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
-        charges = read.lake.read_together(read.con, tables, days)
-        owned = _owned(read, days, charges, tables) if len(tables) > 1 else None
-        return cost(charges, site.attribution.rules, owned, lambda rows: _zoned(site, read, rows))
+        return cost_of(site, read, days)
 
     return table_asset(site, COST, upstream, about, make, _cost_summary, numbers=numbers, day_by_day=True)
+
+
+def cost_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
+    """Rows of the contract `Cost`, of all sources together.
+
+    Args:
+        site: The site.
+        read: Reads raw tables, and shows what is withheld to the proofs.
+        days: UTC days.
+    """
+    tables = {source.name: raw_table(source) for source in site.feeding(Feed.COST)}
+    charges = read.lake.read_together(read.con, tables, days)
+    owned = _owned(read, days, charges, tables) if len(tables) > 1 else None
+    return cost(charges, site.attribution.rules, owned, lambda rows: _zoned(site, read, rows))
 
 
 def _owned(read: Reader, days: Sequence[date], charges: ir.Table, tables: Mapping[str, Table]) -> ir.Table:
