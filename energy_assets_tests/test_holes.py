@@ -255,7 +255,8 @@ def test_sources_that_published_nothing_are_named(site: Site) -> None:
 def test_intensities_that_nobody_needs_are_no_hole(site: Site, tmp_path: Path) -> None:
     empty = {"raw/grid": {DAY}}
     assert [one.hole for one in empty_sources(site, empty, [DAY])] == [True]
-    (tmp_path / "site.yaml").write_text("\n".join(line for line in SITE.splitlines() if "meters" not in line))
+    unmetered = "\n".join(line for line in SITE.splitlines() if "meters" not in line)
+    (tmp_path / "site.yaml").write_text(f"{unmetered}\nestimates: {{usage: false}}\n")
     assert [one.hole for one in empty_sources(load_site(tmp_path / "site.yaml"), empty, [DAY])] == [False]
 
 

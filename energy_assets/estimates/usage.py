@@ -25,7 +25,7 @@ from energy_assets.estimates.utilization import loaded, with_measured
 
 PLACE = ("provider", "account_id", "region")
 WIDEST_PCT = 999.999
-DIGITS, EXACT = 15, "decimal(38, 15)"
+EXACT = "decimal(38, 15)"
 UNKNOWN = ("unknown type", "no power")
 """Reasons by which a machine ran whose energy is unknown: a row without energy."""
 
@@ -61,14 +61,17 @@ def _summed(lines: ir.Table) -> ir.Table:
     """Quantities of equal kinds of one resource and owner in one hour, exactly."""
     alike = ["day", "hour", "source", *PLACE, "service", "resource_id", *OWNER, "kind"]
     return lines.group_by(alike).aggregate(
-        quantity=lines.quantity.sum().cast(t.MONEY), raw_sha256=lines.raw_sha256.min()
+        quantity=lines.quantity.sum().cast("float64"), raw_sha256=lines.raw_sha256.min()
     )
 
 
 def _components(rows: ir.Table) -> ir.Table:
-    """Amounts and energy of each component of each row, and of equal components of one resource together."""
+    """Amounts and energy of each component of each row, and of equal components of one resource together.
+
+    Equal components share their errors, so the interval of several is that of the widest.
+    """
     size = rows.per_unit * ibis.ifelse(rows.monthly, _hours_of_month(rows.day), 1)
-    amount = rows.quantity.cast("float64") * size
+    amount = rows.quantity * size
     load = rows.idle_kwh + rows.taken * rows.slope_kwh
     kwh = amount * load * rows.replication
     unknown = rows.reason.notnull()
@@ -77,10 +80,10 @@ def _components(rows: ir.Table) -> ir.Table:
         device_id=ibis.ifelse(unknown, ibis.literal("instance ").concat(rows.what.left(80)), rows.device_id),
         device_model=ibis.ifelse(unknown, rows.what.left(80), rows.device_model),
         amount_unit=ibis.ifelse(unknown, "instance_h", rows.amount_unit),
-        amount=ibis.ifelse(unknown, rows.quantity.cast("float64") * rows.instance_hours, amount),
+        amount=ibis.ifelse(unknown, rows.quantity * rows.instance_hours, amount),
         kwh=ibis.ifelse(unknown, None, kwh),
-        width=ibis.ifelse(unknown, None, kwh * rows.pct),
-        hours=rows.quantity.cast("float64") * rows.instance_hours,
+        pct=ibis.ifelse(unknown, None, rows.pct),
+        hours=rows.quantity * rows.instance_hours,
     )
     alike = [
         "day", "hour", "source", *PLACE, "node_id", "is_machine", *OWNER,
@@ -89,7 +92,7 @@ def _components(rows: ir.Table) -> ir.Table:
     return kinded.group_by(alike).aggregate(
         amount=_exact(kinded.amount).sum(),
         kwh=_exact(kinded.kwh).sum(),
-        width=_exact(kinded.width).sum(),
+        pct=kinded.pct.max(),
         hours=_exact(kinded.hours).sum(),
         replication=kinded.replication.max(),
         utilization=kinded.taken.max(),
@@ -100,14 +103,14 @@ def _components(rows: ir.Table) -> ir.Table:
 
 def _exact(number: Any) -> Any:
     """A product as a decimal, so that sums do not depend on their order."""
-    return number.round(DIGITS).cast(EXACT)
+    return number.cast(EXACT)
 
 
 def _rows(sums: ir.Table) -> ir.Table:
     """The columns of the contract; use below zero, as corrections alone may leave it, is unknown."""
     below = sums.kwh < 0
     kwh = ibis.ifelse(below, ibis.null(EXACT), sums.kwh)
-    pct = sums.width.cast("float64") / sums.kwh.cast("float64").nullif(0.0)
+    pct = ibis.ifelse(sums.kwh.isnull(), None, sums.pct)
     hours = sums.hours.cast("float64")
     owner = ibis.literal("/").join([sums[name].fill_null("") for name in OWNER])
     made = sums.mutate(
