@@ -16,6 +16,9 @@ from energy_assets.contracts.joining import same
 from energy_assets.estimates.components import BETWEEN, Component, Decision, Line, decide
 from energy_assets.estimates.constants import Constants
 
+RESERVED = r"capacity-?reservations?>?/"
+"""In the ResourceId of capacity that is reserved: `…:capacity-reservation/cr-…` of AWS, `…/capacityReservations/…` of
+Azure."""
 KIND = ("provider", "service", "meter", "instance_type", "unit")
 """Columns of a kind, as `Line` has them."""
 
@@ -23,7 +26,9 @@ KIND = ("provider", "service", "meter", "instance_type", "unit")
 def used(cost: ir.Table) -> ir.Table:
     """The lines that say what was used: no tax, fee, credit or discount, and no commitment that nobody used.
 
-    FOCUS 1.2, ChargeCategory and CommitmentDiscountStatus: an unused commitment is a charge of use without any.
+    FOCUS 1.2, ChargeCategory and CommitmentDiscountStatus: an unused commitment is a charge of use without any. So is
+    one whose resource is a capacity reservation: hours in which a machine ran in it name the machine (AWS Data Exports,
+    Monitoring your On-Demand capacity reservations; Azure bills the unused ones at the price of the machine).
 
     Args:
         cost: Rows of the contract `Cost`.
@@ -32,7 +37,9 @@ def used(cost: ir.Table) -> ir.Table:
         The rows with the columns of `KIND`, and `quantity` (NULL where the bill prints none).
     """
     rows = cost.filter(
-        cost.charge_category == "Usage", ~cost.commitment_discount_status.fill_null("").upper().identical_to("UNUSED")
+        cost.charge_category == "Usage",
+        ~cost.commitment_discount_status.fill_null("").upper().identical_to("UNUSED"),
+        ~cost.resource_id.fill_null("").lower().re_search(RESERVED),
     )
     consumed = rows.consumed_quantity.notnull()
     told = rows.sku_meter.fill_null("") != ""
