@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from energy_assets.contracts import raw, tables
+from energy_assets.contracts.billed_apart import BILLED_MACHINES_ARE_NAMED
 from energy_assets.contracts.bills import (
     BILLS_ARE_WHOLE,
     BILLS_COUNT_ONCE,
@@ -148,6 +149,7 @@ ENERGY = Table(
         THINGS_HAVE_ONE_PLACE,
         METERS_ARE_NO_TOTALS,
         HOSTS_COUNT_ONCE,
+        BILLED_MACHINES_ARE_NAMED,
     ),
 )
 COST = Table(
