@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from energy_assets.contracts import raw, tables
 from energy_assets.contracts.billed_apart import BILLED_MACHINES_ARE_NAMED
+from energy_assets.contracts.billed_hours import MACHINES_RUN_ONCE
 from energy_assets.contracts.bills import (
     BILLS_ARE_WHOLE,
     BILLS_COUNT_ONCE,
@@ -165,7 +166,7 @@ USAGE_ESTIMATES = Table(
     raw.UsageEstimates,
     ("estimates", "usage"),
     feed=Feed.ESTIMATES,
-    proofs=(USAGE_IS_ESTIMATED,),
+    proofs=(USAGE_IS_ESTIMATED, MACHINES_RUN_ONCE),
 )
 ACTIVITY = Table(
     "activity",
