@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from energy_assets.contracts.billed_apart import billed_apart
+from energy_assets.contracts.billed_apart import BILLED_MACHINES_ARE_NAMED, billed_apart
+from energy_assets.materialize import said_of
 from energy_assets.site import NodeRule
 from energy_assets_tests.rows import at, rows_of
 from energy_assets_tests.unified.test_blending import CON, Row, estimate, seen, staged
@@ -97,3 +98,10 @@ def test_a_site_that_estimates_nothing_has_nothing_to_tell() -> None:
     made, upstream = staged(observed("gpu-1"), billed(ID))
     del upstream["usage_estimates"]
     assert rows_of(CON, billed_apart(made, upstream)) == []
+
+
+def test_the_line_is_whole_in_the_sentence_that_tells_it() -> None:
+    (found,) = told(observed("gpu-node-of-the-cluster-in-frankfurt-0001"), billed(ID))
+    assert f'nodes - {{name: "gpu-node-of-the-cluster-in-frankfurt-0001", also: ["{ID}"]}},' in said_of(
+        BILLED_MACHINES_ARE_NAMED, 1, found
+    )
