@@ -241,6 +241,67 @@ def test_lines_of_bills_in_a_region_nobody_knows_are_told(site: Site) -> None:
     assert (found.hole, found.says) == (False, "2 lines of bills have no grid zone: aws mars1")
 
 
+Row = dict[str, Any]
+BILLED: Row = {"source": "bills", "provider": "aws", "region": "eu-central-1", "method": "estimated_capacity",
+          "quality_tier": 4, "coverage": Decimal(0), "zone": "DE", "node_id": "i-1", "project": "p"}  # fmt: skip
+METERED: Row = {"provider": "aws", "region": "eu-central-1", "zone": "DE", "project": "p"}
+
+
+@pytest.mark.parametrize(
+    ("measured", "estimated", "told", "line"),
+    [
+        (
+            {"pue": Decimal("1.10")}, {"pue": Decimal("1.35")},
+            "energy of one region counts with two PUEs: aws eu-central-1 (1.1 as measured by meters, 1.35 as "
+            "estimated from bills)",
+            "pue: 1.1",
+        ),
+        (
+            {"zone": "FR", "pue": Decimal("1.2")}, {"pue": Decimal("1.2")},
+            "energy of one region counts with two grid zones: aws eu-central-1 (FR as measured by meters, DE as "
+            "estimated from bills)",
+            'zone: "FR"',
+        ),
+    ],
+)  # fmt: skip
+def test_one_region_with_two_places_is_told(site: Site, measured: Row, estimated: Row, told: str, line: str) -> None:
+    grid(site, "DE", "FR")
+    publish(site, EMISSIONS, [METERED | GRAMS | measured, BILLED | GRAMS | estimated])
+    (found,) = said(site)
+    assert (found.hole, found.says) == (True, told)
+    assert found.remedy.endswith(f'- {{provider: aws, region: "eu-central-1", {line}}}')
+
+
+@pytest.mark.parametrize(
+    ("measured", "estimated"),
+    [
+        ({"pue": Decimal("1.35")}, {"pue": Decimal("1.350")}),
+        ({"pue": Decimal("1.1"), "region": "eu-west-1"}, {"pue": Decimal("1.35")}),
+        ({"pue": Decimal("1.1"), "provider": "onprem"}, {"pue": Decimal("1.35")}),
+    ],
+)
+def test_two_places_with_what_is_their_own_are_not(site: Site, measured: Row, estimated: Row) -> None:
+    grid(site, "DE")
+    publish(site, EMISSIONS, [METERED | GRAMS | measured, BILLED | GRAMS | estimated])
+    assert said(site) == []
+
+
+def test_use_of_which_nobody_knows_the_energy_is_told_with_its_share_of_the_cost(site: Site) -> None:
+    machine: Row = {"service_name": "Amazon Elastic Compute Cloud", "sku_meter": "BoxUsage:m5.xlarge", "project": "p",
+               "consumed_quantity": Decimal(1), "consumed_unit": "Hrs", "billed_cost": Decimal(25)}  # fmt: skip
+    other = machine | {"service_name": "Amazon Redshift", "sku_meter": "Node:ra3.4xlarge", "billed_cost": Decimal(75)}
+    little = machine | {"billing_currency": "USD", "billed_cost": Decimal(1000)}
+    publish(
+        site, COST, [machine, other, little, little | other | {"billing_currency": "USD", "billed_cost": Decimal(9)}]
+    )
+    (found,) = said(site)
+    assert (found.hole, found.says) == (
+        False,
+        "75 % of the cost of use in EUR is of kinds of which nobody publishes what they draw, so their energy is "
+        "unknown: aws Amazon Redshift",
+    )
+
+
 def test_sources_that_published_nothing_are_named(site: Site) -> None:
     days = DayRange(DAY, DAY + timedelta(days=1))
     empty = {"raw/meters": {days.last}, "raw/grid": set(days), "raw/bills": {days.first}, "unified/energy": set(days)}
@@ -255,7 +316,9 @@ def test_sources_that_published_nothing_are_named(site: Site) -> None:
 def test_intensities_that_nobody_needs_are_no_hole(site: Site, tmp_path: Path) -> None:
     empty = {"raw/grid": {DAY}}
     assert [one.hole for one in empty_sources(site, empty, [DAY])] == [True]
-    (tmp_path / "site.yaml").write_text("\n".join(line for line in SITE.splitlines() if "meters" not in line))
+    (tmp_path / "site.yaml").write_text(
+        "\n".join(line for line in SITE.splitlines() if "files" not in line or "grid" in line)
+    )
     assert [one.hole for one in empty_sources(load_site(tmp_path / "site.yaml"), empty, [DAY])] == [False]
 
 
