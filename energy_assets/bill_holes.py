@@ -15,18 +15,20 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts.vocabulary import ESTIMATED, Feed
 from energy_assets.counting import counted
+from energy_assets.estimates.hours import LONGEST_DAYS
 from energy_assets.estimates.lines import components_table, costs_of_kinds, kinds_of, used
 from energy_assets.estimates.own_tables import own_constants
 from energy_assets.proposed_lines import place_name, quoted
 from energy_assets.remarks import Remark
 from energy_assets.site import Site
-from energy_assets.tables import COST, EMISSIONS, Table
+from energy_assets.tables import COST, EMISSIONS, USAGE_ESTIMATES, Table
 
 Ask = Callable[[ir.Table], list[dict[str, Any]]]
 WORTH_TELLING = Decimal("0.01")
 """Of the cost of use in a currency: a smaller part without energy is not told."""
 SHOWN = 5
 """Places or services that a sentence names; the others are counted."""
+_OF_MACHINES = ("gpu", "cpu", "dram", "instance")
 _STATED = {"zone": "grid zone", "pue": "PUE"}
 
 
@@ -41,6 +43,8 @@ def bill_holes(site: Site, read: Callable[[Table], ir.Table], ask: Ask) -> Itera
     if site.has(Feed.ESTIMATES):
         yield from _two_places(read(EMISSIONS), ask)
         yield from _without_method(site, read(COST), ask)
+        yield from _below_zero(read(USAGE_ESTIMATES), ask)
+        yield from _too_long(read(COST), ask)
 
 
 def _two_places(rows: ir.Table, ask: Ask) -> Iterator[Remark]:
@@ -108,6 +112,39 @@ def _without_method(site: Site, cost: ir.Table, ask: Ask) -> Iterator[Remark]:
             f"they draw, so their energy is unknown: {_first(names)}",
             hole=False,
             remedy="See which with `energy-assets factors --missing`.",
+        )
+
+
+def _below_zero(estimates: ir.Table, ask: Ask) -> Iterator[Remark]:
+    """Corrections that take back more than the hours they name have: what they correct lies in other hours."""
+    below = estimates.filter(estimates.amount < 0)
+    by = below.group_by("provider", "region", "node_id").aggregate(
+        hours=below.hour.nunique(), machine=below.device_kind.isin(_OF_MACHINES).any()
+    )
+    found = ask(by.order_by("provider", "region", "node_id"))
+    hours = sum(row["hours"] for row in found)
+    if found:
+        yield Remark(
+            "estimates/usage",
+            f"use of {counted(len(found), 'resource')} is below zero in {counted(hours, 'hour')}, so its energy is unknown "
+            f"there, and nothing is taken from the hours that are corrected: {_first([row['node_id'] for row in found])}",
+            hole=any(row["machine"] for row in found),
+            remedy="Deliver the bill with corrections of the hours they correct, or without the corrected lines.",
+        )
+
+
+def _too_long(cost: ir.Table, ask: Ask) -> Iterator[Remark]:
+    """Charges of use that are longer than the days that are looked back for them."""
+    lines = used(cost)
+    until = (lines.day + ibis.interval(days=LONGEST_DAYS + 1)).cast("timestamp")
+    long = lines.filter(lines.charge_period_end > until)
+    by = long.group_by("source").aggregate(lines=long.count(), last=long.charge_period_end.max().date())
+    for row in ask(by.order_by("source")):
+        yield Remark(
+            "estimates/usage",
+            f"{counted(row['lines'], 'line')} of {row['source']} tell{'s' if row['lines'] == 1 else ''} the use of more "
+            f"than {LONGEST_DAYS} days at once, until {row['last']}; what is of later days has no energy",
+            remedy="Export the bill by the day or by the hour.",
         )
 
 

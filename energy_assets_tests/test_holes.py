@@ -19,7 +19,7 @@ from energy_assets.periods import DayRange
 from energy_assets.remarks import Remark
 from energy_assets.report_holes import unknown_figures
 from energy_assets.site import Site, load_site
-from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, GRID_INTENSITY, Table, raw_table
+from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, GRID_INTENSITY, USAGE_ESTIMATES, Table, raw_table
 from energy_assets_tests.rows import DAY, at, table
 
 SITE = """
@@ -300,6 +300,27 @@ def test_use_of_which_nobody_knows_the_energy_is_told_with_its_share_of_the_cost
         "75 % of the cost of use in EUR is of kinds of which nobody publishes what they draw, so their energy is "
         "unknown: aws Amazon Redshift",
     )
+
+
+def test_use_below_zero_is_told_and_a_hole_where_it_is_a_machine(site: Site) -> None:
+    below = {"amount": Decimal(-1), "energy_kwh": None, "uncertainty_pct": None}
+    storage = below | {"device_kind": "storage", "device_id": "ssd", "amount_unit": "GB_h", "node_id": "vol-1"}
+    publish(site, USAGE_ESTIMATES, [{}, storage])
+    (found,) = said(site)
+    assert (found.hole, found.says.split(",")[0]) == (False, "use of 1 resource is below zero in 1 hour")
+    publish(site, USAGE_ESTIMATES, [{}, storage, below | {"hour": at(1)}, below | {"hour": at(2)}])
+    (found,) = said(site)
+    assert (found.hole, found.says.split(",")[0]) == (True, "use of 2 resources is below zero in 3 hours")
+    assert found.says.endswith("corrected: i-1, vol-1")
+
+
+@pytest.mark.parametrize(("days", "told"), [(31, False), (32, False), (33, True), (91, True)])
+def test_a_charge_that_is_longer_than_is_looked_back_is_told(site: Site, days: int, told: bool) -> None:
+    machine: Row = {"service_name": "Amazon Elastic Compute Cloud", "sku_meter": "BoxUsage:m5.xlarge", "project": "p",
+                    "consumed_quantity": Decimal(1), "consumed_unit": "Hrs"}  # fmt: skip
+    start = at(0)
+    publish(site, COST, [machine | {"charge_period_start": start, "charge_period_end": start + timedelta(days=days)}])
+    assert [one.hole for one in said(site)] == [True] * told
 
 
 def test_sources_that_published_nothing_are_named(site: Site) -> None:
