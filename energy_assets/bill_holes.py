@@ -122,12 +122,12 @@ def _below_zero(estimates: ir.Table, ask: Ask) -> Iterator[Remark]:
         hours=below.hour.nunique(), machine=below.device_kind.isin(_OF_MACHINES).any()
     )
     found = ask(by.order_by("provider", "region", "node_id"))
-    hours = sum(row["hours"] for row in found)
+    hours, names = sum(row["hours"] for row in found), [row["node_id"] for row in found]
     if found:
         yield Remark(
             "estimates/usage",
-            f"use of {counted(len(found), 'resource')} is below zero in {counted(hours, 'hour')}, so its energy is unknown "
-            f"there, and nothing is taken from the hours that are corrected: {_first([row['node_id'] for row in found])}",
+            f"use of {counted(len(found), 'resource')} is below zero in {counted(hours, 'hour')}, so its energy is "
+            f"unknown there, and nothing is taken from the hours that are corrected: {_first(names)}",
             hole=any(row["machine"] for row in found),
             remedy="Deliver the bill with corrections of the hours they correct, or without the corrected lines.",
         )
@@ -142,8 +142,8 @@ def _too_long(cost: ir.Table, ask: Ask) -> Iterator[Remark]:
     for row in ask(by.order_by("source")):
         yield Remark(
             "estimates/usage",
-            f"{counted(row['lines'], 'line')} of {row['source']} tell{'s' if row['lines'] == 1 else ''} the use of more "
-            f"than {LONGEST_DAYS} days at once, until {row['last']}; what is of later days has no energy",
+            f"{counted(row['lines'], 'line')} of {row['source']} tell{'s' if row['lines'] == 1 else ''} of more than "
+            f"{LONGEST_DAYS} days at once, until {row['last']}; what was used on later days has no energy",
             remedy="Export the bill by the day or by the hour.",
         )
 

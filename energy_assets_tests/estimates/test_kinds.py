@@ -104,6 +104,7 @@ NONE = [
     ("azure", "Azure Databricks", "Premium Jobs Compute DBU", "1 Hour", "rides"),
     ("azure", "Azure Databricks", "Premium Serverless SQL DBU", "1 Hour", "no method"),
     ("azure", "Azure Kubernetes Service", "Standard Uptime SLA", "1 Hour", "rides"),
+    ("azure", "Virtual Machines", "Microsoft Defender for Servers - Standard Node", "1 Hour", "rides"),
     ("azure", "Storage", "P10 LRS Disk Mount", "1/Month", "rides"),
     ("oracle", "COMPUTE", "Windows OS", "OCPU Per Hour", "rides"),
     # No row of a table would mend it: nobody states what a vCPU of Oracle draws.
