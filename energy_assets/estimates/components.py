@@ -31,7 +31,9 @@ NO_ENERGY: frozenset[str] = frozenset({"rides", "unused"})
 _MACHINE_TEXT = re.compile(
     r"\b((?:ml|db|cache|kafka|mq)\.)?([a-z][a-z0-9-]*\.(?:nano|micro|small|medium|large|[0-9]*xlarge|metal[a-z0-9-]*))\b"
 )
-_AZURE_TEXT = re.compile(r"^(?:.* series - )?([a-z]{1,6}[0-9]+[a-z0-9 /_]*?)(?: (?:spot|low priority))?(?: - .*)?$")
+_AZURE_TEXT = re.compile(
+    r"^(?:.* series - )?(?:standard_)?([a-z]{1,6}[0-9]+[a-z0-9 /_-]*?)(?: (?:spot|low priority))?(?: - .*)?$"
+)
 _SIZED = re.compile(r"(?<![\d.])(\d+) ?v(?:cpu|core)s?\b")
 _WITH_MEMORY = re.compile(r"\+ ?(\d+(?:[.]\d+)?) ?gi?b ram\b")
 BETWEEN = " | "

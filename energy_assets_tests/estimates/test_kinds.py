@@ -57,6 +57,11 @@ ESTIMATED = [
     # FOCUS of AWS prints the usage type, and units of its own.
     ("aws", "AWS Lambda", "USE1-Lambda-GB-Second", "Seconds", ["cpu", beyond("1.4308")]),
     ("aws", "Amazon Elastic Container Service", "USE1-Fargate-GB-Hours", "Hours", ["memory"]),
+    ("gcp", "Compute Engine", "Network Internet Egress from Netherlands in Europe", "gibibyte", ["network"]),
+    ("azure", "Storage", "Premium SSD v2 LRS Provisioned Capacity", "1 GiB/Hour", ["ssd"]),
+    ("azure", "Virtual Machines", "E8-4ds v5 Spot | Virtual Machines Edsv5 Series", "1 Hour", None),
+    ("azure", "Virtual Machines", "Virtual Machines Edsv5 Series - E8-4ds v5 - EU West", "1 Hour", None),
+    ("azure", "Virtual Machines", "Standard_NV36ads_A10_v5", "1 Hour", None),
     # Serverless runs on no machine that has a line of its own.
     ("aws", "Amazon Elastic MapReduce", "USE1-EMR-SERVERLESS-vCPUHours", "vCPU-Hours", ["cpu without memory"]),
     ("aws", "Amazon Elastic MapReduce", "USE1-EMR-SERVERLESS-MemoryGBHours", "GB-Hours", ["memory"]),
@@ -100,6 +105,7 @@ NONE = [
     ("aws", "Amazon ElastiCache", "USE1-ExtendedSupport:Yr1-Yr2:NodeUsage:cache.r6g.large", "Hrs", "rides"),
     ("gcp", "Compute Engine", "Sole Tenancy Premium for N1 Predefined Instance Core running in Iowa", "hour", "rides"),
     ("gcp", "Compute Engine", "N2D AMD Confidential Computing Instance Core", "hour", "rides"),
+    ("gcp", "Compute Engine", "Network Data Transfer In from EMEA to Netherlands", "gibibyte", "rides"),
     ("gcp", "Kubernetes Engine", "Autopilot NVIDIA L4 Pod GPU Premium", "hour", "rides"),
     ("azure", "Azure Databricks", "Premium Jobs Compute DBU", "1 Hour", "rides"),
     ("azure", "Azure Databricks", "Premium Serverless SQL DBU", "1 Hour", "no method"),
