@@ -16,6 +16,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from energy_assets.bill_holes import bill_holes
 from energy_assets.contracts import types as t
 from energy_assets.contracts.vocabulary import ESTIMATED, Feed, GhgScope, WorkloadType
 from energy_assets.counting import counted
@@ -53,6 +54,7 @@ def holes(site: Site, days: Collection[date]) -> list[Remark]:
         *_owners(site, tables),
         *_unmatched(site, tables),
         *_bills(tables),
+        *bill_holes(site, tables, tables.rows),
     ]
 
 

@@ -51,6 +51,10 @@ PREVIEW_AMONG = 1000
 """Rows among which those of a preview are chosen."""
 PREVIEW_CELL = 26
 """Characters of a preview's cell: three rows beside each other then fit the window that shows them."""
+IN_A_TABLE = 48
+"""Characters of a cell of a table."""
+IN_A_SENTENCE = 160
+"""Characters of a value in a sentence: a line to copy into site.yaml must be whole."""
 SUMMARY_ROWS = 40
 
 WORDINGS: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -663,13 +667,13 @@ def _brief(value: Any) -> Any:
 
 def _one_line(row: Mapping[str, Any]) -> str:
     """A row as a person reads it in a sentence."""
-    return ", ".join(f"{name} {_cell(value)}" for name, value in row.items() if value is not None)
+    return ", ".join(f"{name} {_cell(value, IN_A_SENTENCE)}" for name, value in row.items() if value is not None)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, widest: int = IN_A_TABLE) -> str:
     if value is None:
         return ""
     text = f"{value:f}" if isinstance(value, Decimal) else str(value)
     text = text.rstrip("0").rstrip(".") if isinstance(value, Decimal) and "." in text else text
     text = " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
-    return text if len(text) <= 48 else f"{text[:45]}…"
+    return text if len(text) <= widest else f"{text[: widest - 3]}…"

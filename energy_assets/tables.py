@@ -12,6 +12,8 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from energy_assets.contracts import raw, tables
+from energy_assets.contracts.billed_apart import BILLED_MACHINES_ARE_NAMED
+from energy_assets.contracts.billed_hours import MACHINES_RUN_ONCE
 from energy_assets.contracts.bills import (
     BILLS_ARE_WHOLE,
     BILLS_COUNT_ONCE,
@@ -149,6 +151,7 @@ ENERGY = Table(
         THINGS_HAVE_ONE_PLACE,
         METERS_ARE_NO_TOTALS,
         HOSTS_COUNT_ONCE,
+        BILLED_MACHINES_ARE_NAMED,
     ),
 )
 COST = Table(
@@ -164,7 +167,7 @@ USAGE_ESTIMATES = Table(
     raw.UsageEstimates,
     ("estimates", "usage"),
     feed=Feed.ESTIMATES,
-    proofs=(USAGE_IS_ESTIMATED, LOADS_FIND_MACHINES),
+    proofs=(USAGE_IS_ESTIMATED, LOADS_FIND_MACHINES, MACHINES_RUN_ONCE),
 )
 ACTIVITY = Table(
     "activity",

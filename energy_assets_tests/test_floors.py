@@ -58,6 +58,7 @@ FLOORS = (
         "own_machine",
         "grid_coverage",
         "repairing",
+        "bill_holes",
         "holes",
         "market_changes",
         "report_holes",

@@ -19,7 +19,7 @@ from energy_assets.periods import DayRange
 from energy_assets.remarks import Remark
 from energy_assets.report_holes import unknown_figures
 from energy_assets.site import Site, load_site
-from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, GRID_INTENSITY, Table, raw_table
+from energy_assets.tables import ACTIVITY, COST, EMISSIONS, ENERGY, GRID_INTENSITY, USAGE_ESTIMATES, Table, raw_table
 from energy_assets_tests.rows import DAY, at, table
 
 SITE = """
@@ -239,6 +239,88 @@ def test_lines_of_bills_in_a_region_nobody_knows_are_told(site: Site) -> None:
     publish(site, COST, [{**line, "project": "p"} for line in lines])
     (found,) = said(site)
     assert (found.hole, found.says) == (False, "2 lines of bills have no grid zone: aws mars1")
+
+
+Row = dict[str, Any]
+BILLED: Row = {"source": "bills", "provider": "aws", "region": "eu-central-1", "method": "estimated_capacity",
+          "quality_tier": 4, "coverage": Decimal(0), "zone": "DE", "node_id": "i-1", "project": "p"}  # fmt: skip
+METERED: Row = {"provider": "aws", "region": "eu-central-1", "zone": "DE", "project": "p"}
+
+
+@pytest.mark.parametrize(
+    ("measured", "estimated", "told", "line"),
+    [
+        (
+            {"pue": Decimal("1.10")}, {"pue": Decimal("1.35")},
+            "energy of one region counts with two PUEs: aws eu-central-1 (1.1 as measured by meters, 1.35 as "
+            "estimated from bills)",
+            "pue: 1.1",
+        ),
+        (
+            {"zone": "FR", "pue": Decimal("1.2")}, {"pue": Decimal("1.2")},
+            "energy of one region counts with two grid zones: aws eu-central-1 (FR as measured by meters, DE as "
+            "estimated from bills)",
+            'zone: "FR"',
+        ),
+    ],
+)  # fmt: skip
+def test_one_region_with_two_places_is_told(site: Site, measured: Row, estimated: Row, told: str, line: str) -> None:
+    grid(site, "DE", "FR")
+    publish(site, EMISSIONS, [METERED | GRAMS | measured, BILLED | GRAMS | estimated])
+    (found,) = said(site)
+    assert (found.hole, found.says) == (True, told)
+    assert found.remedy.endswith(f'- {{provider: aws, region: "eu-central-1", {line}}}')
+
+
+@pytest.mark.parametrize(
+    ("measured", "estimated"),
+    [
+        ({"pue": Decimal("1.35")}, {"pue": Decimal("1.350")}),
+        ({"pue": Decimal("1.1"), "region": "eu-west-1"}, {"pue": Decimal("1.35")}),
+        ({"pue": Decimal("1.1"), "provider": "onprem"}, {"pue": Decimal("1.35")}),
+    ],
+)
+def test_two_places_with_what_is_their_own_are_not(site: Site, measured: Row, estimated: Row) -> None:
+    grid(site, "DE")
+    publish(site, EMISSIONS, [METERED | GRAMS | measured, BILLED | GRAMS | estimated])
+    assert said(site) == []
+
+
+def test_use_of_which_nobody_knows_the_energy_is_told_with_its_share_of_the_cost(site: Site) -> None:
+    machine: Row = {"service_name": "Amazon Elastic Compute Cloud", "sku_meter": "BoxUsage:m5.xlarge", "project": "p",
+               "consumed_quantity": Decimal(1), "consumed_unit": "Hrs", "billed_cost": Decimal(25)}  # fmt: skip
+    other = machine | {"service_name": "Amazon Redshift", "sku_meter": "Node:ra3.4xlarge", "billed_cost": Decimal(75)}
+    little = machine | {"billing_currency": "USD", "billed_cost": Decimal(1000)}
+    publish(
+        site, COST, [machine, other, little, little | other | {"billing_currency": "USD", "billed_cost": Decimal(9)}]
+    )
+    (found,) = said(site)
+    assert (found.hole, found.says) == (
+        False,
+        "75 % of the cost of use in EUR is of kinds of which nobody publishes what they draw, so their energy is "
+        "unknown: aws Amazon Redshift",
+    )
+
+
+def test_use_below_zero_is_told_and_a_hole_where_it_is_a_machine(site: Site) -> None:
+    below = {"amount": Decimal(-1), "energy_kwh": None, "uncertainty_pct": None}
+    storage = below | {"device_kind": "storage", "device_id": "ssd", "amount_unit": "GB_h", "node_id": "vol-1"}
+    publish(site, USAGE_ESTIMATES, [{}, storage])
+    (found,) = said(site)
+    assert (found.hole, found.says.split(",")[0]) == (False, "use of 1 resource is below zero in 1 hour")
+    publish(site, USAGE_ESTIMATES, [{}, storage, below | {"hour": at(1)}, below | {"hour": at(2)}])
+    (found,) = said(site)
+    assert (found.hole, found.says.split(",")[0]) == (True, "use of 2 resources is below zero in 3 hours")
+    assert found.says.endswith("corrected: i-1, vol-1")
+
+
+@pytest.mark.parametrize(("days", "told"), [(31, False), (32, False), (33, True), (91, True)])
+def test_a_charge_that_is_longer_than_is_looked_back_is_told(site: Site, days: int, told: bool) -> None:
+    machine: Row = {"service_name": "Amazon Elastic Compute Cloud", "sku_meter": "BoxUsage:m5.xlarge", "project": "p",
+                    "consumed_quantity": Decimal(1), "consumed_unit": "Hrs"}  # fmt: skip
+    start = at(0)
+    publish(site, COST, [machine | {"charge_period_start": start, "charge_period_end": start + timedelta(days=days)}])
+    assert [one.hole for one in said(site)] == [True] * told
 
 
 def test_sources_that_published_nothing_are_named(site: Site) -> None:

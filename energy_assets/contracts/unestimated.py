@@ -50,5 +50,6 @@ USAGE_IS_ESTIMATED = Proof(
     unestimated,
     blocking=False,
     remedy="Its energy is unknown, not zero. `energy-assets factors --missing` prints the rows to add to a file that "
-    "`factors:` in site.yaml names.",
+    "`factors:` in site.yaml names; where the reason is `no quantity`, export the bill with its quantities and units "
+    "(`ConsumedQuantity` and `ConsumedUnit`, `lineItem/UsageAmount` and `pricing/unit`).",
 )

@@ -10,13 +10,14 @@ import dagster as dg
 import ibis
 import ibis.expr.types as ir
 
+from energy_assets.contracts.billed_hours import BILLED_HOURS
 from energy_assets.contracts.unestimated import USAGE_KINDS
 from energy_assets.contracts.unmatched_loads import LOADS
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.estimates.hours import long_lines, read_days
 from energy_assets.estimates.lines import components_table, costs_of_kinds, kinds_of, used
 from energy_assets.estimates.own_tables import own_constants
-from energy_assets.estimates.usage import usage_estimates
+from energy_assets.estimates.usage import billed_hours, usage_estimates
 from energy_assets.estimates.utilization import readings_of
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.periods import ONE_DAY
@@ -60,6 +61,7 @@ def estimates_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
     _request_later_days(read, lines, days)
     components = read.keep(ibis.memtable(components_table(kinds_of(lines, constants).items())))
     read.note(USAGE_KINDS, read.keep(costs_of_kinds(lines.filter(lines.day.isin(list(days))), components)))
+    read.note(BILLED_HOURS, read.keep(billed_hours(lines, components, days)))
     measured = [read(raw_table(source), days) for source in site.feeding(Feed.UTILIZATION)]
     readings = read.note(LOADS, read.keep(readings_of(measured))) if measured else None
     return usage_estimates(lines, components, days, readings)

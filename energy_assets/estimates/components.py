@@ -13,8 +13,8 @@ from typing import Literal
 
 from energy_assets.contracts.vocabulary import DeviceKind
 from energy_assets.estimates.constants import Constants, Power, managed_disk
-from energy_assets.estimates.rules import Rule, rule_of
-from energy_assets.estimates.units import Unit, unit_of
+from energy_assets.estimates.rules import ANY_UNIT, Rule, rule_of
+from energy_assets.estimates.units import GIB_IN_GB, Unit, unit_of
 from energy_assets.estimates.watts import in_squares, memory_beyond, spread_pct, w_without_memory
 from energy_assets.factors import hardware
 
@@ -31,7 +31,11 @@ NO_ENERGY: frozenset[str] = frozenset({"rides", "unused"})
 _MACHINE_TEXT = re.compile(
     r"\b((?:ml|db|cache|kafka|mq)\.)?([a-z][a-z0-9-]*\.(?:nano|micro|small|medium|large|[0-9]*xlarge|metal[a-z0-9-]*))\b"
 )
-_AZURE_TEXT = re.compile(r"^(?:.* series - )?([a-z]{1,6}[0-9]+[a-z0-9 /_]*?)(?: (?:spot|low priority))?(?: - .*)?$")
+_AZURE_TEXT = re.compile(
+    r"^(?:.* series - )?(?:standard_)?([a-z]{1,6}[0-9]+[a-z0-9 /_-]*?)(?: (?:spot|low priority))?(?: - .*)?$"
+)
+_SIZED = re.compile(r"(?<![\d.])(\d+) ?v(?:cpu|core)s?\b")
+_WITH_MEMORY = re.compile(r"\+ ?(\d+(?:[.]\d+)?) ?gi?b ram\b")
 BETWEEN = " | "
 """Stands between the meter and the description in a kind of line, where it needs both."""
 MB_PER_VCPU = "lambda_memory_per_vcpu"
@@ -119,6 +123,8 @@ def decide(line: Line, constants: Constants) -> Decision:
     """
     unit = unit_of(line.unit)
     rule = rule_of(line.provider, line.service, line.meter, unit)
+    if rule is None and _unit_is_wanting(line, unit):
+        return Decision(reason="no quantity", what=line.meter)
     if rule is None or rule.what == "none":
         return Decision(reason="no method", what=line.meter)
     if rule.what in ("rides", "unused", "tokens"):
@@ -126,6 +132,14 @@ def decide(line: Line, constants: Constants) -> Decision:
     if unit is None:
         return Decision(reason="no quantity", what=line.meter)
     return _MAKERS[rule.what](line, rule, unit, constants)
+
+
+def _unit_is_wanting(line: Line, unit: Unit | None) -> bool:
+    """Whether a line would be estimated if its unit said of what: it has none, or is a machine's and says no time."""
+    rule = rule_of(line.provider, line.service, line.meter, ANY_UNIT)
+    if rule is None or unit is None:
+        return rule is not None
+    return rule.what == "machine" and rule.meter is not None and unit.thing == "count" and not unit.time
 
 
 def _machine(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decision:
@@ -170,12 +184,21 @@ def _accelerators(line: Line, rule: Rule, unit: Unit, constants: Constants) -> D
 
 
 def _vcpus(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decision:
-    """Processors billed by themselves: their memory has a line of its own, but for vCores, which come with theirs."""
+    """Processors billed by themselves: their memory has a line of its own, but for vCores, which come with theirs.
+
+    A size that is sold whole names both (`4 vCPU + 15GB RAM`): one unit is then so many processors and so much memory.
+    """
+    text = line.meter.lower()
     power = constants.vcpu_power(line.provider, None)
     if power is None:
-        return Decision(reason="no power", what="vCPU")
-    bare = power if "vcore" in line.meter.lower() else _without_memory(constants, power)
-    return Decision((_cpu(constants, None, unit.size * rule.replication, bare, Fraction(1)),))
+        return Decision(reason="no method", what=line.meter)
+    sized, with_memory = _SIZED.search(text), _WITH_MEMORY.search(text)
+    vcpus = unit.size * (Fraction(sized[1]) if sized else 1)
+    bare = power if "vcore" in text else _without_memory(constants, power)
+    parts = [_cpu(constants, None, vcpus * rule.replication, bare, Fraction(1))]
+    if with_memory:
+        parts.append(_memory(constants, unit.size * Fraction(with_memory[1]), rule.replication))
+    return Decision(tuple(parts))
 
 
 def _without_memory(constants: Constants, power: Power) -> Power:
@@ -187,7 +210,9 @@ def _without_memory(constants: Constants, power: Power) -> Power:
 
 
 def _memories(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decision:
-    return Decision((_memory(constants, unit.size, rule.replication, monthly=unit.time == "month"),))
+    """Memory billed by itself. A gigabyte of memory is 1024^3 bytes, whichever name its unit has."""
+    size = unit.size / GIB_IN_GB if unit.binary else unit.size
+    return Decision((_memory(constants, size, rule.replication, monthly=unit.time == "month"),))
 
 
 def _functions(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decision:

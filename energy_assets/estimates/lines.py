@@ -17,6 +17,9 @@ from energy_assets.estimates.components import BETWEEN, Component, Decision, Lin
 from energy_assets.estimates.constants import Constants
 
 OWNER = ("project", "model_id", "workload_type", "workload_id")
+RESERVED = r"capacity-?reservations?>?/"
+"""In the ResourceId of capacity that is reserved: `…:capacity-reservation/cr-…` of AWS, `…/capacityReservations/…` of
+Azure."""
 KIND = ("provider", "service", "meter", "instance_type", "unit")
 """Columns of a kind, as `Line` has them."""
 
@@ -31,7 +34,9 @@ KEPT = (
 def used(cost: ir.Table) -> ir.Table:
     """The lines that say what was used: no tax, fee, credit or discount, and no commitment that nobody used.
 
-    FOCUS 1.2, ChargeCategory and CommitmentDiscountStatus: an unused commitment is a charge of use without any.
+    FOCUS 1.2, ChargeCategory and CommitmentDiscountStatus: an unused commitment is a charge of use without any. So is
+    one whose resource is a capacity reservation: hours in which a machine ran in it name the machine (AWS Data Exports,
+    Monitoring your On-Demand capacity reservations; Azure bills the unused ones at the price of the machine).
 
     Args:
         cost: Rows of the contract `Cost`.
@@ -40,7 +45,9 @@ def used(cost: ir.Table) -> ir.Table:
         The columns of `KEPT`; `quantity` is NULL where the bill prints none.
     """
     rows = cost.filter(
-        cost.charge_category == "Usage", ~cost.commitment_discount_status.fill_null("").upper().identical_to("UNUSED")
+        cost.charge_category == "Usage",
+        ~cost.commitment_discount_status.fill_null("").upper().identical_to("UNUSED"),
+        ~cost.resource_id.fill_null("").lower().re_search(RESERVED),
     )
     consumed = rows.consumed_quantity.notnull()
     told = rows.sku_meter.fill_null("") != ""

@@ -15,7 +15,9 @@ from energy_assets.factors.hardware import Accelerator, Instance, instance_key
 from energy_assets.site import Site
 from energy_assets.sources.errors import MalformedError
 
+K = TypeVar("K")
 T = TypeVar("T")
+PROVIDERS = ("aws", "gcp", "azure", "oracle")
 INSTANCE_COLUMNS = ("provider", "instance_type", "vcpus", "memory_gib", "accelerator", "accelerators", "year", "source")
 ACCELERATOR_COLUMNS = ("accelerator", "idle_w", "max_w", "uncertainty_pct", "year", "source")
 REMEDY = "Write it as `energy-assets factors --missing` prints it."
@@ -32,29 +34,44 @@ def own_constants(site: Site) -> Constants:
     """
     machines = _rows(site, site.factors.instances, INSTANCE_COLUMNS, _instance)
     accelerators = _rows(site, site.factors.accelerators, ACCELERATOR_COLUMNS, _accelerator)
-    return Constants(dict(machines), dict(accelerators))
+    return Constants(machines, accelerators)
 
 
-def _rows(site: Site, name: str | None, columns: tuple[str, ...], make: Callable[[dict[str, str]], T]) -> list[T]:
+def _rows(
+    site: Site, name: str | None, columns: tuple[str, ...], make: Callable[[dict[str, str]], tuple[K, T]]
+) -> dict[K, T]:
     if name is None:
-        return []
+        return {}
     path = site.folder / name
     try:
-        lines = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+        text = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise MalformedError(
             f"{name}: cannot be read ({why})", "Mend the path under `factors:` in site.yaml."
         ) from None
-    if lines and (absent := [column for column in columns if column not in lines[0]]):
+    # Comments, as `factors --missing` prints them, are blanked and not cut: numbers of lines stay.
+    rows = csv.reader("" if line.lstrip().startswith("#") else line for line in text)
+    cells = [(number, row) for number, row in enumerate(rows, 1) if any(cell.strip() for cell in row)]
+    header = [column.strip() for column in cells[0][1]] if cells else list(columns)
+    if absent := [column for column in columns if column not in header]:
         raise MalformedError(f"{name}: has no column {', '.join(absent)}", REMEDY)
-    found = []
-    for number, line in enumerate(lines, 2):
+    found: dict[K, T] = {}
+    for number, row in cells[1:]:
         try:
-            found.append(make(line))
+            key, made = make(_named(header, row))
+            if key in found:
+                raise _CellError(f"{' '.join(key) if isinstance(key, tuple) else key} stands in the file twice")
+            found[key] = made
         except _CellError as error:
             raise MalformedError(f"{name}, line {number}: {error}", REMEDY) from None
     return found
+
+
+def _named(header: list[str], row: list[str]) -> dict[str, str]:
+    if len(row) > len(header):
+        raise _CellError(f"has {len(row)} cells, and the header has {len(header)}")
+    return dict(zip(header, row + [""] * (len(header) - len(row)), strict=True))
 
 
 class _CellError(Exception):
@@ -63,7 +80,11 @@ class _CellError(Exception):
 
 def _instance(line: dict[str, str]) -> tuple[tuple[str, str], Instance]:
     provider = _text(line, "provider").lower()
+    if provider not in PROVIDERS:
+        raise _CellError(f"provider is {provider!r}; it must be one of {', '.join(PROVIDERS)}")
     accelerators = _number(line, "accelerators", optional=True) or Decimal(0)
+    if bool(accelerators) != bool(line["accelerator"].strip()):
+        raise _CellError("accelerator and accelerators must both be there, or none of them")
     made = Instance(
         _positive(line, "vcpus"),
         _positive(line, "memory_gib"),

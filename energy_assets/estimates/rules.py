@@ -15,6 +15,9 @@ from functools import cache
 from energy_assets.estimates.units import Unit
 from energy_assets.factors.tables import rows_of_data
 
+ANY_UNIT = Unit(Fraction(0), "count", "")
+"""Asks for the rule of a line whatever its unit: of one that prints none."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -61,11 +64,14 @@ class Rule:
         """
         if self.provider != provider:
             return False
-        if self.thing and (unit is None or unit.thing != self.thing or unit.time not in self.times):
+        if unit is not ANY_UNIT and not self._counts(unit):
             return False
         if self.service and not self.service.search(service):
             return False
         return not self.meter or bool(self.meter.search(meter))
+
+    def _counts(self, unit: Unit | None) -> bool:
+        return not self.thing or (unit is not None and unit.thing == self.thing and unit.time in self.times)
 
 
 @cache

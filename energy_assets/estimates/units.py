@@ -26,6 +26,8 @@ _DATA = {
     "gigabyte": Fraction(1), "terabyte": Fraction(1000), "megabyte": Fraction(1, 1000),
 }  # fmt: skip
 """Gigabytes in one of each."""
+_BINARY = frozenset({"b", "byte", "kib", "kibibyte", "mib", "mebibyte", "gib", "gibibyte", "tib", "tebibyte"})
+"""Those that say how many bytes they are: clouds print GB both for them and for a thousand millions."""
 
 _TIMES: dict[str, tuple[Fraction, Time]] = {
     **dict.fromkeys(("s", "sec", "second"), (Fraction(1, 3600), "hour")),
@@ -51,12 +53,14 @@ class Unit:
         thing: Whether data is counted, or pieces (machines, vCPUs, requests).
         time: Whether the amount is held for a time, and what that is counted in.
         noun: What is counted, in small letters and the singular; empty for data and for bare times.
+        binary: Whether data is counted in bytes or powers of 1024 of them, and not in what is printed as GB.
     """
 
     size: Fraction
     thing: Thing
     time: Time
     noun: str = ""
+    binary: bool = False
 
 
 @cache
@@ -82,9 +86,10 @@ def unit_of(text: str | None) -> Unit | None:
     thing: Thing = "count"
     time: Time = ""
     nouns: list[str] = []
+    binary = False
     for word in words:
         if word in _DATA and thing == "count":
-            size, thing = size * _DATA[word], "data"
+            size, thing, binary = size * _DATA[word], "data", word in _BINARY
         elif word in _TIMES and not time:
             length, time = _TIMES[word]
             size = size * length
@@ -92,7 +97,7 @@ def unit_of(text: str | None) -> Unit | None:
             nouns.append(word)
     if not words and size == 1:
         return None
-    return Unit(size, thing, time, " ".join(nouns))
+    return Unit(size, thing, time, " ".join(nouns), binary)
 
 
 def _singular(word: str) -> str:

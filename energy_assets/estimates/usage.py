@@ -57,6 +57,30 @@ def _named(rows: ir.Table) -> ir.Table:
     return named.mutate(resource=named.resource_id.nullif("").lower())
 
 
+def billed_hours(lines: ir.Table, components: ir.Table, days: Sequence[date]) -> ir.Table:
+    """Machines with a name of their own of which more than an hour is billed in an hour, with the meters of the lines.
+
+    Args:
+        lines: As `usage_estimates` takes them.
+        components: From `lines.components_table`, of the kinds of these lines.
+        days: In order.
+
+    Returns:
+        `day`, `hour`, `PLACE`, `node_id`, hours (float) and meters.
+    """
+    machines = components.filter(components.part == 0, components.instance_hours > 0)
+    named = machine_names(lines.semi_join(machines, same(lines, machines, KIND)))
+    of_hour = hourly(named.filter(named.is_machine, named.quantity.notnull()), days)
+    both = of_hour.inner_join(machines, same(of_hour, machines, KIND))
+    both = both.select(*(of_hour[name] for name in ("day", "hour", *PLACE, "node_id", "meter", "quantity")),
+                       machines.instance_hours)  # fmt: skip
+    ran = both.quantity.cast("float64") * both.instance_hours
+    hours = both.group_by(["day", "hour", *PLACE, "node_id"]).aggregate(
+        hours=ran.sum(), meters=both.meter.collect(distinct=True)
+    )
+    return hours.filter(hours.hours > 1)
+
+
 def _summed(lines: ir.Table) -> ir.Table:
     """Quantities of equal kinds of one resource and owner in one hour, exactly."""
     alike = ["day", "hour", "source", *PLACE, "service", "resource_id", *OWNER, "kind"]

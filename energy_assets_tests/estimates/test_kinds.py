@@ -53,7 +53,22 @@ ESTIMATED = [
     ("azure", "Storage", "P10 LRS Disk", "1/Month", ["ssd"]),
     ("azure", "Storage Accounts", "Tiered Block Blob - Hot LRS - Data Stored - US West", "GB/Month", ["hdd"]),
     ("oracle", "COMPUTE", "Standard - E3 - Memory", "GB Hours", ["memory"]),
-]
+    ("oracle", "COMPUTE", "Oracle Cloud Infrastructure - Compute - GPU - H100", "GPU Per Hour", ["gpu H100"]),
+    # FOCUS of AWS prints the usage type, and units of its own.
+    ("aws", "AWS Lambda", "USE1-Lambda-GB-Second", "Seconds", ["cpu", beyond("1.4308")]),
+    ("aws", "Amazon Elastic Container Service", "USE1-Fargate-GB-Hours", "Hours", ["memory"]),
+    ("gcp", "Compute Engine", "Network Internet Egress from Netherlands in Europe", "gibibyte", ["network"]),
+    ("azure", "Storage", "Premium SSD v2 LRS Provisioned Capacity", "1 GiB/Hour", ["ssd"]),
+    ("azure", "Virtual Machines", "E8-4ds v5 Spot | Virtual Machines Edsv5 Series", "1 Hour", None),
+    ("azure", "Virtual Machines", "Virtual Machines Edsv5 Series - E8-4ds v5 - EU West", "1 Hour", None),
+    ("azure", "Virtual Machines", "Standard_NV36ads_A10_v5", "1 Hour", None),
+    # Serverless runs on no machine that has a line of its own.
+    ("aws", "Amazon Elastic MapReduce", "USE1-EMR-SERVERLESS-vCPUHours", "vCPU-Hours", ["cpu without memory"]),
+    ("aws", "Amazon Elastic MapReduce", "USE1-EMR-SERVERLESS-MemoryGBHours", "GB-Hours", ["memory"]),
+    ("azure", "SQL Database", "vCore | SQL Database Single General Purpose - Compute Gen5 - vCore", "1 Hour", ["cpu"]),
+    ("gcp", "Cloud SQL", "Cloud SQL for MySQL: Zonal - 4 vCPU + 15GB RAM in Iowa", "hour",
+     ["cpu without memory", "memory"]),
+]  # fmt: skip
 NONE = [
     ("aws", EC2, "UnusedBox:p5.48xlarge", "Hrs", "unused"),
     ("aws", EC2, "USE1-Reservation:p5.48xlarge", "Hrs", "unused"),
@@ -81,10 +96,34 @@ NONE = [
     ("azure", "Azure OpenAI Service", "gpt-4o Input Tokens", "1K", "tokens"),
     ("oracle", "STORAGE", "Object requests", "Requests", "no method"),
     ("alibaba", "ECS", "ecs.g7", "Hours", "no method"),
+    # Capacity that is reserved is no machine: the hours in which one ran are on lines of their own.
+    ("aws", EC2, "$0.096 per Unused Reservation Linux m5.large Instance Hour", "Hours", "unused"),
+    ("aws", EC2, "$0.00 per Reservation Linux m5.large Instance Hour", "Hours", "unused"),
+    ("aws", EC2, "$0.00 per Dedicated Reservation Linux m5.large Instance Hour", "Hours", "unused"),
+    ("aws", EC2, "USE1-UnusedDed:m5.large", "Hrs", "unused"),
+    # Fees on top of machines.
+    ("aws", "Amazon ElastiCache", "USE1-ExtendedSupport:Yr1-Yr2:NodeUsage:cache.r6g.large", "Hrs", "rides"),
+    ("gcp", "Compute Engine", "Sole Tenancy Premium for N1 Predefined Instance Core running in Iowa", "hour", "rides"),
+    ("gcp", "Compute Engine", "N2D AMD Confidential Computing Instance Core", "hour", "rides"),
+    ("gcp", "Compute Engine", "Network Data Transfer In from EMEA to Netherlands", "gibibyte", "rides"),
+    ("gcp", "Kubernetes Engine", "Autopilot NVIDIA L4 Pod GPU Premium", "hour", "rides"),
+    ("azure", "Azure Databricks", "Premium Jobs Compute DBU", "1 Hour", "rides"),
+    ("azure", "Azure Databricks", "Premium Serverless SQL DBU", "1 Hour", "no method"),
+    ("azure", "Azure Kubernetes Service", "Standard Uptime SLA", "1 Hour", "rides"),
+    ("azure", "Virtual Machines", "Microsoft Defender for Servers - Standard Node", "1 Hour", "rides"),
+    ("azure", "Storage", "P10 LRS Disk Mount", "1/Month", "rides"),
+    ("oracle", "COMPUTE", "Windows OS", "OCPU Per Hour", "rides"),
+    # No row of a table would mend it: nobody states what a vCPU of Oracle draws.
+    ("oracle", "COMPUTE", "Standard - E4 - OCPU", "OCPU Hours", "no method"),
+    # A bill without its unit, or in units of another kind, is a bill without a quantity.
+    ("aws", EC2, "USE1-BoxUsage:p5.48xlarge", None, "no quantity"),
+    ("aws", EC2, "USE1-BoxUsage:p5.48xlarge", "NormalizedUsage", "no quantity"),
+    ("gcp", "Compute Engine", "N2 Instance Ram running in Netherlands", None, "no quantity"),
+    ("aws", S3, "USW2-Requests-Tier1", None, "no method"),
 ]  # fmt: skip
 
 
-def decided(provider: str, service: str, meter: str, unit: str, instance_type: str | None = None) -> Decision:
+def decided(provider: str, service: str, meter: str, unit: str | None, instance_type: str | None = None) -> Decision:
     return decide(Line(provider, service, meter, instance_type, unit), Constants())
 
 
@@ -98,7 +137,9 @@ def test_a_kind_is_estimated(provider: str, service: str, meter: str, unit: str,
 
 
 @pytest.mark.parametrize(("provider", "service", "meter", "unit", "reason"), NONE)
-def test_a_kind_has_no_energy_for_a_reason(provider: str, service: str, meter: str, unit: str, reason: str) -> None:
+def test_a_kind_has_no_energy_for_a_reason(
+    provider: str, service: str, meter: str, unit: str | None, reason: str
+) -> None:
     found = decided(provider, service, meter, unit)
     assert (found.components, found.reason) == ((), reason)
 
@@ -133,6 +174,29 @@ def test_a_standby_of_a_database_is_a_second_machine() -> None:
         for kind in ("InstanceUsage", "Multi-AZUsage", "Multi-AZClusterUsage")
     )
     assert (one, two, three) == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("provider", "service", "meter", "unit", "amounts"),
+    [
+        # A size that is sold whole names its processors and its memory.
+        ("gcp", "Cloud SQL", "Cloud SQL for MySQL: Zonal - 4 vCPU + 15GB RAM in Iowa", "hour", [4, 15]),
+        ("gcp", "Cloud SQL", "Cloud SQL for MySQL: Regional - 4 vCPU + 15GB RAM in Iowa", "hour", [8, 30]),
+        ("azure", "SQL Managed Instance", "8 vCore", "1 Hour", [8]),
+        # A standby is a second machine, in Google's words too; a place is no standby (jo-ha-nnesburg).
+        ("gcp", "Cloud SQL", "Cloud SQL for MySQL: Regional - vCPU in Iowa", "hour", [2]),
+        ("gcp", "Cloud SQL", "Cloud SQL for MySQL: Regional - RAM in Iowa", "gibibyte hour", [2]),
+        ("gcp", "Cloud SQL", "Cloud SQL for MySQL: Zonal - Standard storage in Johannesburg", "gigabyte month", [1]),
+        ("gcp", "Cloud SQL", "Cloud SQL for MySQL: Regional - Standard storage in Iowa", "gigabyte month", [2]),
+        # A gigabyte of memory has 1024^3 bytes, whatever the unit is called.
+        ("gcp", "Compute Engine", "A3 High Instance Ram running in Iowa", "gibibyte hour", [1]),
+        ("gcp", "Compute Engine", "A3 High Instance Ram running in Iowa", "byte-seconds", [1 / 1024**3 / 3600]),
+        ("aws", "AWS Fargate", "USE1-Fargate-GB-Hours", "GB-Hours", [1]),
+    ],
+)
+def test_a_unit_is_so_much(provider: str, service: str, meter: str, unit: str, amounts: list[float]) -> None:
+    parts = decided(provider, service, meter, unit).components
+    assert [float(part.amount * part.replication) for part in parts] == pytest.approx(amounts, rel=1e-12)
 
 
 def test_every_rule_names_what_it_rests_on() -> None:

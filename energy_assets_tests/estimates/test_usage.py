@@ -103,7 +103,15 @@ def test_what_is_no_use_has_no_energy() -> None:
         for category in ("Tax", "Purchase", "Credit", "Adjustment")
     ]
     unused = line("BoxUsage:p5.48xlarge", 1, commitment_discount_status="Unused")
-    assert estimated([*none, unused]) == []
+    reserved = [
+        line("$1 per p5.48xlarge Instance Hour", 1, resource_id="arn:aws:ec2:eu-west-1:1:capacity-reservation/cr-0be4"),
+        line("$1 per p5.48xlarge Instance Hour", 1, resource_id="arn:aws:ec2:eu-west-1:1:<capacity-reservation>/cr-0b"),
+        line(
+            "D2s v3", 1, "Hours", provider="azure", service_name="Virtual Machines",
+            resource_id="/subscriptions/s/providers/Microsoft.Compute/capacityReservationGroups/g/capacityReservations/c",
+        ),
+    ]  # fmt: skip
+    assert estimated([*none, unused, *reserved]) == []
 
 
 def test_reserved_and_spot_use_the_same() -> None:

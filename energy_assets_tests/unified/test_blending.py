@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 import pytest
 
 from energy_assets.contracts.conservation import energy_not_conserved
@@ -46,6 +47,15 @@ def stored(name: str, model: Any, rows: list[Row]) -> Any:
 
 def unified(telemetry: list[Row], estimates: list[Row], nodes: tuple[NodeRule, ...] = ()) -> list[Row]:
     """Rows of `energy`; every table any test makes is proven to conserve energy."""
+    made, upstream = staged(telemetry, estimates, nodes)
+    assert rows_of(CON, energy_not_conserved(made, upstream)) == []
+    return sorted(rows_of(CON, made), key=lambda row: (row["device_kind"], row["source"], row["device_id"]))
+
+
+def staged(
+    telemetry: list[Row], estimates: list[Row], nodes: tuple[NodeRule, ...] = ()
+) -> tuple[ir.Table, dict[str, ir.Table]]:
+    """The table `energy`, and what proofs compare it with."""
     raw, usage = stored("raw", EnergyReadings, telemetry), stored("usage", UsageEstimates, estimates)
     parts = of_telemetry(raw.mutate(source=ibis.literal("telemetry"))).union(of_estimates(usage))
     ranks = ibis.cases(*[(parts.source == name, rank) for rank, name in enumerate(SOURCES)], else_=9)
@@ -58,8 +68,7 @@ def unified(telemetry: list[Row], estimates: list[Row], nodes: tuple[NodeRule, .
         [("raw_telemetry", None, None)], schema={"table": "string", "provider": "string", "region": "string"}
     )
     upstream = {"raw_telemetry": raw, "usage_estimates": usage, "places": places, "node_names": names}
-    assert rows_of(CON, energy_not_conserved(made, upstream)) == []
-    return sorted(rows_of(CON, made), key=lambda row: (row["device_kind"], row["source"], row["device_id"]))
+    return made, upstream
 
 
 def by_kind(rows: list[Row], source: str = "bills") -> dict[str, Decimal]:
