@@ -73,11 +73,12 @@ def _places(site: Site, con: Any, lake: Lake) -> Iterator[Applied]:
         where = " ".join(filter(None, (entry.member.provider, entry.member.region)))
         since = "" if entry.valid_from == BEGINNING else entry.valid_from.isoformat()
         until = "" if entry.valid_to == END else (entry.valid_to - timedelta(days=1)).isoformat()
-        zone_by, pue_by, scope_by = entry.said_by
+        zone_by, pue_by, scope_by, wue_by = entry.said_by
         for name, value, unit, by in (
             ("grid zone", entry.zone, "", zone_by),
             ("PUE", entry.pue and f"{entry.pue:f}", "kWh/kWh", pue_by),
             ("GHG scope", entry.ghg_scope, "", scope_by),
+            ("WUE", None if entry.wue is None else f"{entry.wue.normalize():f}", "l/kWh", wue_by),
         ):
             found[Applied(name, where, str(value or "unknown"), unit, since, until, "", by)] = None
     yield from sorted(found, key=lambda one: (one.factor, one.of, one.since))

@@ -71,6 +71,7 @@ def _components(rows: ir.Table) -> ir.Table:
     amount = rows.quantity.cast("float64") * size
     load = rows.idle_kwh + rows.taken * rows.slope_kwh
     kwh = amount * load * rows.replication
+    grams = amount * rows.embodied_g * rows.replication
     unknown = rows.reason.notnull()
     kinded = rows.mutate(
         device_kind=ibis.ifelse(unknown, DeviceKind.INSTANCE.value, rows.device_kind),
@@ -80,6 +81,7 @@ def _components(rows: ir.Table) -> ir.Table:
         amount=ibis.ifelse(unknown, rows.quantity.cast("float64") * rows.instance_hours, amount),
         kwh=ibis.ifelse(unknown, None, kwh),
         width=ibis.ifelse(unknown, None, kwh * rows.pct),
+        grams=ibis.ifelse(unknown, None, grams),
         hours=rows.quantity.cast("float64") * rows.instance_hours,
     )
     alike = [
@@ -91,6 +93,8 @@ def _components(rows: ir.Table) -> ir.Table:
         kwh=_exact(kinded.kwh).sum(),
         width=_exact(kinded.width).sum(),
         hours=_exact(kinded.hours).sum(),
+        grams=_exact(kinded.grams).sum(),
+        all_grams_known=kinded.grams.notnull().all(),
         replication=kinded.replication.max(),
         utilization=kinded.taken.max(),
         measured=(kinded.covered > 0).any(),
@@ -113,6 +117,8 @@ def _rows(sums: ir.Table) -> ir.Table:
     made = sums.mutate(
         share_id=owner,
         energy_kwh=kwh,
+        # Some of equal parts without a footprint: the sum of the others would look like all of it.
+        embodied_g=ibis.ifelse(sums.all_grams_known & (sums.grams >= 0), sums.grams, ibis.null(EXACT)),
         usage_hours=ibis.ifelse((hours > 0) & (hours <= 1), hours.round(9), None).cast(t.MEASURED),
         method=ibis.ifelse(sums.measured, Method.ESTIMATED_UTILIZATION.value, Method.ESTIMATED_CAPACITY.value),
         quality_tier=ibis.ifelse(sums.measured, 3, 4).cast(t.TIER),
