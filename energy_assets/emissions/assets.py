@@ -11,11 +11,14 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from energy_assets.contracts.hardware import UNSEEN_HARDWARE
 from energy_assets.contracts.vocabulary import Feed, GhgScope
 from energy_assets.emissions.appliers import HOURLY
 from energy_assets.emissions.embodied import hardware_of
+from energy_assets.emissions.inventory import grams_of, unseen_of
 from energy_assets.emissions.market_assets import market_assets
 from energy_assets.emissions.pipe import Factors, run_pipe
+from energy_assets.estimates.own_tables import own_hardware
 from energy_assets.factors.footprints import waters_of_grids
 from energy_assets.factors.places import resolved_for
 from energy_assets.factors.tables import factor_uncertainty_pct
@@ -37,7 +40,10 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
         places = read.keep(ibis.memtable(resolved_for(site, energy)))
         # Days are written one after the other, which asks for the factors once per day: they are kept, and small.
         intensity, uncertainty = read.keep(read(GRID_INTENSITY, days)), read.keep(factor_uncertainty())
-        hardware = hardware_of(energy, read.keep)
+        inventory = own_hardware(site)
+        if inventory:
+            read.note(UNSEEN_HARDWARE, read.keep(unseen_of(inventory, energy, days)))
+        hardware = hardware_of(energy, read.keep, grams_of(inventory, energy, read.keep))
         water = read.keep(water_of_zones())
         factors = Factors(places, intensity, uncertainty, site.factors.scope2_basis, hardware, water)
         return run_pipe(energy, factors, HOURLY)

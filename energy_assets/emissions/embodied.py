@@ -38,7 +38,7 @@ def hardware_of(energy: ir.Table, keep: Keep, own: ir.Table | None = None) -> Ha
     Args:
         energy: Rows of the contract `Energy`, on a connection.
         keep: Computes a table once and for all.
-        own: From `inventory.own_hardware`.
+        own: From `inventory.grams_of`.
     """
     metered = energy.filter(energy.method.notin(ESTIMATED))
     return Hardware(_models(metered, keep), _shares(metered, keep), own)

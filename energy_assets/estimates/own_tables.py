@@ -1,4 +1,4 @@
-"""A site's own machine types and accelerators: small CSV files that `factors` in site.yaml names.
+"""A site's own machine types, accelerators and hardware: small CSV files that `factors` in site.yaml names.
 
 What belongs here: reading them, with an error that names file, line and column. What does not: what is made of them.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
@@ -16,8 +18,12 @@ from energy_assets.site import Site
 from energy_assets.sources.errors import MalformedError
 
 T = TypeVar("T")
+HARDWARE_COLUMNS = (
+    "host", "device_model", "count", "kg_co2e", "lifetime_years", "in_service_from", "in_service_to", "source",
+)  # fmt: skip
 INSTANCE_COLUMNS = ("provider", "instance_type", "vcpus", "memory_gib", "accelerator", "accelerators", "year", "source")
 ACCELERATOR_COLUMNS = ("accelerator", "idle_w", "max_w", "uncertainty_pct", "year", "source")
+DAYS_OF_YEAR = 365
 REMEDY = "Write it as `energy-assets factors --missing` prints it."
 
 
@@ -35,7 +41,68 @@ def own_constants(site: Site) -> Constants:
     return Constants(dict(machines), dict(accelerators))
 
 
-def _rows(site: Site, name: str | None, columns: tuple[str, ...], make: Callable[[dict[str, str]], T]) -> list[T]:
+@dataclass(frozen=True)
+class OwnHardware:
+    """A line of the inventory of own hardware: pieces that are alike, in each host that it names.
+
+    Attributes:
+        host: Name of a host, or a pattern with `*` and `?`.
+        device_model: Of a device, as telemetry tells it, or an accelerator's name, or a pattern; None: the host itself.
+        count: Pieces per host.
+        kg: CO2e of making one of them.
+        lifetime_years: Years of use over which it is spread.
+        first: First day of its use.
+        after: The day after the last: when it left, or when its years are over.
+        source: Who says what its making emitted.
+    """
+
+    host: str
+    device_model: str | None
+    count: Decimal
+    kg: Decimal
+    lifetime_years: Decimal
+    first: date
+    after: date
+    source: str
+
+
+def own_hardware(site: Site) -> list[OwnHardware]:
+    """The inventory of own hardware that `factors: {hardware: …}` names; none where it names none.
+
+    Args:
+        site: The site.
+
+    Raises:
+        MalformedError: the file cannot be read, lacks a column, or a cell cannot be read; names file, line and column.
+    """
+    return _rows(
+        site, site.factors.hardware, HARDWARE_COLUMNS, _hardware, f"Its columns are {', '.join(HARDWARE_COLUMNS)}."
+    )
+
+
+def _hardware(line: dict[str, str]) -> OwnHardware:
+    years, first, left = _positive(line, "lifetime_years"), _day(line, "in_service_from"), line["in_service_to"].strip()
+    over = first + timedelta(days=round(years * DAYS_OF_YEAR))
+    after = min(over, _day(line, "in_service_to")) if left else over
+    if after <= first:
+        raise _CellError(f"in_service_to {after} is not after in_service_from {first}")
+    return OwnHardware(
+        _text(line, "host"), line["device_model"].strip() or None, _positive(line, "count"),
+        _positive(line, "kg_co2e"), years, first, after, _text(line, "source"),
+    )  # fmt: skip
+
+
+def _day(line: dict[str, str], column: str) -> date:
+    text = _text(line, column)
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise _CellError(f"{column} is {text!r}, which is no day such as 2025-03-01") from None
+
+
+def _rows(
+    site: Site, name: str | None, columns: tuple[str, ...], make: Callable[[dict[str, str]], T], remedy: str = REMEDY
+) -> list[T]:
     if name is None:
         return []
     path = site.folder / name
@@ -47,13 +114,13 @@ def _rows(site: Site, name: str | None, columns: tuple[str, ...], make: Callable
             f"{name}: cannot be read ({why})", "Mend the path under `factors:` in site.yaml."
         ) from None
     if lines and (absent := [column for column in columns if column not in lines[0]]):
-        raise MalformedError(f"{name}: has no column {', '.join(absent)}", REMEDY)
+        raise MalformedError(f"{name}: has no column {', '.join(absent)}", remedy)
     found = []
     for number, line in enumerate(lines, 2):
         try:
             found.append(make(line))
         except _CellError as error:
-            raise MalformedError(f"{name}, line {number}: {error}", REMEDY) from None
+            raise MalformedError(f"{name}, line {number}: {error}", remedy) from None
     return found
 
 

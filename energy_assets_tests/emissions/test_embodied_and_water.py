@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,17 +15,22 @@ import ibis.expr.types as ir
 import pytest
 
 from energy_assets.contracts.audit import audit, conform
+from energy_assets.contracts.hardware import HARDWARE_IS_SEEN, UNSEEN_HARDWARE
 from energy_assets.contracts.tables import Emissions, Energy, GridIntensity
 from energy_assets.emissions.appliers import HOURLY
 from energy_assets.emissions.assets import factor_uncertainty, water_of_zones
 from energy_assets.emissions.embodied import hardware_of
+from energy_assets.emissions.inventory import grams_of, unseen_of
 from energy_assets.emissions.pipe import Factors, run_pipe
 from energy_assets.estimates.embodied import device_g_per_hour, server_g_per_vcpu_hour
+from energy_assets.estimates.own_tables import OwnHardware, own_hardware
 from energy_assets.factors.hardware import accelerator_of_device, accelerators
 from energy_assets.factors.places import as_table, members_of, resolve
 from energy_assets.factors.tables import rows_of_data
-from energy_assets.site import SitePlace
-from energy_assets_tests.rows import rows_of, table
+from energy_assets.periods import ONE_DAY
+from energy_assets.site import SitePlace, load_site
+from energy_assets.sources.errors import MalformedError
+from energy_assets_tests.rows import DAY, at, rows_of, table
 
 CON = ibis.duckdb.connect(threads=1)
 CON.raw_sql("SET TimeZone = 'UTC'")
@@ -159,3 +167,103 @@ def test_every_pattern_leads_to_an_accelerator_or_says_that_it_is_none() -> None
 )
 def test_grams_per_hour_of_the_tables(found: Any, grams: float | None) -> None:
     assert found == (None if grams is None else pytest.approx(grams, rel=1e-12))
+
+
+LINE = OwnHardware("n1", "h100", D(2), D(438), D(5), date(2024, 5, 1), date(2025, 5, 1), "maker")
+"""10 g per hour and piece: 438 kg over 43,800 h."""
+
+
+def owned(energy: Iterable[Mapping[str, Any]], *lines: OwnHardware) -> dict[str, float | None]:
+    """Grams by device and hour of day."""
+    rows = keep(conform(table(Energy, energy), Energy))
+    where = ibis.memtable(as_table(resolve(members_of(rows), {}, [OWN_PLACE])))
+    hardware = hardware_of(rows, keep, grams_of(lines, rows, keep))
+    factors = Factors(where, table(GridIntensity, [{}]), factor_uncertainty(), "direct", hardware)
+    made = rows_of(CON, conform(run_pipe(rows, factors, HOURLY), Emissions))
+    return {f"{row['device_id']} {row['hour'].hour}": row["embodied_g"] and float(row["embodied_g"]) for row in made}
+
+
+TWO = [{**GPU, "device_id": name, "hour": at(hour)} for name in ("a", "b") for hour in range(24)]
+CHASSIS = replace(LINE, device_model=None, count=D(1), kg=D(876))
+
+
+@pytest.mark.parametrize(
+    ("energy", "lines", "grams"),
+    [
+        (TWO, [LINE], {"a 0": 10, "b 23": 10}),
+        (TWO[:24], [LINE], {"a 0": 20}),  # one of two is seen: both are there
+        (TWO[:12], [LINE], {"a 0": 40}),  # half a day of one: the whole day of both
+        (TWO, [LINE, CHASSIS], {"a 0": 20}),
+        (TWO, [CHASSIS], {"a 0": H100_G + 10}),  # the built-in table has the device, the inventory its host
+        (TWO, [replace(LINE, host="N*")], {"a 0": 10}),
+        (TWO, [LINE, replace(LINE, host="n*")], {"a 0": 10}),  # who names the host goes first
+        (TWO, [LINE, LINE], {"a 0": 20}),
+        (TWO, [replace(LINE, device_model="nvidia h100 80gb*")], {"a 0": 10}),
+        (TWO, [replace(LINE, device_model="B200")], {"a 0": H100_G}),
+        (TWO, [replace(LINE, host="other")], {"a 0": H100_G}),
+        (TWO, [replace(LINE, first=DAY + ONE_DAY)], {"a 0": H100_G}),
+        (TWO, [replace(LINE, after=DAY)], {"a 0": H100_G}),
+        ([{**row, **CLOUD} for row in TWO], [LINE], {"a 0": H100_G}),  # no hardware of one's own in a cloud
+        ([{**GPU, "device_model": None, "hour": at(0)}], [CHASSIS], {"gpu-0 0": 480}),
+    ],
+)
+def test_own_hardware_by_its_inventory(energy: list[Row], lines: list[OwnHardware], grams: dict[str, float]) -> None:
+    found = owned(energy, *lines)
+    assert len(found) == len(energy)
+    assert {name: found[name] for name in grams} == pytest.approx(grams)
+
+
+def test_a_day_of_own_hardware_is_its_share_whatever_is_seen_of_it() -> None:
+    for rows in (TWO, TWO[:24], TWO[5:31], TWO[:1]):
+        assert sum(filter(None, owned(rows, LINE).values())) == pytest.approx(2 * 10 * 24)
+
+
+def test_a_line_that_speaks_of_no_row_of_a_day_is_told() -> None:
+    rows = keep(conform(table(Energy, TWO), Energy))
+    lines = [LINE, CHASSIS, replace(LINE, host="n2"), replace(LINE, device_model="B200"), replace(LINE, host="x*"),
+             replace(LINE, host="gone", after=DAY)]  # fmt: skip
+    found = rows_of(CON, HARDWARE_IS_SEEN.breaches(rows, {UNSEEN_HARDWARE: unseen_of(lines, rows, [DAY])}))
+    assert [(row["host"], row["device_model"], row["kg_co2e_of_the_day"]) for row in found] == [
+        ("n1", "B200", pytest.approx(0.48)), ("n2", "h100", pytest.approx(0.48)),
+    ]  # fmt: skip
+    assert rows_of(CON, HARDWARE_IS_SEEN.breaches(rows, {})) == []
+
+
+SITE = """
+organisation: {name: T}
+start: 2024-05-01
+sources: [{name: meters, kind: power_files, path: x.csv, node: node, place: {region: r1}}]
+factors: {hardware: hardware.csv}
+"""
+HEAD = "host,device_model,count,kg_co2e,lifetime_years,in_service_from,in_service_to,source\n"
+
+
+def inventory(folder: Path, text: str) -> list[OwnHardware]:
+    (folder / "site.yaml").write_text(SITE)
+    (folder / "hardware.csv").write_text(text)
+    return own_hardware(load_site(folder / "site.yaml"))
+
+
+def test_the_inventory_ends_with_the_years_or_with_the_use(tmp_path: Path) -> None:
+    text = "gpu-*,H100,8,164,4,2024-01-01,,maker\nn2,,1,1200,5,2024-01-01,2025-01-01,maker\n"
+    one, two = inventory(tmp_path, HEAD + text)
+    assert one == OwnHardware("gpu-*", "H100", D(8), D(164), D(4), date(2024, 1, 1), date(2027, 12, 31), "maker")
+    assert (two.device_model, two.after) == (None, date(2025, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (HEAD + "n1,H100,0,164,4,2024-01-01,,maker\n", "hardware.csv, line 2: count is '0'; it must be more than 0"),
+        (HEAD + "n1,H100,8,,4,2024-01-01,,maker\n", "line 2: kg_co2e is ''"),
+        (HEAD + "n1,H100,8,164,4,,,maker\n", "line 2: in_service_from is empty"),
+        (HEAD + "n1,H100,8,164,4,1.2.2024,,maker\n", "line 2: in_service_from is '1.2.2024', which is no day"),
+        (HEAD + "n1,H100,8,164,4,2024-01-01,2023-01-01,maker\n", "is not after in_service_from 2024-01-01"),
+        (HEAD + "n1,H100,8,164,4,2024-01-01,,\n", "line 2: source is empty"),
+        ("host,count\nn1,2\n", "hardware.csv: has no column device_model, kg_co2e, lifetime_years"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_named(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        inventory(tmp_path, text)
+    assert said in str(caught.value)
