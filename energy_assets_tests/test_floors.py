@@ -59,6 +59,7 @@ FLOORS = (
         "grid_coverage",
         "repairing",
         "holes",
+        "footprint_holes",
         "market_changes",
         "report_holes",
         "report_telling",

@@ -68,6 +68,10 @@ def test_hardware_and_water_from_files_to_the_report(tmp_path: Path) -> None:
     assert rows[0] == rows[1] > 24
 
     said = "\n".join(one.says for one in remarks_of(site, days, outcome))
+    assert "water of the electricity is not known of " in said
+    assert "(aws us-east-1): no table has that of its grid zone" in said
+    assert "water on site" not in said
+    assert "accelerator-hours" not in said
     assert "n9" in said
     assert "in_service_to" in said
 
