@@ -35,6 +35,6 @@ HARDWARE_IS_SEEN = Proof(
     unseen,
     blocking=False,
     remedy="Its embodied emissions of the day are in no total. Spell `host` and `device_model` in the file that "
-    "`factors: {hardware: …}` names as `energy` has node_id and device_model; where it has no meter or is switched off, add its pieces to the "
-    "`count` of a metered host; where it has left, give it an `in_service_to`.",
+    "`factors: {hardware: …}` names as `energy` has node_id and device_model; where it has no meter or is switched "
+    "off, add its pieces to the `count` of a metered host; where it has left, give it an `in_service_to`.",
 )
