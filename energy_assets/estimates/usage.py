@@ -74,6 +74,7 @@ def _components(rows: ir.Table) -> ir.Table:
     grams = amount * rows.embodied_g * rows.replication
     unknown = rows.reason.notnull()
     kinded = rows.mutate(
+        grams=ibis.ifelse(unknown, None, grams),
         device_kind=ibis.ifelse(unknown, DeviceKind.INSTANCE.value, rows.device_kind),
         device_id=ibis.ifelse(unknown, ibis.literal("instance ").concat(rows.what.left(80)), rows.device_id),
         device_model=ibis.ifelse(unknown, rows.what.left(80), rows.device_model),
@@ -81,7 +82,6 @@ def _components(rows: ir.Table) -> ir.Table:
         amount=ibis.ifelse(unknown, rows.quantity.cast("float64") * rows.instance_hours, amount),
         kwh=ibis.ifelse(unknown, None, kwh),
         width=ibis.ifelse(unknown, None, kwh * rows.pct),
-        grams=ibis.ifelse(unknown, None, grams),
         hours=rows.quantity.cast("float64") * rows.instance_hours,
     )
     alike = [
@@ -93,11 +93,11 @@ def _components(rows: ir.Table) -> ir.Table:
         kwh=_exact(kinded.kwh).sum(),
         width=_exact(kinded.width).sum(),
         hours=_exact(kinded.hours).sum(),
-        grams=_exact(kinded.grams).sum(),
-        all_grams_known=kinded.grams.notnull().all(),
         replication=kinded.replication.max(),
         utilization=kinded.taken.max(),
         measured=(kinded.covered > 0).any(),
+        grams=_exact(kinded.grams).sum(),
+        all_grams_known=kinded.grams.notnull().all(),
         raw_sha256=kinded.raw_sha256.min(),
     )
 
