@@ -145,7 +145,7 @@ def places(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
         if entry.valid_to > site.start:
             where = region_key(entry.member.provider, entry.member.region or "")
             key = (*where, entry.valid_from, entry.valid_to)
-            said[(*key, entry.zone, entry.pue, entry.ghg_scope, entry.said_by)].append(entry)
+            said[(*key, entry.zone, entry.pue, entry.ghg_scope, entry.wue, entry.said_by)].append(entry)
     for entries in said.values():
         yield _placing(entries)
     yield from _without_effect(site, [entry for entries in said.values() for entry in entries])
@@ -187,7 +187,7 @@ def _covers(block: Place, line: SitePlace) -> bool:
 
 def _placing(entries: Sequence[Resolved]) -> Finding:
     one = entries[0]
-    zone, pue, scope = one.said_by
+    zone, pue, scope, wue = one.said_by
     accounts = len({entry.member.account_id for entry in entries})
     what = place_name(one.member.provider, one.member.region) + (f" ({accounts} accounts)" if accounts > 1 else "")
     what += f" from {one.valid_from}" if one.valid_from != BEGINNING else ""
@@ -196,6 +196,7 @@ def _placing(entries: Sequence[Resolved]) -> Finding:
     what += f", PUE {one.pue} ({pue})" if one.pue is not None else ", PUE not known"
     label = next(word.label for word in GhgScope if word.value == one.ghg_scope)
     what += f", {label} ({scope})"
+    what += f", WUE {one.wue.normalize():f} ({wue})" if one.wue is not None else ""
     absent = [name for name, value in (("zone", one.zone), ("pue", one.pue)) if value is None]
     if not absent:
         return Finding(True, what)

@@ -14,19 +14,21 @@ from typing import Any
 
 import ibis
 
-from energy_assets.contracts.vocabulary import Feed
+from energy_assets.contracts.vocabulary import DeviceKind, Feed
 from energy_assets.counting import counted
 from energy_assets.estimates.components import Decision, Line
 from energy_assets.estimates.constants import Constants
 from energy_assets.estimates.lines import components_table, costs_of_kinds, kinds_of, used
-from energy_assets.estimates.own_tables import ACCELERATOR_COLUMNS, INSTANCE_COLUMNS, own_constants
+from energy_assets.estimates.own_tables import ACCELERATOR_COLUMNS, INSTANCE_COLUMNS, own_constants, own_hardware
 from energy_assets.factors import hardware
+from energy_assets.factors.footprints import Embodied, embodied_device, embodied_server, water_of_grid, water_stress
 from energy_assets.factors.places import BEGINNING, END, members_of, resolve
 from energy_assets.lake import Lake
 from energy_assets.site import Site
-from energy_assets.tables import COST, EMISSIONS, GRID_INTENSITY
+from energy_assets.tables import COST, EMISSIONS, ENERGY, GRID_INTENSITY
 
 COLUMNS = ("factor", "of", "value", "unit", "from", "until", "edition", "said_by")
+AQUEDUCT = "water_stress.csv: World Resources Institute 2023, Aqueduct 4.0"
 ENOUGH = 8
 """Kinds of use without a method that are named one by one."""
 
@@ -62,7 +64,10 @@ def applied(site: Site) -> list[Applied]:
         MalformedError: a file of factors of the site cannot be read.
     """
     con, lake = ibis.duckdb.connect(), Lake(site.disk())
-    return [*_places(site, con, lake), *_grids(con, lake), *_machines(site, con, lake), *_coefficients(site)]
+    return [
+        *_places(site, con, lake), *_grids(con, lake), *_waters(con, lake), *_made(site, con, lake),
+        *_machines(site, con, lake), *_coefficients(site),
+    ]  # fmt: skip
 
 
 def _places(site: Site, con: Any, lake: Lake) -> Iterator[Applied]:
@@ -73,11 +78,12 @@ def _places(site: Site, con: Any, lake: Lake) -> Iterator[Applied]:
         where = " ".join(filter(None, (entry.member.provider, entry.member.region)))
         since = "" if entry.valid_from == BEGINNING else entry.valid_from.isoformat()
         until = "" if entry.valid_to == END else (entry.valid_to - timedelta(days=1)).isoformat()
-        zone_by, pue_by, scope_by = entry.said_by
+        zone_by, pue_by, scope_by, wue_by = entry.said_by
         for name, value, unit, by in (
             ("grid zone", entry.zone, "", zone_by),
             ("PUE", entry.pue and f"{entry.pue:f}", "kWh/kWh", pue_by),
             ("GHG scope", entry.ghg_scope, "", scope_by),
+            ("WUE", None if entry.wue is None else f"{entry.wue.normalize():f}", "l/kWh", wue_by),
         ):
             found[Applied(name, where, str(value or "unknown"), unit, since, until, "", by)] = None
     yield from sorted(found, key=lambda one: (one.factor, one.of, one.since))
@@ -101,6 +107,47 @@ def _grids(con: Any, lake: Lake) -> Iterator[Applied]:
                 row["factor_id"] or "",
                 row["source"] or "no source",
             )
+
+
+def _waters(con: Any, lake: Lake) -> Iterator[Applied]:
+    """Water of the grid zones, and how scarce it is at the regions of clouds, which is a word and no factor."""
+    rows = lake.read(con, EMISSIONS)
+    zones = rows.filter(rows.zone.notnull()).select("zone").distinct().order_by("zone").to_pyarrow()["zone"]
+    for zone in zones.to_pylist():
+        found = water_of_grid(zone)
+        value = f"{found.l_per_kwh:f}" if found else "unknown"
+        edition, source = (str(found.year), found.source) if found else ("", "")
+        yield Applied("water of the grid, consumed", zone, value, "l/kWh", "", "", edition, source)
+    places = rows.filter(rows.region.notnull()).select("provider", "region").distinct().order_by("provider", "region")
+    for place in con.to_pyarrow(places).to_pylist():
+        if stress := water_stress(place["provider"], place["region"]):
+            yield Applied("water stress", f"{place['provider']} {place['region']}", stress, "", "", "", "", AQUEDUCT)
+
+
+def _made(site: Site, con: Any, lake: Lake) -> Iterator[Applied]:
+    """Footprints of hardware: the inventory's lines, and those of the accelerators and machine types that occur."""
+    for line in own_hardware(site):
+        of = " ".join(filter(None, (line.host, line.device_model)))
+        last = (line.after - timedelta(days=1)).isoformat()
+        unit = f"kg over {line.lifetime_years.normalize():f} years"
+        yield Applied("making of hardware", of, f"{line.kg:f}", unit, line.first.isoformat(), last, "", line.source)
+    rows = lake.read(con, ENERGY)
+    models = rows.filter(rows.device_kind == DeviceKind.GPU.value, rows.device_model.notnull())
+    for model in models.select("device_model").distinct().order_by("device_model").to_pyarrow()[0].to_pylist():
+        yield _footprint(model, embodied_device(hardware.accelerator_of_device(model) or ""))
+    if site.has(Feed.ESTIMATES):
+        cost = lake.read(con, COST)
+        types = cost.filter(cost.instance_type.notnull()).select("provider", "instance_type").distinct()
+        for row in con.to_pyarrow(types.order_by("provider", "instance_type")).to_pylist():
+            yield _footprint(row["instance_type"], embodied_server(row["provider"], row["instance_type"]))
+
+
+def _footprint(of: str, found: Embodied | None) -> Applied:
+    if found is None:
+        return Applied("making of hardware", of, "unknown", "", "", "", "", "")
+    among = f" of a server of {found.server_vcpus:f} vCPUs" if found.server_vcpus else ""
+    unit = f"kg{among} over {found.lifetime_years:f} years"
+    return Applied("making of hardware", of, f"{found.kg:f}", unit, "", "", str(found.year), found.source)
 
 
 def _machines(site: Site, con: Any, lake: Lake) -> Iterator[Applied]:

@@ -21,6 +21,7 @@ from energy_assets.contracts import types as t
 from energy_assets.contracts.vocabulary import ESTIMATED, Feed, GhgScope, WorkloadType
 from energy_assets.counting import counted
 from energy_assets.factors.grid_intensity import ladder
+from energy_assets.footprint_holes import unknown_footprints
 from energy_assets.lake import Lake
 from energy_assets.periods import contiguous
 from energy_assets.proposed_lines import quoted
@@ -50,6 +51,7 @@ def holes(site: Site, days: Collection[date]) -> list[Remark]:
     return [
         *_grams(site, tables),
         *_intensities(site, tables),
+        *(unknown_footprints(tables(EMISSIONS)) if site.has(Feed.ENERGY) else []),
         *_requests(site, tables),
         *_owners(site, tables),
         *_unmatched(site, tables),

@@ -59,7 +59,7 @@ _SECRETIVE = re.compile(r"secret|token|password|sas_|_key$")
 """Keys whose values are secrets: never in the clear, never repeated in a message."""
 
 
-STATED_OF_A_PLACE = ("zone", "pue", "ghg_scope")
+STATED_OF_A_PLACE = ("zone", "pue", "ghg_scope", "wue")
 """What a place decides; each is taken from the most specific that states it."""
 
 
@@ -131,13 +131,17 @@ class SitePlace(Strict):
         None, ge=1, le=5, max_digits=5, decimal_places=3, description="power usage effectiveness of the building"
     )
     ghg_scope: GhgScope | None = Field(None, description="scope2 own, scope3.1 bought services, scope3.8 leased")
+    wue: Decimal | None = Field(
+        None, ge=0, le=20, max_digits=8, decimal_places=6,
+        description="litres of water for cooling per kWh of the machines (water usage effectiveness)",
+    )  # fmt: skip
     valid_from: date | None = Field(None, description="first day; default always")
     valid_to: date | None = Field(None, description="the day after the last; default for ever")
 
     @model_validator(mode="after")
     def _says_something(self) -> SitePlace:
         if self.region is None and all(getattr(self, name) is None for name in STATED_OF_A_PLACE):
-            raise ValueError("says nothing; give it a zone, a pue or a ghg_scope, or at least a region")
+            raise ValueError("says nothing; give it a zone, a pue, a wue or a ghg_scope, or at least a region")
         if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
             raise ValueError(f"valid_to ({self.valid_to}) is not after valid_from ({self.valid_from})")
         return self
@@ -240,6 +244,10 @@ class Factors(Strict):
     )
     accelerators: str | None = Field(
         None, description="a CSV of accelerators of your own, beside site.yaml; its rows go before the built-in ones"
+    )
+    hardware: str | None = Field(
+        None,
+        description="a CSV of the hardware you own, beside site.yaml: what making it emitted, and its years of use",
     )
 
 

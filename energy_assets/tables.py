@@ -22,6 +22,7 @@ from energy_assets.contracts.bills import (
     BILLS_NAME_ACCOUNTS,
 )
 from energy_assets.contracts.conservation import energy_not_conserved
+from energy_assets.contracts.hardware import HARDWARE_IS_SEEN
 from energy_assets.contracts.instruments import (
     INSTRUMENTS_COVER_WHAT_THEY_ARE,
     INSTRUMENTS_MEET_CRITERIA,
@@ -189,7 +190,7 @@ EMISSIONS = Table(
     tables.Emissions,
     ("emissions", "hourly"),
     feed=Feed.ENERGY,
-    proofs=(UPSTREAM_IS_NOT_NEGATIVE,),
+    proofs=(UPSTREAM_IS_NOT_NEGATIVE, HARDWARE_IS_SEEN),
     rows_of=ENERGY,
 )
 EMISSIONS_MARKET = Table(

@@ -60,6 +60,7 @@ FLOORS = (
         "repairing",
         "bill_holes",
         "holes",
+        "footprint_holes",
         "market_changes",
         "report_holes",
         "report_telling",

@@ -58,6 +58,17 @@ def grid(site: Site, *zones: str) -> None:
     publish(site, raw_table(site.feeding("grid_intensity")[0]), rows)
 
 
+def test_accelerators_of_unknown_footprint_are_told(site: Site) -> None:
+    gpu = {**GRAMS, "device_kind": "gpu", "device_hours": Decimal(2)}
+    publish(site, ENERGY, [{"project": "p"}])
+    publish(site, EMISSIONS, [{**gpu, "device_id": "a", "embodied_g": Decimal(1)}])
+    assert said(site) == []
+    publish(site, EMISSIONS, [gpu, {**gpu, "device_id": "a", "embodied_g": Decimal(1)}])
+    (one,) = said(site)
+    assert not one.hole
+    assert one.says.startswith("embodied emissions are not known of 2 accelerator-hours (onprem r1): no table")
+
+
 def test_what_has_all_is_told_nothing(site: Site) -> None:
     publish(site, EMISSIONS, [GRAMS, {"hour": at(1), "energy_kwh": None, "coverage": Decimal(0)}])
     publish(site, ENERGY, [{"project": "p", "model_id": "m1"}])

@@ -186,6 +186,9 @@ class UsageEstimates(DataFrameModel):
     utilization: t.SHARE = Field(nullable=True, ge=0, le=1, description="share of full load that was taken")
     replication: t.SHARE = Field(nullable=True, description="copies kept, or machines run, of what is billed once")
     energy_kwh: t.FIGURE = Field(nullable=True, ge=0, description="IT energy; NULL where the type is in no table")
+    embodied_g: t.GRAMS = Field(
+        nullable=True, ge=0, description="share of the hardware's manufacture; NULL where no table has it"
+    )
     usage_hours: t.MEASURED = Field(nullable=True, ge=0, le=1, description="hours of the machine, where it is one")
     method: t.TEXT = Field(isin=METHODS, description="estimated_utilization, estimated_capacity or spend_proxy")
     quality_tier: t.TIER = Field(isin=[3, 4], description="3 with a measured utilization, 4 without")

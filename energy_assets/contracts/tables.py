@@ -35,6 +35,10 @@ class Energy(DataFrameModel):
     share_id: t.TEXT = Field(description="which user of a shared device; 'all' where unshared, 'idle' for nobody")
     energy_kwh: t.MEASURED = Field(nullable=True, ge=0, description="IT energy before PUE; NULL where not observed")
     usage_hours: t.MEASURED = Field(nullable=True, ge=0, le=1, description="hours the device was seen in this hour")
+    device_hours: t.FIGURE = Field(nullable=True, description="accelerator-hours that a bill tells; NULL of telemetry")
+    embodied_g: t.GRAMS = Field(
+        nullable=True, ge=0, description="share of the manufacture of what a bill tells; NULL of telemetry"
+    )
     method: t.TEXT = Field(isin=METHODS, description="how the energy is known")
     quality_tier: t.TIER = Field(isin=[1, 2, 3, 4], description="1 metered and confirmed … 4 proxy")
     coverage: t.SHARE = Field(ge=0, le=1, description="share of the hour that was observed")
@@ -187,9 +191,16 @@ class Emissions(DataFrameModel):
     location_g: t.GRAMS = Field(nullable=True, ge=0, description="location-based: facility_kwh x direct intensity")
     upstream_g: t.GRAMS = Field(nullable=True, description="facility_kwh x (life-cycle - direct intensity)")
     lifecycle_g: t.GRAMS = Field(nullable=True, ge=0, description="facility_kwh x life-cycle")
-    embodied_g: t.GRAMS = Field(nullable=True, ge=0, description="share of the hardware's manufacture")
-    water_onsite_l: t.LITRES = Field(nullable=True, ge=0, description="cooling water")
-    water_offsite_l: t.LITRES = Field(nullable=True, ge=0, description="water of the electricity")
+    device_hours: t.FIGURE = Field(
+        nullable=True, description="hours of accelerators that exist (own) or are used (bought); NULL of other devices"
+    )
+    embodied_g: t.GRAMS = Field(
+        nullable=True, ge=0, description="share of the hardware's manufacture; NULL where no footprint of it is known"
+    )
+    water_onsite_l: t.LITRES = Field(nullable=True, ge=0, description="cooling water: energy_kwh x WUE of the place")
+    water_offsite_l: t.LITRES = Field(
+        nullable=True, ge=0, description="water that making the electricity consumes: facility_kwh x that of the zone"
+    )
     ghg_scope: t.TEXT = Field(isin=GhgScope.values(), description="where the kWh belongs")
     factor_id: t.TEXT = Field(nullable=True, description="publisher, zone and edition of the factor")
     factor_basis: t.TEXT = Field(nullable=True, isin=["direct", "lifecycle"], description="basis of location_g")

@@ -45,6 +45,7 @@ UNITS = {
     "gCO2e per kWh": "g CO₂e/kWh",
     "Wh per 1,000 requests": "Wh",
     "Wh per 1,000,000 tokens": "Wh",
+    "gCO2e (embodied) per accelerator-hour": "g CO₂e",
     "share": "%",
 }
 

@@ -1,4 +1,4 @@
-"""The appliers of the emissions pipe: place, grid, location-based grams, interval.
+"""The appliers of the emissions pipe: place, grid, location-based grams, interval, water; hardware is `embodied`.
 
 `location_g` multiplies with combustion (direct) factors as the GHG Protocol wants it for Scope 2; `upstream_g` is the
 rest of the life cycle; `lifecycle_g` is the figure most AI tools print. Which category of the GHG Protocol these
@@ -12,6 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
+from energy_assets.emissions.embodied import EMBODIED
 from energy_assets.emissions.pipe import Applier, Factors
 from energy_assets.factors.places import with_place
 
@@ -22,7 +23,7 @@ LARGEST_PCT = 1000
 
 def _place(rows: ir.Table, factors: Factors) -> ir.Table:
     """PUE and GHG scope of the row's own place, and the energy of the facility."""
-    placed = with_place(rows, factors.places)
+    placed = with_place(rows, factors.places, ("pue", "ghg_scope", "wue"))
     facility_kwh = (placed.energy_kwh.cast(WIDE) * placed.pue).cast(t.FACILITY_KWH)
     return placed.mutate(facility_kwh=facility_kwh)
 
@@ -74,9 +75,26 @@ def _grams(facility_kwh: ir.DecimalValue, gco2e_per_kwh: ir.DecimalValue) -> ir.
     return (facility_kwh * gco2e_per_kwh).cast(t.GRAMS)
 
 
+def _water(rows: ir.Table, factors: Factors) -> ir.Table:
+    """Water consumed: on site per kWh of the machines, off site per kWh of the facility's electricity.
+
+    The Green Grid, white paper 35 (2011): WUE is litres per kWh of the IT equipment. World Resources Institute (2020):
+    water of electricity is what its power plants consume.
+    """
+    on_site = (rows.energy_kwh.cast(WIDE) * rows.wue).cast(t.LITRES)
+    if factors.water is None:
+        return rows.mutate(water_onsite_l=on_site, water_offsite_l=ibis.null(t.LITRES))
+    zones = factors.water.rename(water_zone="zone")
+    joined = rows.mutate(water_onsite_l=on_site).left_join(zones, rows.zone == zones.water_zone).drop("water_zone")
+    # 12 + 6 digits, of which the lake keeps 15.
+    litres = (joined.facility_kwh * joined.consumed_l_per_kwh).cast(t.LITRES)
+    return joined.mutate(water_offsite_l=litres)
+
+
 PLACE = Applier("place", ("pue", "ghg_scope", "facility_kwh"), _place)
 GRID = Applier("grid", ("factor_id", "factor_tier", "factor_resolution", "factor_uncertainty_pct"), _grid)
 LOCATION = Applier("location", ("location_g", "upstream_g", "lifecycle_g", "factor_basis"), _location)
 INTERVAL = Applier("interval", ("grams_uncertainty_pct",), _interval)
-HOURLY = (PLACE, GRID, LOCATION, INTERVAL)
+WATER = Applier("water", ("water_onsite_l", "water_offsite_l"), _water)
+HOURLY = (PLACE, GRID, LOCATION, INTERVAL, EMBODIED, WATER)
 """The pipe of `emissions/hourly`."""

@@ -11,10 +11,15 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from energy_assets.contracts.hardware import UNSEEN_HARDWARE
 from energy_assets.contracts.vocabulary import Feed, GhgScope
 from energy_assets.emissions.appliers import HOURLY
+from energy_assets.emissions.embodied import hardware_of
+from energy_assets.emissions.inventory import grams_of, unseen_of
 from energy_assets.emissions.market_assets import market_assets
 from energy_assets.emissions.pipe import Factors, run_pipe
+from energy_assets.estimates.own_tables import own_hardware
+from energy_assets.factors.footprints import waters_of_grids
 from energy_assets.factors.places import resolved_for
 from energy_assets.factors.tables import factor_uncertainty_pct
 from energy_assets.materialize import Reader, table_asset
@@ -35,7 +40,12 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
         places = read.keep(ibis.memtable(resolved_for(site, energy)))
         # Days are written one after the other, which asks for the factors once per day: they are kept, and small.
         intensity, uncertainty = read.keep(read(GRID_INTENSITY, days)), read.keep(factor_uncertainty())
-        factors = Factors(places, intensity, uncertainty, site.factors.scope2_basis)
+        inventory = own_hardware(site)
+        if inventory:
+            read.note(UNSEEN_HARDWARE, read.keep(unseen_of(inventory, energy, days)))
+        hardware = hardware_of(energy, read.keep, grams_of(inventory, energy, read.keep))
+        water = read.keep(water_of_zones())
+        factors = Factors(places, intensity, uncertainty, site.factors.scope2_basis, hardware, water)
         return run_pipe(energy, factors, HOURLY)
 
     upstream = [ENERGY, *([GRID_INTENSITY] if site.feeding("grid_intensity") else [])]
@@ -51,6 +61,14 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
         ),
         *market_assets(site),
     ]
+
+
+def water_of_zones() -> ir.Table:
+    """Litres of water that a kWh of each grid zone consumes: zone, consumed_l_per_kwh."""
+    found = waters_of_grids()
+    schema = pa.schema([("zone", pa.string()), ("consumed_l_per_kwh", pa.decimal128(9, 6))])
+    columns = [list(found), [one.l_per_kwh for one in found.values()]]
+    return ibis.memtable(pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema))
 
 
 def factor_uncertainty() -> ir.Table:

@@ -21,6 +21,23 @@ Basis = Literal["direct", "lifecycle"]
 
 
 @dataclass(frozen=True)
+class Hardware:
+    """What is known of the manufacture of metered devices; each None where there is nothing of it.
+
+    Attributes:
+        models: Grams per hour of accelerators by the model that telemetry tells: `device_model`, `hourly_g`.
+        shares: Device-hours with several rows, by `DEVICE_HOUR`: `of_rows`, `of_hours` (together at most 1).
+        own: Of the site's inventory, grams per device-hour: `day`, `node_id`, `device_kind`, `model` (`device_model`,
+            empty where there is none), `device_g` (of the device itself, NULL: no line of it) and `host_g` (its part of
+            the host).
+    """
+
+    models: ir.Table | None = None
+    shares: ir.Table | None = None
+    own: ir.Table | None = None
+
+
+@dataclass(frozen=True)
 class Factors:
     """What appliers multiply with.
 
@@ -29,12 +46,16 @@ class Factors:
         intensity: Rows of the contract `GridIntensity` for the hours of the energy.
         uncertainty: 95 % interval of an intensity in per cent: `factor_tier`, `resolution`, `uncertainty_pct`.
         basis: Intensity behind `location_g`: direct (combustion), or life-cycle.
+        hardware: What is known of the manufacture of metered devices, from `embodied.hardware_of`.
+        water: Litres that a kWh of a grid zone consumes: `zone`, `consumed_l_per_kwh`; None for none known.
     """
 
     places: ir.Table
     intensity: ir.Table
     uncertainty: ir.Table
     basis: Basis = "direct"
+    hardware: Hardware = Hardware()
+    water: ir.Table | None = None
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ lines (`usage`), the tables (`factors.hardware`), and the rules' patterns (`rule
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
 from energy_assets.contracts.vocabulary import DeviceKind
 from energy_assets.estimates.constants import Constants, Power, managed_disk
+from energy_assets.estimates.embodied import device_g_per_hour, server_g_per_vcpu_hour
 from energy_assets.estimates.rules import ANY_UNIT, Rule, rule_of
 from energy_assets.estimates.units import GIB_IN_GB, Unit, unit_of
 from energy_assets.estimates.watts import in_squares, memory_beyond, spread_pct, w_without_memory
@@ -80,6 +81,7 @@ class Component:
         default_pct: 95 % interval with the utilization unknown, per cent; None where nobody states one.
         known_pct: The same with the utilization known.
         machine: Whether it is a part of a machine that may have telemetry of its own.
+        embodied_g: Share of its manufacture per amount; None where no table has it.
     """
 
     device_kind: str
@@ -95,6 +97,7 @@ class Component:
     default_pct: float | None
     known_pct: float | None
     machine: bool = False
+    embodied_g: Fraction | None = None
 
 
 @dataclass(frozen=True)
@@ -156,9 +159,13 @@ def _machine(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decisi
             return Decision(reason="no power", what=found.accelerator, instance_hours=hours)
         parts.append(part)
     power, vcpus = constants.vcpu_power(line.provider, found.cpu_architecture), Fraction(found.vcpus)
+    server = server_g_per_vcpu_hour(line.provider, name or "")
     if power:
-        parts.append(_cpu(constants, found.cpu_architecture, unit.size * vcpus, power, rule.replication))
-    parts += _memory_beside(constants, Fraction(found.memory_gib), vcpus, power, unit.size, rule.replication)
+        cpu = _cpu(constants, found.cpu_architecture, unit.size * vcpus, power, rule.replication)
+        parts.append(replace(cpu, embodied_g=server))
+        server = None if server is None else Fraction(0)  # its memory is in that of its processors
+    memory = _memory_beside(constants, Fraction(found.memory_gib), vcpus, power, unit.size, rule.replication)
+    parts += [replace(part, embodied_g=server if power else None) for part in memory]
     return Decision(tuple(parts), instance_hours=hours)
 
 
@@ -262,7 +269,8 @@ def _accelerator(constants: Constants, name: str, hours: Fraction, replication: 
     if power is None:
         return None
     amount, load = Amount(hours, "gpu_h", machine=True), constants.coefficient("gpu_utilization").value
-    return _loaded(GPU, f"gpu {name}", name, amount, power, load, replication)
+    part = _loaded(GPU, f"gpu {name}", name, amount, power, load, replication)
+    return replace(part, embodied_g=device_g_per_hour(name))
 
 
 def _cpu(

@@ -97,6 +97,7 @@ COMPONENTS = pa.schema(
         ("replication", pa.float64()),
         ("default_pct", pa.float64()),
         ("known_pct", pa.float64()),
+        ("embodied_g", pa.float64()),
     ]
 )
 """Columns of `components_table`: a kind's components, and one row without a component for a kind that has none."""
@@ -142,6 +143,7 @@ def _numbers(component: Component) -> dict[str, object]:
         "replication": float(component.replication),
         "default_pct": component.default_pct,
         "known_pct": component.known_pct,
+        "embodied_g": None if component.embodied_g is None else float(component.embodied_g),
     }
 
 

@@ -1,4 +1,4 @@
-"""A site's own machine types and accelerators: small CSV files that `factors` in site.yaml names.
+"""A site's own machine types, accelerators and hardware: small CSV files that `factors` in site.yaml names.
 
 What belongs here: reading them, with an error that names file, line and column. What does not: what is made of them.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
@@ -18,8 +20,12 @@ from energy_assets.sources.errors import MalformedError
 K = TypeVar("K")
 T = TypeVar("T")
 PROVIDERS = ("aws", "gcp", "azure", "oracle")
+HARDWARE_COLUMNS = (
+    "host", "device_model", "count", "kg_co2e", "lifetime_years", "in_service_from", "in_service_to", "source",
+)  # fmt: skip
 INSTANCE_COLUMNS = ("provider", "instance_type", "vcpus", "memory_gib", "accelerator", "accelerators", "year", "source")
 ACCELERATOR_COLUMNS = ("accelerator", "idle_w", "max_w", "uncertainty_pct", "year", "source")
+DAYS_OF_YEAR = 365
 REMEDY = "Write it as `energy-assets factors --missing` prints it."
 
 
@@ -32,16 +38,88 @@ def own_constants(site: Site) -> Constants:
     Raises:
         MalformedError: a file cannot be read, lacks a column, or a cell cannot be read; names file, line and column.
     """
-    machines = _rows(site, site.factors.instances, INSTANCE_COLUMNS, _instance)
-    accelerators = _rows(site, site.factors.accelerators, ACCELERATOR_COLUMNS, _accelerator)
+    machines = _keyed(site, site.factors.instances, INSTANCE_COLUMNS, _instance)
+    accelerators = _keyed(site, site.factors.accelerators, ACCELERATOR_COLUMNS, _accelerator)
     return Constants(machines, accelerators)
 
 
-def _rows(
+@dataclass(frozen=True)
+class OwnHardware:
+    """A line of the inventory of own hardware: pieces that are alike, in each host that it names.
+
+    Attributes:
+        host: Name of a host, or a pattern with `*` and `?`.
+        device_model: Of a device, as telemetry tells it, or an accelerator's name, or a pattern; None: the host itself.
+        count: Pieces per host.
+        kg: CO2e of making one of them.
+        lifetime_years: Years of use over which it is spread.
+        first: First day of its use.
+        after: The day after the last: when it left, or when its years are over.
+        source: Who says what its making emitted.
+    """
+
+    host: str
+    device_model: str | None
+    count: Decimal
+    kg: Decimal
+    lifetime_years: Decimal
+    first: date
+    after: date
+    source: str
+
+
+def own_hardware(site: Site) -> list[OwnHardware]:
+    """The inventory of own hardware that `factors: {hardware: …}` names; none where it names none.
+
+    Args:
+        site: The site.
+
+    Raises:
+        MalformedError: the file cannot be read, lacks a column, or a cell cannot be read; names file, line and column.
+    """
+    remedy = f"Its columns are {', '.join(HARDWARE_COLUMNS)}."
+    return [made for _, made in _rows(site, site.factors.hardware, HARDWARE_COLUMNS, _hardware, remedy)]
+
+
+def _hardware(line: dict[str, str]) -> OwnHardware:
+    years, first, left = _positive(line, "lifetime_years"), _day(line, "in_service_from"), line["in_service_to"].strip()
+    over = first + timedelta(days=round(years * DAYS_OF_YEAR))
+    after = min(over, _day(line, "in_service_to")) if left else over
+    if after <= first:
+        raise _CellError(f"in_service_to {after} is not after in_service_from {first}")
+    return OwnHardware(
+        _text(line, "host"), line["device_model"].strip() or None, _positive(line, "count"),
+        _positive(line, "kg_co2e"), years, first, after, _text(line, "source"),
+    )  # fmt: skip
+
+
+def _day(line: dict[str, str], column: str) -> date:
+    text = _text(line, column)
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise _CellError(f"{column} is {text!r}, which is no day such as 2025-03-01") from None
+
+
+def _keyed(
     site: Site, name: str | None, columns: tuple[str, ...], make: Callable[[dict[str, str]], tuple[K, T]]
 ) -> dict[K, T]:
+    """Rows by their key, of which each may stand in the file once."""
+    found: dict[K, T] = {}
+    for number, (key, made) in _rows(site, name, columns, make):
+        if key in found:
+            said = " ".join(key) if isinstance(key, tuple) else key
+            raise MalformedError(f"{name}, line {number}: {said} stands in the file twice", REMEDY)
+        found[key] = made
+    return found
+
+
+def _rows(
+    site: Site, name: str | None, columns: tuple[str, ...], make: Callable[[dict[str, str]], T], remedy: str = REMEDY
+) -> list[tuple[int, T]]:
+    """The rows of a file, each with its line."""
     if name is None:
-        return {}
+        return []
     path = site.folder / name
     try:
         text = path.read_text(encoding="utf-8-sig").splitlines()
@@ -55,16 +133,13 @@ def _rows(
     cells = [(number, row) for number, row in enumerate(rows, 1) if any(cell.strip() for cell in row)]
     header = [column.strip() for column in cells[0][1]] if cells else list(columns)
     if absent := [column for column in columns if column not in header]:
-        raise MalformedError(f"{name}: has no column {', '.join(absent)}", REMEDY)
-    found: dict[K, T] = {}
+        raise MalformedError(f"{name}: has no column {', '.join(absent)}", remedy)
+    found = []
     for number, row in cells[1:]:
         try:
-            key, made = make(_named(header, row))
-            if key in found:
-                raise _CellError(f"{' '.join(key) if isinstance(key, tuple) else key} stands in the file twice")
-            found[key] = made
+            found.append((number, make(_named(header, row))))
         except _CellError as error:
-            raise MalformedError(f"{name}, line {number}: {error}", REMEDY) from None
+            raise MalformedError(f"{name}, line {number}: {error}", remedy) from None
     return found
 
 

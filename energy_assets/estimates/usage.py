@@ -98,8 +98,10 @@ def _components(rows: ir.Table) -> ir.Table:
     amount = rows.quantity * size
     load = rows.idle_kwh + rows.taken * rows.slope_kwh
     kwh = amount * load * rows.replication
+    grams = amount * rows.embodied_g * rows.replication
     unknown = rows.reason.notnull()
     kinded = rows.mutate(
+        grams=ibis.ifelse(unknown, None, grams),
         device_kind=ibis.ifelse(unknown, DeviceKind.INSTANCE.value, rows.device_kind),
         device_id=ibis.ifelse(unknown, ibis.literal("instance ").concat(rows.what.left(80)), rows.device_id),
         device_model=ibis.ifelse(unknown, rows.what.left(80), rows.device_model),
@@ -121,6 +123,8 @@ def _components(rows: ir.Table) -> ir.Table:
         replication=kinded.replication.max(),
         utilization=kinded.taken.max(),
         measured=(kinded.covered > 0).any(),
+        grams=_exact(kinded.grams).sum(),
+        all_grams_known=kinded.grams.notnull().all(),
         raw_sha256=kinded.raw_sha256.min(),
     )
 
@@ -140,6 +144,8 @@ def _rows(sums: ir.Table) -> ir.Table:
     made = sums.mutate(
         share_id=owner,
         energy_kwh=kwh,
+        # Some of equal parts without a footprint: the sum of the others would look like all of it.
+        embodied_g=ibis.ifelse(sums.all_grams_known & (sums.grams >= 0), sums.grams, ibis.null(EXACT)),
         usage_hours=ibis.ifelse((hours > 0) & (hours <= 1), hours.round(9), None).cast(t.MEASURED),
         method=ibis.ifelse(sums.measured, Method.ESTIMATED_UTILIZATION.value, Method.ESTIMATED_CAPACITY.value),
         quality_tier=ibis.ifelse(sums.measured, 3, 4).cast(t.TIER),

@@ -101,7 +101,7 @@ def water_of_grid(zone: str) -> Water | None:
     Args:
         zone: Grid zone as Electricity Maps names it.
     """
-    return _of_grid().get(zone)
+    return waters_of_grids().get(zone)
 
 
 def water_stress(provider: str, region: str) -> str | None:
@@ -139,7 +139,8 @@ def _on_site() -> dict[tuple[str, str], Water]:
 
 
 @cache
-def _of_grid() -> dict[str, Water]:
+def waters_of_grids() -> dict[str, Water]:
+    """What the power plants of each grid zone of the table take."""
     return {
         row["zone"]: Water(
             Decimal(row["consumed_l_per_kwh"]),

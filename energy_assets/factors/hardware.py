@@ -199,6 +199,17 @@ def accelerators_per_unit(text: str) -> Decimal | None:
     return billed[1] if billed else None
 
 
+def accelerator_of_device(model: str) -> str | None:
+    """The accelerator that a device is, by the model its driver reports; None where no pattern knows it.
+
+    Args:
+        model: As telemetry tells it, such as `NVIDIA H100 80GB HBM3`; a name of `accelerators.csv` stands for itself.
+    """
+    plain = model.strip().lower()
+    own = next((name for name in accelerators() if name.lower() == plain), None)
+    return own or next((name for pattern, name in _device_patterns() if pattern.search(plain)), None) or None
+
+
 def cpu_power(provider: str, architecture: str | None = None) -> CpuPower | None:
     """Power per vCPU of an architecture with a provider; None where the table has no such row.
 
@@ -267,6 +278,11 @@ def _billed_patterns() -> tuple[tuple[re.Pattern[str], str, Decimal], ...]:
         (re.compile(row["pattern"]), row["accelerator"], Decimal(row["accelerators"] or 0))
         for row in rows_of_data("accelerator_names.csv")
     )
+
+
+@cache
+def _device_patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((re.compile(row["pattern"]), row["accelerator"]) for row in rows_of_data("device_models.csv"))
 
 
 @cache

@@ -1,13 +1,13 @@
-"""Places: where a row's machines stand, and what follows from it: grid zone, PUE and GHG scope, by validity.
+"""Places: where a row's machines stand, and what follows from it: grid zone, PUE, GHG scope and WUE, by validity.
 
 What belongs here: the one rule that turns (source, provider, account, region) into a place. What does not: grid
 factors and sums. Rows carry provider, account and region; the few distinct combinations of them (members) are
 resolved one by one, and rows join the result, so that 2,000 accounts in 60 regions cost what one does.
 
-Each of zone, PUE and scope is taken from the most specific that states it:
+Each of zone, PUE, scope and WUE is taken from the most specific that states it:
 the source's own `place` block, then `places` of site.yaml (account and region, region, account, provider), then
-`data/cloud_regions.csv`. Where nobody states it, zone and PUE are NULL; the scope is Scope 2 on premises and Scope 3.1
-(bought services) elsewhere.
+`data/cloud_regions.csv` and `data/water.csv`. Where nobody states it, zone, PUE and WUE are NULL; the scope is Scope 2
+on premises and Scope 3.1 (bought services) elsewhere.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import pyarrow as pa
 from energy_assets.contracts.accounts import account_key
 from energy_assets.contracts.regions import region_key
 from energy_assets.contracts.vocabulary import Feed, GhgScope
+from energy_assets.factors.footprints import water_on_site
 from energy_assets.factors.tables import cloud_regions
 from energy_assets.site import Site, SitePlace
 from energy_assets.sources.base import Place
@@ -43,7 +44,8 @@ _SCHEMA = pa.schema(
         ("zone", pa.string()),
         ("pue", pa.decimal128(5, 3)),
         ("ghg_scope", pa.string()),
-        *((name, pa.string()) for name in ("zone_from", "pue_from", "scope_from")),
+        ("wue", pa.decimal128(8, 6)),
+        *((name, pa.string()) for name in ("zone_from", "pue_from", "scope_from", "wue_from")),
     ]
 )
 
@@ -69,7 +71,8 @@ class Resolved:
         zone: Grid zone; None where nobody states it.
         pue: Power usage effectiveness; None where nobody states it.
         ghg_scope: Category of the GHG Protocol.
-        said_by: Who states zone, PUE and scope, in this order; empty for what is unknown.
+        said_by: Who states zone, PUE, scope and WUE, in this order; empty for what is unknown.
+        wue: Litres of water for cooling per kWh of the machines; None where nobody states it.
     """
 
     member: Member
@@ -78,7 +81,8 @@ class Resolved:
     zone: str | None
     pue: Decimal | None
     ghg_scope: str
-    said_by: tuple[str, str, str]
+    said_by: tuple[str, str, str, str]
+    wue: Decimal | None = None
 
 
 def resolve(members: Iterable[Member], places: Mapping[str, Place], stated: Sequence[SitePlace]) -> list[Resolved]:
@@ -100,10 +104,10 @@ def resolve(members: Iterable[Member], places: Mapping[str, Place], stated: Sequ
 
 
 def as_table(resolved: Sequence[Resolved]) -> pa.Table:
-    """Resolved members as a table: the columns of a member, validity, zone, pue, ghg_scope, and who says so."""
+    """Resolved members as a table: the columns of a member, validity, zone, pue, ghg_scope, wue, and who says so."""
     rows = [
         (r.member.source, r.member.provider, r.member.account_id, r.member.region, r.valid_from, r.valid_to)
-        + (r.zone, r.pue, r.ghg_scope, *r.said_by)
+        + (r.zone, r.pue, r.ghg_scope, r.wue, *r.said_by)
         for r in resolved
     ]
     columns = list(zip(*rows, strict=True)) if rows else [[] for _ in _SCHEMA]
@@ -200,7 +204,7 @@ def with_place(rows: ir.Table, places: ir.Table, columns: Sequence[str] = ("pue"
     Args:
         rows: With day and the columns of a member.
         places: From `as_table`; at most one entry per member and day.
-        columns: Which of zone, pue and ghg_scope to add.
+        columns: Which of zone, pue, ghg_scope and wue to add.
     """
     named = places.select(
         *(places[key].name(f"place_{key}") for key in MEMBER),
@@ -317,6 +321,8 @@ def _resolved(
     layers += stated
     if region := cloud_regions().get(here):
         layers.append(("", region))
+    if water := water_on_site(*here):
+        layers.append((f"water.csv: {water.source} ({water.year})", _Water(water.l_per_kwh)))
     zone, zone_from = _first(layers, "zone")
     pue, pue_from = _first(layers, "pue")
     scope, scope_from = _first(layers, "ghg_scope")
@@ -324,7 +330,13 @@ def _resolved(
         own = here[0] == ON_PREMISES
         scope = GhgScope.SCOPE2 if own else GhgScope.SCOPE31
         scope_from = "on premises" if own else "a bought service"
-    return Resolved(member, first, after, zone, pue, str(scope), (zone_from, pue_from, scope_from))
+    wue, wue_from = _first(layers, "wue")
+    return Resolved(member, first, after, zone, pue, str(scope), (zone_from, pue_from, scope_from, wue_from), wue)
+
+
+@dataclass(frozen=True)
+class _Water:
+    wue: Decimal
 
 
 def _first(layers: Sequence[tuple[str, Any]], name: str) -> tuple[Any, str]:

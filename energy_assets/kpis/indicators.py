@@ -98,6 +98,8 @@ _IN_USE = Filter("workload_type", "!=", "idle")
 _USE_REPORTED = Filter("workload_id", "or idle")
 _WITH_LOCATION = Filter("location_g", "is not null")
 _WITH_LIFECYCLE = Filter("lifecycle_g", "is not null")
+_WITH_FOOTPRINT = Filter(EMBODIED, "is not null")
+_GPU = Filter("device_kind", "=", "gpu")
 _SERVED_WH = total("emissions", "facility_kwh", _INFERENCE, factor="1000", with_idle=True)
 _SERVED_G = total("emissions", "location_g", _INFERENCE, with_idle=True)
 _MATCHED = "; only models (in one project where they share one) that have both on the day"
@@ -170,9 +172,58 @@ _SCOPES = (
         total("emissions", "upstream_g", _LEASED), grains=BY_OWNER,
     ),
     Indicator(
+        "scope38_embodied_g", "Scope 3.8 emissions, embodied in leased hardware", "mass", "gCO2e", "M-SCOPE38-HARDWARE",
+        "sum of the embodied emissions of the hours of leased machines",
+        total("emissions", EMBODIED, _LEASED), grains=BY_OWNER,
+    ),
+    Indicator(
+        "scope31_embodied_g", "Of Scope 3.1: embodied in the hardware of bought services", "mass", "gCO2e",
+        "M-SCOPE31-HARDWARE", "sum of the embodied emissions of bought services, a part of their Scope 3.1",
+        total("emissions", EMBODIED, _BOUGHT), grains=BY_OWNER, basis="none",
+    ),
+    Indicator(
         "lifecycle_g", "Life-cycle emissions of electricity", "mass", "gCO2e", "M-LIFECYCLE",
         f"sum of (facility energy × {_intensity(LIFECYCLE)}), scopes apart",
         total("emissions", "lifecycle_g"), grains=("ghg_scope",),
+    ),
+)  # fmt: skip
+
+_HARDWARE = (
+    Indicator(
+        "embodied_per_gpu_hour", "Emissions embodied in hardware per accelerator-hour, all scopes", "ratio",
+        "gCO2e (embodied) per accelerator-hour", "M-EMBODIED-GPU",
+        "embodied emissions of accelerators / their hours, both of those whose footprint is known: existing hours of "
+        "own ones, used hours of bought ones",
+        total("emissions", EMBODIED, _GPU), total("emissions", "device_hours", _GPU, _WITH_FOOTPRINT),
+        grains=BY_OWNER, basis="none",
+    ),
+    Indicator(
+        "embodied_coverage", "IT energy of hardware whose footprint is known", "share", "share", "M-EMBODIED-KNOWN",
+        "IT energy of hardware of which a table or the inventory tells what its making emitted / all IT energy",
+        total("emissions", "energy_kwh", _WITH_FOOTPRINT), _IT, BY_PLACE, "none",
+    ),
+)  # fmt: skip
+
+_WATER = (
+    Indicator(
+        "water_onsite_l", "Water for cooling, on site", "count", "l", "M-WATER-SITE",
+        "sum of (IT energy × water usage effectiveness of the place), where that is known",
+        total("emissions", "water_onsite_l"), grains=BY_PLACE, basis="none",
+    ),
+    Indicator(
+        "water_offsite_l", "Water consumed in making the electricity", "count", "l", "M-WATER-GRID",
+        "sum of (facility energy × water that the grid zone's power plants consume), where that is known",
+        total("emissions", "water_offsite_l"), grains=BY_PLACE, basis="none",
+    ),
+    Indicator(
+        "water_onsite_coverage", "IT energy with a known water usage effectiveness", "share", "share",
+        "M-WATER-SITE-KNOWN", "IT energy at places whose water usage effectiveness is known / all IT energy",
+        total("emissions", "energy_kwh", Filter("water_onsite_l", "is not null")), _IT, BY_PLACE, "none",
+    ),
+    Indicator(
+        "water_offsite_coverage", "Facility energy of grids whose water is known", "share", "share",
+        "M-WATER-GRID-KNOWN", "facility energy of grid zones whose water is known / all facility energy",
+        total("emissions", "facility_kwh", Filter("water_offsite_l", "is not null")), _FACILITY, BY_PLACE, "none",
     ),
 )  # fmt: skip
 
@@ -281,7 +332,9 @@ _QUALITY = (
     ),
 )  # fmt: skip
 
-INDICATORS: dict[str, Indicator] = {one.name: one for one in (*_ENERGY, *_SCOPES, *_ACTIVITY, *_MONEY, *_QUALITY)}
+INDICATORS: dict[str, Indicator] = {
+    one.name: one for one in (*_ENERGY, *_SCOPES, *_HARDWARE, *_WATER, *_ACTIVITY, *_MONEY, *_QUALITY)
+}
 
 
 def has_coverage_rows(indicator: Indicator) -> bool:
@@ -293,7 +346,8 @@ def coverage_rows(indicator: Indicator) -> tuple[Selection, Selection]:
     """Of the rows the coverage of an indicator speaks of: hours observed and hours that exist, or energy of both.
 
     Of energy these are the hours of telemetry: nobody observes what is estimated from a bill.
-    An hour whose amount is unknown, because its zone has no intensity or its place no PUE, is not observed.
+    An hour whose amount is unknown, because its zone has no intensity or its place no PUE, is not observed. Of hardware
+    an hour counts whose footprint is known, observed or not: it exists all the same.
     """
     if indicator.basis == "reported" and indicator.denominator:
         reported = indicator.denominator.rows
@@ -304,5 +358,7 @@ def coverage_rows(indicator: Indicator) -> tuple[Selection, Selection]:
     observed = replace(hours, column="coverage")
     if table == "activity" or indicator.kind == "share" or not amount.column:
         return observed, hours
+    if amount.column == EMBODIED:
+        return hours.where(Filter(EMBODIED, "is not null")), hours
     electricity = amount.column.removesuffix(f"{SUM}{EMBODIED}")
     return observed.where(Filter(electricity, "is not null")), hours

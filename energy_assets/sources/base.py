@@ -122,6 +122,10 @@ class Place(Strict):
     ghg_scope: GhgScope | None = Field(
         None, description="scope2 for own machines (default on premises), scope3.1 for bought services, scope3.8 leased"
     )
+    wue: Decimal | None = Field(
+        None, ge=0, le=20, max_digits=8, decimal_places=6,
+        description="litres of water for cooling per kWh of the machines (water usage effectiveness)",
+    )  # fmt: skip
 
     @property
     def scope(self) -> str:

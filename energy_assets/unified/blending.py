@@ -20,10 +20,12 @@ from energy_assets.contracts import types as t
 from energy_assets.contracts.joining import same
 from energy_assets.contracts.vocabulary import ESTIMATED, DeviceKind
 from energy_assets.unified.containment import MACHINE
+from energy_assets.unified.estimated import HARDWARE
 
 WHOLE = (DeviceKind.NODE.value, DeviceKind.INSTANCE.value)
 PARTS = (DeviceKind.GPU.value, DeviceKind.CPU.value, DeviceKind.DRAM.value)
 DIGITS = 6
+DIGITS_OF_HARDWARE = 12
 
 
 def blend(rows: ir.Table) -> ir.Table:
@@ -70,8 +72,16 @@ def _left(rows: ir.Table) -> ir.Table:
     part = (left.energy_kwh.cast("float64") * left.unseen).round(9).cast(t.MEASURED)
     hours = (left.usage_hours.cast("float64") * left.unseen).round(9).cast(t.MEASURED)
     whole = left.unseen == 1
+    # What telemetry observed has the manufacture of its own device: `emissions.embodied`.
+    hardware = {
+        name: ibis.ifelse(whole, left[name], (left[name].cast("float64") * left.unseen).round(DIGITS_OF_HARDWARE))
+        .cast(left[name].type())
+        for name in HARDWARE
+    }  # fmt: skip
     rest = left.mutate(
-        energy_kwh=ibis.ifelse(whole, left.energy_kwh, part), usage_hours=ibis.ifelse(whole, left.usage_hours, hours)
+        energy_kwh=ibis.ifelse(whole, left.energy_kwh, part),
+        usage_hours=ibis.ifelse(whole, left.usage_hours, hours),
+        **hardware,
     )
     return rest.filter(rest.unseen > 0)
 

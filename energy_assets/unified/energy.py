@@ -56,9 +56,12 @@ def energy(
         rows = resolve_overlaps(rows)
     ruled = attribute(rows, rules)
     owned = owned_by_bills(ruled) if estimated else ruled
-    return owned.drop(*(name for name in INTERNAL if name in owned.columns))
+    told = owned.drop(*(name for name in INTERNAL if name in owned.columns))
+    absent = {name: ibis.null(dtype) for name, dtype in _HARDWARE.items() if name not in told.columns}
+    return told.mutate(**absent) if absent else told
 
 
+_HARDWARE = {"device_hours": t.FIGURE, "embodied_g": t.GRAMS}
 INTERNAL = ("labels", "idle", "source_rank", "raw_node_id", "device_uuid", *BESIDE)
 """Columns that are needed on the way and are none of the table's."""
 

@@ -14,9 +14,11 @@ from energy_assets.contracts.raw import EnergyReadings
 from energy_assets.contracts.vocabulary import DeviceKind
 
 OWNER = ("project", "model_id", "workload_type")
-BESIDE = ("is_machine", "device_hours", *(f"billed_{name}" for name in OWNER))
-"""Columns beyond those of `EnergyReadings`: whether the row is of a machine that may have telemetry, how many hours of
-devices an estimate is of, and whom the bill names as owner."""
+BESIDE = ("is_machine", *(f"billed_{name}" for name in OWNER))
+"""Columns beyond those of `EnergyReadings`: whether the row is of a machine that may have telemetry, and whom the bill
+names as owner."""
+HARDWARE = ("device_hours", "embodied_g")
+"""Columns of `Energy` that bills alone tell: hours of accelerators, and the share of the manufacture."""
 
 
 def of_telemetry(readings: ir.Table) -> ir.Table:
@@ -29,6 +31,7 @@ def of_telemetry(readings: ir.Table) -> ir.Table:
     wide = readings.mutate(
         is_machine=ibis.literal(True),
         device_hours=ibis.null(t.FIGURE),
+        embodied_g=ibis.null(t.GRAMS),
         **{f"billed_{name}": ibis.null(t.TEXT) for name in OWNER},
         **pct,
     )
@@ -53,7 +56,7 @@ def of_estimates(estimates: ir.Table) -> ir.Table:
     return rows.select(*_COLUMNS)
 
 
-_COLUMNS = (*schema_of(EnergyReadings), "source", "uncertainty_pct", *BESIDE)
+_COLUMNS = (*schema_of(EnergyReadings), "source", "uncertainty_pct", *BESIDE, *HARDWARE)
 
 
 def owned_by_bills(rows: ir.Table) -> ir.Table:

@@ -52,6 +52,7 @@ SELECT day, hour, source, 'onprem' AS provider, NULL::VARCHAR AS account_id, 're
     'run-' || (n // 32) || '-' || day(day) AS workload_id,
     'node-' || lpad(node::VARCHAR, 5, '0') AS node_id, 'GPU-' || md5(n::VARCHAR) AS device_id, 'gpu' AS device_kind,
     'SYNTHETIC-80GB' AS device_model, 'all' AS share_id,
+    NULL::DECIMAL(38, 15) AS device_hours, NULL::DECIMAL(38, 15) AS embodied_g,
     (0.1 + (hash(n, hour) % 600000000) / 1000000000)::DECIMAL(18, 9) AS energy_kwh, 1::DECIMAL(18, 9) AS usage_hours,
     'measured_counter' AS method, 2::SMALLINT AS quality_tier,
     (CASE WHEN hash(hour, n) % 100 = 0 THEN 0.983333 ELSE 1 END)::DECIMAL(9, 6) AS coverage,

@@ -169,7 +169,7 @@ def build(con: Any, company: Company) -> None:
       e.energy_kwh::decimal(38,9) * f.pue::decimal(5,3)
         * (g.lifecycle_gco2e_per_kwh - g.direct_gco2e_per_kwh)::decimal(9,3) as upstream_g,
       e.energy_kwh::decimal(38,9) * f.pue::decimal(5,3) * g.lifecycle_gco2e_per_kwh as lifecycle_g,
-      null::decimal(38,15) as embodied_g,
+      null::decimal(38,15) as device_hours, null::decimal(38,15) as embodied_g,
       null::decimal(38,15) as water_onsite_l, null::decimal(38,15) as water_offsite_l,
       case when e.source in ({_listed(company.bought)}) then 'scope3.1'
         when e.source in ({_listed(company.leased)}) then 'scope3.8' else 'scope2' end as ghg_scope,

@@ -140,6 +140,28 @@ def test_an_accelerator_without_published_power_is_unknown() -> None:
     assert (row["energy_kwh"], row["device_model"]) == (None, "Trainium")
 
 
+@pytest.mark.parametrize(
+    ("lines", "grams"),
+    [
+        ([line("BoxUsage:p5.48xlarge", 2)], {"gpu": 2 * 8 * 164_000 / 35_040, "cpu": None, "dram": None}),
+        ([line("BoxUsage:m5.xlarge", 1)], {"cpu": 4 * 1_610_790 / 35_040 / 96, "dram": 0}),
+        ([line("BoxUsage:m5.xlarge", "0.25")], {"cpu": 1_610_790 / 35_040 / 96, "dram": 0}),
+        ([line("BoxUsage:p6-b200.48xlarge", 1)], {"gpu": 8 * 284_250 / 35_040}),
+        ([line("BoxUsage:m5.xlarge", 1), line("BoxUsage:c9g.large", 1)], {"cpu": None}),
+        ([line("BoxUsage:zz9.48xlarge", 1)], {"instance": None}),
+        ([line("BoxUsage:trn1.32xlarge", 1)], {"instance": None}),
+        ([line("BoxUsage:m5.xlarge", -1)], {"cpu": None}),
+    ],
+)
+def test_manufacture_goes_with_hours_of_accelerators_and_the_share_of_vcpus(
+    lines: list[Row], grams: dict[str, float | None]
+) -> None:
+    """HGX H100: 164 kg per GPU; m5: a server of 1,610.79 kg and 96 vCPUs, its memory within. 4 years of 8,760 h."""
+    rows = {row["device_kind"]: row["embodied_g"] for row in estimated(lines)}
+    for kind, wanted in grams.items():
+        assert rows[kind] == (None if wanted is None else pytest.approx(Decimal(wanted), rel=Decimal("1e-9"))), kind
+
+
 def test_use_below_zero_is_unknown() -> None:
     rows = estimated([line("BoxUsage:g5.xlarge", -1)])
     assert {row["energy_kwh"] for row in rows} == {None}

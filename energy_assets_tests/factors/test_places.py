@@ -88,7 +88,7 @@ def test_each_field_comes_from_the_most_specific_that_states_it_whatever_the_ord
     for places in (LADDER, LADDER[::-1]):
         found = one(VIRGINIA, *places)
         assert (found.zone, found.pue, found.ghg_scope) == ("A-R", Decimal("1.5"), "scope3.8")
-        assert found.said_by == tuple(
+        assert found.said_by[:3] == tuple(
             f"site.yaml places[{places.index(place)}]" for place in (ACCOUNT_REGION, REGION, ACCOUNT)
         )
 
@@ -116,9 +116,10 @@ def test_a_block_speaks_only_of_its_own_account_and_region(
 def test_the_table_of_regions_fills_what_the_site_leaves_open() -> None:
     found = one(VIRGINIA, stated(region="us-east-1", pue=1.2))
     assert (found.zone, found.pue, found.ghg_scope) == ("US-MIDA-PJM", Decimal("1.2"), "scope3.1")
-    zone, pue, scope = found.said_by
+    zone, pue, scope, wue = found.said_by
     assert zone == "cloud_regions.csv: AWS, regions: Northern Virginia; PJM Interconnection"
     assert (pue, scope) == ("site.yaml places[0]", "a bought service")
+    assert (found.wue, wue) == (Decimal("0.12"), "water.csv: AWS, data centers page: WUE of the region (2024)")
     assert one(VIRGINIA).said_by[1] == "cloud_regions.csv: AWS, data centers page: PUE of the region (2024)"
 
 
@@ -313,7 +314,7 @@ def test_zones_in_rows_are_those_of_the_block_and_those_that_rows_name(tmp_path:
     [
         (
             "  - {provider: aws}\n",
-            "places[0]: says nothing; give it a zone, a pue or a ghg_scope, or at least a region",
+            "places[0]: says nothing; give it a zone, a pue, a wue or a ghg_scope, or at least a region",
         ),
         ('  - {provider: aws, account_id: "1"}\n', "places[0]: says nothing"),
         ("  - {region: us-east-1, zone: DE}\n", "places[0].provider: is missing"),

@@ -65,7 +65,19 @@ def charge(day: date, project: str, amount: str, currency: str = "EUR", **more: 
 
 
 USED = [
-    used(ONE, 0, "dublin", "IE", "chat", "llama", "inference", "10.5", quality_tier=1, embodied_g=D("3.75")),
+    used(
+        ONE,
+        0,
+        "dublin",
+        "IE",
+        "chat",
+        "llama",
+        "inference",
+        "10.5",
+        quality_tier=1,
+        embodied_g=D("3.75"),
+        water_onsite_l=D("18.9"),
+    ),
     used(ONE, 1, "dublin", "IE", "chat", "mistral", "inference", "4.25", coverage=D("0.5"), uncertainty_pct=D(5)),
     used(ONE, 2, "dublin", "IE", "idle", None, "idle", "2", direct=D("123.456"), factor_tier=2),
     used(ONE, 3, "dublin", "IE", "lab", None, "training", "8", factor_tier=3, uncertainty_pct=D(3)),
@@ -83,6 +95,7 @@ USED = [
         pue=D("1.5"),
         ghg_scope="scope3.1",
         embodied_g=D("12.5"),
+        water_offsite_l=D("0.5"),
     ),
     used(
         ONE,
@@ -98,12 +111,27 @@ USED = [
         ghg_scope="scope3.1",
     ),
     used(ONE, 2, "oregon", "US", "idle", None, "idle", "0.5", ghg_scope="scope3.1"),
-    used(ONE, 0, "rented", "US", "lab", None, "training", "2.5", ghg_scope="scope3.8"),
+    used(
+        ONE,
+        0,
+        "rented",
+        "US",
+        "lab",
+        None,
+        "training",
+        "2.5",
+        ghg_scope="scope3.8",
+        embodied_g=D("0.25"),
+        device_kind="gpu",
+        device_hours=D("0.5"),
+        water_onsite_l=D(0),
+        water_offsite_l=D(3),
+    ),
     used(TWO, 0, "dublin", "IE", "chat", "llama", "inference", "3", direct=None),
     used(TWO, 1, "dublin", "IE", "chat", "llama", "inference", None, coverage=D(0)),
     used(TWO, 2, "dublin", None, "lab", None, "training", "5", direct=None, lifecycle=None),
     used(TWO, 3, "dublin", "IE", "idle", None, "idle", "1", uncertainty_pct=None),
-    used(TWO, 0, "tokyo", "JP", "lab", None, "training", "6", pue=None),
+    used(TWO, 0, "tokyo", "JP", "lab", None, "training", "6", pue=None, device_kind="gpu", device_hours=D(1)),
     used(TWO, 0, "virginia", "US", "chat", "llama", "training", "3", ghg_scope="scope3.1", direct=None),
     used(TWO, 1, "virginia", "US", "chat", "llama", "training", "4", ghg_scope="scope3.1", lifecycle=None),
     used(
@@ -227,7 +255,9 @@ def expected_of(day: date, grain: str, name: str) -> dict[tuple[str, str], tuple
             add(u, "facility_kwh", lambda r: r["location_g"] is not None) or 0, facility
         ),
     }
+    ratios |= hardware(u, grain)
     if grain in ("total", "source", "zone", "ghg_scope"):
+        sums |= {(k, "l"): add(u, k) for k in ("water_onsite_l", "water_offsite_l")}
         ratios |= shares(u, it, facility)
     if grain in ("total", "source", "zone", "project"):
         for k, basis in (("location", "location-based"), ("lifecycle", "life-cycle")):
@@ -283,6 +313,8 @@ def by_scope(u: list[Row], grain: str) -> dict[tuple[str, str], Any]:
         ("scope31_g", "gCO2e"): bought_g(u),
         ("scope38_location_g", "gCO2e"): scoped("scope3.8", "location_g"),
         ("scope38_upstream_g", "gCO2e"): scoped("scope3.8", "upstream_g"),
+        ("scope38_embodied_g", "gCO2e"): scoped("scope3.8", "embodied_g"),
+        ("scope31_embodied_g", "gCO2e"): scoped("scope3.1", "embodied_g"),
     }
 
 
@@ -319,7 +351,24 @@ def shares(u: list[Row], it: Any, facility: Any) -> dict[tuple[str, str], Any]:
         factor = add(u, "facility_kwh", lambda r, n=n: r["factor_tier"] == n)
         ratios[f"tier{n}_share", "share"] = divide(tier or 0, it)
         ratios[f"factor_tier{n}_share", "share"] = divide(factor or 0, facility)
+    ratios["measured_share", "share"] = divide(it, it)
+    for k, known_by, column, whole in (
+        ("embodied_coverage", "embodied_g", "energy_kwh", it),
+        ("water_onsite_coverage", "water_onsite_l", "energy_kwh", it),
+        ("water_offsite_coverage", "water_offsite_l", "facility_kwh", facility),
+    ):
+        known = add(u, column, lambda r, c=known_by: r.get(c) is not None)
+        ratios[k, "share"] = divide(known or 0, whole)
     return ratios
+
+
+def hardware(u: list[Row], grain: str) -> dict[tuple[str, str], Any]:
+    """Embodied per hour of accelerators of known footprint."""
+    if grain == "ghg_scope":
+        return {}
+    of_gpus = add(u, "embodied_g", lambda r: r.get("device_kind") == "gpu")
+    hours = add(u, "device_hours", lambda r: r.get("device_kind") == "gpu" and r.get("embodied_g") is not None)
+    return {("embodied_per_gpu_hour", "gCO2e (embodied) per accelerator-hour"): divide(of_gpus, hours)}
 
 
 def every_member() -> set[tuple[date, str, str]]:
@@ -454,7 +503,7 @@ def test_coverage_and_interval_of_a_month(made: tuple[list[Row], list[Row]]) -> 
 def test_every_unit_in_grams_names_its_basis() -> None:
     for indicator in INDICATORS.values():
         if indicator.unit.startswith("gCO2e "):
-            assert "(location-based)" in indicator.unit or "(life-cycle)" in indicator.unit
+            assert any(f"({basis})" in indicator.unit for basis in ("location-based", "life-cycle", "embodied"))
 
 
 def test_two_computations_give_the_same_digits(made: tuple[list[Row], list[Row]]) -> None:

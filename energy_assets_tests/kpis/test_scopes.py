@@ -17,7 +17,7 @@ from energy_assets_tests.rows import table
 D = Decimal
 PARTS = (
     "scope2_location_g", "scope33_upstream_g", "scope32_embodied_g", "scope31_g", "scope38_location_g",
-    "scope38_upstream_g",
+    "scope38_upstream_g", "scope38_embodied_g",
 )  # fmt: skip
 
 

@@ -94,6 +94,15 @@ def test_what_was_not_observed_stays_estimated(gpus: int, coverage: str, left: s
     assert found.get("gpu") == (left and Decimal(left))
 
 
+def test_manufacture_and_hours_of_what_was_observed_leave_the_estimate() -> None:
+    billed = estimate("gpu", "4", embodied_g=Decimal(40))
+    (whole,) = unified([], [billed])
+    assert (whole["device_hours"], whole["embodied_g"]) == (8, 40)
+    rows = unified([seen("gpu", "0.5", number) for number in range(2)], [billed])
+    hardware = {row["method"]: (row["device_hours"], row["embodied_g"]) for row in rows}
+    assert hardware == {"measured_counter": (None, None), "estimated_capacity": (6, 30)}
+
+
 def test_a_machine_that_ran_for_half_the_hour_and_was_observed_as_long_is_whole() -> None:
     bill = [
         estimate("gpu", "1.52", 4, usage_hours=Decimal("0.5")),

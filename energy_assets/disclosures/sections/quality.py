@@ -24,6 +24,7 @@ from energy_assets.disclosures.document import (
     table,
 )
 from energy_assets.disclosures.figures import Figure
+from energy_assets.disclosures.missing import WHOSE
 from energy_assets.disclosures.profile import Gate
 from energy_assets.disclosures.rounding import Scale
 from energy_assets.disclosures.sections.bills import without_energy
@@ -404,9 +405,36 @@ def _omissions(context: Context, found: Mapping[str, Any]) -> list[Block]:
         ]
         blocks.append(table("omissions", "Not covered by this report", columns, rows))
     for column in filled:
-        figure = factory.query(
-            column, omissions[column]["label"], found[column],
-            Selection("emissions", column, (Filter("day", "between", factory.period),)), Scale("l", 0, 0), "l",
-        )  # fmt: skip
-        blocks.append(paragraph(f"{omissions[column]['label']}: ", number(figure), "."))
-    return blocks
+        whole, known = WATER_OF[column]
+        blocks.append(paragraph(
+            f"{omissions[column]['label']}: ", number(factory.kpi(column)), " consumed, of ",
+            number(factory.kpi(known)), f" of the {whole}; of the rest it is unknown, and not zero.",
+        ))  # fmt: skip
+    return [*blocks, *_hardware(context, found)]
+
+
+#: By column of water: which energy it is of, and the KPI that says of how much of it the water is known.
+WATER_OF = {
+    "water_onsite_l": ("IT energy", "water_onsite_coverage"),
+    "water_offsite_l": ("facility energy", "water_offsite_coverage"),
+}
+
+
+def _hardware(context: Context, found: Mapping[str, Any]) -> list[Block]:
+    """How far the making of the hardware is known, each scope by itself; nothing where none of it is."""
+    if not found["embodied_g_rows"]:
+        return []
+    factory, parts = context.factory, list[Run]()
+    for member in sorted(factory.members("ghg_scope", "embodied_coverage"), key=lambda one: one.raw):
+        words = "; " if parts else ""
+        parts += [words, number(factory.kpi("embodied_coverage", member)), f" of that of {WHOSE[member.raw]}"]
+    more: list[Run] = []
+    bought = factory.kpi("scope31_embodied_g")
+    if bought.number is not None:
+        more = [" Scope 3.1 holds ", number(bought), " of it, beside that of the electricity."]
+    return [
+        paragraph(
+            "Emissions embodied in hardware are known, by IT energy, of ", *parts,
+            "; of the rest they are unknown, and in no total.", *more,
+        )
+    ]  # fmt: skip

@@ -124,6 +124,8 @@ def _why(context: Context, figure: Figure) -> Runs:
     remarks: list[Runs] = [] if figure.uncertainty_pct else [why_none(context, figure)]
     if figure.coverage is not None and Decimal(figure.coverage) != 1:
         remarks.append(["of ", number(figure, part="coverage", ref=False), " of the device-hours"])
+    if figure.metric == BOUGHT and context.factory.gaps["embodied_g_rows"]:
+        remarks.append(["how far its hardware is known: see what could not be measured"])
     if figure.metric == BOUGHT and without_energy(context):
         remarks.append(["without the billed services whose energy no source tells: see what could not be measured"])
     return [run for position, remark in enumerate(remarks) for run in ([*(["; "] if position else []), *remark])]
