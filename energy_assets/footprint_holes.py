@@ -48,7 +48,7 @@ def unknown_footprints(emissions: ir.Table) -> Iterator[Remark]:
         lacking = [row for row in rows if row["kwh"]]
         if lacking and any(row["having"] for row in rows):
             kwh = sum(row["kwh"] for row in lacking)
-            yield Remark(ABOUT, f"{what} not known of {kwh:,.3g} kWh ({_places(lacking)}): {remedy}", hole=False)
+            yield Remark(ABOUT, f"{what} not known of {kwh:,.1f} kWh ({_places(lacking)}): {remedy}", hole=False)
 
 
 def _places(rows: list[dict[str, Any]]) -> str:
