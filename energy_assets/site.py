@@ -251,10 +251,24 @@ class Factors(Strict):
     )
 
 
+class SpendProxy(Strict):
+    """Energy per money of services of which nobody publishes any: the weakest of all methods, only where asked for."""
+
+    provider: Annotated[str, AfterValidator(provider_name)] = Field(description="whose bill: aws, gcp, azure …")
+    service: str = Field(min_length=1, description="ServiceName of the bill; may hold * and ?")
+    currency: Currency = Field(description="of the bill; lines in another one stay unknown")
+    kwh_per_unit: Decimal = Field(gt=0, description="kWh of IT energy per unit of the currency")
+    uncertainty_pct: Decimal | None = Field(None, ge=0, lt=1000, description="95 % interval, ± per cent")
+    source: str = Field(min_length=1, description="who says so, with the year")
+
+
 class Estimates(Strict):
     """Energy of what bills say was used, where nobody meters it."""
 
     usage: bool = Field(True, description="false: bills are costs and nothing else; no energy is estimated from them")
+    spend_proxy: list[SpendProxy] = Field(
+        default_factory=list, description="energy per money for services of which nobody publishes any; tier 4"
+    )
 
 
 class Target(Strict):

@@ -182,7 +182,9 @@ class UsageEstimates(DataFrameModel):
     device_model: t.TEXT = Field(nullable=True, description="accelerator, processor or medium; the type of an instance")
     share_id: t.TEXT = Field(description="whose lines these are: project, model, workload type and workload")
     amount: t.FIGURE = Field(nullable=True, description="how much was used, in amount_unit")
-    amount_unit: t.TEXT = Field(isin=["gpu_h", "vcpu_h", "GB_h", "GB", "instance_h"], description="unit of the amount")
+    amount_unit: t.TEXT = Field(
+        isin=["gpu_h", "vcpu_h", "GB_h", "GB", "instance_h", "currency"], description="unit of the amount"
+    )
     utilization: t.SHARE = Field(nullable=True, ge=0, le=1, description="share of full load that was taken")
     replication: t.SHARE = Field(nullable=True, description="copies kept, or machines run, of what is billed once")
     energy_kwh: t.FIGURE = Field(nullable=True, ge=0, description="IT energy; NULL where the type is in no table")

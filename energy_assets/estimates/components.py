@@ -41,7 +41,7 @@ BETWEEN = " | "
 """Stands between the meter and the description in a kind of line, where it needs both."""
 MB_PER_VCPU = "lambda_memory_per_vcpu"
 GPU, CPU, DRAM = DeviceKind.GPU.value, DeviceKind.CPU.value, DeviceKind.DRAM.value
-STORAGE, NETWORK = DeviceKind.STORAGE.value, DeviceKind.NETWORK.value
+STORAGE, NETWORK, SERVICE = DeviceKind.STORAGE.value, DeviceKind.NETWORK.value, DeviceKind.SERVICE.value
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ class Component:
         known_pct: The same with the utilization known.
         machine: Whether it is a part of a machine that may have telemetry of its own.
         embodied_g: Share of its manufacture per amount; None where no table has it.
+        currency: Of a proxy from spend: what is counted is the cost in this currency, and not the quantity.
     """
 
     device_kind: str
@@ -98,6 +99,7 @@ class Component:
     known_pct: float | None
     machine: bool = False
     embodied_g: Fraction | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True)
@@ -129,12 +131,23 @@ def decide(line: Line, constants: Constants) -> Decision:
     if rule is None and _unit_is_wanting(line, unit):
         return Decision(reason="no quantity", what=line.meter)
     if rule is None or rule.what == "none":
-        return Decision(reason="no method", what=line.meter)
+        return _by_spend(line, constants) or Decision(reason="no method", what=line.meter)
     if rule.what in ("rides", "unused", "tokens"):
         return Decision(reason=rule.what, what=line.meter)  # type: ignore[arg-type]
     if unit is None:
         return Decision(reason="no quantity", what=line.meter)
     return _MAKERS[rule.what](line, rule, unit, constants)
+
+
+def _by_spend(line: Line, constants: Constants) -> Decision | None:
+    """Energy per money, where the site asks for it and nothing better is known."""
+    found = constants.spend_of(line.provider, line.service)
+    if found is None:
+        return None
+    pct = None if found.uncertainty_pct is None else float(found.uncertainty_pct)
+    kwh = Fraction(found.kwh_per_unit)
+    part = _steady(SERVICE, "spend", line.service, Amount(Fraction(1), "currency"), kwh, pct, Fraction(1))
+    return Decision((replace(part, currency=found.currency),))
 
 
 def _unit_is_wanting(line: Line, unit: Unit | None) -> bool:

@@ -7,12 +7,14 @@ sources (`factors.hardware`), and what is made of a constant (`watts`, `componen
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from fractions import Fraction
 
 from energy_assets.factors import hardware
 from energy_assets.factors.hardware import Accelerator, Instance
+from energy_assets.site import SpendProxy
 
 IDLE_SHARE = "accelerator_idle_share"
 _DISK = re.compile(r"(?:^|[^a-z0-9])([pes][0-9]{1,2})(?:[^a-z0-9]|$)")
@@ -50,10 +52,22 @@ class Constants:
     Attributes:
         own_machines: Machine types a site states itself, by (provider, type); they go before the table's.
         own_accelerators: Accelerators a site states itself, by name.
+        spend: Proxies from spend, in the order of the site file.
     """
 
     own_machines: Mapping[tuple[str, str], Instance] = field(default_factory=dict)
     own_accelerators: Mapping[str, Accelerator] = field(default_factory=dict)
+    spend: Sequence[SpendProxy] = ()
+
+    def spend_of(self, provider: str, service: str) -> SpendProxy | None:
+        """The first proxy from spend that speaks of a service; None where the site asks for none.
+
+        Args:
+            provider: As `cost` has it.
+            service: ServiceName.
+        """
+        fits = (one for one in self.spend if one.provider == provider and fnmatchcase(service, one.service))
+        return next(fits, None)
 
     def machine(self, provider: str, text: str) -> Instance | None:
         """A machine type as a bill prints it; None where no table has it.

@@ -98,6 +98,7 @@ COMPONENTS = pa.schema(
         ("default_pct", pa.float64()),
         ("known_pct", pa.float64()),
         ("embodied_g", pa.float64()),
+        ("currency", pa.string()),
     ]
 )
 """Columns of `components_table`: a kind's components, and one row without a component for a kind that has none."""
@@ -144,20 +145,26 @@ def _numbers(component: Component) -> dict[str, object]:
         "default_pct": component.default_pct,
         "known_pct": component.known_pct,
         "embodied_g": None if component.embodied_g is None else float(component.embodied_g),
+        "currency": component.currency,
     }
 
 
 def with_kind(lines: ir.Table, components: ir.Table) -> ir.Table:
     """Lines with the number of their kind in place of its texts, which are long and many; those of other kinds go.
 
+    The quantity of a proxy from spend is the cost, in the proxy's currency. Lines without a quantity go, too.
+
     Args:
         lines: From `used`.
         components: From `components_table`: of the kinds that are wanted.
     """
-    kinds = components.select("kind", *KIND).distinct()
+    kinds = components.select("kind", "currency", *KIND).distinct()
     both = lines.inner_join(kinds, same(lines, kinds, KIND))
-    texts = ("meter", "instance_type", "unit")
-    return both.select(*(lines[name] for name in lines.columns if name not in texts), kinds.kind)
+    texts = ("meter", "instance_type", "unit", "quantity")
+    spent = ibis.ifelse(lines.billing_currency == kinds.currency, lines.billed_cost, None)
+    quantity = ibis.ifelse(kinds.currency.isnull(), lines.quantity, spent)
+    made = both.select(*(lines[n] for n in lines.columns if n not in texts), kinds.kind, quantity=quantity)
+    return made.filter(made.quantity.notnull())
 
 
 def costs_of_kinds(lines: ir.Table, components: ir.Table) -> ir.Table:
@@ -173,9 +180,11 @@ def costs_of_kinds(lines: ir.Table, components: ir.Table) -> ir.Table:
     kinds = components.filter(components.part == 0)
     both = lines.inner_join(kinds, same(lines, kinds, KIND))
     kept = ("day", "source", *KIND, "billing_currency", "billed_cost", "quantity")
-    both = both.select(*(lines[name] for name in kept), kinds.reason, kinds.what)
-    unsaid = both.reason.isnull() & both.quantity.isnull()
-    named = both.mutate(reason=ibis.ifelse(unsaid, "no quantity", both.reason))
+    both = both.select(*(lines[name] for name in kept), kinds.reason, kinds.what, kinds.currency)
+    unsaid = both.reason.isnull() & both.currency.isnull() & both.quantity.isnull()
+    foreign = both.reason.isnull() & (both.currency != both.billing_currency).fill_null(False)
+    reason = ibis.cases((unsaid, "no quantity"), (foreign, "no method"), else_=both.reason)
+    named = both.mutate(reason=reason, what=ibis.ifelse(foreign, both.meter, both.what))
     return named.group_by("day", "source", *KIND, "billing_currency", "reason", "what").aggregate(
         lines=named.count(), billed_cost=named.billed_cost.sum()
     )

@@ -40,7 +40,7 @@ def own_constants(site: Site) -> Constants:
     """
     machines = _keyed(site, site.factors.instances, INSTANCE_COLUMNS, _instance)
     accelerators = _keyed(site, site.factors.accelerators, ACCELERATOR_COLUMNS, _accelerator)
-    return Constants(machines, accelerators)
+    return Constants(machines, accelerators, site.estimates.spend_proxy)
 
 
 @dataclass(frozen=True)

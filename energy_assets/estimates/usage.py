@@ -42,8 +42,7 @@ def usage_estimates(
         readings: From `utilization.readings_of`; None where nobody measured how busy machines were.
     """
     wanted = components.filter(components.reason.isnull() | components.reason.isin(UNKNOWN))
-    kept = with_kind(lines.filter(lines.quantity.notnull()), wanted)
-    summed = _summed(hourly(kept, days))
+    summed = _summed(hourly(with_kind(lines, wanted), days))
     both = _named(summed).inner_join(wanted.drop(*KIND), "kind")
     return _rows(_components(loaded(with_measured(both, readings), measured=readings is not None)))
 
@@ -123,6 +122,7 @@ def _components(rows: ir.Table) -> ir.Table:
         replication=kinded.replication.max(),
         utilization=kinded.taken.max(),
         measured=(kinded.covered > 0).any(),
+        by_spend=kinded.currency.notnull().any(),
         grams=_exact(kinded.grams).sum(),
         all_grams_known=kinded.grams.notnull().all(),
         raw_sha256=kinded.raw_sha256.min(),
@@ -147,7 +147,11 @@ def _rows(sums: ir.Table) -> ir.Table:
         # Some of equal parts without a footprint: the sum of the others would look like all of it.
         embodied_g=ibis.ifelse(sums.all_grams_known & (sums.grams >= 0), sums.grams, ibis.null(EXACT)),
         usage_hours=ibis.ifelse((hours > 0) & (hours <= 1), hours.round(9), None).cast(t.MEASURED),
-        method=ibis.ifelse(sums.measured, Method.ESTIMATED_UTILIZATION.value, Method.ESTIMATED_CAPACITY.value),
+        method=ibis.cases(
+            (sums.by_spend, Method.SPEND_PROXY.value),
+            (sums.measured, Method.ESTIMATED_UTILIZATION.value),
+            else_=Method.ESTIMATED_CAPACITY.value,
+        ),
         quality_tier=ibis.ifelse(sums.measured, 3, 4).cast(t.TIER),
         coverage=ibis.literal(0).cast(t.SHARE),
         uncertainty_pct=ibis.ifelse(pct > WIDEST_PCT, WIDEST_PCT, pct).round(3).cast(t.PERCENT),

@@ -18,6 +18,7 @@ from energy_assets.contracts.tables import Cost
 from energy_assets.estimates.constants import Constants
 from energy_assets.estimates.lines import components_table, costs_of_kinds, kinds_of, used
 from energy_assets.estimates.usage import usage_estimates
+from energy_assets.site import SpendProxy
 from energy_assets_tests.estimates.plain import MACHINES, kwh_by_hour
 from energy_assets_tests.rows import DAY, at, rows_of, table
 
@@ -295,3 +296,37 @@ def test_every_kind_is_listed_with_its_cost() -> None:
         ("no method", Decimal(1), 1),
         ("no quantity", Decimal(2), 1),
     }
+
+
+PROXY = SpendProxy(
+    provider="aws",
+    service="Amazon S*",
+    currency="EUR",
+    kwh_per_unit=Decimal("0.25"),
+    uncertainty_pct=Decimal(300),
+    source="ours",
+)
+REQUESTS = {"service_name": "Amazon Simple Queue Service", "resource_id": None}
+
+
+def test_energy_per_money_is_for_services_without_a_method_where_a_site_asks_for_it() -> None:
+    asked = Constants(spend=[PROXY])
+    lines = [
+        line("Requests-Tier1", 5000, "Requests", billed_cost=Decimal(8), **REQUESTS),
+        line("BoxUsage:g5.xlarge", 1, billed_cost=Decimal(100)),
+    ]
+    spent = [row for row in estimated(lines, constants=asked) if row["method"] == "spend_proxy"]
+    assert [
+        (r["energy_kwh"], r["amount"], r["amount_unit"], r["quality_tier"], r["uncertainty_pct"]) for r in spent
+    ] == [(Decimal(2), Decimal(8), "currency", 4, Decimal(300))]
+    assert (spent[0]["device_kind"], spent[0]["device_model"]) == ("service", "Amazon Simple Queue Service")
+    assert [row for row in estimated(lines) if row["device_kind"] == "service"] == []
+
+
+def test_money_in_another_currency_is_no_energy_and_stays_listed() -> None:
+    other = line("Requests-Tier1", 5000, "Requests", billed_cost=Decimal(8), billing_currency="USD", **REQUESTS)
+    told = used(table(Cost, [other]))
+    kinds = kinds_of(CON.create_table("lines", told, temp=True, overwrite=True), Constants(spend=[PROXY]))
+    components = ibis.memtable(components_table(kinds.items()))
+    assert rows_of(CON, usage_estimates(told, components, [DAY])) == []
+    assert [row["reason"] for row in rows_of(CON, costs_of_kinds(told, components))] == ["no method"]

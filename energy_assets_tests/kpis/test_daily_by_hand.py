@@ -23,7 +23,10 @@ GRAMS, REQUESTS, COST = total("emissions", "location_g"), total("activity", "req
 IDLE = total("emissions", "energy_kwh", Filter("workload_type", "=", "idle"))
 REPORTED = total("emissions", "energy_kwh", Filter("workload_id", "or idle"))
 E, F, G = "emissions_energy_kwh", "emissions_facility_kwh", "emissions_location_g"
-OBSERVED, HOURS = "emissions_coverage_energy_kwhis_not_null", "emissions_rows"
+OBSERVED, HOURS = (
+    "emissions_coverage_methodin_measured_counter_measured_power_metered_node_energy_kwhis_not_null",
+    "emissions_rows_methodin_measured_counter_measured_power_metered_node_",
+)
 
 
 def test_members_are_summed_by_day_and_grain(con: Any, only: Only) -> None:
@@ -281,7 +284,12 @@ EI = "emissions_energy_kwh_workload_type_idle"
     ],
 )
 def test_a_share_of_which_nothing_is_there_is_zero(con: Any, only: Only, idle: Any, kwh: Any, told: Any) -> None:
-    found = made(con, only, SHARE, {EI: idle, E: kwh, "emissions_coverage": 1, HOURS: 2})
+    found = made(
+        con,
+        only,
+        SHARE,
+        {EI: idle, E: kwh, "emissions_coverage_methodin_measured_counter_measured_power_metered_node_": 1, HOURS: 2},
+    )
     assert [(row["numerator"], row["denominator"], row["value"]) for row in found] == ([told] if told else [])
     assert {(row["coverage"], row["uncertainty_pct"]) for row in found} <= {(D("0.5"), None)}
 
