@@ -42,6 +42,7 @@ SUMS = {
 NAMES = ("kpis_daily", "kpis_monthly", "emissions", "cost", "activity", "grid_intensity")
 GRAINS = ("source", "zone", "project", "model_id", "workload_type", "ghg_scope")
 IT, FACILITY = "sum(energy_kwh)", "sum(facility_kwh)"
+OF_TELEMETRY = "filter (where method in ('measured_counter', 'measured_power', 'metered_node'))"
 RATIOS = {
     "idle_share": (
         "share", "coalesce(sum(energy_kwh) filter (where workload_type = 'idle'), 0)",
@@ -52,7 +53,8 @@ RATIOS = {
         "coalesce(sum(energy_kwh) filter (where project <> 'unknown' and workload_type <> 'idle'), 0)",
         "sum(energy_kwh) filter (where workload_type <> 'idle')",
     ),
-    "coverage": ("share", "sum(coverage)", "count(*)"),
+    "coverage": ("share", f"sum(coverage) {OF_TELEMETRY}", f"count(*) {OF_TELEMETRY}"),
+    "measured_share": ("share", f"coalesce(sum(energy_kwh) {OF_TELEMETRY}, 0)", IT),
     "factor_coverage": ("share", "coalesce(sum(facility_kwh) filter (where location_g is not null), 0)", FACILITY),
     "carbon_intensity_location": (
         "gCO2e (location-based) per kWh", "sum(location_g)", "sum(facility_kwh) filter (where location_g is not null)",
