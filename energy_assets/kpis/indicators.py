@@ -354,7 +354,7 @@ def coverage_rows(indicator: Indicator) -> tuple[Selection, Selection]:
         return reported, replace(reported, filters=())
     table, amount = "activity" if indicator.basis == "activity" else "emissions", indicator.numerator.rows
     scope = tuple(f for f in amount.filters if f.column == "ghg_scope")
-    hours = Selection(table, None, scope if table == "activity" else (*scope, _MEASURED))
+    hours = Selection(table, None, scope if table == "activity" else (_MEASURED, *scope))
     observed = replace(hours, column="coverage")
     if table == "activity" or indicator.kind == "share" or not amount.column:
         return observed, hours

@@ -14,7 +14,8 @@ from energy_assets_tests.kpis.tables import indicator
 OWN = Filter("ghg_scope", "=", "scope2")
 BOUGHT = Filter("ghg_scope", "=", "scope3.1")
 KWH, REQUESTS = total("emissions", "facility_kwh"), total("activity", "requests")
-OBSERVED, HOURS = Selection("emissions", "coverage"), Selection("emissions")
+OF_TELEMETRY = Filter("method", "in", ("measured_counter", "measured_power", "metered_node"))
+OBSERVED, HOURS = (Selection("emissions", column, (OF_TELEMETRY,)) for column in ("coverage", None))
 
 
 @pytest.mark.parametrize(
