@@ -33,7 +33,7 @@ def unknown_footprints(emissions: ir.Table) -> Iterator[Remark]:
         yield Remark(
             ABOUT,
             f"embodied emissions are not known of {hours:,.0f} accelerator-hours ({_places(found)}): no table and no "
-            "inventory has the making of their model, which `energy-assets factors` lists",
+            "inventory has the making of their model",
             hole=False,
         )
     for column, what, remedy in (
