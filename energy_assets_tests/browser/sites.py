@@ -74,9 +74,9 @@ def finished_site(folder: Path, now: datetime) -> FinishedSite:
     return FinishedSite(path, site, days, report_folder(site, "ml_sustainability", period))
 
 
-def _faulty_parse(source: Source, editions: Mapping[date, Edition], step: StepContext) -> Any:
+def _faulty_parse(source: Source, editions: Mapping[date, Edition], step: StepContext, before: Any = None) -> Any:
     """The real parser with a fault: it writes a currency that is none in the lines with the hostile tag."""
-    parsed, failures = parse(source, editions, step)
+    parsed, failures = parse(source, editions, step, before)
     assert parsed is not None
     rows = parsed.rows
     currency = (rows.account_id == HOSTILE_ACCOUNT).ifelse("bribe", rows.billing_currency)
