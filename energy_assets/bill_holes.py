@@ -111,7 +111,7 @@ def _without_method(site: Site, cost: ir.Table, ask: Ask) -> Iterator[Remark]:
             f"{100 * lost / whole:.0f} % of the cost of use in {currency} is of kinds of which nobody publishes what "
             f"they draw, so their energy is unknown: {_first(names)}",
             hole=False,
-            remedy="See which with `energy-assets factors --missing`.",
+            remedy="The command `factors --missing` lists them.",
         )
 
 

@@ -16,7 +16,6 @@ import ibis
 
 from energy_assets.contracts.vocabulary import DeviceKind, Feed
 from energy_assets.counting import counted
-from energy_assets.estimates.components import Decision, Line
 from energy_assets.estimates.constants import Constants
 from energy_assets.estimates.lines import components_table, costs_of_kinds, kinds_of, used
 from energy_assets.estimates.own_tables import ACCELERATOR_COLUMNS, INSTANCE_COLUMNS, own_constants, own_hardware
@@ -157,26 +156,24 @@ def _machines(site: Site, con: Any, lake: Lake) -> Iterator[Applied]:
     constants = own_constants(site)
     kinds = kinds_of(used(lake.read(con, COST)), constants)
     found: dict[Applied, None] = {}
-    for decision in kinds.values():
+    for line, decision in kinds.items():
         for part in decision.components:
             if not part.slope_kwh:
                 continue
-            edition, source = _power_source(part.device_kind, part.device_model, constants)
+            edition, source = _power_source(line.provider, part.device_kind, part.device_model, constants)
             idle, full = float(part.idle_kwh * 1000), float((part.idle_kwh + part.slope_kwh) * 1000)
             name = f"watts of a {'vCPU' if part.amount_unit == 'vcpu_h' else 'GPU'}, none to full load"
-            of, value = part.device_model or "average of the provider", f"{idle:.4g} to {full:.4g}"
+            of, value = part.device_model or f"average of {line.provider}", f"{idle:.4g} to {full:.4g}"
             found[Applied(name, of, value, "W", "", "", edition, source)] = None
     yield from sorted(found, key=lambda one: (one.factor, one.of, one.value))
 
 
-def _power_source(kind: str, model: str | None, constants: Constants) -> tuple[str, str]:
+def _power_source(provider: str, kind: str, model: str | None, constants: Constants) -> tuple[str, str]:
     if kind == "gpu" and model:
         one = constants.own_accelerators.get(model) or hardware.accelerators().get(model)
         return (str(one.year), one.source) if one else ("", "")
-    for provider in ("aws", "gcp", "azure"):
-        if power := hardware.cpu_power(provider, model):
-            return str(power.year), power.source
-    return "", ""
+    power = hardware.cpu_power(provider, model)
+    return (str(power.year), power.source) if power else ("", "")
 
 
 def _coefficients(site: Site) -> Iterator[Applied]:
@@ -186,6 +183,10 @@ def _coefficients(site: Site) -> Iterator[Applied]:
         yield Applied(
             name.replace("_", " "), "estimates", f"{one.value:f}", one.unit, "", "", str(one.year), one.source
         )
+    for proxy in site.estimates.spend_proxy:
+        unit = f"kWh/{proxy.currency}"
+        of = f"{proxy.provider} {proxy.service}"
+        yield Applied("energy per money", of, f"{proxy.kwh_per_unit:f}", unit, "", "", "", proxy.source)
 
 
 def missing(site: Site) -> str:
@@ -205,10 +206,10 @@ def missing(site: Site) -> str:
     alike = ["provider", "service", "reason", "what", "billing_currency"]
     summed = costs.group_by(alike).aggregate(lines=costs.lines.sum(), billed_cost=costs.billed_cost.sum())
     found = con.to_pyarrow(summed.order_by(ibis.desc("billed_cost"))).to_pylist()
-    return _written(found, kinds, date.today().year)
+    return _written(found, date.today().year)
 
 
-def _written(found: Sequence[dict[str, Any]], kinds: dict[Line, Decision], year: int) -> str:
+def _written(found: Sequence[dict[str, Any]], year: int) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     spent: dict[str, Any] = {}

@@ -424,3 +424,23 @@ def test_two_sources_of_one_rung_that_differ_are_told(
     found = said(site)
     assert [remark.hole for remark in found] == ([] if hole is None else [hole])
     assert all(f"DE: f1 (36.3 g/kWh direct) counts, f2 says {other} g/kWh" in remark.says for remark in found)
+
+
+@pytest.mark.parametrize(("kwh", "hole"), [("1", False), ("1.000000001", True)])
+def test_a_hundredth_from_bills_without_a_grid_zone_is_told_and_more_is_a_hole(
+    site: Site, kwh: str, hole: bool
+) -> None:
+    """Of 100 kWh together: what is exactly on the limit is no hole."""
+    bill = {"provider": "aws", "region": "global", "zone": None, "source": "bills", "method": "estimated_capacity",
+            "energy_kwh": Decimal(kwh)}  # fmt: skip
+    publish(site, ENERGY, [{"project": "p"}])
+    publish(site, EMISSIONS, [{**GRAMS, "energy_kwh": Decimal(100) - Decimal(kwh)}, bill])
+    (one,) = (remark for remark in said(site) if "no grid zone" in remark.says)
+    assert one.hole is hole
+    assert "aws global" in one.says
+
+
+def test_a_measured_hundredth_without_a_grid_zone_is_a_hole(site: Site) -> None:
+    publish(site, ENERGY, [{"project": "p"}])
+    publish(site, EMISSIONS, [{**GRAMS, "energy_kwh": Decimal(99)}, {"region": "r9", "zone": None}])
+    assert [one.hole for one in said(site) if "no grid zone" in one.says] == [True]

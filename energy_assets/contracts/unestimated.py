@@ -49,7 +49,7 @@ USAGE_IS_ESTIMATED = Proof(
     "cost.",
     unestimated,
     blocking=False,
-    remedy="Its energy is unknown, not zero. `energy-assets factors --missing` prints the rows to add to a file that "
+    remedy="Its energy is unknown, not zero. The command `factors --missing` prints the rows to add to a file that "
     "`factors:` in site.yaml names; where the reason is `no quantity`, export the bill with its quantities and units "
     "(`ConsumedQuantity` and `ConsumedUnit`, `lineItem/UsageAmount` and `pricing/unit`).",
 )

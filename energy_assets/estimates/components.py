@@ -16,7 +16,7 @@ from energy_assets.estimates.constants import Constants, Power, managed_disk
 from energy_assets.estimates.embodied import device_g_per_hour, server_g_per_vcpu_hour
 from energy_assets.estimates.rules import ANY_UNIT, Rule, rule_of
 from energy_assets.estimates.units import GIB_IN_GB, Unit, unit_of
-from energy_assets.estimates.watts import in_squares, memory_beyond, spread_pct, w_without_memory
+from energy_assets.estimates.watts import held_kwh, in_squares, linear_kwh, memory_beyond, spread_pct, w_without_memory
 from energy_assets.factors import hardware
 
 Reason = Literal["rides", "unused", "tokens", "no method", "unknown type", "no power", "no quantity"]
@@ -26,9 +26,6 @@ Reason = Literal["rides", "unused", "tokens", "no method", "unknown type", "no p
 `no method`: nobody publishes what such usage draws. `unknown type`: the machine is in no table of ours. `no power`: the
 machine is, and its maker does not say what it draws. `no quantity`: the line does not say how much was used.
 """
-NO_ENERGY: frozenset[str] = frozenset({"rides", "unused"})
-"""Reasons by which a line has no energy of its own; all others leave energy unknown."""
-
 _MACHINE_TEXT = re.compile(
     r"\b((?:ml|db|cache|kafka|mq)\.)?([a-z][a-z0-9-]*\.(?:nano|micro|small|medium|large|[0-9]*xlarge|metal[a-z0-9-]*))\b"
 )
@@ -72,7 +69,7 @@ class Component:
         device_id: Names it among the components of a resource.
         device_model: What it is: the accelerator, the processor's architecture, the medium.
         amount: How much of it one printed unit is, before the hours of a month.
-        amount_unit: gpu_h, vcpu_h, GB_h or GB.
+        amount_unit: gpu_h, vcpu_h, GB_h, GB or currency.
         monthly: Whether a printed unit is held for a month: its hours are then those of its month.
         idle_kwh: Per amount, at no load.
         slope_kwh: Per amount, from no load to full load.
@@ -270,7 +267,6 @@ _MAKERS = {
     "vcpu": _vcpus,
     "memory": _memories,
     "function": _functions,
-    "function_gb": _functions,
     "storage": _storage,
     "disk": _disk,
     "network": _network,
@@ -336,7 +332,7 @@ def _memory(
 def _stored(constants: Constants, medium: str, gb_hours: Fraction, monthly: bool, replication: Fraction) -> Component:
     value = constants.coefficient(f"storage_{medium}")
     amount = Amount(gb_hours, "GB_h", monthly)
-    return _steady(STORAGE, medium, medium, amount, value.value / 1_000_000, value.pct, replication)
+    return _steady(STORAGE, medium, medium, amount, held_kwh(Fraction(1), value.value), value.pct, replication)
 
 
 @dataclass(frozen=True)
@@ -352,12 +348,12 @@ class Amount:
 def _loaded(
     kind: str, name: str, model: str | None, amount: Amount, power: Power, load: Fraction, replication: Fraction
 ) -> Component:
-    """A component between idle and full load."""
+    """A component between idle and full load; where nobody states an interval of its watts, the load's stands alone."""
     spread = spread_pct(power.idle_w, power.max_w, load)
+    idle, full = (linear_kwh(Fraction(1), power.idle_w, power.max_w, Fraction(share)) for share in (0, 1))
     return Component(
-        kind, name, model, amount.size, amount.unit, amount.monthly, power.idle_w / 1000,
-        (power.max_w - power.idle_w) / 1000, load, replication, in_squares(spread, power.pct or 0.0), power.pct,
-        amount.machine,
+        kind, name, model, amount.size, amount.unit, amount.monthly, idle, full - idle, load, replication,
+        in_squares(spread, power.pct or 0.0), power.pct, amount.machine,
     )  # fmt: skip
 
 

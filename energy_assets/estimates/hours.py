@@ -15,7 +15,6 @@ import ibis.expr.types as ir
 from energy_assets.contracts import types as t
 from energy_assets.periods import ONE_DAY
 
-HOUR_S = 3600
 LONGEST_DAYS = 31
 """Days before a day whose charges may still run on it: a charge of a month is the longest that bills have."""
 DIGITS = 12

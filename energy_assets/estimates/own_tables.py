@@ -26,7 +26,7 @@ HARDWARE_COLUMNS = (
 INSTANCE_COLUMNS = ("provider", "instance_type", "vcpus", "memory_gib", "accelerator", "accelerators", "year", "source")
 ACCELERATOR_COLUMNS = ("accelerator", "idle_w", "max_w", "uncertainty_pct", "year", "source")
 DAYS_OF_YEAR = 365
-REMEDY = "Write it as `energy-assets factors --missing` prints it."
+REMEDY = "Write it as the command `factors --missing` prints it."
 
 
 def own_constants(site: Site) -> Constants:

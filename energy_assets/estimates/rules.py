@@ -29,7 +29,7 @@ class Rule:
         meter: What the meter, or the description, must hold; None for any.
         thing: `data` or `count` where the unit must count that; empty for any.
         time: `hour` or `month` where the amount must be held for a time; empty with a thing: for no time.
-        what: machine, accelerator, vcpu, memory, function, function_gb, storage, disk, network; or why the line has
+        what: machine, accelerator, vcpu, memory, function, storage, disk, network; or why the line has
             no energy: `rides` on another line, `unused` capacity, `tokens`, or `none` that anybody publishes.
         medium: ssd or hdd, of storage.
         replication: Copies that are kept, or machines that run, of what the line counts once.

@@ -60,25 +60,11 @@ def held_kwh(gb_hours: Fraction, wh_per_tb_hour: Fraction, replication: Fraction
     Cloud Carbon Footprint, methodology (2024): terabyte-hours x coefficient x replication factor.
 
     Args:
-        gb_hours: As billed: gigabytes times hours.
+        gb_hours: Gigabytes times hours; a gigabyte-month is a gigabyte for the 672 to 744 hours of that month.
         wh_per_tb_hour: Of the medium, watt-hours per terabyte-hour.
         replication: Copies that are kept.
     """
     return gb_hours / 1000 * wh_per_tb_hour / 1000 * replication
-
-
-def month_hours_kwh(
-    gb_months: Fraction, hours_of_month: int, wh_per_tb_hour: Fraction, replication: Fraction
-) -> Fraction:
-    """Energy of data billed by the month, in kWh: a gigabyte-month is a gigabyte for the hours of that month.
-
-    Args:
-        gb_months: As billed.
-        hours_of_month: 672 to 744.
-        wh_per_tb_hour: Of the medium.
-        replication: Copies that are kept.
-    """
-    return held_kwh(gb_months * hours_of_month, wh_per_tb_hour, replication)
 
 
 def embodied_g(

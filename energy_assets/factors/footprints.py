@@ -64,15 +64,6 @@ def embodied_device(accelerator: str) -> Embodied | None:
     return _embodied().get(("device", "", accelerator))
 
 
-def embodied_component(name: str) -> Embodied | None:
-    """Embodied emissions of a part of a server, to add up one's own; None where the table has no such part.
-
-    Args:
-        name: server, cpu, memory_gib, ssd, hdd, gpu.
-    """
-    return _embodied().get(("component", "", name))
-
-
 def embodied_server(provider: str, text: str) -> Embodied | None:
     """Embodied emissions of the server that a machine type runs on; None where nobody publishes them.
 

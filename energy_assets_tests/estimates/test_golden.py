@@ -7,7 +7,7 @@ from fractions import Fraction as F
 
 import pytest
 
-from energy_assets.estimates.watts import embodied_g, held_kwh, in_squares, linear_kwh, month_hours_kwh, spread_pct
+from energy_assets.estimates.watts import embodied_g, held_kwh, in_squares, linear_kwh, spread_pct
 
 CASES: list[tuple[str, Callable[[], F], float]] = [
     (
@@ -24,7 +24,7 @@ CASES: list[tuple[str, Callable[[], F], float]] = [
     ),
     (
         "S3 1 GB-month in a 744 h month, HDD, replication 6, PUE 1.135",
-        lambda: month_hours_kwh(F(1), 744, F("0.65"), F(6)) * F("1.135"),
+        lambda: held_kwh(F(1) * 744, F("0.65"), F(6)) * F("1.135"),
         0.003293316,
     ),
     ("g5.xlarge 1 h, half utilization", lambda: linear_kwh(F(1), F(18), F(153), F("0.5")), 0.0855),

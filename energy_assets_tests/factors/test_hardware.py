@@ -6,6 +6,7 @@ import gzip
 import json
 from decimal import Decimal
 from importlib.resources import files
+from statistics import median
 from typing import Any
 
 import duckdb
@@ -357,3 +358,8 @@ def test_what_the_tables_do_not_know_is_none() -> None:
     assert coefficient("levitation") is None
     assert cpu_power("aws", "Abacus") is None
     assert cpu_power("onprem") is None
+
+
+def test_the_idle_share_is_the_median_of_those_that_are_published() -> None:
+    shares = [float(one.idle_w / one.max_w) for one in accelerators().values() if one.idle_w and one.max_w]
+    assert float(coefficient("accelerator_idle_share").value) == pytest.approx(median(shares), abs=0.0005)  # type: ignore[union-attr]
