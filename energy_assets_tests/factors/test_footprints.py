@@ -20,6 +20,7 @@ KEYS = {
     "embodied.csv": ("kind", "provider", "thing"),
     "water.csv": ("provider", "region"),
     "grid_water.csv": ("zone",),
+    "grid_losses.csv": ("zone", "year"),
     "water_stress.csv": ("provider", "region"),
 }
 STRESS = {"low", "low to medium", "medium to high", "high", "extremely high"}
