@@ -41,8 +41,15 @@ NOT_RUN = {
     "dg ": "in a project of its own; test_components.py runs these",
     ".venv/bin/python -m energy_assets_tests.browser.screenshots": "takes pictures of a running UI",
     "python -m energy_assets.sandbox": "a server; sandbox/test_company.py starts its parts",
+    "aws cloudwatch ": "needs an account at the cloud; sources/utilization_files reads what it answers",
+    "az monitor ": "the same",
 }
 """Commands of README and docs that are not executed here, and why."""
+RUN_BY_THEIR_OWN = {
+    "docs/method/worked-example.md": "estimates/test_worked_example.py",
+    "docs/method/grid.md": "factors/test_method_grid.py",
+}
+"""Pages whose commands, and what these print, are run on the page's own site by a test of their own."""
 SERVERS = {"ui": "a server; browser/test_starting.py starts and ends it"}
 
 
@@ -327,7 +334,8 @@ def write_own_machine(folder: Path) -> None:
 
 
 def pages() -> list[Path]:
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    every = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [page for page in every if page.relative_to(ROOT).as_posix() not in RUN_BY_THEIR_OWN]
 
 
 @pytest.mark.skipif(datetime.now(UTC).date() <= WEEK.last, reason="the days that README names are to come")
@@ -349,6 +357,12 @@ def test_every_command_of_readme_and_docs_runs(tmp_path: Path) -> None:
             write_site(tmp_path, WEEK, SITE.replace("2024-05-30", str(WEEK.first)))
         if line.split()[1] not in SERVERS:
             works(line, tmp_path, (WHOLE, DONE_WITH_HOLES))
+
+
+def test_the_pages_run_by_their_own_tests_are_there_and_so_are_the_tests() -> None:
+    for page, test in RUN_BY_THEIR_OWN.items():
+        assert (ROOT / page).is_file()
+        assert Path(page).name in (ROOT / "energy_assets_tests" / test).read_text(encoding="utf-8")
 
 
 def test_the_reasons_speak_of_commands_that_are_there() -> None:
