@@ -209,6 +209,22 @@ def test_every_line_that_mends_a_store_does(folder: Path) -> None:
     assert path.exists()
 
 
+def test_what_is_printed_of_a_restated_report_can_be_run(folder: Path) -> None:
+    write_site(folder)
+    run_line = f"{PROGRAM} run --from {DAYS.first} --to 2024-05-31"
+    works(f"{run_line} --report", folder, (WHOLE, DONE_WITH_HOLES))
+    meters = folder / "meters/2024-05-31.csv"
+    meters.write_text(meters.read_text().replace(",600", ",660"))
+    said = works(run_line, folder, (WHOLE, DONE_WITH_HOLES)).stdout
+    assert "has other figures of 1 of its days than the lake has now" in said
+    (again,) = {line for line in printed(run(run_line, folder)) if step(line) == "report"}
+    assert "restates the edition of" in works(again, folder, (WHOLE, DONE_WITH_HOLES)).stdout
+    report = folder / "var/reports/ml_sustainability/2024-05"
+    lines = {step(shlex.join(shlex.split(line)[1:])): line for line in _in_report(report)}
+    assert "Equal, byte for byte" in works(lines["report"], report).stdout
+    assert ",facility_kwh," in works(lines["restatements"], report).stdout
+
+
 def _fails(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return works(line, folder, (1,))
 
@@ -286,6 +302,11 @@ EXECUTED = {
         "report": "test_every_line_that_mends_a_store_does",
         "repair": "test_every_line_that_mends_a_store_does",
     },
+    "disclosures.sections.restated": {
+        "restatements": "test_what_is_printed_of_a_restated_report_can_be_run",
+        "report": "test_what_is_printed_of_a_restated_report_can_be_run",
+    },
+    "outdated_reports": {"report": "test_what_is_printed_of_a_restated_report_can_be_run"},
     "disclosures.sections.checking": {
         "sql": "test_every_line_that_mends_a_store_does",
         "trace": "test_every_line_that_mends_a_store_does",
