@@ -415,7 +415,10 @@ def test_life_cycle_basis_is_printed_and_upstream_is_not_added() -> None:
     assert "taken over the life cycle" in words
     assert "chose life-cycle intensities" in words
     assert "supply of its fuel" not in words
-    assert "Scope 3.3" not in words.partition("Not stated")[0].partition("Figures and evidence")[0]
+    said = words.partition("Not stated")[0].partition("Figures and evidence")[0]
+    assert "Scope 3.3, upstream" not in said
+    assert "Scope 3.3 emissions, upstream" not in said
+    assert "Scope 3.3 emissions, grid losses" in said, "losses are Scope 3.3 with either basis"
 
 
 def test_costs_in_other_currencies_are_named_not_added() -> None:
