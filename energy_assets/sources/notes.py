@@ -501,6 +501,10 @@ WORDS: Mapping[str, Words] = {
         remedy="Where several hosts have one name, keep them apart: a `selector` for each source.",
         each=False,
     ),
+    "loads_without_machine": Words(
+        "{n} metric[|s] of utilization name[s|] no machine and [was|were] left out",
+        remedy="Write `machine_label` into the source: the label that names the machine.",
+    ),
     "loads_without_provider": Words(
         "{n} machine[|s] with utilization [was|were] left out: nothing says whose [it is|they are]",
         remedy="Write `provider` (such as aws) into the source, or let Prometheus keep the label instance_id.",

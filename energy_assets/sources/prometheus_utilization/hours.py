@@ -136,6 +136,9 @@ def _told(scratch: Scratch, first: int, last: int) -> Told:
             SELECT count(*), list_sort(list(DISTINCT names[1])) FROM {scratch["segments"]}
             JOIN {scratch["called"]} USING (key) WHERE state = 'changed' AND b > {first} AND a < {last}
             HAVING count(*) > 0""")),
+        *(("loads_without_machine", *row) for row in scratch.rows(f"""
+            SELECT count(DISTINCT meter), list_sort(list(DISTINCT meter)) FROM {scratch["hourly"]}
+            JOIN {scratch["called"]} USING (key) WHERE len(names) = 0 HAVING count(*) > 0""")),
         *(("loads_without_provider", *row) for row in scratch.rows(f"""
             SELECT count(DISTINCT resource_id), list_sort(list(DISTINCT resource_id)) FROM {scratch["loads"]}
             WHERE provider IS NULL HAVING count(*) > 0""")),

@@ -13,10 +13,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from energy_assets.sources.prometheus.answers import Scratch, quoted
+from energy_assets.sources.prometheus.identity import EXPORTERS_POD
 from energy_assets.sources.prometheus_utilization.queries import HOSTS, NODES
 
 EC2 = "^(i-[0-9a-f]{8,17})([.].*)?$"
 """An instance, also as the name of a host that is named after it (EKS, resource names)."""
+
+_NODE = "coalesce(nullif(metric['exported_node'], ''), metric['node'])"
+"""Where the exporter's own target has a label `node`, Prometheus moves that of the metric aside."""
 
 
 def find(scratch: Scratch, labels: Sequence[str], provider: str | None, account_id: str | None) -> None:
@@ -34,11 +38,11 @@ def find(scratch: Scratch, labels: Sequence[str], provider: str | None, account_
         f"""
         SELECT key, metric['provider_id'] AS own_id,
             list_transform([{listed}], lambda l: {_plain("metric[l]")}) AS said,
-            list_filter(said, lambda v: v <> '' AND NOT {_number("v")}) || list_filter(said, lambda v: {_number("v")})
-                AS names
+            list_filter(said, lambda v: v <> '' AND NOT {_says_little("v")})
+                || list_filter(said, lambda v: {_says_little("v")}) AS names
         FROM (SELECT key, arg_min(metric, series_no) AS metric FROM {scratch["named"]} GROUP BY key)""",
     )
-    scratch.make("kubernetes", _told(scratch, NODES, "[metric['node'], metric['internal_ip']]", "provider_id"))
+    scratch.make("kubernetes", _told(scratch, NODES, f"[{_NODE}, metric['internal_ip']]", "provider_id"))
     scratch.make("linux", _told(scratch, HOSTS, "[metric['instance']]", "nodename"))
     said = f"{quoted(provider)}" if provider else "NULL::VARCHAR"
     account = f"{quoted(account_id)}" if account_id else "NULL::VARCHAR"
@@ -72,9 +76,9 @@ def _plain(value: str) -> str:
     return f"coalesce(regexp_replace(regexp_replace(lower(trim({value})), ':[0-9]+$', ''), '^\\[(.*)\\]$', '\\1'), '')"
 
 
-def _number(name: str) -> str:
-    """SQL: whether a name is a mere number, as Google's instance_id is: any other name says more."""
-    return f"regexp_full_match({name}, '[0-9]+')"
+def _says_little(name: str) -> str:
+    """SQL: whether any other name says more: a mere number, as Google's instance_id is, or the exporter's own pod."""
+    return f"(regexp_full_match({name}, '[0-9]+') OR regexp_matches({name}, '{EXPORTERS_POD}'))"
 
 
 def _from_name(names: str) -> str:

@@ -76,7 +76,10 @@ def names_of_hosts(there: Iterable[str], selector: str, window: Window) -> list[
         window: The day.
     """
     span = (window.start + HOUR, window.end, HOUR)
-    labels = {KUBERNETES: (NODES, "node, internal_ip, provider_id"), UNAME: (HOSTS, "instance, nodename")}
+    labels = {
+        KUBERNETES: (NODES, "node, exported_node, internal_ip, provider_id"),
+        UNAME: (HOSTS, "instance, nodename"),
+    }
     inside = f"{{{selector}}}" if selector else ""
     return [
         Query(role, metric, f"max by ({by}) (last_over_time({metric}{inside}[{WINDOW}]))", *span)

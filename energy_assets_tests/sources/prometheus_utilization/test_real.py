@@ -66,3 +66,18 @@ def test_both_give_the_same_rows_and_notes(step: StepContext, tmp_path: Path) ->
     }  # fmt: skip
     hour = rows.filter(pa.compute.equal(rows["resource_id"], A)).to_pylist()
     assert {float(row["utilization"]) for row in hour if row["component"] == "cpu"} == {0.25}
+
+
+def test_a_server_that_finds_a_day_too_large_gives_the_same_rows_in_pieces(step: StepContext, tmp_path: Path) -> None:
+    require_prometheus()
+    these, day = field(), DayRange(DAY, DAY)
+    with served(these) as url:
+        whole, _ = rows_of(source(url, provider="gcp"), day, step)
+    few = ["--query.max-samples=600"]
+    with prometheus(for_real(these), tmp_path / "small", flags=few, block_duration="720h") as url:
+        pieces, notes = rows_of(source(url, provider="gcp"), day, step)
+    edition = step.landing.edition("load", DAY)
+    assert edition is not None
+    assert len([one for one in edition.objects if one.request["role"] == "time"]) > 1
+    assert whole.drop_columns(["raw_sha256"]).equals(pieces.drop_columns(["raw_sha256"]))
+    assert notes == {}

@@ -183,6 +183,7 @@ ARM = "/subscriptions/s-1/resourceGroups/rg/providers/Microsoft.Compute/virtualM
         ({"node": "w-1"}, [("w-1", "10.0.0.9", "oci:///ocid1.instance.x")], ("gcp", "ocid1.instance.x", None)),
         ({"node": "w-1"}, [("w-1", "1", f"aws:///a/{A}"), ("w-1", "2", f"aws:///a/{B}")], ("gcp", "w-1", None)),
         ({"instance": "10.0.0.7:9100"}, [], ("gcp", "10.0.0.7", None)),
+        ({"Hostname": "dcgm-exporter-x7k2p", "instance": "w1:9400"}, [], ("gcp", "w1", None)),
     ],
 )  # fmt: skip
 def test_which_machine_a_series_is_of(
@@ -215,11 +216,29 @@ def test_a_name_passes_to_another_machine_by_the_hour(step: StepContext) -> None
     assert [(row["resource_id"], row["hour"].hour) for row in rows] == [(A, 9), (B, 10)]
 
 
+def test_a_node_whose_label_prometheus_moved_aside(step: StepContext) -> None:
+    """kube-state-metrics runs on w-9, and its own target carries that label."""
+    made = [
+        *processors(minutes(0, 60), TWO, node="w-1"),
+        *processors(minutes(0, 60), TWO, node="w-9"),
+        info("kube_node_info", 0, 59, node="w-9", exported_node="w-1", provider_id=f"aws:///a/{A}"),
+        info("kube_node_info", 0, 59, node="w-9", exported_node="w-9", provider_id=f"aws:///a/{B}"),
+    ]
+    assert [row["resource_id"] for row in read(step, made)[0]] == [A, B]
+
+
 def test_machines_of_nobody_are_counted_and_left_out(step: StepContext) -> None:
     made = [*processors(minutes(0, 60), TWO, node="w-1"), *processors(minutes(0, 60), TWO, instance_id=A)]
     rows, notes = read(step, made)
     assert [row["resource_id"] for row in rows] == [A]
     assert notes == {"loads_without_provider": 1}
+
+
+def test_series_without_a_name_of_a_machine_are_told_with_their_metric(step: StepContext) -> None:
+    own = {"metric": "vm_cpu", "component": "cpu", "unit": "percent"}
+    points = [(minute, 50) for minute in minutes(0, 60)]
+    found = read(step, [gauge("vm_cpu", points, vm=A)], metrics=[own], provider="aws")
+    assert found == ([], {"loads_without_machine": 1})
 
 
 def test_a_machine_has_the_mean_of_its_gpus_and_a_silent_one_lowers_the_coverage(step: StepContext) -> None:
