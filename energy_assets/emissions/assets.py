@@ -37,7 +37,7 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
 
     def hourly(read: Reader, days: Sequence[date]) -> ir.Table:
         energy = read(ENERGY, days)
-        places = read.keep(ibis.memtable(resolved_for(site, energy)))
+        places = read.keep(ibis.memtable(resolved_for(site, energy, days)))
         # Days are written one after the other, which asks for the factors once per day: they are kept, and small.
         intensity, uncertainty = read.keep(read(GRID_INTENSITY, days)), read.keep(factor_uncertainty())
         inventory = own_hardware(site)

@@ -73,7 +73,7 @@ def _readings(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
     ranks = {source.name: rank for rank, source in enumerate([*sources, *bills])}
     placed = filled(rows, site.source_places, ranks)
     placed = respelled(placed, read.keep(ibis.memtable(one_spelling(placed, site.source_places, site.places))))
-    places = read.keep(ibis.memtable(resolved_for(site, placed)))
+    places = read.keep(ibis.memtable(resolved_for(site, placed, days)))
     stands = [(raw_table(source).name, site.source_places.get(source.name)) for source in sources]
     schema = ibis.schema({"table": "string", "provider": "string", "region": "string"})
     read.note("places", ibis.memtable([(n, p and p.provider, p and p.region) for n, p in stands], schema=schema))
@@ -110,7 +110,7 @@ def cost_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
     tables = {source.name: raw_table(source) for source in site.feeding(Feed.COST)}
     charges = read.lake.read_together(read.con, tables, days)
     owned = _owned(read, days, charges, tables) if len(tables) > 1 else None
-    return cost(charges, site.attribution.rules, owned, lambda rows: _zoned(site, read, rows))
+    return cost(charges, site.attribution.rules, owned, lambda rows: _zoned(site, read, rows, days))
 
 
 def _owned(read: Reader, days: Sequence[date], charges: ir.Table, tables: Mapping[str, Table]) -> ir.Table:
@@ -148,9 +148,9 @@ def _values(dates: ir.DateColumn) -> list[date]:
     return found
 
 
-def _zoned(site: Site, read: Reader, rows: ir.Table) -> ir.Table:
+def _zoned(site: Site, read: Reader, rows: ir.Table, days: Sequence[date]) -> ir.Table:
     """Charges with the grid zone of their region."""
-    return with_place(rows, read.keep(ibis.memtable(resolved_for(site, rows))), ("zone",))
+    return with_place(rows, read.keep(ibis.memtable(resolved_for(site, rows, days))), ("zone",))
 
 
 def _activity_asset(site: Site) -> dg.AssetsDefinition:
