@@ -33,7 +33,7 @@ from energy_assets.tables import COST, EMISSIONS, ENERGY, GRID_INTENSITY
 
 COLUMNS = ("factor", "of", "value", "unit", "from", "until", "edition", "state", "said_by")
 APPLIES, CARRIED, SUPERSEDED = "applies", "carried", "superseded"
-"""States of a factor: stated for these days; of other days, as none is stated for these; replaced by a newer edition."""
+"""States of a factor: stated for these days; of other days, as none is for these; replaced by a newer edition."""
 AQUEDUCT = "water_stress.csv: World Resources Institute 2023, Aqueduct 4.0"
 ENOUGH = 8
 """Kinds of use without a method that are named one by one."""

@@ -14,6 +14,8 @@ from energy_assets.contracts.bills import CROSS_CHECK
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.factors.places import filled, one_spelling, resolved_for, respelled, with_place
 from energy_assets.factors.tables import uncertainty_pct
+from energy_assets.factors.version import ENERGY as FACTORS_OF_ENERGY
+from energy_assets.factors.version import PLACES, factors_version
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.site import Site
 from energy_assets.tables import ACTIVITY, COST, ENERGY, USAGE_ESTIMATES, Table, raw_table
@@ -44,7 +46,10 @@ def _energy_asset(site: Site) -> dg.AssetsDefinition:
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
         return energy_of(site, read, days)
 
-    return table_asset(site, ENERGY, upstream, about, make, _energy_summary, numbers=_energy_numbers)
+    version = factors_version(site, FACTORS_OF_ENERGY, own_files=False)
+    return table_asset(
+        site, ENERGY, upstream, about, make, _energy_summary, numbers=_energy_numbers, code_version=version
+    )
 
 
 def energy_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
@@ -96,7 +101,10 @@ def _cost_asset(site: Site) -> dg.AssetsDefinition:
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
         return cost_of(site, read, days)
 
-    return table_asset(site, COST, upstream, about, make, _cost_summary, numbers=numbers, day_by_day=True)
+    version = factors_version(site, PLACES, own_files=False)
+    return table_asset(
+        site, COST, upstream, about, make, _cost_summary, numbers=numbers, day_by_day=True, code_version=version
+    )
 
 
 def cost_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:

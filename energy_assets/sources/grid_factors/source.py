@@ -8,6 +8,7 @@ What belongs here: the block, and its rows by the hour. What does not: which run
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -114,6 +115,7 @@ class GridFactors(Source):
     title: ClassVar[str] = "Grid factors of a year or month"
     engine_kind: ClassVar[str] = "yaml"
     speaks_of_every_day: ClassVar[bool] = False
+    restates: ClassVar[bool] = True
 
     kind: Literal["grid_factors"]
     factors: list[Factor] = Field(
@@ -144,6 +146,13 @@ class GridFactors(Source):
                 f"energy_assets: publishers: [{', '.join(get_args(Publisher))}]"
             )
         return self
+
+    @property
+    def code_version(self) -> str:
+        """The parser's version and all that is stated: days collected before follow a factor that became another."""
+        stated = [factor.model_dump(mode="json", exclude_none=True) for factor in self.every()]
+        text = json.dumps(stated, sort_keys=True, ensure_ascii=False)
+        return f"{self.parser_version}+{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
     def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per month of `days`: what is stated for it, so that a factor that is added changes no other day."""
