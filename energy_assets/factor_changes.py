@@ -19,7 +19,7 @@ import pyarrow as pa
 from energy_assets.commands import command
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.counting import counted
-from energy_assets.factor_listing import SUPERSEDED, Applied
+from energy_assets.factor_listing import APPLIES, CARRIED, Applied
 from energy_assets.factors.changes import FactorChange, factor_changes
 from energy_assets.lake import Lake
 from energy_assets.periods import contiguous
@@ -149,7 +149,11 @@ def outdated_days(site: Site, applied: Sequence[Applied]) -> list[date]:
         site: Whose lake is asked.
         applied: From `factor_listing.applied`.
     """
-    now = [one for one in applied if one.state != SUPERSEDED and (one.since or one.until or one.edition or one.said_by)]
+    now = [
+        one
+        for one in applied
+        if one.state in (APPLIES, CARRIED) and (one.since or one.until or one.edition or one.said_by)
+    ]
     lake, con = Lake(site.disk()), ibis.duckdb.connect()
     recorded = lake.read(con, FACTORS_APPLIED)
     columns = {

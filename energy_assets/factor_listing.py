@@ -17,7 +17,7 @@ from typing import Any
 import ibis
 
 from energy_assets.contracts.regions import region_key
-from energy_assets.contracts.vocabulary import DeviceKind, Feed
+from energy_assets.contracts.vocabulary import DeviceKind, FactorState, Feed
 from energy_assets.counting import counted
 from energy_assets.estimates.constants import Constants
 from energy_assets.estimates.lines import components_table, costs_of_kinds, kinds_of, used
@@ -25,15 +25,19 @@ from energy_assets.estimates.own_tables import ACCELERATOR_COLUMNS, INSTANCE_COL
 from energy_assets.factors import hardware
 from energy_assets.factors.editions import BEGINNING, END, Edition, superseded
 from energy_assets.factors.footprints import Embodied, embodied_device, embodied_server, water_of_grid, water_stress
-from energy_assets.factors.places import MEMBER, Member, Resolved, members_of, resolve
+from energy_assets.factors.hosted_models import BOUNDARIES, hosted_models
+from energy_assets.factors.places import MEMBER, Member, Resolved, members_of, resolve, site_zones
 from energy_assets.factors.tables import published_pue, published_wue
 from energy_assets.lake import Lake
 from energy_assets.site import Site
+from energy_assets.sources.grid_factors.published import superseded_intensities
+from energy_assets.sources.grid_factors.source import GridFactors
 from energy_assets.tables import COST, EMISSIONS, ENERGY, GRID_INTENSITY
 
 COLUMNS = ("factor", "of", "value", "unit", "from", "until", "edition", "state", "said_by")
-APPLIES, CARRIED, SUPERSEDED = "applies", "carried", "superseded"
-"""States of a factor: stated for these days; of other days, as none is for these; replaced by a newer edition."""
+APPLIES, CARRIED = FactorState.APPLIES.value, FactorState.CARRIED.value
+SUPERSEDED, LISTED = "superseded", "listed"
+"""Further states of a factor: replaced by a newer edition; known, and no figure is made of it yet."""
 AQUEDUCT = "water_stress.csv: World Resources Institute 2023, Aqueduct 4.0"
 ENOUGH = 8
 """Kinds of use without a method that are named one by one."""
@@ -73,7 +77,7 @@ def applied(site: Site) -> list[Applied]:
     con, lake = ibis.duckdb.connect(), Lake(site.disk())
     return [
         *_places(site, con, lake), *_grids(con, lake), *_waters(con, lake), *_made(site, con, lake),
-        *_machines(site, con, lake), *_coefficients(site),
+        *_machines(site, con, lake), *_coefficients(site), *_published_intensities(site), *_hosted_models(),
     ]  # fmt: skip
 
 
@@ -236,6 +240,30 @@ def _coefficients(site: Site) -> Iterator[Applied]:
         unit = f"kWh/{proxy.currency}"
         of = f"{proxy.provider} {proxy.service}"
         yield Applied("energy per money", of, f"{proxy.kwh_per_unit:f}", unit, "", "", "", proxy.source)
+
+
+def _published_intensities(site: Site) -> Iterator[Applied]:
+    """Editions of grid intensities that a later one has replaced, in the tables of publishers that the site takes."""
+    zones = set(site_zones(site))
+    publishers = [name for one in site.sources if isinstance(one, GridFactors) for name in one.publishers]
+    for row in (row for name in dict.fromkeys(publishers) for row in superseded_intensities(name)):
+        if row.zone in zones:
+            first = date(row.year, row.begins or 1, 1)
+            since, until = _bounds(first, date(row.year + 1, row.begins or 1, 1))
+            edition, said = f"{row.edition} (published {row.published})", f"{row.source}: {row.of}"
+            yield Applied(
+                "grid intensity, direct, of a year", row.zone, f"{row.direct_gco2e_per_kwh:f}", "gCO2e/kWh", since,
+                until, edition, said, SUPERSEDED,
+            )  # fmt: skip
+
+
+def _hosted_models() -> Iterator[Applied]:
+    for one in hosted_models():
+        of = f"{one.provider} {one.model}: {one.metric}"
+        interval = "" if one.low is None else f" ({one.low:f} to {one.high:f})"
+        by = f"hosted_models.csv: {one.source}; {BOUNDARIES[one.boundary]}"
+        edition = f"{one.year} (published {one.published})"
+        yield Applied("hosted model", of, f"{one.value:f}{interval}", one.unit, "", "", edition, by, LISTED)
 
 
 def missing(site: Site) -> str:

@@ -9,8 +9,10 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
-from energy_assets.factors import places, tables
+from energy_assets import factor_listing
+from energy_assets.factors import places, tables, version
 from energy_assets.factors.editions import Edition
+from energy_assets.factors.version import table_bytes
 from energy_assets.periods import DayRange
 from energy_assets.site import Site, load_site
 from energy_assets_tests.small_site import write_csv
@@ -59,11 +61,14 @@ def revised(value: str, published: str = "2027-01") -> Iterator[None]:
     (of_2025,) = (one for one in known[STOCKHOLM] if one.edition == "2025")
     newer: Edition = replace(of_2025, value=value, published=published, source="AWS, revised")
     more = {**known, STOCKHOLM: (*known[STOCKHOLM], newer)}
-    read = tables.rows_of_data
+
+    def bytes_of(name: str) -> bytes:
+        return table_bytes(name) + (f"{value} {published}".encode() if name == "pue.csv" else b"")
+
     with (
         patch.object(places, "published_pue", lambda: more),
-        patch("energy_assets.factor_listing.published_pue", lambda: more),
-        patch("energy_assets.factors.version.table_bytes", lambda name: f"{name} {value} {read(name)}".encode()),
+        patch.object(factor_listing, "published_pue", lambda: more),
+        patch.object(version, "table_bytes", bytes_of),
     ):
         places._of_tables.cache_clear()
         yield
