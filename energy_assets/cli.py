@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from energy_assets import __version__
-from energy_assets.arguments import CSV, DECIMAL, GRAMS, DayType, PeriodType
+from energy_assets.arguments import AS_OF, CSV, DECIMAL, GRAMS, DayType, PeriodType
 from energy_assets.clock import last_complete_day
 from energy_assets.commands import SITE_VARIABLE, command, program, short
 from energy_assets.counting import counted
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from energy_assets.doctor import Chapter
     from energy_assets.site import Site
 
-ORDER = ("demo", "init", "doctor", "run", "report", "trace", "sql", "ui", "repair")
+ORDER = ("demo", "init", "doctor", "run", "report", "trace", "restatements", "sql", "ui", "repair")
 """The commands in the order of the road."""
 EXIT_CODES = """\
 Exit codes: 0 whole; 1 something failed; 2 wrong use or site file; 3 done, with holes: something that should have been
@@ -124,6 +124,14 @@ site_option = click.option(
     default=Path("site.yaml"),
     show_default=True,
     help=f"The site file; also read from {SITE_VARIABLE}.",
+)
+
+
+as_of_option = click.option(
+    "--as-of",
+    "before",
+    type=AS_OF,
+    help="As it was known at the end of a day (UTC), or at a moment: 2026-10-01, 2026-10-01T14:30Z.",
 )
 
 
@@ -310,13 +318,68 @@ def run(site_path: Path, first: date, last: date | None, reported: bool) -> None
 @click.option(
     "--period", type=PeriodType(), required=True, help="A month (2024-05), a quarter (2024-Q2) or a year (2024)."
 )
-def report(site_path: Path, period: Period) -> None:
-    """Make the disclosures of a month, a quarter or a year."""
+@as_of_option
+def report(site_path: Path, period: Period, before: datetime | None) -> None:
+    """Make the disclosures of a month, a quarter or a year.
+
+    With --as-of: make them as they would have been made then, from what was known, beside those of now. Nothing is
+    collected, computed or published.
+    """
     site = _site(site_path)
+    if before is not None:
+        _remake(site, period, before)
+        return
     _check_period(site, site_path, period)
     again = command("report", site=site_path, options={"period": str(period)})
     made = _report(site, period, again, whole=True)
     _end(made.sound, made.lacking, command("trace", made.folders[0], "F-001", site=site_path) if made.folders else "")
+
+
+def _remake(site: Site, period: Period, before: datetime) -> None:
+    """The reports of a period as of an earlier time, and whether they are those that were made then."""
+    from energy_assets.disclosures.profile import profiles
+    from energy_assets.disclosures.remaking import NothingThenError, remake
+    from energy_assets.integrity import DamagedError
+    from energy_assets.report_telling import tell_remade
+    from energy_assets.screen import out, stop
+
+    made = None
+    for profile in (one for one in profiles() if period.grain in one.grains):
+        try:
+            with out.status("making it as of then …"):
+                made = remake(site, profile, period, before)
+        except (NothingThenError, DamagedError) as error:
+            stop(str(error), FAILED)
+        tell_remade(made)
+    if made is None:
+        stop(f"--period {period}: no profile in reports/frameworks has `{period.grain}` among its grains.")
+    out.print(f"Next: {command('trace', short(made.folder), 'F-001', site=site.file)}", soft_wrap=True)
+
+
+@main.command("restatements", short_help="What published figures became, and why.")
+@site_option
+@click.option("--period", type=PeriodType(), help="A month, a quarter or a year; default: all that were reported.")
+@as_of_option
+def restated(site_path: Path, period: Period | None, before: datetime | None) -> None:
+    """List each figure that a later edition of a report states otherwise: old, new, why.
+
+    On a terminal those of whole periods; in a pipe every one, as CSV with the columns of the table `restatements`.
+    """
+    from energy_assets.integrity import DamagedError
+    from energy_assets.report_telling import tell_restatements
+    from energy_assets.restatement_table import SCHEMA, all_restatements, restatement_rows
+    from energy_assets.screen import stop
+
+    try:
+        found = all_restatements(_site(site_path).disk().store(), [period] if period else (), before)
+    except DamagedError as error:
+        stop(str(error), FAILED)
+    if not sys.stdout.isatty():
+        rows = restatement_rows(found).to_pylist()
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([SCHEMA.names, *([_plain(row[name]) for name in SCHEMA.names] for row in rows)])
+        return
+    tell_restatements(found)
 
 
 def _end(good: bool, found: int, following: str, daily: str = "") -> None:
@@ -442,14 +505,15 @@ def repair(site_path: Path, set_aside: bool) -> None:
 
 @main.command(short_help="Ask the lake: a table, or CSV in a pipe.")
 @site_option
+@as_of_option
 @click.argument("query")
-def sql(site_path: Path, query: str) -> None:
-    """Run QUERY on the lake's tables: a table on a terminal, CSV in a pipe."""
+def sql(site_path: Path, query: str, before: datetime | None) -> None:
+    """Run QUERY on the lake's tables, of now or as of a day: a table on a terminal, CSV in a pipe."""
     from energy_assets.query import QueryError, ask
     from energy_assets.screen import stop
 
     try:
-        columns, rows = ask(_site(site_path), query)
+        columns, rows = ask(_site(site_path), query, before)
     except QueryError as error:
         stop(str(error))
     if sys.stdout.isatty():
@@ -578,7 +642,7 @@ class _Reports:
 def _report(site: Site, period: Period, again: str, *, whole: bool) -> _Reports:
     """Make the reports of a period, and say what came of it; `whole` where the period itself was asked for."""
     with _resumable(again):
-        from energy_assets.disclosures.asset import report_folder
+        from energy_assets.disclosures.places import report_folder
         from energy_assets.disclosures.profile import profiles
         from energy_assets.partitions import tables_of
         from energy_assets.progress import progress

@@ -27,6 +27,7 @@ from filelock import FileLock, Timeout
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.dagster_internals import DagsterExecutionInterruptedError, opened
 from energy_assets.definitions import build_defs
+from energy_assets.disclosures.asset import RESTATED
 from energy_assets.disclosures.shelf import sweep
 from energy_assets.disk import trouble_of
 from energy_assets.factor_changes import factor_remarks, record
@@ -478,6 +479,8 @@ def _add_made(outcome: Outcome, asset: str, made: dg.AssetMaterialization) -> No
         outcome.rows[asset] = outcome.rows.get(asset, 0) + int(str(rows.value))
         if made.partition and not int(str(rows.value)):
             outcome.empty.setdefault(asset, set()).add(date.fromisoformat(made.partition))
+    if said := made.metadata.get(RESTATED):
+        outcome.restated.append(Remark(asset, str(said.value), hole=False))
     if told := made.metadata.get(NOTES):
         noted = _noted(told.value)
         outcome.noted.setdefault(asset, {})[noted.days] = noted

@@ -65,6 +65,8 @@ FLOORS = (
         "market_changes",
         "report_holes",
         "report_telling",
+        "restatement_table",
+        "outdated_reports",
         "remarks",
         "screen",
         "progress",

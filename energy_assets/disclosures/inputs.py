@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import ibis.expr.types as ir
 
+from energy_assets.disclosures.editions import Cause, ReportEdition
 from energy_assets.disclosures.profile import Profile
 from energy_assets.periods import Period
 
@@ -73,6 +74,8 @@ class ReportInputs:
         lock_sha256: Hash of the dependency lock file.
         site_file: The site file as seen from the report's folder, where it lies above it; commands name it then.
         trace_page: Whether a `trace.xhtml` will lie beside the report, to be linked to.
+        editions: Those that there are of this report, oldest first.
+        changes: What is otherwise than when the last of them was made.
     """
 
     con: Any
@@ -88,3 +91,5 @@ class ReportInputs:
     lock_sha256: str | None = None
     site_file: Path | None = None
     trace_page: bool = False
+    editions: Sequence[ReportEdition] = ()
+    changes: Sequence[Cause] = ()

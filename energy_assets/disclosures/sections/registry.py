@@ -15,6 +15,7 @@ from energy_assets.disclosures.sections.energy import energy
 from energy_assets.disclosures.sections.methodology import methodology
 from energy_assets.disclosures.sections.progress import progress, targets
 from energy_assets.disclosures.sections.quality import gaps, quality
+from energy_assets.disclosures.sections.restated import restated
 from energy_assets.disclosures.sections.summary import summary
 
 SECTIONS: dict[str, Callable[[Context], Section]] = {
@@ -23,6 +24,7 @@ SECTIONS: dict[str, Callable[[Context], Section]] = {
     "methodology": methodology,
     "progress": progress,
     "targets": targets,
+    "restatements": restated,
     "quality": quality,
     "gaps": gaps,
     "checking": checking,
