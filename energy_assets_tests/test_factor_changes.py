@@ -16,9 +16,9 @@ from energy_assets.factor_changes import outdated_days, record, restated_by_fact
 from energy_assets.factor_listing import applied
 from energy_assets.factors.changes import factor_changes
 from energy_assets.lake import Lake
-from energy_assets.periods import DayRange
+from energy_assets.periods import DayRange, Period
 from energy_assets.query import ask
-from energy_assets.running import run_days
+from energy_assets.running import run_days, run_report
 from energy_assets.site import Site, load_site
 from energy_assets.tables import EMISSIONS, FACTORS_APPLIED
 from energy_assets_tests.factor_site import YEARS, factor_site, revised
@@ -95,6 +95,17 @@ def test_a_newer_edition_restates_its_own_days_and_no_other_and_says_so(site: Si
     assert said[0] == pue.reason
     assert "location-based of scope3.1 1.046 → 1.152 kg (+10.09 %)" in said[1]
     assert not any(one.hole for one in outcome.restated)
+
+
+def test_a_report_made_again_names_the_factor_as_the_reason(site: Site) -> None:
+    january = Period.parse("2025-01")
+    assert run_report(site, january, lambda step: None).success
+    with revised("1.2"):
+        assert run_days(site, NEW_YEAR, lambda step: None).success
+        outcome = run_report(site, january, lambda step: None)
+    assert outcome.success
+    (said,) = [one.says for one in outcome.restated if "restates the edition" in one.says]
+    assert "Factor edition (PUE of aws eu-north-1 1.09 → 1.2 kWh/kWh (pue.csv: AWS, revised (2025)))" in said
 
 
 def test_a_run_with_the_same_factors_restates_nothing(site: Site) -> None:

@@ -62,14 +62,19 @@ class FactorChange:
         return {one.value for one in self.old} != {one.value for one in self.new}
 
     @property
-    def reason(self) -> str:
-        """In a few words, such as: factor edition: PUE of aws eu-north-1 1.1 → 1.09 kWh/kWh (pue.csv: …)."""
+    def said(self) -> str:
+        """What changed and who says so: `PUE of aws eu-north-1 1.1 → 1.09 kWh/kWh (pue.csv: AWS … (2025))`."""
         old, new = (" and ".join(_values(every)) or "none" for every in (self.old, self.new))
         unit = next((one.unit for one in (*self.new, *self.old) if one.unit), None)
         by = "; ".join(dict.fromkeys(one.said_by for one in self.new if one.said_by))
         measure = f" {unit}" if unit else ""
         what = f"{old} → {new}{measure}" if self.changes_value else f"{new}{measure} stays"
-        return f"factor edition: {self.factor} of {self.of} {what}" + (f" ({by})" if by else "")
+        return f"{self.factor} of {self.of} {what}" + (f" ({by})" if by else "")
+
+    @property
+    def reason(self) -> str:
+        """The same as the reason of a restatement: `factor edition: PUE of …`."""
+        return f"factor edition: {self.said}"
 
 
 def _values(every: Sequence[Said]) -> list[str]:
