@@ -530,7 +530,8 @@ def sql(site_path: Path, query: str, before: datetime | None) -> None:
 def factors(site_path: Path, missing: bool) -> None:
     """Show which factor applies where, since when and who says so: a table on a terminal, CSV in a pipe."""
     from energy_assets import factor_listing
-    from energy_assets.screen import stop
+    from energy_assets.factor_changes import outdated_days, outdated_said
+    from energy_assets.screen import err, stop
     from energy_assets.sources.errors import SourceError
 
     site = _site(site_path)
@@ -538,13 +539,16 @@ def factors(site_path: Path, missing: bool) -> None:
         if missing:
             sys.stdout.write(factor_listing.missing(site))
             return
-        rows = [list(one.row) for one in factor_listing.applied(site)]
+        found = factor_listing.applied(site)
     except SourceError as error:
         stop(f"{error.message}. {error.remedy}")
+    rows = [one.row for one in found]
     if sys.stdout.isatty():
-        _print_rows(list(factor_listing.COLUMNS), [tuple(row) for row in rows])
+        _print_rows(list(factor_listing.COLUMNS), rows)
     else:
         csv.writer(sys.stdout, lineterminator="\n").writerows([factor_listing.COLUMNS, *rows])
+    if days := outdated_days(site, found):
+        err.print(outdated_said(site, days), soft_wrap=True, markup=False)
 
 
 @main.command(short_help="A made-up company, end to end, in a minute.")

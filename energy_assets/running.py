@@ -30,6 +30,7 @@ from energy_assets.definitions import build_defs
 from energy_assets.disclosures.asset import RESTATED
 from energy_assets.disclosures.shelf import sweep
 from energy_assets.disk import trouble_of
+from energy_assets.factor_changes import factor_remarks, record
 from energy_assets.market_changes import market_months, restated
 from energy_assets.materialize import ALSO_MADE, FAILED_PARTITIONS, NOTES, PARTITION_ROWS
 from energy_assets.operations import history
@@ -199,7 +200,7 @@ def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
     Raises:
         KeyboardInterrupt: somebody pressed Ctrl-C; what was published is whole.
     """
-    outcome = Outcome()
+    outcome, factors = Outcome(), record(site)
     with instance(site) as dagster:
         _execute(site, dagster, "daily", range_tags(days), listen, outcome)
         _go_on_with_good_days(site, dagster, days, listen, outcome)
@@ -213,6 +214,7 @@ def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
             # The checks of the job `arrivals`, without a run of their own: they only warn, and the UI shows them.
             for check in arrival_keys(site):
                 dagster.report_runless_asset_event(arrival(dagster, site, check.asset_key))
+    outcome.restated += factor_remarks(site, factors)
     return outcome
 
 

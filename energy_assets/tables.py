@@ -185,6 +185,7 @@ GRID_INTENSITY = Table(
     identity=("zone", "hour"),
     proofs=(ZONES_HAVE_INTENSITIES,),
 )
+FACTORS_APPLIED = Table("factors_applied", tables.FactorsApplied, ("factors", "applied"), feed=Feed.ENERGY)
 EMISSIONS = Table(
     "emissions",
     tables.Emissions,
@@ -218,6 +219,7 @@ SHARED = (
     USAGE_ESTIMATES,
     ACTIVITY,
     GRID_INTENSITY,
+    FACTORS_APPLIED,
     EMISSIONS,
     INSTRUMENTS,
     EMISSIONS_MARKET,

@@ -45,7 +45,8 @@ GRAPH = {
     "unified/cost": ("unified", ["raw/bills"]),
     "unified/activity": ("unified", ["raw/serving"]),
     "factors/grid_intensity": ("factors", ["raw/grid", "raw/grid-history"]),
-    "emissions/hourly": ("emissions", ["factors/grid_intensity", "unified/energy"]),
+    "factors/applied": ("factors", ["unified/energy"]),
+    "emissions/hourly": ("emissions", ["factors/applied", "factors/grid_intensity", "unified/energy"]),
     "emissions/market": ("emissions", ["emissions/hourly"]),
     "kpi/daily": ("kpi", ["emissions/hourly", "unified/activity", "unified/cost"]),
     "kpi/monthly": ("kpi", ["kpi/daily"]),
@@ -114,7 +115,7 @@ def test_a_site_without_a_feed_has_none_of_its_assets(tmp_path: Path) -> None:
     defs = build_defs(site)
     dg.Definitions.validate_loadable(defs)
     assert set(nodes(defs)) == {
-        "raw/meters", "unified/energy", "emissions/hourly", "emissions/market",
+        "raw/meters", "unified/energy", "factors/applied", "emissions/hourly", "emissions/market",
         "kpi/daily", "kpi/monthly", "disclosure/ml_sustainability",
         "disclosure/ml_sustainability_quarterly", "disclosure/ml_sustainability_yearly",
     }  # fmt: skip

@@ -52,6 +52,7 @@ FLOORS = (
         "query",
         "doctor",
         "factor_listing",
+        "factor_changes",
         "host_names",
         "proposed_lines",
         "own_files",

@@ -262,6 +262,18 @@ def test_the_lines_for_the_site_file_are_taken_by_it(folder: Path) -> None:
     assert f"under `{key}:`" not in works(line, folder).stdout
 
 
+def test_days_made_with_other_factors_are_named_with_a_command_that_makes_them_again(folder: Path) -> None:
+    path = write_site(folder)
+    works(f"{PROGRAM} run --from 2024-05-30 --to 2024-05-31", folder, (WHOLE, DONE_WITH_HOLES))
+    assert printed(works(f"{PROGRAM} factors", folder)) == []
+    path.write_text(path.read_text().replace("pue: 1.25", "pue: 1.3"))
+    (again,) = printed(works(f"{PROGRAM} factors", folder))
+    assert again.endswith("--from 2024-05-30 --to 2024-05-31")
+    said = works(again, folder, (WHOLE, DONE_WITH_HOLES)).stdout
+    assert "PUE of onprem r1 1.25 → 1.3 kWh/kWh" in said
+    assert printed(works(f"{PROGRAM} factors", folder)) == []
+
+
 def test_the_ui_names_a_port_on_which_it_starts(folder: Path) -> None:
     write_site(folder)
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -292,6 +304,7 @@ EXECUTED = {
         "ui": "test_the_ui_names_a_port_on_which_it_starts",
     },
     "site": {"init": "test_each_command_leads_to_the_next_up_to_the_trace"},
+    "factor_changes": {"run": "test_days_made_with_other_factors_are_named_with_a_command_that_makes_them_again"},
     "query": {"run": "test_what_a_new_folder_prints_leads_to_rows"},
     "report_holes": {"run": "test_every_line_that_mends_a_store_does"},
     "report_telling": {"repair": "test_every_line_that_mends_a_store_does"},

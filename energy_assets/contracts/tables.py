@@ -6,7 +6,7 @@ from pandera.ibis import DataFrameModel, Field
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.raw import DEVICE_KINDS, METHODS
-from energy_assets.contracts.vocabulary import GhgScope, InstrumentKind, Verdict, WorkloadType
+from energy_assets.contracts.vocabulary import FactorState, GhgScope, InstrumentKind, Verdict, WorkloadType
 
 WORKLOAD_TYPES = WorkloadType.values()
 KPI_DIMENSIONS = ["source", "zone", "project", "model_id", "workload_type", "ghg_scope"]
@@ -161,6 +161,27 @@ class GridIntensity(DataFrameModel):
 
         unique = ["hour", "zone"]
         name = "grid_intensity"
+
+
+class FactorsApplied(DataFrameModel):
+    """Which factor the energy of a day meets: one row for each thing, value and who says so."""
+
+    day: t.DAY = Field(description="UTC day, the partition")
+    factor: t.TEXT = Field(description="PUE, WUE, grid zone, GHG scope, making of hardware …")
+    of: t.TEXT = Field(description="what it is of: provider and region, grid zone, accelerator, host")
+    value: t.TEXT = Field(nullable=True, description="as its table or the site file states it; NULL where nobody does")
+    unit: t.TEXT = Field(nullable=True, description="of the value; NULL of words")
+    valid_from: t.DAY = Field(nullable=True, description="first day it stands for; NULL where it has no bound")
+    valid_to: t.DAY = Field(nullable=True, description="the day after the last; NULL where it has no bound")
+    edition: t.TEXT = Field(nullable=True, description="year or fiscal year the value is of; NULL of the site file")
+    state: t.TEXT = Field(isin=FactorState.values(), description="whether it is stated for this day, or carried")
+    said_by: t.TEXT = Field(nullable=True, description="line of the site file, or table and publication")
+
+    class Config:
+        """Grain and partition of the table."""
+
+        unique = ["day", "factor", "of", "value", "said_by"]
+        name = "factors_applied"
 
 
 class Emissions(DataFrameModel):

@@ -115,6 +115,13 @@ class WorkloadType(Word):
     UNKNOWN = "unknown", "Not attributed"
 
 
+class FactorState(Word):
+    """Whether a factor is stated for the day it is used on."""
+
+    APPLIES = "applies", "stated for these days"
+    CARRIED = "carried", "of other days, for none is stated for these"
+
+
 class GhgScope(Word):
     """Which category of the GHG Protocol the electricity of a place belongs to."""
 

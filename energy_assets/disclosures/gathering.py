@@ -25,12 +25,13 @@ from energy_assets.disclosures.figures import FigureBook
 from energy_assets.disclosures.inputs import MARKET_TABLES, TABLES, Organisation, ReportInputs, Target
 from energy_assets.disclosures.places import report_folder, reports_folder
 from energy_assets.disclosures.profile import Profile
+from energy_assets.factors.changes import factor_changes
 from energy_assets.integrity import sha256_of
 from energy_assets.lake import Lake
 from energy_assets.materialize import Reader
 from energy_assets.periods import Period
 from energy_assets.site import Site
-from energy_assets.tables import KPIS_DAILY, KPIS_MONTHLY, SHARED
+from energy_assets.tables import FACTORS_APPLIED, KPIS_DAILY, KPIS_MONTHLY, SHARED
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,23 @@ def gather(
         changes = causes(
             raw, period, (last.versions, last.made_with), (versions, making),
             lambda table, version: {} if version is None else lake.fingerprints(table, version),
+            _factors(con, lake, period, last.versions, versions),
         )  # fmt: skip
     read = Reader(lake.at(versions), con)
     inputs = _inputs(site, profile, period, read, making.stated, editions, changes)
     return Gathered(inputs, versions, making)
+
+
+def _factors(
+    con: Any, lake: Lake, period: Period, before: Mapping[str, int], now: Mapping[str, int]
+) -> list[str] | None:
+    """Factors of a period's days that are others than at the edition before; None where one of both has no record."""
+    old, new = (versions.get(FACTORS_APPLIED.name) for versions in (before, now))
+    if old is None or new is None:
+        return None
+    days = list(period.days)
+    records = (lake.read(con, FACTORS_APPLIED, days, version) for version in (old, new))
+    return [one.said for one in factor_changes(*records) if one.changes_value] if old != new else []
 
 
 def edition_of(gathered: Gathered, book: FigureBook, files: Mapping[str, str]) -> ReportEdition:
