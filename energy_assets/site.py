@@ -249,6 +249,9 @@ class Factors(Strict):
         None,
         description="a CSV of the hardware you own, beside site.yaml: what making it emitted, and its years of use",
     )
+    losses: str | None = Field(
+        None, description="a CSV of grid losses, beside site.yaml; its rows go before the built-in ones"
+    )
 
 
 class SpendProxy(Strict):

@@ -212,6 +212,9 @@ class Emissions(DataFrameModel):
     location_g: t.GRAMS = Field(nullable=True, ge=0, description="location-based: facility_kwh x direct intensity")
     upstream_g: t.GRAMS = Field(nullable=True, description="facility_kwh x (life-cycle - direct intensity)")
     lifecycle_g: t.GRAMS = Field(nullable=True, ge=0, description="facility_kwh x life-cycle")
+    losses_g: t.GRAMS = Field(
+        nullable=True, ge=0, description="of what the grid lost on the way: facility_kwh x losses per kWh x life-cycle"
+    )
     device_hours: t.FIGURE = Field(
         nullable=True, description="hours of accelerators that exist (own) or are used (bought); NULL of other devices"
     )

@@ -271,7 +271,7 @@ class _Walk:
 
     def _factors(self, base: Selection) -> list[Node]:
         """Grid factors of emissions rows, each with its own raw objects."""
-        if base.table != "emissions" or not {"location_g", "upstream_g", "lifecycle_g"} & set(base.columns):
+        if base.table != "emissions" or not {"location_g", "upstream_g", "lifecycle_g", "losses_g"} & set(base.columns):
             return []
         found = self.read_rows(Read(base, ("factor_id", "factor_resolution", "factor_tier")))
         days = tuple(f for f in base.filters if f.column == "day")
