@@ -309,6 +309,7 @@ def _inputs(site: Site, profile: Profile, period: Period, read: Reader) -> Repor
         organisation=Organisation(**organisation.model_dump()),
         profile=profile,
         targets=[Target(**target.model_dump()) for target in site.targets],
+        kpis=site.kpis,
         pins={name: _pins(read.lake, name, parts[name]) for name in names},
         previous=read(KPIS_MONTHLY, before) if before else None,
         code_version=__version__,

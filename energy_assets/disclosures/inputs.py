@@ -11,6 +11,7 @@ from typing import Any, Literal
 import ibis.expr.types as ir
 
 from energy_assets.disclosures.profile import Profile
+from energy_assets.own_kpis import OwnKpi
 from energy_assets.periods import Period
 
 #: Tables a report may read, each already restricted to its period.
@@ -65,6 +66,7 @@ class ReportInputs:
         profile: What the report consists of.
         organisation: Who reports.
         targets: Reduction targets of the site file.
+        kpis: Indicators that the site file defines.
         pins: Per table and day (ISO date; the first of the month for kpis_monthly) the fingerprint of the content
             read.
         previous: `kpis_monthly` of the months of the period before, or None.
@@ -81,6 +83,7 @@ class ReportInputs:
     organisation: Organisation
     profile: Profile
     targets: Sequence[Target] = ()
+    kpis: Sequence[OwnKpi] = ()
     pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     previous: ir.Table | None = None
     code_version: str = "0"
