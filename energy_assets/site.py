@@ -34,6 +34,7 @@ from energy_assets.contracts.accounts import account_key
 from energy_assets.contracts.node_names import plain_name
 from energy_assets.contracts.regions import maybe_same, region_key
 from energy_assets.contracts.vocabulary import OneOf
+from energy_assets.own_kpis import PREFIX, OwnKpi, repeated
 from energy_assets.secrets import known_scheme, revealed
 from energy_assets.sources.base import GhgScope, GridZone, Place, PlacedSource, Source, Strict, provider_name
 from energy_assets.sources.registry import KINDS, source_class
@@ -300,6 +301,7 @@ class Site(Strict):
     nodes: list[NodeRule] = Field(default_factory=list, description="which names mean the same host")
     factors: Factors = Field(default_factory=Factors)
     estimates: Estimates = Field(default_factory=Estimates)
+    kpis: list[OwnKpi] = Field(default_factory=list, description="indicators of your own (docs/method/kpis.md)")
     targets: list[Target] = Field(default_factory=list)
     folder: Path = Field(Path("."), exclude=True)
     file: Path = Field(Path("site.yaml"), exclude=True)
@@ -326,6 +328,21 @@ class Site(Strict):
             if text == other_text and overlap and plain_name(one.name) != plain_name(other.name):
                 raise ValueError(f"'{text}' is a name of both '{one.name}' and '{other.name}'; leave it in one of them")
         return nodes
+
+    @model_validator(mode="after")
+    def _own_kpis_fit(self) -> Site:
+        if twice := repeated(self.kpis):
+            raise ValueError(f"kpis: two are called '{twice}'; names must be unique")
+        for number, one in enumerate(self.kpis):
+            if said := one.against(self.organisation.currency):
+                raise ValueError(f"kpis[{number}]: {one.name}: {said}")
+        mine = {one.name for one in self.kpis}
+        for number, target in enumerate(self.targets):
+            if target.kpi.startswith(PREFIX) and target.kpi not in mine:
+                raise ValueError(
+                    f"targets[{number}].kpi: '{target.kpi}' is not in kpis{_nearest(target.kpi, sorted(mine))}"
+                )
+        return self
 
     @property
     def source_places(self) -> dict[str, Place]:

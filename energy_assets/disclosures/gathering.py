@@ -29,6 +29,7 @@ from energy_assets.factors.changes import factor_changes
 from energy_assets.integrity import sha256_of
 from energy_assets.lake import Lake
 from energy_assets.materialize import Reader
+from energy_assets.own_kpis import OwnKpi
 from energy_assets.periods import Period
 from energy_assets.site import Site
 from energy_assets.tables import FACTORS_APPLIED, KPIS_DAILY, KPIS_MONTHLY, SHARED
@@ -153,6 +154,7 @@ def _inputs(
             Target(**{**one, **{name: Decimal(one[name]) for name in ("base_value", "target_value")}})
             for one in stated["targets"]
         ],
+        kpis=[OwnKpi(**one) for one in stated["kpis"]],
         pins={name: _pins(read.lake, name, mine) for name, mine in parts.items()},
         previous=read(KPIS_MONTHLY, before) if before else None,
         code_version=__version__,
@@ -181,6 +183,7 @@ def made_with(site: Site, profile: Profile) -> MadeWith:
         stated={
             "organisation": site.organisation.model_dump(mode="json"),
             "targets": [target.model_dump(mode="json") for target in site.targets],
+            "kpis": [one.model_dump(mode="json") for one in site.kpis],
             "factor_basis": site.factors.scope2_basis,
             "tables": report_tables(site),
         },

@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 
 from energy_assets.disclosures.editions import Cause, ReportEdition
 from energy_assets.disclosures.profile import Profile
+from energy_assets.own_kpis import OwnKpi
 from energy_assets.periods import Period
 
 #: Tables a report may read, each already restricted to its period.
@@ -66,6 +67,7 @@ class ReportInputs:
         profile: What the report consists of.
         organisation: Who reports.
         targets: Reduction targets of the site file.
+        kpis: Indicators that the site file defines.
         pins: Per table and day (ISO date; the first of the month for kpis_monthly) the fingerprint of the content
             read.
         previous: `kpis_monthly` of the months of the period before, or None.
@@ -84,6 +86,7 @@ class ReportInputs:
     organisation: Organisation
     profile: Profile
     targets: Sequence[Target] = ()
+    kpis: Sequence[OwnKpi] = ()
     pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     previous: ir.Table | None = None
     code_version: str = "0"

@@ -14,6 +14,7 @@ from energy_assets.contracts.vocabulary import Feed
 from energy_assets.kpis.daily import by_member, costs, indicators
 from energy_assets.kpis.facts import facts
 from energy_assets.kpis.market import market_kpis
+from energy_assets.kpis.own import own_kpis
 from energy_assets.kpis.periods import monthly as monthly_kpis
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.periods import Month
@@ -29,10 +30,14 @@ def kpi_assets(site: Site) -> list[dg.AssetsDefinition]:
 
     def days_rows(read: Reader, days: Sequence[date]) -> ir.Table:
         currency = site.organisation.currency
-        summed = facts(read(EMISSIONS, days), read(ACTIVITY, days), read(COST, days), currency, read.keep)
-        summed = read.keep(summed)
+        lake = read(EMISSIONS, days), read(ACTIVITY, days), read(COST, days)
+        summed = read.keep(facts(*lake, currency, read.keep))
         every = read.keep(indicators(read.keep(by_member(summed)), currency))
-        return every.union(read.keep(costs(summed)).select(every.columns))
+        made = every.union(read.keep(costs(summed)).select(every.columns))
+        if not site.kpis:
+            return made
+        own = read.keep(own_kpis(*lake, site.kpis, currency, read.keep))
+        return made.union(own.select(every.columns))
 
     def months_rows(read: Reader, months: Sequence[date]) -> ir.Table:
         every = read(KPIS_DAILY, [day for first in months for day in Month.of(first).days])

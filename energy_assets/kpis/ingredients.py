@@ -24,9 +24,9 @@ class Filter:
     """One condition on a row.
 
     `op` is `=`, `!=`, `<` (of numbers), `between`, `in`, `is null`, `is not null`; `unknown`: NULL or the word itself,
-    which is how KPIs name a missing dimension; `hour of day`: of a timestamp, UTC; `or idle`: of `workload_id`, the
-    source says who used the device, or that nobody did. Several columns, joined by ` or `, are the first of them that
-    is known.
+    which is how KPIs name a missing dimension; `among`: one of several values, `unknown` being NULL too; `hour of day`:
+    of a timestamp, UTC; `or idle`: of `workload_id`, the source says who used the device, or that nobody did. Several
+    columns, joined by ` or `, are the first of them that is known.
     """
 
     column: str
@@ -43,6 +43,9 @@ class Filter:
         column = first_known_sql(self.columns)
         if self.op == "unknown":
             return f"coalesce({column}, 'unknown') = 'unknown'"
+        if self.op == "among":
+            some = ", ".join(quoted(value) for value in self.value or ())
+            return f"coalesce({column}::varchar, 'unknown') in ({some})"
         if self.op == "hour of day":
             return f"hour({column}) = {self.value}"
         if self.op == "or idle":
@@ -72,6 +75,8 @@ class Filter:
             below: ir.BooleanValue = column < Decimal(str(self.value))
             return below
         text = column.cast("string")
+        if self.op == "among":
+            return text.fill_null(UNKNOWN).isin(self.value or ())
         if isinstance(self.value, tuple):
             return text.between(*self.value) if self.op == "between" else text.isin(self.value)
         return {
