@@ -52,6 +52,7 @@ FLOORS = (
         "query",
         "doctor",
         "factor_listing",
+        "reconciliation_listing",
         "host_names",
         "proposed_lines",
         "own_files",

@@ -158,10 +158,14 @@ class Against(Word):
 class Step(Word):
     """Why ours and theirs differ: the parts of a difference, in the order in which they are printed."""
 
-    COVERAGE = "by_coverage", "hours that only one side has, or that were observed in part"
+    COVERAGE = "by_coverage", "hours that one side lacks or observed in part"
     LAG = "by_lag", "what one side does not have yet"
     BOUNDARY = "by_boundary", "what only one side counts"
     ENERGY = "by_energy", "energy"
     PUE = "by_pue", "PUE"
     INTENSITY = "by_intensity", "carbon intensity"
     UNEXPLAINED = "unexplained", "what cannot be told apart"
+
+
+LIKE = (Step.ENERGY, Step.PUE, Step.INTENSITY, Step.UNEXPLAINED)
+"""Parts that are of the hours and things that both sides have; the others say that like is not held against like."""

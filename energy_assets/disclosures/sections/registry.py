@@ -15,6 +15,7 @@ from energy_assets.disclosures.sections.energy import energy
 from energy_assets.disclosures.sections.methodology import methodology
 from energy_assets.disclosures.sections.progress import progress, targets
 from energy_assets.disclosures.sections.quality import gaps, quality
+from energy_assets.disclosures.sections.reconciliation import reconciliation
 from energy_assets.disclosures.sections.summary import summary
 
 SECTIONS: dict[str, Callable[[Context], Section]] = {
@@ -25,6 +26,7 @@ SECTIONS: dict[str, Callable[[Context], Section]] = {
     "targets": targets,
     "quality": quality,
     "gaps": gaps,
+    "reconciliation": reconciliation,
     "checking": checking,
     EVIDENCE_SECTION: figures_section,
 }

@@ -11,11 +11,9 @@ from datetime import date
 from decimal import Decimal, localcontext
 from typing import Any
 
-from energy_assets.contracts.vocabulary import Against, Step
+from energy_assets.contracts.vocabulary import LIKE, Against, Step
 from energy_assets.kpis.reconciling.steps import EXACT, Amount, exactly
 
-APART = (Step.COVERAGE, Step.LAG, Step.BOUNDARY)
-"""Parts that say that like is not held against like."""
 _NOTHING = Decimal(0)
 
 
@@ -142,14 +140,16 @@ def largest(parts: Mapping[Step, Amount]) -> Step | None:
 
 
 def why(parts: Mapping[Step, Amount], missing: Iterable[str]) -> str:
-    """The largest part, and what is missing, as a person reads it.
+    """The largest part of like by like, which parts are none of it, and what is missing, as a person reads it.
 
     Args:
         parts: By step.
         missing: What is missing.
     """
-    most = largest(parts)
-    said = [f"mostly {most.label}"] if most else ["no difference"] if parts else []
+    most = largest({step: part for step, part in parts.items() if step in LIKE})
+    apart = [step.label for step in Step if step not in LIKE and parts.get(step)]
+    said = [f"of what both have: mostly {most.label}"] if most else ["equal in what both have"] if parts else []
+    said += [f"apart from it: {', '.join(apart)}"] if apart else []
     return "; ".join([*said, *missing])
 
 
@@ -157,7 +157,7 @@ def _like(one: Comparison, parts: Mapping[Step, Amount]) -> Amount:
     """Ours of the hours and things that both sides have."""
     if one.theirs_compared is None:
         return None
-    mine = [part for step, part in parts.items() if part is not None and step not in APART]
+    mine = [part for step, part in parts.items() if part is not None and step in LIKE]
     with localcontext(EXACT):
         return one.theirs_compared + sum(mine, _NOTHING)
 
