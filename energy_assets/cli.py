@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from energy_assets import __version__
-from energy_assets.arguments import AS_OF, CSV, DECIMAL, GRAMS, DayType, PeriodType
+from energy_assets.arguments import AS_OF, CSV, DECIMAL, GRAMS, DayType, MonthType, PeriodType
 from energy_assets.clock import last_complete_day
 from energy_assets.commands import SITE_VARIABLE, command, program, short
 from energy_assets.counting import counted
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from energy_assets.doctor import Chapter
     from energy_assets.site import Site
 
-ORDER = ("demo", "init", "doctor", "run", "report", "trace", "restatements", "sql", "ui", "repair")
+ORDER = ("demo", "init", "doctor", "run", "report", "trace", "restatements", "reconcile", "sql", "ui", "repair")
 """The commands in the order of the road."""
 EXIT_CODES = """\
 Exit codes: 0 whole; 1 something failed; 2 wrong use or site file; 3 done, with holes: something that should have been
@@ -549,6 +549,29 @@ def factors(site_path: Path, missing: bool) -> None:
         csv.writer(sys.stdout, lineterminator="\n").writerows([factor_listing.COLUMNS, *rows])
     if days := outdated_days(site, found):
         err.print(outdated_said(site, days), soft_wrap=True, markup=False)
+
+
+@main.command(short_help="Ours beside meters, invoices and bills, and why it differs.")
+@site_option
+@click.option("--month", type=MonthType(), required=True, help="A month, for example 2024-05.")
+def reconcile(site_path: Path, month: Month) -> None:
+    """Show ours beside what others say of the month, and which steps differ: a table on a terminal, CSV in a pipe."""
+    from energy_assets import reconciliation_listing
+    from energy_assets.screen import out
+
+    site = _site(site_path)
+    rows = reconciliation_listing.rows_of(site, month)
+    if not sys.stdout.isatty():
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(reconciliation_listing.COLUMNS)
+        writer.writerows([_plain(row[name]) for name in reconciliation_listing.COLUMNS] for row in rows)
+    elif rows:
+        _print_rows(*reconciliation_listing.shown(rows))
+        for line in reconciliation_listing.remarks(rows, site):
+            out.print(line, soft_wrap=True, markup=False)
+    else:
+        again = command("run", site=site_path, options={"from": month.days.first, "to": month.days.last})
+        out.print(reconciliation_listing.nothing(site, month, again), soft_wrap=True, markup=False)
 
 
 @main.command(short_help="A made-up company, end to end, in a minute.")

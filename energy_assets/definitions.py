@@ -12,6 +12,7 @@ from energy_assets.emissions.assets import emission_assets
 from energy_assets.estimates.assets import estimate_assets
 from energy_assets.factors.assets import factor_assets
 from energy_assets.kpis.assets import kpi_assets
+from energy_assets.kpis.reconciling.assets import reconciliation_assets
 from energy_assets.operations.automation import automation_sensor, with_automation
 from energy_assets.operations.checks import arrival_checks
 from energy_assets.operations.freshness import with_freshness
@@ -35,6 +36,7 @@ FLOORS: tuple[Callable[[Site], list[dg.AssetsDefinition]], ...] = (
     factor_assets,
     emission_assets,
     kpi_assets,
+    reconciliation_assets,
     disclosure_assets,
 )
 """What makes a site's assets, from the bottom of the road to its top."""

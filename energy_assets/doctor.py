@@ -86,8 +86,8 @@ def examine(site: Site) -> Iterator[Chapter]:
         bills: dict[str, list[SeenBill]] = {}
         zones: dict[str, list[SeenZone]] = {}
         trials = Trials(site, step)
-        # Intensities and instruments last: they are tried for the days and zones in which the others have energy.
-        late = (Feed.GRID_INTENSITY, Feed.INSTRUMENTS)
+        # Last what is tried for the days and zones in which the others have energy.
+        late = (Feed.GRID_INTENSITY, Feed.INSTRUMENTS, Feed.INVOICES)
         for source in sorted(site.sources, key=lambda one: one.feeds in late):
             findings, seen = _look(source, step)
             if not findings or any(finding.ok for finding in findings):

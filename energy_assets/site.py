@@ -275,6 +275,15 @@ class Estimates(Strict):
     )
 
 
+class Reconciliation(Strict):
+    """How far ours may be from what meters, invoices and bills say of the same thing."""
+
+    tolerance_pct: Decimal = Field(
+        Decimal(10), ge=0, le=1000, max_digits=6, decimal_places=3,
+        description="a check warns where like differs from like by more; exactly on the limit passes",
+    )  # fmt: skip
+
+
 class Target(Strict):
     """A reduction the organisation has promised."""
 
@@ -302,6 +311,7 @@ class Site(Strict):
     factors: Factors = Field(default_factory=Factors)
     estimates: Estimates = Field(default_factory=Estimates)
     kpis: list[OwnKpi] = Field(default_factory=list, description="indicators of your own (docs/method/kpis.md)")
+    reconciliation: Reconciliation = Field(default_factory=Reconciliation)
     targets: list[Target] = Field(default_factory=list)
     folder: Path = Field(Path("."), exclude=True)
     file: Path = Field(Path("site.yaml"), exclude=True)

@@ -54,6 +54,7 @@ FLOORS = (
         "doctor",
         "factor_listing",
         "factor_changes",
+        "reconciliation_listing",
         "host_names",
         "proposed_lines",
         "own_files",

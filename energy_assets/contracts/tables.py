@@ -6,7 +6,7 @@ from pandera.ibis import DataFrameModel, Field
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.raw import DEVICE_KINDS, METHODS
-from energy_assets.contracts.vocabulary import FactorState, GhgScope, InstrumentKind, Verdict, WorkloadType
+from energy_assets.contracts.vocabulary import Against, FactorState, GhgScope, InstrumentKind, Verdict, WorkloadType
 
 WORKLOAD_TYPES = WorkloadType.values()
 KPI_DIMENSIONS = ["source", "zone", "project", "model_id", "workload_type", "ghg_scope"]
@@ -318,6 +318,56 @@ class AppliedInstruments(DataFrameModel):
 
         unique = ["month", "batch", "zone", "ghg_scope"]
         name = "instruments"
+
+
+class Reconciliation(DataFrameModel):
+    """Ours beside what somebody else says of the same thing and month: the difference, and which steps make it.
+
+    `difference` is the exact sum of the parts `by_…` and `unexplained`. A part that cannot be told is NULL, and its
+    amount is in `unexplained`; one that is no part of the quantity is NULL as well: the energy of IT has no PUE.
+    """
+
+    month: t.DAY = Field(description="first day of the month, the partition")
+    against: t.TEXT = Field(isin=Against.values(), description="what ours is held against")
+    source: t.TEXT = Field(description="name of the source of theirs in site.yaml; several are joined with +")
+    provider: t.TEXT = Field(description="aws, gcp, azure, onprem …")
+    account_id: t.TEXT = Field(nullable=True, description="account or tenant, where theirs is of one")
+    region: t.TEXT = Field(nullable=True, description="region or site")
+    service: t.TEXT = Field(description="what is compared: node, machine, or 'electricity' of a place")
+    meter: t.TEXT = Field(description="what tells theirs: meter, contract or machine as its source names it")
+    quantity: t.TEXT = Field(
+        isin=["energy_kwh", "facility_kwh", "location_g", "lifecycle_g"], description="what is compared"
+    )
+    unit: t.TEXT = Field(isin=["kWh", "g"], description="unit of the amounts")
+    ours: t.FIGURE = Field(nullable=True, ge=0, description="what we have of the month; NULL: nothing")
+    theirs: t.FIGURE = Field(nullable=True, ge=0, description="what the other side has of the month; NULL: nothing")
+    difference: t.FIGURE = Field(nullable=True, description="ours - theirs; NULL where one is")
+    ratio: t.FIGURE = Field(nullable=True, ge=0, description="ours / theirs; NULL where theirs is 0 or one is NULL")
+    by_coverage: t.FIGURE = Field(nullable=True, description="part: hours that one side lacks or observed in part")
+    by_lag: t.FIGURE = Field(nullable=True, description="part: from the end of one side's data on")
+    by_boundary: t.FIGURE = Field(nullable=True, description="part: what only one side counts")
+    by_energy: t.FIGURE = Field(nullable=True, description="part: energy of the same hours and things")
+    by_pue: t.FIGURE = Field(nullable=True, description="part: facility energy per kWh of IT energy")
+    by_intensity: t.FIGURE = Field(nullable=True, description="part: grams per kWh of facility energy")
+    unexplained: t.FIGURE = Field(nullable=True, description="part: what cannot be told apart")
+    theirs_compared: t.FIGURE = Field(
+        nullable=True, ge=0, description="theirs of the hours that both sides have: what the last four parts are of"
+    )
+    compared_ratio: t.FIGURE = Field(
+        nullable=True, description="like by like: without coverage, lag and boundary; NULL where nothing is compared"
+    )
+    compared_hours: t.COUNT = Field(ge=0, description="hours that both sides have")
+    ours_only_hours: t.COUNT = Field(ge=0, description="hours that only we have")
+    theirs_only_hours: t.COUNT = Field(ge=0, description="hours that only the other side has")
+    gap_hours: t.FIGURE = Field(ge=0, description="device-hours of ours that were not observed in the hours compared")
+    why: t.TEXT = Field(description="the largest part, and what is missing, in words")
+    raw_sha256: t.TEXT = Field(str_matches=SHA256, description="raw object of theirs, the first of several")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["month", "against", "source", "provider", "account_id", "region", "service", "meter", "quantity"]
+        name = "reconciliation"
 
 
 class _Kpis(DataFrameModel):

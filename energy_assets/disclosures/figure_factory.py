@@ -44,7 +44,7 @@ QUOTIENT = Decimal("1e-12")
 #: What figures of a step are cut by.
 STEP_GRAINS = ("total", "workload_type")
 #: Tables whose partitions are months.
-OF_MONTHS = ("kpis_monthly", "emissions_market", "instruments")
+OF_MONTHS = ("kpis_monthly", "emissions_market", "instruments", "reconciliation")
 KpiKey = tuple[str, str, str, str]
 #: Dimensions as a label names them, where the column's name is not a word; labels of their members, and of none.
 DIMENSIONS = {"model_id": "model", "workload_type": "workload", "ghg_scope": "scope", "zone": "grid zone"}

@@ -18,6 +18,7 @@ from energy_assets.periods import Period
 #: Tables a report may read, each already restricted to its period.
 TABLES = (
     "kpis_daily", "kpis_monthly", "emissions", "cost", "activity", "grid_intensity", "emissions_market", "instruments",
+    "reconciliation",
 )  # fmt: skip
 #: Those of the market-based method, which reports of sites without instruments do not read.
 MARKET_TABLES = ("emissions_market", "instruments")
@@ -68,8 +69,8 @@ class ReportInputs:
         organisation: Who reports.
         targets: Reduction targets of the site file.
         kpis: Indicators that the site file defines.
-        pins: Per table and day (ISO date; the first of the month for kpis_monthly) the fingerprint of the content
-            read.
+        pins: Per table and day (ISO date; the first of the month where partitions are months) the fingerprint of the
+            content read.
         previous: `kpis_monthly` of the months of the period before, or None.
         code_version: Version of the package; the same code gives the same report.
         factor_basis: Basis of location_g, as the site file chose it.

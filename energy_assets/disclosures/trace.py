@@ -305,7 +305,15 @@ class _Walk:
 
     def _objects(self, base: Selection) -> list[Node]:
         """Raw objects of rows, with their receipts."""
-        if base.table not in {"emissions", "energy", "cost", "activity", "grid_intensity", "instruments"}:
+        if base.table not in {
+            "emissions",
+            "energy",
+            "cost",
+            "activity",
+            "grid_intensity",
+            "instruments",
+            "reconciliation",
+        }:
             return []
         counted = Selection(base.table, None, base.filters)
         found = [row for row in self.read_rows(Read(counted, ("source", "raw_sha256"))) if row["raw_sha256"]]
@@ -349,6 +357,8 @@ def _grouping(base: Selection) -> tuple[str, ...]:
         return ("zone", "month")
     if base.table == "instruments":
         return ("source", "month", "batch")
+    if base.table == "reconciliation":
+        return ("service", "meter", "month")
     return ("day",) if base.table.startswith("kpis_") else ("source", "day")
 
 

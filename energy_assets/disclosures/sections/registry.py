@@ -16,6 +16,7 @@ from energy_assets.disclosures.sections.methodology import methodology
 from energy_assets.disclosures.sections.own import own
 from energy_assets.disclosures.sections.progress import progress, targets
 from energy_assets.disclosures.sections.quality import gaps, quality
+from energy_assets.disclosures.sections.reconciliation import reconciliation
 from energy_assets.disclosures.sections.restated import restated
 from energy_assets.disclosures.sections.summary import summary
 
@@ -29,6 +30,7 @@ SECTIONS: dict[str, Callable[[Context], Section]] = {
     "restatements": restated,
     "quality": quality,
     "gaps": gaps,
+    "reconciliation": reconciliation,
     "checking": checking,
     EVIDENCE_SECTION: figures_section,
 }
