@@ -212,6 +212,7 @@ INSTRUMENTS = Table(
 )
 KPIS_DAILY = Table("kpis_daily", tables.KpisDaily, ("kpi", "daily"))
 KPIS_MONTHLY = Table("kpis_monthly", tables.KpisMonthly, ("kpi", "monthly"), grain="month")
+OPPORTUNITIES = Table("opportunities", tables.Opportunities, ("kpi", "opportunities"), grain="month")
 SHARED = (
     ENERGY,
     COST,
@@ -223,6 +224,7 @@ SHARED = (
     EMISSIONS_MARKET,
     KPIS_DAILY,
     KPIS_MONTHLY,
+    OPPORTUNITIES,
 )
 """Every table that is no source's own, from the bottom of the road to its top."""
 

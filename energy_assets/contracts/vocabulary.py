@@ -144,3 +144,24 @@ class Verdict(Word):
     OTHER_MARKET = "other_market", "is of a market in which no electricity was used"
     SERIAL_TWICE = "serial_twice", "was counted under the same serials before"
     OUTDONE = "outdone", "is one of several rates of the same electricity, of which another one counts"
+
+
+class OpportunityRule(Word):
+    """Which rule found that something can be saved."""
+
+    IDLE_ACCELERATORS = "idle_accelerators", "Idle accelerators"
+    UNUSED_COMMITMENTS = "unused_commitments", "Commitments for accelerators that nobody used"
+    RESERVED_AT_IDLE_LOAD = "reserved_at_idle_load", "Reserved accelerators at idle load"
+    MOVABLE_HOURS = "movable_hours", "Work movable to cleaner hours"
+    CLEANER_REGIONS = "cleaner_regions", "Cleaner regions already in use"
+    REGRESSED_MODELS = "regressed_models", "Models whose energy per token rose"
+    OVERSIZED_MACHINES = "oversized_machines", "Oversized machines"
+
+
+class OpportunityState(Word):
+    """What a person decided about an opportunity."""
+
+    PROPOSED = "proposed", "proposed"
+    ACCEPTED = "accepted", "accepted"
+    DONE = "done", "done"
+    DISMISSED = "dismissed", "dismissed"
