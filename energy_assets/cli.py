@@ -536,8 +536,7 @@ def dismiss(**decision: Any) -> None:
 
 
 def _decide(state: str, site_path: Path | None, id_: str, on: date | None, by: str, note: str) -> None:
-    from energy_assets.contracts.vocabulary import OpportunityState
-    from energy_assets.opportunities.states import FILE, StateError, decide
+    from energy_assets.opportunities.states import FILE, STATES, StateError, decide
     from energy_assets.opportunity_listing import UnknownOpportunityError, known
     from energy_assets.query import QueryError
     from energy_assets.screen import out, stop
@@ -547,7 +546,7 @@ def _decide(state: str, site_path: Path | None, id_: str, on: date | None, by: s
     if on and on > today:
         stop(f"--on {on}: is still to come; a decision is recorded when it was taken.")
     try:
-        made = decide(site.folder, known(site, id_), OpportunityState(state), on or today, by=by, note=note)
+        made = decide(site.folder, known(site, id_), STATES[state], on or today, by=by, note=note)
     except (UnknownOpportunityError, QueryError, StateError) as error:
         stop(str(error))
     out.print(

@@ -19,7 +19,7 @@ from dagster_duckdb import DuckDBResource
 from energy_assets import __version__
 from energy_assets.clock import last_complete_day
 from energy_assets.commands import command
-from energy_assets.contracts.vocabulary import Feed
+from energy_assets.contracts.vocabulary import Feed, OpportunityState
 from energy_assets.dagster_internals import version_tags, without_automatic_events
 from energy_assets.disclosures.checks import ABOUT, RECOMPUTES, Judged, judge
 from energy_assets.disclosures.inputs import MARKET_TABLES, TABLES, Organisation, ReportInputs, Target
@@ -29,10 +29,11 @@ from energy_assets.disclosures.shelf import replacing, upload
 from energy_assets.engine import connection
 from energy_assets.lake import Lake
 from energy_assets.materialize import EMPTY, FAILED_PARTITIONS, Reader, Warehouse
+from energy_assets.opportunities.states import Decision, StateError, current, decisions
 from energy_assets.partitions import OWNERS, SINGLE_RUN, monthly, partition_dates, tables_of
 from energy_assets.periods import DayRange, Grain, Period
 from energy_assets.site import Site
-from energy_assets.tables import KPIS_MONTHLY, SHARED
+from energy_assets.tables import KPIS_MONTHLY, OPPORTUNITIES, SHARED
 
 if TYPE_CHECKING:
     from energy_assets.disclosures.document import Document
@@ -298,7 +299,12 @@ def _inputs(site: Site, profile: Profile, period: Period, read: Reader) -> Repor
     by_name = {table.name: table for table in SHARED}
     days, months = list(period.days), [month.first for month in period.months]
     names = _tables(site)
+    decided = _decisions(site)
     parts = {name: months if by_name[name].grain == "month" else days for name in names}
+    if any(one.state is OpportunityState.DONE for one in decided.values()):
+        # What was done is measured against the months before, whichever they are.
+        earlier = [first for first in read.lake.fingerprints(OPPORTUNITIES.name) if first <= period.last]
+        parts[OPPORTUNITIES.name] = sorted({*earlier, *months})
     known = read.lake.fingerprints(KPIS_MONTHLY.name)
     before = [month.first for month in period.previous.months if month.first in known]
     organisation = site.organisation
@@ -311,12 +317,21 @@ def _inputs(site: Site, profile: Profile, period: Period, read: Reader) -> Repor
         targets=[Target(**target.model_dump()) for target in site.targets],
         pins={name: _pins(read.lake, name, parts[name]) for name in names},
         previous=read(KPIS_MONTHLY, before) if before else None,
+        decisions=decided,
         code_version=__version__,
         factor_basis=site.factors.scope2_basis,
         lock_sha256=_lock_sha256(),
         site_file=_above(report_folder(site, profile.name, period), site),
         trace_page=True,
     )
+
+
+def _decisions(site: Site) -> dict[str, Decision]:
+    """What was decided about opportunities; a file that cannot be used is for a person to mend."""
+    try:
+        return current(decisions(site.folder))
+    except StateError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
 
 
 def _tables(site: Site) -> list[str]:

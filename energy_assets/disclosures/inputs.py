@@ -11,11 +11,13 @@ from typing import Any, Literal
 import ibis.expr.types as ir
 
 from energy_assets.disclosures.profile import Profile
+from energy_assets.opportunities.states import Decision
 from energy_assets.periods import Period
 
 #: Tables a report may read, each already restricted to its period.
 TABLES = (
     "kpis_daily", "kpis_monthly", "emissions", "cost", "activity", "grid_intensity", "emissions_market", "instruments",
+    "opportunities",
 )  # fmt: skip
 #: Those of the market-based method, which reports of sites without instruments do not read.
 MARKET_TABLES = ("emissions_market", "instruments")
@@ -68,6 +70,7 @@ class ReportInputs:
         pins: Per table and day (ISO date; the first of the month for kpis_monthly) the fingerprint of the content
             read.
         previous: `kpis_monthly` of the months of the period before, or None.
+        decisions: The last decision on each opportunity that has one, by its id.
         code_version: Version of the package; the same code gives the same report.
         factor_basis: Basis of location_g, as the site file chose it.
         lock_sha256: Hash of the dependency lock file.
@@ -83,6 +86,7 @@ class ReportInputs:
     targets: Sequence[Target] = ()
     pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     previous: ir.Table | None = None
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
     code_version: str = "0"
     factor_basis: Literal["direct", "lifecycle"] = "direct"
     lock_sha256: str | None = None

@@ -28,6 +28,7 @@ HEAD = (
     "# What was decided about opportunities. The command `energy-assets opportunities` appends a line per decision;\n"
     "# earlier lines are the history and stay as they are.\n"
 )
+STATES = {one.value: one for one in OpportunityState}
 KEYS = ("id", "state", "on", "recorded", "by", "note")
 NEEDED = KEYS[:4]
 FOLLOWING: Mapping[OpportunityState, tuple[OpportunityState, ...]] = {
@@ -138,7 +139,7 @@ def _against(last: Decision | None, made: Decision) -> str | None:
         return f"{made.id} is {state.value}{since} and cannot become {made.state.value}; it can become {allowed}"
     if last and made.on < last.on:
         return (
-            f"{made.id} is {state.value} since {last.on}; it cannot become {made.state.value} before that, on {made.on}"
+            f"{made.id} is {state.value} since {last.on}; it cannot become {made.state.value} on {made.on}, before that"
         )
     return None
 
@@ -212,7 +213,7 @@ def _decision(node: yaml.Node, line: int) -> Decision:
     if recorded.tzinfo is None:
         raise ValueError(f"`recorded`: '{said['recorded']}' names no time zone; write it as 2024-06-30T12:00:00Z")
     who = (said.get("by", ""), said.get("note", ""))
-    return Decision(said["id"], OpportunityState(said["state"]), on, recorded.astimezone(UTC), *who, line)
+    return Decision(said["id"], STATES[said["state"]], on, recorded.astimezone(UTC), *who, line)
 
 
 def _pairs(node: yaml.Node) -> Iterator[tuple[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -14,8 +15,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from energy_assets.cli import main
-from energy_assets.periods import DayRange
+from energy_assets.disclosures.tracing import follow
+from energy_assets.periods import DayRange, Period
 from energy_assets.query import ask
+from energy_assets.running import run_report
 from energy_assets.site import Site
 from energy_assets_tests.opportunities.gpu_site import run, write_gpu_site
 
@@ -118,6 +121,40 @@ def test_a_damaged_file_of_decisions_is_named_with_its_line(site: Site) -> None:
     result = call("opportunities", "--site", site.file)
     assert result.exit_code == 2
     assert f"{path}:2: 'maybe' is no decision; allowed are accepted, done, dismissed" in result.stderr
+
+
+def test_the_report_prints_them_and_its_figures_are_made_again(site: Site) -> None:
+    """The largest of July, and what was done in June, measured; every step of both is equal when traced."""
+    ids = {rule: row["opportunity_id"] for rule, row in by_rule(listed(site)).items()}
+    call("opportunities", "done", ids["idle_accelerators"], "--site", site.file, "--on", "2024-06-15")
+    call("opportunities", "accept", ids["movable_hours"], "--site", site.file, "--on", "2024-06-20")
+    idle = by_rule(listed(site))["idle_accelerators"]
+    outcome = run_report(site, Period.parse("2024-07"), lambda step: None)
+    assert outcome.success, outcome.failures
+    folder = site.folder / "var/reports/ml_sustainability/2024-07"
+    every = json.loads((folder / "figures.json").read_text())["figures"]
+    figures = [one for one in every if "opportunity_id" in one["dimensions"]]
+    mine = {"opportunity_id": ids["idle_accelerators"]}
+    by_metric = {one["metric"]: one for one in figures if one["dimensions"] == mine}
+    assert Decimal(by_metric["opportunity_facility_kwh"]["value"]) == Decimal(idle["facility_kwh"])
+    for metric, column in (("realised_measured_kwh", "realised_kwh"), ("realised_measured_g", "realised_g")):
+        printed = Decimal(by_metric[metric]["value"])
+        assert printed == pytest.approx(Decimal(idle[column]), abs=Decimal("1e-9"))
+    assert by_metric["opportunity_cost"]["value"] is None, "unknown, and not zero"
+    text = (folder / "report.xhtml").read_text()
+    assert "done, 2024-06-15" in text
+    assert "accepted, 2024-06-20" in text
+    assert "July 2024 against May 2024, per day" in " ".join(text.split())
+    for one in figures:
+        node = follow(site, folder, one["id"]).node
+        assert node.verdict in ("equal", ""), one["label"]
+        assert bool(node.verdict) is (one["value"] is not None), one["label"]
+    traced = follow(site, folder, by_metric["opportunity_facility_kwh"]["id"]).node
+    queries = {dict(step.facts).get("query") for step in traced.walk()}
+    assert idle["query"] in queries, "the trace leads to the rows it stands on"
+    (site.folder / "opportunities.yaml").write_text("- {id: a}\n")
+    broken = run_report(site, Period.parse("2024-07"), lambda step: None)
+    assert "opportunities.yaml:1: `state` is missing" in broken.failures["disclosure/ml_sustainability"]
 
 
 def test_a_day_to_come_is_refused(site: Site) -> None:

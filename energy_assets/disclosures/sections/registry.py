@@ -13,6 +13,7 @@ from energy_assets.disclosures.sections.checking import checking, figures_sectio
 from energy_assets.disclosures.sections.common import Context
 from energy_assets.disclosures.sections.energy import energy
 from energy_assets.disclosures.sections.methodology import methodology
+from energy_assets.disclosures.sections.opportunities import opportunities
 from energy_assets.disclosures.sections.progress import progress, targets
 from energy_assets.disclosures.sections.quality import gaps, quality
 from energy_assets.disclosures.sections.summary import summary
@@ -23,6 +24,7 @@ SECTIONS: dict[str, Callable[[Context], Section]] = {
     "methodology": methodology,
     "progress": progress,
     "targets": targets,
+    "opportunities": opportunities,
     "quality": quality,
     "gaps": gaps,
     "checking": checking,
