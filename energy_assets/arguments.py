@@ -38,7 +38,7 @@ class PeriodType(click.ParamType[Period]):
 
 
 class MonthType(click.ParamType[Month]):
-    """A month, as YYYY-MM."""
+    """A month, as 2024-05."""
 
     name = "YYYY-MM"
 

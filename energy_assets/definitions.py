@@ -18,6 +18,7 @@ from energy_assets.operations.checks import arrival_checks
 from energy_assets.operations.freshness import with_freshness
 from energy_assets.operations.labels import with_labels
 from energy_assets.operations.schedules import jobs, schedules
+from energy_assets.opportunities.assets import opportunity_assets
 from energy_assets.raw.assets import raw_asset
 from energy_assets.resources import site_resources
 from energy_assets.site import Site, site_from_environment
@@ -37,6 +38,7 @@ FLOORS: tuple[Callable[[Site], list[dg.AssetsDefinition]], ...] = (
     emission_assets,
     kpi_assets,
     reconciliation_assets,
+    opportunity_assets,
     disclosure_assets,
 )
 """What makes a site's assets, from the bottom of the road to its top."""

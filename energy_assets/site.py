@@ -284,6 +284,28 @@ class Reconciliation(Strict):
     )  # fmt: skip
 
 
+class Opportunities(Strict):
+    """From where on something counts as worth a look."""
+
+    regression_pct: Decimal = Field(
+        Decimal(10), ge=0, le=1000, max_digits=7, decimal_places=3,
+        description="a model's energy per token rose by more than so many per cent; exactly so much is none",
+    )  # fmt: skip
+    compare_months: int = Field(3, ge=1, le=12, description="how many months back a month to compare with may lie")
+    oversized_below: Decimal = Field(
+        Decimal("0.3"), gt=0, le=1, max_digits=4, decimal_places=3,
+        description="share of full load that a machine did not reach in any hour of the month",
+    )  # fmt: skip
+    observed_at_least: Decimal = Field(
+        Decimal("0.9"), gt=0, le=1, max_digits=4, decimal_places=3,
+        description="share of a machine's hours that must have been measured to judge it",
+    )  # fmt: skip
+    idle_load_at_most: Decimal = Field(
+        Decimal("0.05"), ge=0, le=1, max_digits=4, decimal_places=3,
+        description="share of the way from idle to full power up to which a reserved accelerator does nothing",
+    )  # fmt: skip
+
+
 class Target(Strict):
     """A reduction the organisation has promised."""
 
@@ -313,6 +335,7 @@ class Site(Strict):
     kpis: list[OwnKpi] = Field(default_factory=list, description="indicators of your own (docs/method/kpis.md)")
     reconciliation: Reconciliation = Field(default_factory=Reconciliation)
     targets: list[Target] = Field(default_factory=list)
+    opportunities: Opportunities = Field(default_factory=Opportunities)
     folder: Path = Field(Path("."), exclude=True)
     file: Path = Field(Path("site.yaml"), exclude=True)
 

@@ -222,6 +222,7 @@ RECONCILIATION = Table(
     feed=Feed.ENERGY,
     proofs=(STEPS_ADD_UP, RECONCILES),
 )
+OPPORTUNITIES = Table("opportunities", tables.Opportunities, ("kpi", "opportunities"), grain="month")
 SHARED = (
     ENERGY,
     COST,
@@ -235,6 +236,7 @@ SHARED = (
     KPIS_DAILY,
     KPIS_MONTHLY,
     RECONCILIATION,
+    OPPORTUNITIES,
 )
 """Every table that is no source's own, from the bottom of the road to its top."""
 

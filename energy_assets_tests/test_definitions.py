@@ -50,6 +50,17 @@ GRAPH = {
     "emissions/market": ("emissions", ["emissions/hourly"]),
     "kpi/daily": ("kpi", ["emissions/hourly", "unified/activity", "unified/cost"]),
     "kpi/monthly": ("kpi", ["kpi/daily"]),
+    "kpi/opportunities": (
+        "kpi",
+        [
+            "emissions/hourly",
+            "estimates/usage",
+            "factors/grid_intensity",
+            "kpi/monthly",
+            "unified/cost",
+            "unified/energy",
+        ],
+    ),
     **{
         f"disclosure/ml_sustainability{grain}": (
             "disclosure",
@@ -58,6 +69,7 @@ GRAPH = {
                 "factors/grid_intensity",
                 "kpi/daily",
                 "kpi/monthly",
+                "kpi/opportunities",
                 "unified/activity",
                 "unified/cost",
             ],
@@ -116,7 +128,7 @@ def test_a_site_without_a_feed_has_none_of_its_assets(tmp_path: Path) -> None:
     dg.Definitions.validate_loadable(defs)
     assert set(nodes(defs)) == {
         "raw/meters", "unified/energy", "factors/applied", "emissions/hourly", "emissions/market",
-        "kpi/daily", "kpi/monthly", "disclosure/ml_sustainability",
+        "kpi/daily", "kpi/monthly", "kpi/reconciliation", "kpi/opportunities", "disclosure/ml_sustainability",
         "disclosure/ml_sustainability_quarterly", "disclosure/ml_sustainability_yearly",
     }  # fmt: skip
 
@@ -126,7 +138,7 @@ def test_every_asset_is_described_owned_and_typed(defs: dg.Definitions) -> None:
         assert node.description, name
         assert node.owners == set(OWNERS) or list(node.owners) == OWNERS, name
         assert node.kinds, name
-        monthly = name in {"disclosure/ml_sustainability", "kpi/monthly", "emissions/market"}
+        monthly = name in {"disclosure/ml_sustainability", "kpi/monthly", "kpi/opportunities", "emissions/market"}
         wanted = dg.MonthlyPartitionsDefinition if monthly else dg.DailyPartitionsDefinition
         if name.endswith(("_quarterly", "_yearly")):
             wanted = dg.TimeWindowPartitionsDefinition

@@ -176,3 +176,24 @@ class Step(Word):
 
 LIKE = (Step.ENERGY, Step.PUE, Step.INTENSITY, Step.UNEXPLAINED)
 """Parts that are of the hours and things that both sides have; the others say that like is not held against like."""
+
+
+class OpportunityRule(Word):
+    """Which rule found that something can be saved."""
+
+    IDLE_ACCELERATORS = "idle_accelerators", "Idle accelerators"
+    UNUSED_COMMITMENTS = "unused_commitments", "Commitments for accelerators that nobody used"
+    RESERVED_AT_IDLE_LOAD = "reserved_at_idle_load", "Reserved accelerators at idle load"
+    MOVABLE_HOURS = "movable_hours", "Work movable to cleaner hours"
+    CLEANER_REGIONS = "cleaner_regions", "Cleaner regions already in use"
+    REGRESSED_MODELS = "regressed_models", "Models whose energy per token rose"
+    OVERSIZED_MACHINES = "oversized_machines", "Oversized machines"
+
+
+class OpportunityState(Word):
+    """What a person decided about an opportunity."""
+
+    PROPOSED = "proposed", "proposed"
+    ACCEPTED = "accepted", "accepted"
+    DONE = "done", "done"
+    DISMISSED = "dismissed", "dismissed"

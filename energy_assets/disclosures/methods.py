@@ -36,6 +36,8 @@ REPORT_METHODS = {
     "M-LIMIT": "limit of a plausibility gate",
     "M-CALENDAR": "days of the calendar",
     "M-RECONCILE": "sum of the figures named; a check, no scope",
+    "M-EXPECTED": "measured before × units after / units before",
+    "M-REALISED": "expected after − measured after, by the measure of the rule that found the opportunity",
     "M-REST": "total − the parts shown",
 }
 

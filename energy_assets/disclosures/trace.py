@@ -294,7 +294,16 @@ class _Walk:
         return nodes + _more(len(found) - self.listed, "factors")
 
     def _behind(self, base: Selection) -> list[Node]:
-        """What market-based rows are made of: the instruments that cover them, and the electricity of their days."""
+        """What market-based rows are made of: the instruments that cover them, and the electricity of their days.
+
+        Of opportunities it is the query that each row carries.
+        """
+        if base.table == "opportunities":
+            return [
+                Node("rows", f"Rows it stands on, {row['month']}",
+                     (("query", row["query"]), ("rows", f"{row['row_count']:,}"), ("assumed", row["basis"])))
+                for row in self.read_rows(Read(base))
+            ]  # fmt: skip
         if base.table != "emissions_market":
             return []
         covering = Selection("instruments", "applied_kwh", base.filters)
@@ -355,6 +364,8 @@ def _grouping(base: Selection) -> tuple[str, ...]:
         return (base.column,)
     if base.table == "emissions_market":
         return ("zone", "month")
+    if base.table == "opportunities":
+        return ("rule", "month")
     if base.table == "instruments":
         return ("source", "month", "batch")
     if base.table == "reconciliation":

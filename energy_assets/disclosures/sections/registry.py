@@ -13,6 +13,7 @@ from energy_assets.disclosures.sections.checking import checking, figures_sectio
 from energy_assets.disclosures.sections.common import Context
 from energy_assets.disclosures.sections.energy import energy
 from energy_assets.disclosures.sections.methodology import methodology
+from energy_assets.disclosures.sections.opportunities import opportunities
 from energy_assets.disclosures.sections.own import own
 from energy_assets.disclosures.sections.progress import progress, targets
 from energy_assets.disclosures.sections.quality import gaps, quality
@@ -27,6 +28,7 @@ SECTIONS: dict[str, Callable[[Context], Section]] = {
     "progress": progress,
     "own": own,
     "targets": targets,
+    "opportunities": opportunities,
     "restatements": restated,
     "quality": quality,
     "gaps": gaps,
