@@ -2,7 +2,7 @@
 
 What belongs here: findings about sources together, with the lines of site.yaml that settle them. What does not: what
 one source finds about itself (`check`), and the rules by which hosts are named, places resolved and bills counted;
-those are the run's own (`unified.nodes`, `contracts.meters`, `contracts.bills`, `factors.places`, `unified.cost`).
+those are the run's own (`contracts.nodes`, `contracts.meters`, `contracts.bills`, `factors.places`, `unified.cost`).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts.bills import CROSS_CHECK
+from energy_assets.contracts.nodes import node_names, rename_nodes
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.factors.places import filled, one_spelling, resolved_for, respelled, with_place
 from energy_assets.factors.tables import uncertainty_pct
@@ -24,7 +25,6 @@ from energy_assets.unified.cost import bills_held, cost, cross_check, deciding_d
 from energy_assets.unified.devices import told_uuids
 from energy_assets.unified.energy import energy
 from energy_assets.unified.estimated import of_estimates, of_telemetry
-from energy_assets.unified.nodes import node_names, rename_nodes
 
 
 def unified_assets(site: Site) -> list[dg.AssetsDefinition]:
