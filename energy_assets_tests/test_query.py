@@ -66,8 +66,8 @@ def test_show_tables_lists_the_lakes_tables_and_nothing_of_the_engine(small_run:
     columns, rows = ask(small_run.site, query)
     assert columns == ["name"]
     assert [name for (name,) in rows] == [
-        "cost", "emissions", "emissions_market", "energy", "factors_applied", "grid_intensity", "kpis_daily", "kpis_monthly",
-        "raw_bills", "raw_grid", "raw_meters",
+        "cost", "emissions", "emissions_market", "energy", "factors_applied", "grid_intensity", "kpis_daily",
+        "kpis_monthly", "raw_bills", "raw_grid", "raw_meters",
     ]  # fmt: skip
 
 
