@@ -96,7 +96,9 @@ def factor_changes(before: ir.Table, after: ir.Table) -> list[FactorChange]:
     alike: dict[tuple[Any, ...], list[date]] = defaultdict(list)
     for (factor, of, day), sides in sorted(by_day.items(), key=lambda item: item[0]):
         alike[factor, of, _ordered(sides["old"]), _ordered(sides["new"])].append(day)
-    return [FactorChange(*key, tuple(contiguous(days))) for key, days in alike.items()]
+    return [
+        FactorChange(factor, of, old, new, tuple(contiguous(days))) for (factor, of, old, new), days in alike.items()
+    ]
 
 
 def _only_in(one: ir.Table, other: ir.Table, side: str) -> Iterator[Mapping[str, Any]]:

@@ -22,6 +22,7 @@ BOUNDARIES = {
     "not_stated": "its publisher does not say",
 }
 """What a value covers, by the word of the table."""
+_TEXTS = ("model", "provider", "metric", "published", "source", "url", "licence")
 UNITS = ("Wh", "J/token", "gCO2e")
 """Units of the values: per thing that the metric names, or per token generated."""
 
@@ -95,10 +96,21 @@ def hosted_model(row: Mapping[str, str], number: int) -> HostedModel:
         raise ValueError(f"{where}: boundary {row['boundary']!r} is none of {', '.join(BOUNDARIES)}")
     if (low is None) != (high is None) or (low is not None and high is not None and not low <= value <= high):
         raise ValueError(f"{where}: low and high are given both or not at all, and hold the value")
-    texts = ("published", "source", "url", "licence")
-    if absent := [name for name in ("model", "provider", "metric", *texts) if not row[name]]:
+    if absent := [name for name in _TEXTS if not row[name]]:
         raise ValueError(f"{where}: lacks {', '.join(absent)}")
     return HostedModel(
-        row["model"], row["provider"], row["metric"], value, row["unit"], low, high, row["boundary"], year,
-        *(row[name] for name in texts), row["note"],
-    )  # fmt: skip
+        model=row["model"],
+        provider=row["provider"],
+        metric=row["metric"],
+        value=value,
+        unit=row["unit"],
+        low=low,
+        high=high,
+        boundary=row["boundary"],
+        year=year,
+        published=row["published"],
+        source=row["source"],
+        url=row["url"],
+        licence=row["licence"],
+        note=row["note"],
+    )
