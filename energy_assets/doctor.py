@@ -24,9 +24,8 @@ from energy_assets.contracts.accounts import account_key
 from energy_assets.contracts.bills import BILLS_LOOK_ALIKE, look_alike
 from energy_assets.contracts.regions import region_key
 from energy_assets.contracts.vocabulary import Feed, GhgScope
+from energy_assets.factors.editions import BEGINNING, END
 from energy_assets.factors.places import (
-    BEGINNING,
-    END,
     Member,
     Resolved,
     members_of,

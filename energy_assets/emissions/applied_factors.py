@@ -7,7 +7,7 @@ of their own (`grid_intensity`), and what became another one (`factors/changes.p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -24,12 +24,14 @@ from energy_assets.estimates.own_tables import OwnHardware
 from energy_assets.factors import hardware
 from energy_assets.factors.editions import BEGINNING, END, Standing
 from energy_assets.factors.footprints import Embodied, embodied_device, waters_of_grids
+from energy_assets.factors.losses import GridLoss, loss_of
 from energy_assets.factors.places import MEMBER, Resolved, members_of
 
 Keep = Callable[[ir.Table], ir.Table]
 _TOLD = ("factor", "of", "value", "unit", "valid_from", "valid_to", "edition", "state", "said_by")
 _THING = ("provider", "device_kind", "device_model", "estimated")
 _TYPES: dict[str, pa.DataType] = {"valid_from": pa.date32(), "valid_to": pa.date32(), "estimated": pa.bool_()}
+LOST = "kWh lost per kWh delivered"
 
 
 def factors_applied(
@@ -37,6 +39,7 @@ def factors_applied(
     resolve: Callable[[Any], Sequence[Resolved]],
     inventory: Sequence[OwnHardware],
     constants: Constants,
+    losses: Collection[GridLoss],
     keep: Keep,
 ) -> ir.Table:
     """Rows of the contract `FactorsApplied`.
@@ -46,17 +49,21 @@ def factors_applied(
         resolve: The place of each of some members on the days of the energy.
         inventory: The site's own hardware.
         constants: Those that estimates are made with.
+        losses: The site's own rows of grid losses.
         keep: Computes a table once and for all.
     """
     seen = keep(
         energy.select(
-            "day", *MEMBER, "zone", "device_kind", "device_model", estimated=energy.method.isin(ESTIMATED)
+            "day", *MEMBER, "zone", "device_kind", "device_model",
+            year=energy.day.year(), estimated=energy.method.isin(ESTIMATED),
         ).distinct()
-    )
+    )  # fmt: skip
     things = keep(seen.select(*_THING).distinct())
+    zones = keep(seen.filter(seen.zone.notnull()).select("zone", "year").distinct())
     told = [
         _by_member(seen, _of_places(resolve(members_of(seen)))),
         _joined(seen, ("zone",), _of_grids(_values(seen.zone))),
+        _joined(seen, ("zone", "year"), _of_losses(zones.to_pyarrow().to_pylist(), losses)),
         _joined(seen, _THING, _of_things(things.to_pyarrow().to_pylist(), constants)),
         _in_service(seen, _of_inventory(inventory)),
     ]
@@ -73,7 +80,9 @@ def _by_member(seen: ir.Table, told: Iterable[tuple[Any, ...]]) -> ir.Table:
 
 
 def _joined(seen: ir.Table, keys: tuple[str, ...], told: Iterable[tuple[Any, ...]]) -> ir.Table:
-    table = _table([*(f"its_{key}" for key in keys), *_TOLD], told, {"its_estimated": pa.bool_()})
+    table = _table(
+        [*(f"its_{key}" for key in keys), *_TOLD], told, {"its_estimated": pa.bool_(), "its_year": pa.int32()}
+    )
     return seen.inner_join(table, [seen[key].identical_to(table[f"its_{key}"]) for key in keys]).select("day", *_TOLD)
 
 
@@ -120,6 +129,19 @@ def _of_grids(zones: Iterable[str]) -> list[tuple[Any, ...]]:
     return found
 
 
+def _of_losses(zones: Iterable[Mapping[str, Any]], own: Collection[GridLoss]) -> list[tuple[Any, ...]]:
+    """What each grid lost on the way in the year of the day; a year without a value of its own takes a carried one."""
+    found = []
+    for row in zones:
+        zone, year = row["zone"], row["year"]
+        if loss := loss_of(zone, year, own):
+            told = _row("grid losses", zone, _plain(loss.per_kwh), LOST, str(loss.year), loss.source)
+        else:
+            told = _row("grid losses", zone, None, LOST, None, None)
+        found.append((zone, year, *told))
+    return found
+
+
 def _of_things(things: Iterable[Mapping[str, Any]], constants: Constants) -> list[tuple[Any, ...]]:
     """Hardware: what making a metered accelerator emitted, and the watts and constants that estimates multiply with."""
     found = []
@@ -151,15 +173,16 @@ _COEFFICIENTS = {
 def _of_estimates(provider: str, kind: str, model: str | None, constants: Constants) -> list[tuple[Any, ...]]:
     if kind == DeviceKind.GPU.value and model:
         own = constants.own_accelerators.get(model) or hardware.accelerators().get(model)
-        value = own and f"{_plain(own.idle_w) or 'unknown'} to {_plain(own.max_w) or 'unknown'}"
-        told = (value, str(own.year), own.source) if own else (None, None, None)
-        return [_row("watts of a GPU, none to full load", model, told[0], "W", told[1], told[2])]
+        if own is None:
+            return [_row("watts of a GPU, none to full load", model, None, "W", None, None)]
+        watts = f"{_plain(own.idle_w) or 'unknown'} to {_plain(own.max_w) or 'unknown'}"
+        return [_row("watts of a GPU, none to full load", model, watts, "W", str(own.year), own.source)]
     if kind == DeviceKind.CPU.value:
-        power = hardware.cpu_power(provider, model)
-        value = power and f"{_plain(power.idle_w_per_vcpu)} to {_plain(power.max_w_per_vcpu)}"
-        told = (value, str(power.year), power.source) if power else (None, None, None)
-        of = f"{provider} {model or 'average'}"
-        return [_row("watts of a vCPU, none to full load", of, told[0], "W", told[1], told[2])]
+        power, of = hardware.cpu_power(provider, model), f"{provider} {model or 'average'}"
+        if power is None:
+            return [_row("watts of a vCPU, none to full load", of, None, "W", None, None)]
+        watts = f"{_plain(power.idle_w_per_vcpu)} to {_plain(power.max_w_per_vcpu)}"
+        return [_row("watts of a vCPU, none to full load", of, watts, "W", str(power.year), power.source)]
     known = hardware.coefficients()
     return [
         _row(name.replace("_", " "), "estimates", _plain(one.value), one.unit, str(one.year), one.source)

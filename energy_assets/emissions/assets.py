@@ -59,7 +59,9 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
         def placed(members: list[Member]) -> list[Resolved]:
             return resolve(members, site.source_places, site.places, days)
 
-        return factors_applied(read(ENERGY, days), placed, own_hardware(site), own_constants(site), read.keep)
+        return factors_applied(
+            read(ENERGY, days), placed, own_hardware(site), own_constants(site), own_losses(site), read.keep
+        )
 
     upstream = [ENERGY, FACTORS_APPLIED, *([GRID_INTENSITY] if site.feeding("grid_intensity") else [])]
     about = (
