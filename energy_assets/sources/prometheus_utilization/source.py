@@ -20,7 +20,7 @@ from energy_assets.landing import Fetched, Landed
 from energy_assets.periods import DayRange
 from energy_assets.sources.base import Finding, Parsed, Source, StepContext, Unit, provider_name
 from energy_assets.sources.prometheus.answers import Scratch
-from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, Server
+from energy_assets.sources.prometheus.client import TRAILING_DAYS, Api, Query, Server
 from energy_assets.sources.prometheus.collecting import Session, landed_answers
 from energy_assets.sources.prometheus.doctor import examine
 from energy_assets.sources.prometheus.lookalikes import NO_METRIC
@@ -28,6 +28,8 @@ from energy_assets.sources.prometheus.matchers import LabelName
 from energy_assets.sources.prometheus.queries import HOUR, MeterQueries, Window
 from energy_assets.sources.prometheus_utilization import hours, queries
 from energy_assets.sources.prometheus_utilization.meters import BUILT_IN, MACHINE_LABELS, CustomLoad, LoadMeter
+
+EXPORTERS = "node_exporter, windows_exporter, dcgm-exporter, one of your cloud's monitoring"
 
 
 class PrometheusUtilization(Server, Source):
@@ -94,7 +96,8 @@ class PrometheusUtilization(Server, Source):
         """Reachable, allowed, which metrics exist and how fresh they are, and which machines they are of."""
         with Api(self, step.log, attempts=1) as api:
             every = [MeterQueries(meter, self.selector) for meter in self.meters]
-            yield from examine(api, every, step.now, then=partial(self._machines, api, step))
+            look = partial(self._machines, api, step)
+            yield from examine(api, every, step.now, then=look, exporters=EXPORTERS)
 
     def _machines(self, api: Api, step: StepContext, present: Sequence[MeterQueries]) -> Iterator[Finding]:
         """Machines of the last whole hour, as a run names them."""
@@ -141,7 +144,7 @@ class PrometheusUtilization(Server, Source):
             )
         scratch.clear()
 
-    def _questions(self, there: Iterable[str], window: Window) -> list[queries.Query]:
+    def _questions(self, there: Iterable[str], window: Window) -> list[Query]:
         names = frozenset(there)
         present = [meter for meter in self.meters if meter.metric in names]
         asked = [

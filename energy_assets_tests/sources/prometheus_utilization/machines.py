@@ -83,9 +83,9 @@ def joined(*parts: list[Series]) -> list[Series]:
 
 
 @contextmanager
-def served(these: Iterable[Series]) -> Iterator[str]:
+def served(these: Iterable[Series], now: datetime = NOW) -> Iterator[str]:
     """The url of a stand-in that holds them."""
-    with PrometheusServer(MemoryStore(these), clock=lambda: NOW) as server:
+    with PrometheusServer(MemoryStore(these), clock=lambda: now) as server:
         yield server.url
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -298,3 +299,48 @@ def test_the_page_has_every_metric_and_a_block_that_is_read() -> None:
     (block,) = re.findall(r"```yaml\n(.*?)```", page, re.S)
     told = [one for one in yaml.safe_load(block)["sources"] if one["kind"] == "prometheus_utilization"]
     assert [PrometheusUtilization.model_validate(one).meters[0].name for one in told] == ["vm_cpu_busy"]
+
+
+def test_a_new_machine_is_known_from_its_start_if_the_first_scrape_comes_soon(step: StepContext) -> None:
+    for late, covered in ((4, 60 - 20), (5, 60 - 20), (6, 60 - 26)):
+        made = processors(minutes(20 + late, 60), TWO, booted=20, instance_id=A)
+        assert hours(read(step, made)[0]) == [(9, 0.25, round(covered / 60, 6))]
+
+
+def test_two_targets_of_one_machine_are_one_and_the_one_that_saw_more_counts(step: StepContext) -> None:
+    busy = ({"user": 0.9, "idle": 0.1}, {"user": 0.9, "idle": 0.1})
+    made = [
+        *processors(minutes(0, 60), TWO, instance_id=A, instance="10.0.0.7:9100"),
+        *processors(minutes(10, 50), busy, instance_id=A, instance="10.1.0.7:9100"),
+    ]
+    assert hours(read(step, made)[0]) == [(9, 0.25, 1.0)]
+
+
+def test_one_machine_scraped_by_two_jobs_or_two_servers_has_its_own_load(step: StepContext) -> None:
+    made = [
+        one
+        for job, replica, offset in (("node", "a", 0), ("kubernetes", "a", 0.2), ("node", "b", 0.4))
+        for one in processors(minutes(offset, 125 + offset), TWO, instance_id=A, job=job, replica=replica)
+    ]
+    rows, _ = read(step, made)
+    assert [(hour, load) for hour, load, _ in hours(rows)][:2] == [(9, 0.25), (10, 0.25)]
+    assert hours(rows)[1][2] == 1
+
+
+def test_hours_of_a_day_that_is_not_over_end_with_the_last_whole_one(step: StepContext) -> None:
+    now = replace(step, now=datetime(2026, 11, 18, 11, 20, tzinfo=UTC))
+    rows, _ = read(now, processors(minutes(0, 140), TWO, instance_id=A))
+    assert hours(rows) == [(9, 0.25, 1.0), (10, 0.25, 1.0)]
+
+
+def test_the_doctor_names_machines_of_the_last_hour_and_those_of_nobody(step: StepContext) -> None:
+    now = replace(step, now=datetime(2026, 11, 18, 10, 2, tzinfo=UTC))
+    made = [*processors(minutes(0, 62), TWO, instance_id=A), *processors(minutes(0, 62), TWO, node="w-1")]
+    with served(made, now.now) as url:
+        found = list(source(url).check(now))
+        told = [(one.ok, one.what) for one in found]
+    assert (True, f"cpu of 1 machine (such as {A}), 25.0 % busy in 100 % of the last hour") in told
+    assert (False, "1 machine of which nothing says whose they are: w-1") in told
+    with served([info("up", 0, 62, job="x")], now.now) as url:
+        (nothing,) = [one for one in source(url).check(now) if not one.ok]
+    assert "node_exporter, windows_exporter" in nothing.remedy
