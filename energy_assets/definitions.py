@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from energy_assets.disclosures.asset import disclosure_assets
+from energy_assets.emissions.applied_assets import applied_assets
 from energy_assets.emissions.assets import emission_assets
 from energy_assets.estimates.assets import estimate_assets
 from energy_assets.factors.assets import factor_assets
@@ -35,6 +36,7 @@ FLOORS: tuple[Callable[[Site], list[dg.AssetsDefinition]], ...] = (
     estimate_assets,
     unified_assets,
     factor_assets,
+    applied_assets,
     emission_assets,
     kpi_assets,
     reconciliation_assets,

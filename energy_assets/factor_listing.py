@@ -192,7 +192,9 @@ def _waters(con: Any, lake: Lake) -> Iterator[Applied]:
     places = rows.filter(rows.region.notnull()).select("provider", "region").distinct().order_by("provider", "region")
     for place in con.to_pyarrow(places).to_pylist():
         if stress := water_stress(place["provider"], place["region"]):
-            yield Applied("water stress", f"{place['provider']} {place['region']}", stress, "", "", "", "", AQUEDUCT)
+            yield Applied(
+                "water stress", f"{place['provider']} {place['region']}", stress, "", "", "", "2023", AQUEDUCT
+            )
 
 
 def _made(site: Site, con: Any, lake: Lake) -> Iterator[Applied]:

@@ -168,8 +168,18 @@ def test_what_becomes_known_or_unknown_or_only_another_edition_is_told_as_that()
     other = record_of(("2025-01-01", "a", "1.2", "z"))
     (same,) = factor_changes(known, other)
     assert (same.changes_value, same.reason) == (False, "factor edition: PUE of a 1.2 kWh/kWh stays (z)")
-    gone = record_of(("2025-01-01", "b", "1.2", "y"))
-    assert {one.reason for one in factor_changes(known, gone)} == {
-        "factor edition: PUE of a 1.2 → none kWh/kWh",
-        "factor edition: PUE of b none → 1.2 kWh/kWh (y)",
-    }
+
+
+def test_what_comes_or_goes_with_the_data_is_no_change_of_a_factor() -> None:
+    one, other = record_of(("2025-01-01", "a", "1.2", "y")), record_of(("2025-01-01", "b", "1.3", "y"))
+    assert factor_changes(one, other) == []
+    assert factor_changes(one, record_of(("2025-01-01", "a", "1.2", "y"), ("2025-01-01", "b", "1.3", "y"))) == []
+
+
+def test_a_line_for_one_account_of_a_region_is_a_change_of_that_region() -> None:
+    one = record_of(("2025-01-01", "a", "1.2", "y"))
+    both = record_of(("2025-01-01", "a", "1.2", "y"), ("2025-01-01", "a", "1.3", "site.yaml places[0]"))
+    assert [change.reason for change in factor_changes(one, both)] == [
+        "factor edition: PUE of a none → 1.3 kWh/kWh (site.yaml places[0])"
+    ]
+    assert [change.reason for change in factor_changes(both, one)] == ["factor edition: PUE of a 1.3 → none kWh/kWh"]

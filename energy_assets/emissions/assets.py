@@ -1,7 +1,4 @@
-"""Energy with the factors of its own hour and place, and which these are; beside it the market-based emissions.
-
-The assets are `factors/applied` and `emissions/hourly`.
-"""
+"""The asset `emissions/hourly`: energy with the factors of its own hour and place; beside it the market-based ones."""
 
 from __future__ import annotations
 
@@ -16,18 +13,16 @@ import pyarrow as pa
 
 from energy_assets.contracts.hardware import UNSEEN_HARDWARE
 from energy_assets.contracts.vocabulary import Feed, GhgScope
-from energy_assets.emissions.applied_factors import factors_applied
 from energy_assets.emissions.appliers import HOURLY
 from energy_assets.emissions.embodied import hardware_of
 from energy_assets.emissions.inventory import grams_of, unseen_of
 from energy_assets.emissions.losses import losses_of
 from energy_assets.emissions.market_assets import market_assets
 from energy_assets.emissions.pipe import Factors, run_pipe
-from energy_assets.estimates.own_tables import own_constants, own_hardware, own_losses
+from energy_assets.estimates.own_tables import own_hardware, own_losses
 from energy_assets.factors.footprints import waters_of_grids
-from energy_assets.factors.places import Member, Resolved, resolve, resolved_for
+from energy_assets.factors.places import resolved_for
 from energy_assets.factors.tables import factor_uncertainty_pct
-from energy_assets.factors.version import APPLIED, factors_version
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.site import Site
 from energy_assets.tables import EMISSIONS, ENERGY, FACTORS_APPLIED, GRID_INTENSITY
@@ -55,14 +50,6 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
         factors = Factors(places, intensity, uncertainty, site.factors.scope2_basis, hardware, water, losses)
         return run_pipe(energy, factors, HOURLY)
 
-    def applied(read: Reader, days: Sequence[date]) -> ir.Table:
-        def placed(members: list[Member]) -> list[Resolved]:
-            return resolve(members, site.source_places, site.places, days)
-
-        return factors_applied(
-            read(ENERGY, days), placed, own_hardware(site), own_constants(site), own_losses(site), read.keep
-        )
-
     upstream = [ENERGY, FACTORS_APPLIED, *([GRID_INTENSITY] if site.feeding("grid_intensity") else [])]
     about = (
         "Each kWh times the intensity of its own UTC hour and grid zone: `location_g`, `upstream_g` and `lifecycle_g`; "
@@ -71,22 +58,7 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
         "it Scope 3.1 for bought services, Scope 3.8 for leased ones. Without a factor grams are NULL, and count as "
         "not covered."
     )
-    record = (
-        "Which factor the energy of a day meets: PUE, WUE, grid zone and scope of each place, water of the grid, the "
-        "making of hardware, watts and constants of estimates; each with its validity, edition and who says so. A day "
-        "whose factors became others is another version of this table, and its emissions are made again."
-    )
     return [
-        table_asset(
-            site,
-            FACTORS_APPLIED,
-            [ENERGY],
-            record,
-            applied,
-            _applied_summary,
-            chunk=QUARTER,
-            code_version=factors_version(site, APPLIED),
-        ),
         table_asset(
             site, EMISSIONS, upstream, about, hourly, _summary, numbers=_numbers, day_by_day=True, chunk=QUARTER
         ),
@@ -116,10 +88,6 @@ def factor_uncertainty() -> ir.Table:
     )
     columns = [[tier for tier, _ in found], [resolution for _, resolution in found], list(found.values())]
     return ibis.memtable(pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema))
-
-
-def _applied_summary(rows: ir.Table) -> ir.Table:
-    return rows.select("factor", "of", "value", "edition", "state").order_by("factor", "of")
 
 
 def _numbers(rows: ir.Table) -> dict[str, Any]:

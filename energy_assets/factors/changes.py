@@ -16,6 +16,7 @@ import ibis.expr.types as ir
 
 from energy_assets.periods import DayRange, contiguous
 
+_THING = ("day", "factor", "of")
 _SAID = ("day", "factor", "of", "value", "unit", "edition", "state", "said_by")
 
 
@@ -45,8 +46,8 @@ class FactorChange:
     Attributes:
         factor: PUE, WUE, grid zone and so on.
         of: What it is of.
-        old: What was applied and is no longer; empty where a value came to the others of a place.
-        new: What is applied now and was not; empty where one is gone.
+        old: What was applied and is no longer; empty where a value came to others of the thing, as for one account.
+        new: What is applied now and was not; empty where one is gone, and others stay.
         days: Stretches of days on which it is so.
     """
 
@@ -82,7 +83,9 @@ def _values(every: Sequence[Said]) -> list[str]:
 
 
 def factor_changes(before: ir.Table, after: ir.Table) -> list[FactorChange]:
-    """Every factor that differs between two records, on the days that both have.
+    """Every factor that differs between two records, on the days on which both know the thing that it is of.
+
+    A region, a grid or a device that came or went with the data is no change of a factor.
 
     Args:
         before: Rows of `factors_applied`, as the days were made at first.
@@ -102,9 +105,9 @@ def factor_changes(before: ir.Table, after: ir.Table) -> list[FactorChange]:
 
 
 def _only_in(one: ir.Table, other: ir.Table, side: str) -> Iterator[Mapping[str, Any]]:
-    """Rows of one record that the other has not, of its days; what is alike stays in the engine."""
+    """Rows of one record that the other has not, of things it knows; what is alike stays in the engine."""
     mine, theirs = one.select(*_SAID), other.select(*_SAID)
-    shared = mine.semi_join(theirs.select("day").distinct(), "day")
+    shared = mine.semi_join(theirs.select(*_THING).distinct(), _THING)
     named = theirs.rename({f"other_{name}": name for name in _SAID})
     same = [shared[name].identical_to(named[f"other_{name}"]) for name in _SAID]
     for row in shared.anti_join(named, same).to_pyarrow().to_pylist():
