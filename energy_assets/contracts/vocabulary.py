@@ -115,6 +115,10 @@ class WorkloadType(Word):
     UNKNOWN = "unknown", "Not attributed"
 
 
+TRAINING = (WorkloadType.TRAINING.value, WorkloadType.FINE_TUNING.value)
+"""What makes a model: its runs have an end, so that what one took can be told."""
+
+
 class GhgScope(Word):
     """Which category of the GHG Protocol the electricity of a place belongs to."""
 
