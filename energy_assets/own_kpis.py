@@ -24,6 +24,7 @@ from energy_assets.sources.base import Strict
 
 PREFIX = "own_"
 SHARE = "share"
+BOTH_SIDES = "; `where` is of both sides, and what is of one measure alone stands in brackets behind it"
 Dimension = Literal["source", "zone", "project", "model_id", "workload_type", "ghg_scope"]
 #: Category of the GHG Protocol by scope of the row and basis of the measure; of bought services all is one.
 CATEGORIES: dict[tuple[str, str], str] = {
@@ -117,10 +118,13 @@ class OwnKpi(Strict):
         ]
         if empty := [one.column for one in chosen if not one.values]:
             raise ExpressionError(f"where: {empty[0]} has no value")
-        above, below = (
-            None if text is None else tuple(term.narrowed(chosen) for term in parsed(text))
-            for text in (self.numerator, self.denominator)
-        )
+        try:
+            above, below = (
+                None if text is None else tuple(term.narrowed(chosen) for term in parsed(text))
+                for text in (self.numerator, self.denominator)
+            )
+        except ExpressionError as error:
+            raise ExpressionError(f"where: {error}{BOTH_SIDES}") from None
         return Sides(above or (), below)
 
     @property

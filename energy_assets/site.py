@@ -369,6 +369,9 @@ class Site(Strict):
         for number, one in enumerate(self.kpis):
             if said := one.against(self.organisation.currency):
                 raise ValueError(f"kpis[{number}]: {one.name}: {said}")
+        aims = [(target.kpi, target.target_year) for target in self.targets]
+        if again := next((aim for aim in aims if aims.count(aim) > 1), None):
+            raise ValueError(f"targets: two are on {again[0]} for {again[1]}; leave one, or give them different years")
         mine = {one.name for one in self.kpis}
         for number, target in enumerate(self.targets):
             if target.kpi.startswith(PREFIX) and target.kpi not in mine:

@@ -91,7 +91,7 @@ WORDS: dict[str, tuple[str, ...]] = {
 }
 """The words that a column of a closed vocabulary may have."""
 SCALES: dict[str, dict[str, str]] = {
-    "kWh": {"Wh": "1000", "kWh": "1", "MWh": "0.001", "GWh": "0.000001"},
+    "kWh": {"J": "3600000", "MJ": "3.6", "Wh": "1000", "kWh": "1", "MWh": "0.001", "GWh": "0.000001"},
     "gCO2e": {"mgCO2e": "1000", "gCO2e": "1", "kgCO2e": "0.001", "tCO2e": "0.000001"},
     "l": {"ml": "1000", "l": "1", "m3": "0.001"},
 }

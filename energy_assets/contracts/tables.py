@@ -18,7 +18,10 @@ from energy_assets.contracts.vocabulary import (
 
 WORKLOAD_TYPES = WorkloadType.values()
 KPI_DIMENSIONS = ["source", "zone", "project", "model_id", "workload_type", "ghg_scope"]
-KPI_GRAINS = ["total", *KPI_DIMENSIONS]
+RUN = "workload_id"
+"""A dimension of training alone: its runs are few, and what one used is asked for; requests have no such name."""
+KPI_KEYS = [*KPI_DIMENSIONS, RUN]
+KPI_GRAINS = ["total", *KPI_KEYS]
 SHA256 = "^[0-9a-f]{64}$"
 
 
@@ -387,6 +390,7 @@ class _Kpis(DataFrameModel):
     model_id: t.TEXT = Field(nullable=True, description="AI model, where grain is model_id; 'unknown' for none")
     workload_type: t.TEXT = Field(nullable=True, description="workload type, where grain is workload_type")
     ghg_scope: t.TEXT = Field(nullable=True, description="scope of the GHG Protocol, where grain is ghg_scope")
+    workload_id: t.TEXT = Field(nullable=True, description="training run, where grain is workload_id")
     value: t.FIGURE = Field(nullable=True, description="numerator / denominator, or the numerator of a sum")
     unit: t.TEXT = Field(description="unit of the value")
     numerator: t.FIGURE = Field(nullable=True, description="exact")
@@ -405,7 +409,7 @@ class KpisDaily(_Kpis):
     class Config:
         """Grain of the table."""
 
-        unique = ["day", "kpi", "unit", "grain", *KPI_DIMENSIONS]
+        unique = ["day", "kpi", "unit", "grain", *KPI_KEYS]
         name = "kpis_daily"
 
 
@@ -418,7 +422,7 @@ class KpisMonthly(_Kpis):
     class Config:
         """Grain of the table."""
 
-        unique = ["month", "kpi", "unit", "grain", *KPI_DIMENSIONS]
+        unique = ["month", "kpi", "unit", "grain", *KPI_KEYS]
         name = "kpis_monthly"
 
 

@@ -116,6 +116,10 @@ class WorkloadType(Word):
     UNKNOWN = "unknown", "Not attributed"
 
 
+TRAINING = (WorkloadType.TRAINING.value, WorkloadType.FINE_TUNING.value)
+"""What makes a model: its runs have an end, so that what one took can be told."""
+
+
 class FactorState(Word):
     """Whether a factor is stated for the day it is used on."""
 

@@ -25,8 +25,8 @@ def applied_assets(site: Site) -> list[dg.AssetsDefinition]:
         return []
     about = (
         "Which factor the energy of a day meets: PUE, WUE, grid zone and scope of each place, water and losses of its "
-        "grid, the making of hardware, watts and constants of estimates; each with its validity, edition and who says so. A day "
-        "whose factors became others is another version of this table, and its emissions are made again."
+        "grid, the making of hardware, watts and constants of estimates; each with its validity, edition and who says "
+        "so. A day whose factors became others is another version of this table, and its emissions are made again."
     )
 
     def make(read: Reader, days: Sequence[date]) -> ir.Table:

@@ -16,6 +16,8 @@ from energy_assets.kpis.facts import facts
 from energy_assets.kpis.market import market_kpis
 from energy_assets.kpis.own import own_kpis
 from energy_assets.kpis.periods import monthly as monthly_kpis
+from energy_assets.kpis.runs import per_training_run
+from energy_assets.kpis.targets import target_progress
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.periods import Month
 from energy_assets.site import Site
@@ -34,14 +36,16 @@ def kpi_assets(site: Site) -> list[dg.AssetsDefinition]:
         summed = read.keep(facts(*lake, currency, read.keep))
         every = read.keep(indicators(read.keep(by_member(summed)), currency))
         made = every.union(read.keep(costs(summed)).select(every.columns))
-        if not site.kpis:
-            return made
-        own = read.keep(own_kpis(*lake, site.kpis, currency, read.keep))
-        return made.union(own.select(every.columns))
+        if site.kpis:
+            own = read.keep(own_kpis(*lake, site.kpis, currency, read.keep))
+            made = made.union(own.select(every.columns))
+        progress = target_progress(read.keep(made), site.targets) if site.targets else None
+        return made if progress is None else made.union(progress)
 
     def months_rows(read: Reader, months: Sequence[date]) -> ir.Table:
         every = read(KPIS_DAILY, [day for first in months for day in Month.of(first).days])
         rows = monthly_kpis(every)
+        rows = rows.union(per_training_run(rows).select(rows.columns))
         if not bought:
             return rows
         of_market = market_kpis(read(EMISSIONS_MARKET, months), every)

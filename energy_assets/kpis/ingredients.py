@@ -127,9 +127,10 @@ class Selection:
         if self.aggregate == "busiest":
             each = f"select sum({self.column}) as total from {rows} group by hour, source, node_id, device_id"  # noqa: S608
             return f"select max(total) from ({each})"  # noqa: S608
-        return f"select {self.aggregate}({self._amount()}) from {rows}"  # noqa: S608
+        return f"select {self.aggregate}({self.amount()}) from {rows}"  # noqa: S608
 
-    def _amount(self) -> str:
+    def amount(self) -> str:
+        """What a row gives to the number, as SQL; of several terms each where it is known."""
         if len(self.terms) == 1:
             return first_known_sql(self.terms[0])
         return SUM.join(f"coalesce({', '.join(term)}, 0)" for term in self.terms)

@@ -20,7 +20,7 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
-from energy_assets.contracts.tables import KPI_DIMENSIONS
+from energy_assets.contracts.tables import KPI_DIMENSIONS, KPI_KEYS
 from energy_assets.kpis.daily import MEMBER
 from energy_assets.kpis.facts import PER_CENT_DIGITS, type_of
 from energy_assets.kpis.own_terms import Part, Sum, parts, sums
@@ -322,6 +322,4 @@ def _long(members: ir.Table, rows: list[ir.StructValue]) -> ir.Table:
     long = members.select(*MEMBER, row=ibis.array(rows).unnest()).unpack("row")
     long = long.filter(long.numerator.notnull())
     none = ibis.null("string")
-    return long.mutate(**{name: ibis.ifelse(long.grain == name, long.member, none) for name in KPI_DIMENSIONS}).drop(
-        "member"
-    )
+    return long.mutate(**{name: ibis.ifelse(long.grain == name, long.member, none) for name in KPI_KEYS}).drop("member")

@@ -12,11 +12,11 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
-from energy_assets.contracts.tables import KPI_DIMENSIONS
+from energy_assets.contracts.tables import KPI_KEYS
 from energy_assets.kpis.facts import carrier, errors_of, has_interval
 from energy_assets.kpis.indicators import INDICATORS
 
-KEY = ("kpi", "unit", "grain", *KPI_DIMENSIONS)
+KEY = ("kpi", "unit", "grain", *KPI_KEYS)
 
 
 def monthly(days: ir.Table) -> ir.Table:

@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.types as ir
 import pytest
 
-from energy_assets.contracts.tables import KPI_DIMENSIONS, Activity, Cost, Emissions
+from energy_assets.contracts.tables import KPI_KEYS, Activity, Cost, Emissions
 from energy_assets.kpis.facts import carrier, errors_of, facts, has_interval, measures, name_of, part, type_of
 from energy_assets.kpis.indicators import BOUGHT_GRAMS
 from energy_assets.kpis.ingredients import Filter, Ingredient, Selection, total
@@ -307,7 +307,7 @@ def test_facts_have_every_column_of_every_table_in_one_order(con: Any, only: Onl
             }
         ],
     )
-    columns = ["day", *KPI_DIMENSIONS, "currency", "error_source", *measures()]
+    columns = ["day", *KPI_KEYS, "currency", "error_source", *measures()]
     assert [list(row) for row in found] == [columns] * 6
     nothing: Row = dict.fromkeys(columns) | {"day": FIRST, **alike}
     meters: Row = nothing | {
