@@ -49,6 +49,7 @@ GRAPH = {
     "emissions/market": ("emissions", ["emissions/hourly"]),
     "kpi/daily": ("kpi", ["emissions/hourly", "unified/activity", "unified/cost"]),
     "kpi/monthly": ("kpi", ["kpi/daily"]),
+    "kpi/reconciliation": ("kpi", ["estimates/usage", "raw/dublin", "raw/meters", "unified/energy"]),
     **{
         f"disclosure/ml_sustainability{grain}": (
             "disclosure",
@@ -57,6 +58,7 @@ GRAPH = {
                 "factors/grid_intensity",
                 "kpi/daily",
                 "kpi/monthly",
+                "kpi/reconciliation",
                 "unified/activity",
                 "unified/cost",
             ],
@@ -107,6 +109,15 @@ def test_certificates_join_the_road_by_month(tmp_path: Path) -> None:
     }
 
 
+def test_invoices_are_held_against_emissions_by_month(tmp_path: Path) -> None:
+    source = "sources:\n  - {name: invoices, kind: invoice_files, path: 'invoices/*.csv'}"
+    found = nodes(build_defs(site_of(tmp_path, EVERY_FEED.replace("sources:", source))))
+    parents = {name: sorted(key.to_user_string() for key in node.parent_keys) for name, node in found.items()}
+    assert {name: one for name, one in parents.items() if one != GRAPH.get(name, ("", []))[1]} == {
+        "kpi/reconciliation": sorted([*GRAPH["kpi/reconciliation"][1], "emissions/hourly", "raw/invoices"]),
+    }
+
+
 def test_a_site_without_a_feed_has_none_of_its_assets(tmp_path: Path) -> None:
     lines = EVERY_FEED.splitlines()
     only_energy = "\n".join(lines[:5])
@@ -115,7 +126,7 @@ def test_a_site_without_a_feed_has_none_of_its_assets(tmp_path: Path) -> None:
     dg.Definitions.validate_loadable(defs)
     assert set(nodes(defs)) == {
         "raw/meters", "unified/energy", "emissions/hourly", "emissions/market",
-        "kpi/daily", "kpi/monthly", "disclosure/ml_sustainability",
+        "kpi/daily", "kpi/monthly", "kpi/reconciliation", "disclosure/ml_sustainability",
         "disclosure/ml_sustainability_quarterly", "disclosure/ml_sustainability_yearly",
     }  # fmt: skip
 
@@ -125,7 +136,7 @@ def test_every_asset_is_described_owned_and_typed(defs: dg.Definitions) -> None:
         assert node.description, name
         assert node.owners == set(OWNERS) or list(node.owners) == OWNERS, name
         assert node.kinds, name
-        monthly = name in {"disclosure/ml_sustainability", "kpi/monthly", "emissions/market"}
+        monthly = name in {"disclosure/ml_sustainability", "kpi/monthly", "kpi/reconciliation", "emissions/market"}
         wanted = dg.MonthlyPartitionsDefinition if monthly else dg.DailyPartitionsDefinition
         if name.endswith(("_quarterly", "_yearly")):
             wanted = dg.TimeWindowPartitionsDefinition

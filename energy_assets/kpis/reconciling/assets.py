@@ -62,7 +62,7 @@ def reconciliation_assets(site: Site) -> list[dg.AssetsDefinition]:
 
 def _hours(site: Site, read: Reader, firsts: Sequence[date]) -> Iterator[Found]:
     """Meters of nodes and estimates from bills, where telemetry tells of the same machines."""
-    for first in firsts:
+    for first in firsts if site.feeding(Feed.ENERGY) else ():
         days = list(Month.of(first).days)
         readings = named_readings(site, read, days)
         meter = (readings.device_kind == DeviceKind.NODE.value) & readings.method.isin(MEASURED)
