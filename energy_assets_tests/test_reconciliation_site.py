@@ -177,3 +177,45 @@ def test_invoices_that_cannot_be_read_hold_up_nothing_else(tmp_path: Path) -> No
         in (outcome.failures["raw/invoices"])
     )
     assert {"kpi/monthly", "emissions/market"} <= set(outcome.done)
+
+
+RENTED = """
+organisation: {name: Example AI, currency: USD}
+start: 2024-05-09
+storage: {root: ./var}
+engine: {kind: duckdb, memory_limit: 1GB, threads: 1}
+sources:
+  - {name: gpus, kind: power_files, path: "gpus/*.csv", node: node, device: device, device_kind: gpu, max_gap_s: 3600,
+     place: {provider: aws, region: eu-central-1, zone: DE, pue: 1.1}}
+  - {name: bills, kind: focus_files, path: "bills/*.csv"}
+reconciliation: {tolerance_pct: 40}
+"""
+BILL = {
+    "BilledCost": "2359.68", "BillingAccountId": "1", "BillingCurrency": "USD", "ChargeCategory": "Usage",
+    "BillingPeriodStart": "2024-05-01T00:00:00Z", "ChargePeriodStart": "2024-05-09T00:00:00Z",
+    "ChargePeriodEnd": "2024-05-10T00:00:00Z", "ConsumedQuantity": "24", "ConsumedUnit": "Hours", "ProviderName": "AWS",
+    "RegionId": "eu-central-1", "ResourceId": "i-0123456789abcdef0", "ServiceName": "Amazon Elastic Compute Cloud",
+    "SkuMeter": "EUC1-BoxUsage:p5.48xlarge",
+}  # fmt: skip
+
+
+def test_a_rented_machine_with_telemetry_stands_beside_what_its_bill_lets_one_estimate(tmp_path: Path) -> None:
+    day = DayRange(date(2024, 5, 9), date(2024, 5, 9))
+    rows = (
+        (f"{at:%Y-%m-%dT%H:%M:%SZ}", "i-0123456789abcdef0", f"gpu{number}", 500)
+        for at in times(day)
+        for number in range(8)
+    )
+    write_csv(tmp_path / "gpus/a.csv", ["time", "node", "device", "power_w"], rows)
+    write_csv(tmp_path / "bills/may.csv", list(BILL), [BILL.values()])
+    (tmp_path / "site.yaml").write_text(RENTED)
+    site = load_site(tmp_path / "site.yaml")
+    outcome = run(site, day)
+    (one,) = rows_of(site)
+    # Eight GPUs of 500 W are 96 kWh a day; docs/method/worked-example.md has 72.96 of GPUs, 5.559 and 17.332 beside.
+    assert (one["against"], one["source"], one["service"]) == ("bill_estimate", "bills", "i-0123456789abcdef0")
+    assert (one["ours"], one["by_energy"]) == (96, Decimal("23.04"))
+    assert one["theirs"] == pytest.approx(Decimal("95.8515972096"), abs=Decimal("1e-6"))
+    assert one["by_boundary"] == pytest.approx(Decimal("-22.8915972096"), abs=Decimal("1e-6"))
+    # 31.6 % more than theirs of the GPUs: within the band of 40 %.
+    assert not [said for said in remarks_of(site, day, outcome) if said.about == "kpi/reconciliation"]

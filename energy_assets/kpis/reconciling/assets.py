@@ -62,18 +62,23 @@ def reconciliation_assets(site: Site) -> list[dg.AssetsDefinition]:
 
 def _hours(site: Site, read: Reader, firsts: Sequence[date]) -> Iterator[Found]:
     """Meters of nodes and estimates from bills, where telemetry tells of the same machines."""
-    for first in firsts:
+    for first in firsts if site.feeding(Feed.ENERGY) else ():
         days = list(Month.of(first).days)
+        energy = read(ENERGY, days)
+        measured = energy.filter(energy.method.isin(MEASURED)).select("device_kind").distinct()
+        kinds = set(measured.to_pyarrow()["device_kind"].to_pylist())
+        metered = kinds & set(PARTS) and kinds & {DeviceKind.NODE.value, DeviceKind.REST_OF_NODE.value}
+        billed = kinds and site.has(Feed.ESTIMATES)
+        if not (metered or billed):
+            continue  # what follows names every host of the month
         readings = named_readings(site, read, days)
         meter = (readings.device_kind == DeviceKind.NODE.value) & readings.method.isin(MEASURED)
         guess = readings.device_kind.isin(PARTS) & readings.method.isin(ESTIMATED)
         # Devices are most of a month, and only what they are held against is kept.
         told = read.keep(readings.filter(meter | guess))
-        kinds = set(told.select("device_kind").distinct().to_pyarrow()["device_kind"].to_pylist())
-        energy = read(ENERGY, days)
-        if DeviceKind.NODE.value in kinds:
+        if metered:
             yield from comparisons(beside_meters(told, energy), Against.NODE_METER)
-        if kinds & set(PARTS):
+        if billed:
             yield from comparisons(beside_estimates(told, energy), Against.BILL_ESTIMATE)
 
 
