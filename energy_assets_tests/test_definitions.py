@@ -50,7 +50,6 @@ GRAPH = {
     "emissions/market": ("emissions", ["emissions/hourly"]),
     "kpi/daily": ("kpi", ["emissions/hourly", "unified/activity", "unified/cost"]),
     "kpi/monthly": ("kpi", ["kpi/daily"]),
-<<<<<<< HEAD
     "kpi/opportunities": (
         "kpi",
         [
@@ -62,9 +61,7 @@ GRAPH = {
             "unified/energy",
         ],
     ),
-=======
     "kpi/reconciliation": ("kpi", ["estimates/usage", "raw/dublin", "raw/meters", "unified/energy"]),
->>>>>>> h-rec
     **{
         f"disclosure/ml_sustainability{grain}": (
             "disclosure",
@@ -73,11 +70,8 @@ GRAPH = {
                 "factors/grid_intensity",
                 "kpi/daily",
                 "kpi/monthly",
-<<<<<<< HEAD
                 "kpi/opportunities",
-=======
                 "kpi/reconciliation",
->>>>>>> h-rec
                 "unified/activity",
                 "unified/cost",
             ],
@@ -144,13 +138,8 @@ def test_a_site_without_a_feed_has_none_of_its_assets(tmp_path: Path) -> None:
     defs = build_defs(site)
     dg.Definitions.validate_loadable(defs)
     assert set(nodes(defs)) == {
-<<<<<<< HEAD
         "raw/meters", "unified/energy", "factors/applied", "emissions/hourly", "emissions/market",
         "kpi/daily", "kpi/monthly", "kpi/reconciliation", "kpi/opportunities", "disclosure/ml_sustainability",
-=======
-        "raw/meters", "unified/energy", "emissions/hourly", "emissions/market",
-        "kpi/daily", "kpi/monthly", "kpi/reconciliation", "disclosure/ml_sustainability",
->>>>>>> h-rec
         "disclosure/ml_sustainability_quarterly", "disclosure/ml_sustainability_yearly",
     }  # fmt: skip
 
@@ -160,11 +149,9 @@ def test_every_asset_is_described_owned_and_typed(defs: dg.Definitions) -> None:
         assert node.description, name
         assert node.owners == set(OWNERS) or list(node.owners) == OWNERS, name
         assert node.kinds, name
-<<<<<<< HEAD
-        monthly = name in {"disclosure/ml_sustainability", "kpi/monthly", "kpi/opportunities", "emissions/market"}
-=======
-        monthly = name in {"disclosure/ml_sustainability", "kpi/monthly", "kpi/reconciliation", "emissions/market"}
->>>>>>> h-rec
+        monthly = name in {
+            "disclosure/ml_sustainability", "kpi/monthly", "kpi/reconciliation", "kpi/opportunities", "emissions/market",
+        }  # fmt: skip
         wanted = dg.MonthlyPartitionsDefinition if monthly else dg.DailyPartitionsDefinition
         if name.endswith(("_quarterly", "_yearly")):
             wanted = dg.TimeWindowPartitionsDefinition

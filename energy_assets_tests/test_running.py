@@ -59,11 +59,7 @@ def test_a_run_tells_what_it_does_and_what_came_of_it(small_run: SmallRun) -> No
     outcome, steps = small_run.outcome, small_run.steps
     assert outcome.success
     assert outcome.failures == {}
-<<<<<<< HEAD
-    assert outcome.done[-2:] == ["kpi/monthly", "kpi/opportunities"]
-=======
-    assert set(outcome.done[-2:]) == {"kpi/monthly", "kpi/reconciliation"}
->>>>>>> h-rec
+    assert set(outcome.done[-3:]) == {"kpi/monthly", "kpi/reconciliation", "kpi/opportunities"}
     assert {step.asset for step in steps if step.kind == "start"} == set(outcome.done)
     assert outcome.rows["unified/energy"] == outcome.rows["emissions/hourly"] == 2 * 24 * len(DAYS)
     assert any(step.kind == "note" and "meters/2024-05-31.csv (2 of 3)" in step.text for step in steps)
