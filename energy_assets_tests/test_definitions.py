@@ -150,7 +150,8 @@ def test_every_asset_is_described_owned_and_typed(defs: dg.Definitions) -> None:
         assert node.owners == set(OWNERS) or list(node.owners) == OWNERS, name
         assert node.kinds, name
         monthly = name in {
-            "disclosure/ml_sustainability", "kpi/monthly", "kpi/reconciliation", "kpi/opportunities", "emissions/market",
+            "disclosure/ml_sustainability", "emissions/market",
+            "kpi/monthly", "kpi/reconciliation", "kpi/opportunities",
         }  # fmt: skip
         wanted = dg.MonthlyPartitionsDefinition if monthly else dg.DailyPartitionsDefinition
         if name.endswith(("_quarterly", "_yearly")):
