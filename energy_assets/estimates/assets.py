@@ -19,6 +19,7 @@ from energy_assets.estimates.lines import components_table, costs_of_kinds, kind
 from energy_assets.estimates.own_tables import own_constants
 from energy_assets.estimates.usage import billed_hours, usage_estimates
 from energy_assets.estimates.utilization import readings_of
+from energy_assets.factors.version import ESTIMATES, factors_version
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.periods import ONE_DAY
 from energy_assets.site import Site
@@ -39,8 +40,8 @@ def estimate_assets(site: Site) -> list[dg.AssetsDefinition]:
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
         return estimates_of(site, read, days)
 
-    upstream = [COST, *map(raw_table, site.feeding(Feed.UTILIZATION))]
-    return [table_asset(site, USAGE_ESTIMATES, upstream, about, make, _summary, numbers=_numbers)]
+    upstream, version = [COST, *map(raw_table, site.feeding(Feed.UTILIZATION))], factors_version(site, ESTIMATES)
+    return [table_asset(site, USAGE_ESTIMATES, upstream, about, make, _summary, numbers=_numbers, code_version=version)]
 
 
 def estimates_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:

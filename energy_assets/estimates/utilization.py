@@ -153,6 +153,6 @@ def loaded(rows: ir.Table, *, measured: bool = True) -> ir.Table:
     load = made.idle_kwh + made.taken * made.slope_kwh
     rest = ibis.greatest(made.utilization, 1 - made.utilization)
     open_pct = (1 - made.covered) * made.slope_kwh * rest / load.nullif(0.0) * 100
-    squared = (open_pct * open_pct + made.known_pct.fill_null(0.0) * made.known_pct.fill_null(0.0)).sqrt()
-    partly = ibis.ifelse((made.covered == 1) & made.known_pct.isnull(), None, squared)
+    # Unknown where that of the watts is: the open part alone would narrow to nothing as more of the load is measured.
+    partly = (open_pct * open_pct + made.known_pct * made.known_pct).sqrt()
     return made.mutate(pct=ibis.ifelse(made.covered > 0, partly, made.default_pct))

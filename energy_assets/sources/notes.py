@@ -381,6 +381,11 @@ WORDS: Mapping[str, Words] = {
         " it is right, state the size of one certificate in the source: certificate_kwh: 1.",
         each=False,
     ),
+    "days_without_invoice": Words(
+        "{n} day[|s] lie[s|] between two invoices of a meter, and no invoice is of [it|them]",
+        remedy="Add the invoice, or correct the periods beside the gap.",
+        each=False,
+    ),
     "files_named_after_another_zone": Words(
         "{n} file[|s] of grid intensities [is|are] named after a zone of which [it has|they have] no row",
         remedy="Take them out of `path`, or give them the name of their zone.",

@@ -13,6 +13,7 @@ KINDS: dict[str, str] = {
     "grid_factors": "energy_assets.sources.grid_factors.source:GridFactors",
     "instrument_files": "energy_assets.sources.instrument_files.source:InstrumentFiles",
     "intensity_files": "energy_assets.sources.intensity_files.source:IntensityFiles",
+    "invoice_files": "energy_assets.sources.invoice_files.source:InvoiceFiles",
     "power_files": "energy_assets.sources.power_files.source:PowerFiles",
     "prometheus_energy": "energy_assets.sources.prometheus.energy:PrometheusEnergy",
     "prometheus_inference": "energy_assets.sources.prometheus.inference:PrometheusInference",
