@@ -2,7 +2,7 @@
 
 What belongs here: findings about sources together, with the lines of site.yaml that settle them. What does not: what
 one source finds about itself (`check`), and the rules by which hosts are named, places resolved and bills counted;
-those are the run's own (`unified.nodes`, `contracts.meters`, `contracts.bills`, `factors.places`, `unified.cost`).
+those are the run's own (`contracts.nodes`, `contracts.meters`, `contracts.bills`, `factors.places`, `unified.cost`).
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def examine(site: Site) -> Iterator[Chapter]:
         bills: dict[str, list[SeenBill]] = {}
         zones: dict[str, list[SeenZone]] = {}
         trials = Trials(site, step)
-        # Intensities and instruments last: they are tried for the days and zones in which the others have energy.
-        late = (Feed.GRID_INTENSITY, Feed.INSTRUMENTS)
+        # Last what is tried for the days and zones in which the others have energy.
+        late = (Feed.GRID_INTENSITY, Feed.INSTRUMENTS, Feed.INVOICES)
         for source in sorted(site.sources, key=lambda one: one.feeds in late):
             findings, seen = _look(source, step)
             if not findings or any(finding.ok for finding in findings):

@@ -21,11 +21,18 @@ from energy_assets.contracts.vocabulary import DeviceKind, FactorState, Feed
 from energy_assets.counting import counted
 from energy_assets.estimates.constants import Constants
 from energy_assets.estimates.lines import components_table, costs_of_kinds, kinds_of, used
-from energy_assets.estimates.own_tables import ACCELERATOR_COLUMNS, INSTANCE_COLUMNS, own_constants, own_hardware
+from energy_assets.estimates.own_tables import (
+    ACCELERATOR_COLUMNS,
+    INSTANCE_COLUMNS,
+    own_constants,
+    own_hardware,
+    own_losses,
+)
 from energy_assets.factors import hardware
 from energy_assets.factors.editions import BEGINNING, END, Edition, superseded
 from energy_assets.factors.footprints import Embodied, embodied_device, embodied_server, water_of_grid, water_stress
 from energy_assets.factors.hosted_models import BOUNDARIES, hosted_models
+from energy_assets.factors.losses import loss_of
 from energy_assets.factors.places import MEMBER, Member, Resolved, members_of, resolve, site_zones
 from energy_assets.factors.tables import published_pue, published_wue
 from energy_assets.lake import Lake
@@ -76,8 +83,9 @@ def applied(site: Site) -> list[Applied]:
     """
     con, lake = ibis.duckdb.connect(), Lake(site.disk())
     return [
-        *_places(site, con, lake), *_grids(con, lake), *_waters(con, lake), *_made(site, con, lake),
-        *_machines(site, con, lake), *_coefficients(site), *_published_intensities(site), *_hosted_models(),
+        *_places(site, con, lake), *_grids(con, lake), *_losses(site, con, lake), *_waters(con, lake),
+        *_made(site, con, lake), *_machines(site, con, lake), *_coefficients(site), *_published_intensities(site),
+        *_hosted_models(),
     ]  # fmt: skip
 
 
@@ -159,6 +167,17 @@ def _grids(con: Any, lake: Lake) -> Iterator[Applied]:
                 row["factor_id"] or "",
                 row["source"] or "no source",
             )
+
+
+def _losses(site: Site, con: Any, lake: Lake) -> Iterator[Applied]:
+    """What each grid zone loses for a kWh that arrives, year by year."""
+    rows, own = lake.read(con, EMISSIONS), own_losses(site)
+    mine = rows.filter(rows.zone.notnull()).select("zone", year=rows.hour.year()).distinct().order_by("zone", "year")
+    for row in con.to_pyarrow(mine).to_pylist():
+        found, days = loss_of(row["zone"], row["year"], own), (f"{row['year']}-01-01", f"{row['year']}-12-31")
+        value = f"{found.per_kwh:f}" if found else "unknown"
+        edition, by = (str(found.year), f"{found.said_by}: {found.source}") if found else ("", "")
+        yield Applied("grid losses", row["zone"], value, "kWh lost per kWh delivered", *days, edition, by)
 
 
 def _waters(con: Any, lake: Lake) -> Iterator[Applied]:

@@ -67,7 +67,7 @@ def test_show_tables_lists_the_lakes_tables_and_nothing_of_the_engine(small_run:
     assert columns == ["name"]
     assert [name for (name,) in rows] == [
         "cost", "emissions", "emissions_market", "energy", "factors_applied", "grid_intensity", "kpis_daily",
-        "kpis_monthly", "raw_bills", "raw_grid", "raw_meters",
+        "kpis_monthly", "opportunities", "raw_bills", "raw_grid", "raw_meters", "reconciliation", "restatements",
     ]  # fmt: skip
 
 

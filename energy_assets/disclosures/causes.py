@@ -17,6 +17,7 @@ from typing import Any
 from energy_assets.contracts.vocabulary import Feed, Word
 from energy_assets.counting import counted
 from energy_assets.disclosures.editions import Cause, Fact, MadeWith
+from energy_assets.factors.version import own_files_of
 from energy_assets.integrity import DamagedError
 from energy_assets.periods import DayRange, Period, contiguous
 from energy_assets.site import Site
@@ -60,7 +61,7 @@ _WITHOUT_GRID = frozenset(
 _YEARLY = frozenset({"emissions_market", "instruments"})
 """Tables whose months depend on other months of their year."""
 _WITHOUT_FACTORS = frozenset({"cost", "activity"})
-RECORDED = frozenset({"cloud_regions.csv", "grid_water.csv", "pue.csv", "water.csv"})
+RECORDED = frozenset({"cloud_regions.csv", "grid_losses.csv", "grid_water.csv", "pue.csv", "water.csv"})
 """Files of factors whose values are on record for each day that used them: the change is told, and not the file."""
 
 
@@ -82,8 +83,7 @@ def factor_files(site: Site) -> dict[str, str]:
         site: Says which of its own files it uses.
     """
     paths = {path.name: path for path in sorted(FACTORS.glob("*.csv"))}
-    own = (site.factors.instances, site.factors.accelerators, site.factors.hardware)
-    paths |= {named: site.folder / named for named in own if named}
+    paths |= {named: site.folder / named for named in own_files_of(site) if named}
     return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in paths.items() if path.is_file()}
 
 

@@ -7,7 +7,7 @@ of their own (`grid_intensity`), and what became another one (`factors/changes.p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -24,12 +24,14 @@ from energy_assets.estimates.own_tables import OwnHardware
 from energy_assets.factors import hardware
 from energy_assets.factors.editions import BEGINNING, END, Standing
 from energy_assets.factors.footprints import Embodied, embodied_device, waters_of_grids
+from energy_assets.factors.losses import GridLoss, loss_of
 from energy_assets.factors.places import MEMBER, Resolved, members_of
 
 Keep = Callable[[ir.Table], ir.Table]
 _TOLD = ("factor", "of", "value", "unit", "valid_from", "valid_to", "edition", "state", "said_by")
 _THING = ("provider", "device_kind", "device_model", "estimated")
 _TYPES: dict[str, pa.DataType] = {"valid_from": pa.date32(), "valid_to": pa.date32(), "estimated": pa.bool_()}
+LOST = "kWh lost per kWh delivered"
 
 
 def factors_applied(
@@ -37,6 +39,7 @@ def factors_applied(
     resolve: Callable[[Any], Sequence[Resolved]],
     inventory: Sequence[OwnHardware],
     constants: Constants,
+    losses: Collection[GridLoss],
     keep: Keep,
 ) -> ir.Table:
     """Rows of the contract `FactorsApplied`.
@@ -46,17 +49,21 @@ def factors_applied(
         resolve: The place of each of some members on the days of the energy.
         inventory: The site's own hardware.
         constants: Those that estimates are made with.
+        losses: The site's own rows of grid losses.
         keep: Computes a table once and for all.
     """
     seen = keep(
         energy.select(
-            "day", *MEMBER, "zone", "device_kind", "device_model", estimated=energy.method.isin(ESTIMATED)
+            "day", *MEMBER, "zone", "device_kind", "device_model",
+            year=energy.day.year(), estimated=energy.method.isin(ESTIMATED),
         ).distinct()
-    )
+    )  # fmt: skip
     things = keep(seen.select(*_THING).distinct())
+    zones = keep(seen.filter(seen.zone.notnull()).select("zone", "year").distinct())
     told = [
         _by_member(seen, _of_places(resolve(members_of(seen)))),
         _joined(seen, ("zone",), _of_grids(_values(seen.zone))),
+        _joined(seen, ("zone", "year"), _of_losses(zones.to_pyarrow().to_pylist(), losses)),
         _joined(seen, _THING, _of_things(things.to_pyarrow().to_pylist(), constants)),
         _in_service(seen, _of_inventory(inventory)),
     ]
@@ -73,7 +80,9 @@ def _by_member(seen: ir.Table, told: Iterable[tuple[Any, ...]]) -> ir.Table:
 
 
 def _joined(seen: ir.Table, keys: tuple[str, ...], told: Iterable[tuple[Any, ...]]) -> ir.Table:
-    table = _table([*(f"its_{key}" for key in keys), *_TOLD], told, {"its_estimated": pa.bool_()})
+    table = _table(
+        [*(f"its_{key}" for key in keys), *_TOLD], told, {"its_estimated": pa.bool_(), "its_year": pa.int32()}
+    )
     return seen.inner_join(table, [seen[key].identical_to(table[f"its_{key}"]) for key in keys]).select("day", *_TOLD)
 
 
@@ -117,6 +126,19 @@ def _of_grids(zones: Iterable[str]) -> list[tuple[Any, ...]]:
         water = waters_of_grids().get(zone)
         told = (_plain(water.l_per_kwh), str(water.year), water.source) if water else (None, None, None)
         found.append((zone, *_row("water of the grid, consumed", zone, told[0], "l/kWh", told[1], told[2])))
+    return found
+
+
+def _of_losses(zones: Iterable[Mapping[str, Any]], own: Collection[GridLoss]) -> list[tuple[Any, ...]]:
+    """What each grid lost on the way in the year of the day; a year without a value of its own takes a carried one."""
+    found = []
+    for row in zones:
+        zone, year = row["zone"], row["year"]
+        if loss := loss_of(zone, year, own):
+            told = _row("grid losses", zone, _plain(loss.per_kwh), LOST, str(loss.year), loss.source)
+        else:
+            told = _row("grid losses", zone, None, LOST, None, None)
+        found.append((zone, year, *told))
     return found
 
 

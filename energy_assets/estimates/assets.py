@@ -64,8 +64,8 @@ def estimates_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
     read.note(USAGE_KINDS, read.keep(costs_of_kinds(lines.filter(lines.day.isin(list(days))), components)))
     read.note(BILLED_HOURS, read.keep(billed_hours(lines, components, days)))
     measured = [read(raw_table(source), days) for source in site.feeding(Feed.UTILIZATION)]
-    readings = read.note(LOADS, read.keep(readings_of(measured))) if measured else None
-    return usage_estimates(lines, components, days, readings)
+    readings = read.note(LOADS, read.keep(readings_of(measured, site.nodes))) if measured else None
+    return usage_estimates(lines, components, days, readings, site.nodes)
 
 
 def _request_later_days(read: Reader, lines: ir.Table, days: Sequence[date]) -> None:

@@ -21,7 +21,7 @@ ESTIMATES = (
     "energy_coefficients.csv", "instances.csv", "managed_disks.csv", "usage_rules.csv",
 )  # fmt: skip
 """Tables that energy and embodied emissions are estimated with."""
-APPLIED = (*PLACES, *ESTIMATES, "factor_uncertainty.csv", "grid_water.csv", "pue.csv", "water.csv")
+APPLIED = (*PLACES, *ESTIMATES, "factor_uncertainty.csv", "grid_losses.csv", "grid_water.csv", "pue.csv", "water.csv")
 """Tables of which `factors/applied` is made."""
 PREFIX = "factors-"
 
@@ -44,12 +44,21 @@ def factors_version(site: Site, tables: Sequence[str], own_files: bool = True) -
     if own_files:
         stated["factors"] = site.factors.model_dump(mode="json")
         stated["estimates"] = site.estimates.model_dump(mode="json")
-        for named in (site.factors.instances, site.factors.accelerators, site.factors.hardware):
+        for named in own_files_of(site):
             path = site.folder / named if named else None
             # One that is not there is told where it is read.
             digest.update(path.read_bytes() if path and path.is_file() else b"")
     digest.update(json.dumps(stated, sort_keys=True, ensure_ascii=False).encode())
     return PREFIX + digest.hexdigest()[:16]
+
+
+def own_files_of(site: Site) -> tuple[str | None, ...]:
+    """The files of factors that a site file names, each by its key's order; None where it names none.
+
+    Args:
+        site: With `factors`.
+    """
+    return site.factors.instances, site.factors.accelerators, site.factors.hardware, site.factors.losses
 
 
 def table_bytes(name: str) -> bytes:

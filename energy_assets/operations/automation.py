@@ -69,10 +69,12 @@ def follow_days_of_month() -> Condition:
 
     Prevents a run of the month for every single day of a backfill. Missing days do not hold it back, as they do in
     `follow_days`: a running month always lacks days, and one lost day would keep the month from being shown at all;
-    what is missing is counted as coverage.
+    what is missing is counted as coverage. A month made of raw days and of what is made of them waits for these: it
+    would be made of the old ones, and again minutes later.
     """
     due = _behind() | _retry(upstream_changed())
-    return (due & ~When.any_deps_in_progress() & ~When.in_progress()).with_label("follow_days_of_month")
+    ready = ~When.any_deps_in_progress() & ~When.in_progress() & ~When.any_deps_match(upstream_changed())
+    return (due & ready).with_label("follow_days_of_month")
 
 
 def follow_factors(otherwise: Condition) -> Condition:

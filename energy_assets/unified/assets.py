@@ -11,6 +11,7 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts.bills import CROSS_CHECK
+from energy_assets.contracts.nodes import node_names, rename_nodes
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.factors.places import filled, one_spelling, resolved_for, respelled, with_place
 from energy_assets.factors.tables import uncertainty_pct
@@ -24,7 +25,6 @@ from energy_assets.unified.cost import bills_held, cost, cross_check, deciding_d
 from energy_assets.unified.devices import told_uuids
 from energy_assets.unified.energy import energy
 from energy_assets.unified.estimated import of_estimates, of_telemetry
-from energy_assets.unified.nodes import node_names
 
 
 def unified_assets(site: Site) -> list[dg.AssetsDefinition]:
@@ -83,6 +83,19 @@ def _readings(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
     schema = ibis.schema({"table": "string", "provider": "string", "region": "string"})
     read.note("places", ibis.memtable([(n, p and p.provider, p and p.region) for n, p in stands], schema=schema))
     return with_place(placed, places, ("zone",))
+
+
+def named_readings(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
+    """Readings and estimates of machines, of every contributor, under one name per host: each as it was told.
+
+    Args:
+        site: The site.
+        read: Reads raw tables.
+        days: UTC days.
+    """
+    readings = _readings(site, read, days)
+    machines = readings.filter(readings.is_machine)
+    return rename_nodes(machines, read.keep(node_names(machines, site.nodes)))
 
 
 def _cost_asset(site: Site) -> dg.AssetsDefinition:

@@ -18,6 +18,7 @@ from energy_assets.factors.tables import cloud_zones, rows_of_data
 KEYS = {
     "embodied.csv": ("kind", "provider", "thing"),
     "grid_water.csv": ("zone",),
+    "grid_losses.csv": ("zone", "year"),
     "water_stress.csv": ("provider", "region"),
 }
 STRESS = {"low", "low to medium", "medium to high", "high", "extremely high"}
