@@ -141,14 +141,14 @@ def places(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
     seen = con.create_table("doctor_seen", rows, temp=True, overwrite=True)
     members += members_of(seen)
     said: dict[tuple[Any, ...], list[Resolved]] = defaultdict(list)
-    found = [entry for entry in resolve(members, site.source_places, site.places) if entry.valid_to > site.start]
-    for entry in _as_of_the_last_edition(found):
+    every = resolve(members, site.source_places, site.places)
+    for entry in (one for one in _as_of_the_last_edition(every) if one.valid_to > site.start):
         where = region_key(entry.member.provider, entry.member.region or "")
         key = (*where, entry.valid_from, entry.valid_to)
         said[(*key, entry.zone, entry.pue, entry.ghg_scope, entry.wue, entry.said_by)].append(entry)
     for entries in said.values():
         yield _placing(entries)
-    yield from _without_effect(site, found)
+    yield from _without_effect(site, [one for one in every if one.valid_to > site.start])
 
 
 def _as_of_the_last_edition(found: Sequence[Resolved]) -> Iterator[Resolved]:

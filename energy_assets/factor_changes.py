@@ -29,6 +29,8 @@ from energy_assets.tables import EMISSIONS, FACTORS_APPLIED
 
 ASSET = "/".join(FACTORS_APPLIED.asset)
 SHOWN = 5
+COMPARED = ("GHG scope", "PUE", "WUE", "grid zone", "water of the grid, consumed")
+"""Factors of places and grids: those that the listing and the record write alike."""
 _FIGURES = {
     "location_g": ("location-based", "kg", 1000), "lifecycle_g": ("life-cycle", "kg", 1000),
     "embodied_g": ("embodied", "kg", 1000), "water_onsite_l": ("water on site", "l", 1),
@@ -143,17 +145,13 @@ def _said(one: FigureChange) -> str:
 
 
 def outdated_days(site: Site, applied: Sequence[Applied]) -> list[date]:
-    """Days that were made with another value of a factor than the one that applies now.
+    """Days that were made with another value of a factor of a place or grid than the one that applies now.
 
     Args:
         site: Whose lake is asked.
         applied: From `factor_listing.applied`.
     """
-    now = [
-        one
-        for one in applied
-        if one.state in (APPLIES, CARRIED) and (one.since or one.until or one.edition or one.said_by)
-    ]
+    now = [one for one in applied if one.factor in COMPARED and one.state in (APPLIES, CARRIED)]
     lake, con = Lake(site.disk()), ibis.duckdb.connect()
     recorded = lake.read(con, FACTORS_APPLIED)
     columns = {

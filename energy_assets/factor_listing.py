@@ -186,7 +186,7 @@ def _waters(con: Any, lake: Lake) -> Iterator[Applied]:
     zones = rows.filter(rows.zone.notnull()).select("zone").distinct().order_by("zone").to_pyarrow()["zone"]
     for zone in zones.to_pylist():
         found = water_of_grid(zone)
-        value = f"{found.l_per_kwh:f}" if found else "unknown"
+        value = f"{found.l_per_kwh.normalize():f}" if found else "unknown"
         edition, source = (str(found.year), found.source) if found else ("", "")
         yield Applied("water of the grid, consumed", zone, value, "l/kWh", "", "", edition, source)
     places = rows.filter(rows.region.notnull()).select("provider", "region").distinct().order_by("provider", "region")

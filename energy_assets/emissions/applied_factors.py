@@ -172,17 +172,19 @@ _COEFFICIENTS = {
 
 def _of_estimates(provider: str, kind: str, model: str | None, constants: Constants) -> list[tuple[Any, ...]]:
     if kind == DeviceKind.GPU.value and model:
-        own = constants.own_accelerators.get(model) or hardware.accelerators().get(model)
-        if own is None:
-            return [_row("watts of a GPU, none to full load", model, None, "W", None, None)]
-        watts = f"{_plain(own.idle_w) or 'unknown'} to {_plain(own.max_w) or 'unknown'}"
-        return [_row("watts of a GPU, none to full load", model, watts, "W", str(own.year), own.source)]
+        name = "watts of a GPU, none to full load"
+        board = constants.own_accelerators.get(model) or hardware.accelerators().get(model)
+        if board is None:
+            return [_row(name, model, None, "W", None, None)]
+        value = f"{_plain(board.idle_w) or 'unknown'} to {_plain(board.max_w) or 'unknown'}"
+        return [_row(name, model, value, "W", str(board.year), board.source)]
     if kind == DeviceKind.CPU.value:
-        power, of = hardware.cpu_power(provider, model), f"{provider} {model or 'average'}"
+        name, of = "watts of a vCPU, none to full load", f"{provider} {model or 'average'}"
+        power = hardware.cpu_power(provider, model)
         if power is None:
-            return [_row("watts of a vCPU, none to full load", of, None, "W", None, None)]
-        watts = f"{_plain(power.idle_w_per_vcpu)} to {_plain(power.max_w_per_vcpu)}"
-        return [_row("watts of a vCPU, none to full load", of, watts, "W", str(power.year), power.source)]
+            return [_row(name, of, None, "W", None, None)]
+        value = f"{_plain(power.idle_w_per_vcpu)} to {_plain(power.max_w_per_vcpu)}"
+        return [_row(name, of, value, "W", str(power.year), power.source)]
     known = hardware.coefficients()
     return [
         _row(name.replace("_", " "), "estimates", _plain(one.value), one.unit, str(one.year), one.source)

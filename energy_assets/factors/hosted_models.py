@@ -44,7 +44,7 @@ class HostedModel:
         published: When, as YYYY-MM.
         source: Who states it, in which publication.
         url: Where it can be read.
-        licence: Of the publication (SPDX), or `fact` for a number that was merely said.
+        licence: Of the publication (SPDX), or `fact` for a single number, which needs none.
         note: What was assumed.
     """
 

@@ -15,9 +15,8 @@ import pytest
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.regions import maybe_same, region_key, region_keys
+from energy_assets.factors.editions import BEGINNING, END
 from energy_assets.factors.places import (
-    BEGINNING,
-    END,
     Member,
     Resolved,
     as_table,
