@@ -16,7 +16,6 @@ from energy_assets.disclosures import reading
 from energy_assets.disclosures.document import (
     Block,
     Column,
-    Run,
     Runs,
     Section,
     code,
