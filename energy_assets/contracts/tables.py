@@ -6,11 +6,22 @@ from pandera.ibis import DataFrameModel, Field
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.raw import DEVICE_KINDS, METHODS
-from energy_assets.contracts.vocabulary import GhgScope, InstrumentKind, OpportunityRule, Verdict, WorkloadType
+from energy_assets.contracts.vocabulary import (
+    Against,
+    FactorState,
+    GhgScope,
+    InstrumentKind,
+    OpportunityRule,
+    Verdict,
+    WorkloadType,
+)
 
 WORKLOAD_TYPES = WorkloadType.values()
 KPI_DIMENSIONS = ["source", "zone", "project", "model_id", "workload_type", "ghg_scope"]
-KPI_GRAINS = ["total", *KPI_DIMENSIONS]
+RUN = "workload_id"
+"""A dimension of training alone: its runs are few, and what one used is asked for; requests have no such name."""
+KPI_KEYS = [*KPI_DIMENSIONS, RUN]
+KPI_GRAINS = ["total", *KPI_KEYS]
 SHA256 = "^[0-9a-f]{64}$"
 
 
@@ -163,6 +174,27 @@ class GridIntensity(DataFrameModel):
         name = "grid_intensity"
 
 
+class FactorsApplied(DataFrameModel):
+    """Which factor the energy of a day meets: one row for each thing, value and who says so."""
+
+    day: t.DAY = Field(description="UTC day, the partition")
+    factor: t.TEXT = Field(description="PUE, WUE, grid zone, GHG scope, making of hardware …")
+    of: t.TEXT = Field(description="what it is of: provider and region, grid zone, accelerator, host")
+    value: t.TEXT = Field(nullable=True, description="as its table or the site file states it; NULL where nobody does")
+    unit: t.TEXT = Field(nullable=True, description="of the value; NULL of words")
+    valid_from: t.DAY = Field(nullable=True, description="first day it stands for; NULL where it has no bound")
+    valid_to: t.DAY = Field(nullable=True, description="the day after the last; NULL where it has no bound")
+    edition: t.TEXT = Field(nullable=True, description="year or fiscal year the value is of; NULL of the site file")
+    state: t.TEXT = Field(isin=FactorState.values(), description="whether it is stated for this day, or carried")
+    said_by: t.TEXT = Field(nullable=True, description="line of the site file, or table and publication")
+
+    class Config:
+        """Grain and partition of the table."""
+
+        unique = ["day", "factor", "of", "value", "said_by"]
+        name = "factors_applied"
+
+
 class Emissions(DataFrameModel):
     """Energy with the factors of its own hour and place applied. Columns that later work fills stay NULL."""
 
@@ -191,6 +223,9 @@ class Emissions(DataFrameModel):
     location_g: t.GRAMS = Field(nullable=True, ge=0, description="location-based: facility_kwh x direct intensity")
     upstream_g: t.GRAMS = Field(nullable=True, description="facility_kwh x (life-cycle - direct intensity)")
     lifecycle_g: t.GRAMS = Field(nullable=True, ge=0, description="facility_kwh x life-cycle")
+    losses_g: t.GRAMS = Field(
+        nullable=True, ge=0, description="of what the grid lost on the way: facility_kwh x losses per kWh x life-cycle"
+    )
     device_hours: t.FIGURE = Field(
         nullable=True, description="hours of accelerators that exist (own) or are used (bought); NULL of other devices"
     )
@@ -296,6 +331,56 @@ class AppliedInstruments(DataFrameModel):
         name = "instruments"
 
 
+class Reconciliation(DataFrameModel):
+    """Ours beside what somebody else says of the same thing and month: the difference, and which steps make it.
+
+    `difference` is the exact sum of the parts `by_…` and `unexplained`. A part that cannot be told is NULL, and its
+    amount is in `unexplained`; one that is no part of the quantity is NULL as well: the energy of IT has no PUE.
+    """
+
+    month: t.DAY = Field(description="first day of the month, the partition")
+    against: t.TEXT = Field(isin=Against.values(), description="what ours is held against")
+    source: t.TEXT = Field(description="name of the source of theirs in site.yaml; several are joined with +")
+    provider: t.TEXT = Field(description="aws, gcp, azure, onprem …")
+    account_id: t.TEXT = Field(nullable=True, description="account or tenant, where theirs is of one")
+    region: t.TEXT = Field(nullable=True, description="region or site")
+    service: t.TEXT = Field(description="what is compared: node, machine, or 'electricity' of a place")
+    meter: t.TEXT = Field(description="what tells theirs: meter, contract or machine as its source names it")
+    quantity: t.TEXT = Field(
+        isin=["energy_kwh", "facility_kwh", "location_g", "lifecycle_g"], description="what is compared"
+    )
+    unit: t.TEXT = Field(isin=["kWh", "g"], description="unit of the amounts")
+    ours: t.FIGURE = Field(nullable=True, ge=0, description="what we have of the month; NULL: nothing")
+    theirs: t.FIGURE = Field(nullable=True, ge=0, description="what the other side has of the month; NULL: nothing")
+    difference: t.FIGURE = Field(nullable=True, description="ours - theirs; NULL where one is")
+    ratio: t.FIGURE = Field(nullable=True, ge=0, description="ours / theirs; NULL where theirs is 0 or one is NULL")
+    by_coverage: t.FIGURE = Field(nullable=True, description="part: hours that one side lacks or observed in part")
+    by_lag: t.FIGURE = Field(nullable=True, description="part: from the end of one side's data on")
+    by_boundary: t.FIGURE = Field(nullable=True, description="part: what only one side counts")
+    by_energy: t.FIGURE = Field(nullable=True, description="part: energy of the same hours and things")
+    by_pue: t.FIGURE = Field(nullable=True, description="part: facility energy per kWh of IT energy")
+    by_intensity: t.FIGURE = Field(nullable=True, description="part: grams per kWh of facility energy")
+    unexplained: t.FIGURE = Field(nullable=True, description="part: what cannot be told apart")
+    theirs_compared: t.FIGURE = Field(
+        nullable=True, ge=0, description="theirs of the hours that both sides have: what the last four parts are of"
+    )
+    compared_ratio: t.FIGURE = Field(
+        nullable=True, description="like by like: without coverage, lag and boundary; NULL where nothing is compared"
+    )
+    compared_hours: t.COUNT = Field(ge=0, description="hours that both sides have")
+    ours_only_hours: t.COUNT = Field(ge=0, description="hours that only we have")
+    theirs_only_hours: t.COUNT = Field(ge=0, description="hours that only the other side has")
+    gap_hours: t.FIGURE = Field(ge=0, description="device-hours of ours that were not observed in the hours compared")
+    why: t.TEXT = Field(description="the largest part, and what is missing, in words")
+    raw_sha256: t.TEXT = Field(str_matches=SHA256, description="raw object of theirs, the first of several")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["month", "against", "source", "provider", "account_id", "region", "service", "meter", "quantity"]
+        name = "reconciliation"
+
+
 class _Kpis(DataFrameModel):
     kpi: t.TEXT = Field(description="name of the indicator, with its unit")
     grain: t.TEXT = Field(isin=KPI_GRAINS, description="the dimension the row is cut by; 'total' for none")
@@ -305,6 +390,7 @@ class _Kpis(DataFrameModel):
     model_id: t.TEXT = Field(nullable=True, description="AI model, where grain is model_id; 'unknown' for none")
     workload_type: t.TEXT = Field(nullable=True, description="workload type, where grain is workload_type")
     ghg_scope: t.TEXT = Field(nullable=True, description="scope of the GHG Protocol, where grain is ghg_scope")
+    workload_id: t.TEXT = Field(nullable=True, description="training run, where grain is workload_id")
     value: t.FIGURE = Field(nullable=True, description="numerator / denominator, or the numerator of a sum")
     unit: t.TEXT = Field(description="unit of the value")
     numerator: t.FIGURE = Field(nullable=True, description="exact")
@@ -323,7 +409,7 @@ class KpisDaily(_Kpis):
     class Config:
         """Grain of the table."""
 
-        unique = ["day", "kpi", "unit", "grain", *KPI_DIMENSIONS]
+        unique = ["day", "kpi", "unit", "grain", *KPI_KEYS]
         name = "kpis_daily"
 
 
@@ -336,7 +422,7 @@ class KpisMonthly(_Kpis):
     class Config:
         """Grain of the table."""
 
-        unique = ["month", "kpi", "unit", "grain", *KPI_DIMENSIONS]
+        unique = ["month", "kpi", "unit", "grain", *KPI_KEYS]
         name = "kpis_monthly"
 
 
