@@ -570,7 +570,7 @@ def opportunities(ctx: click.Context, site_path: Path, month: Month | None) -> N
     except (QueryError, StateError) as error:
         stop(str(error))
     if sys.stdout.isatty():
-        _print_rows(opportunity_listing.SHOWN, opportunity_listing.for_a_terminal(rows))
+        _print_rows(*opportunity_listing.for_a_terminal(rows))
     else:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(opportunity_listing.COLUMNS)

@@ -23,7 +23,8 @@ from energy_assets.site import Site
 
 DECIDED = ("state", "since", "by", "note", "realised_kwh", "realised_g", "realised_cost", "realised_how")
 COLUMNS = (*schema_of(Opportunities), *DECIDED)
-SHOWN = ("opportunity_id", "rule", "subject", "kWh", "±%", "kg", "cost", "rows", "state", "realised kWh", "realised kg")
+SHOWN = ("id", "month", "rule", "subject", "kWh", "±%", "kg", "±%", "cost", "rows", "state")
+REALISED = ("realised kWh", "realised kg")
 NEVER_ADDED = "One kWh may stand in several of these, so they never add up: not across rules, and not as a total."
 NEAR = 3
 GRAMS_IN_KG = 1000
@@ -95,17 +96,19 @@ def _largest_first(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return (*(-(amount or 0) for amount in amounts), row["opportunity_id"])
 
 
-def for_a_terminal(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
-    """Rows of `listed` in the columns of `SHOWN`; unknown stays empty.
+def for_a_terminal(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Columns and rows of `listed` for a terminal; unknown stays empty, and `REALISED` is there where some were done.
 
     Args:
         rows: From `listed`.
     """
-    return [
+    done = any(row["realised_how"] for row in rows)
+    return [*SHOWN, *(REALISED if done else ())], [
         (
-            row["opportunity_id"], row["rule"], row["subject"], _round(row["facility_kwh"]), row["uncertainty_pct"],
-            _kg(row["location_g"]), None if row["cost"] is None else f"{row['cost']:.2f} {row['currency']}",
-            row["row_count"], _state(row), _round(row["realised_kwh"]), _kg(row["realised_g"]),
+            row["opportunity_id"], Month.of(row["month"]), row["rule"], row["subject"],
+            _round(row["facility_kwh"]), row["uncertainty_pct"], _kg(row["location_g"]), row["grams_uncertainty_pct"],
+            None if row["cost"] is None else f"{row['cost']:.2f} {row['currency']}", row["row_count"], _state(row),
+            *((_round(row["realised_kwh"]), _kg(row["realised_g"])) if done else ()),
         )
         for row in rows
     ]  # fmt: skip

@@ -359,6 +359,7 @@ class FigureFactory:
         reason: str | None = None,
         factor_ids: tuple[str, ...] = (),
         uncertainty_pct: Decimal | None = None,
+        word: str = NOT_MEASURED,
     ) -> Figure:
         """A number that one query of the lake gives.
 
@@ -376,6 +377,7 @@ class FigureFactory:
             reason: Why there is no value, where there is none.
             factor_ids: Grid factors with their editions.
             uncertainty_pct: 95 % interval, ± per cent, where one is known.
+            word: What is printed where there is no value.
         """
         pct = None if value is None else uncertainty_pct
         inputs = (Input("value", None if value is None else plain(value), selection, selection, factor),)
@@ -388,7 +390,7 @@ class FigureFactory:
                 dimensions=dimensions or {},
                 value=None if value is None else plain(value),
                 unit=unit,
-                display=display_of(value, scale, uncertainty_pct=pct),
+                display=display_of(value, scale, uncertainty_pct=pct, missing=word),
                 method=method,
                 operation=operation,
                 inputs=inputs,

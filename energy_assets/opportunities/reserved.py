@@ -88,7 +88,8 @@ def reserved_at_idle_load(emissions: ir.Table, energy: ir.Table, limits: ir.Tabl
 
 
 def _query(rows: ir.Table) -> Any:
-    columns = ", ".join(DEVICE_HOUR)
+    # A row with an unknown part is in no list of SQL, so unknown becomes a value.
+    columns = ", ".join("coalesce(region, '')" if name == "region" else name for name in DEVICE_HOUR)
     of_hours = selected(
         rows, "energy", ("device_model",), "device_kind = 'gpu'", "coverage > 0", what=f"({columns})"
     ) + (f" group by {columns} having count(*) = count(energy_kwh) and sum(energy_kwh) * 1000 <= ")

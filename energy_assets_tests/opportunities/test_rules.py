@@ -141,10 +141,17 @@ def held(kwh: str, hour: int, **more: Any) -> dict[str, Any]:
     return emission(kwh, hour=at(hour), **who | more)
 
 
+@pytest.mark.parametrize("region", ["r'1", None])
 @pytest.mark.parametrize(("kwh", "rows"), [("0.050000000", 1), ("0.050000001", 0)])
-def test_a_reserved_accelerator_exactly_on_the_limit_is_at_idle_load(con: Any, kwh: str, rows: int) -> None:
+def test_a_reserved_accelerator_exactly_on_the_limit_is_at_idle_load(
+    con: Any, kwh: str, rows: int, region: str | None
+) -> None:
     """100 W up to which it does nothing; half of the hour was observed."""
-    given = [held(kwh, 0), held("0.4", 1), held("0.01", 2, workload_type="idle", workload_id=None)]
+    given = [
+        held(kwh, 0, region=region),
+        held("0.4", 1, region=region),
+        held("0.01", 2, region=region, workload_type="idle", workload_id=None),
+    ]
     meters = [
         {
             key: value

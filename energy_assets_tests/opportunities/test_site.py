@@ -64,6 +64,8 @@ def test_what_is_found_is_what_was_measured(site: Site) -> None:
     ]
     assert Decimal(idle["energy_kwh"]) == kwh > 5
     assert Decimal(idle["facility_kwh"]) == kwh * Decimal("1.25")
+    assert (idle["opportunity_id"], idle["row_count"]) == ("e235fc9bffda", "71"), "docs/method/opportunities.md"
+    assert (Decimal(idle["facility_kwh"]), Decimal(idle["location_g"])) == (Decimal("7.75"), Decimal("1507.5"))
     assert (idle["cost"], idle["currency"]) == ("", ""), "nobody bills it: unknown"
     assert (idle["state"], idle["days"], idle["unit"]) == ("proposed", "2", "days")
     moved = found["movable_hours"]

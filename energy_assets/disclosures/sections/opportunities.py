@@ -16,7 +16,6 @@ from energy_assets.disclosures import reading
 from energy_assets.disclosures.document import (
     Block,
     Column,
-    Run,
     Runs,
     Section,
     code,
@@ -26,6 +25,7 @@ from energy_assets.disclosures.document import (
     table,
 )
 from energy_assets.disclosures.figures import Figure
+from energy_assets.disclosures.missing import NOT_STATED
 from energy_assets.disclosures.rounding import Scale, scale_for
 from energy_assets.disclosures.sections.common import Context
 from energy_assets.disclosures.text import visible
@@ -64,9 +64,10 @@ class _One:
         return f"{LABELS[last['rule']]}: {visible(last['subject'])}"
 
     def total(self, column: str) -> Decimal | None:
-        """The sum of the months; unknown where one is."""
+        """The sum of the months; unknown where one is, and of costs in several currencies."""
         values = [row[column] for row in self.rows]
-        return None if None in values else sum(values, Decimal(0))
+        mixed = column == "cost" and len({row["currency"] for row in self.rows}) > 1
+        return None if mixed or None in values else sum(values, Decimal(0))
 
 
 def opportunities(context: Context) -> Section:
@@ -86,7 +87,7 @@ def opportunities(context: Context) -> Section:
     shown = _largest(found)
     scales = {name: _scale(context, name, shown) for name in AMOUNTS}
     rows: list[list[Runs]] = [
-        [[one.named, " (", code(one.id), ")"], *([_amount(context, one, name, scales[name])] for name in AMOUNTS),
+        [[one.named, " (", code(one.id), ")"], *(_amount(context, one, name, scales[name]) for name in AMOUNTS),
          [_state_words(one)]]
         for one in shown
     ]  # fmt: skip
@@ -95,7 +96,8 @@ def opportunities(context: Context) -> Section:
         Column("Location-based", "right", 1.2), Column("Cost", "right", 1), Column("State", width=1.1),
     ]  # fmt: skip
     note: Runs = [
-        "What would not have been used, emitted or paid in the period; estimates, with what was assumed in the column ",
+        "What would not have been used, emitted or paid in the period: estimates, with the 95 % interval where it is "
+        "known; what was assumed in the column ",
         code("basis"), " and their rows in ", code("query"), " of the table ", code("opportunities"),
         ". The largest by electricity, by emissions and by cost are printed.",
     ]  # fmt: skip
@@ -159,26 +161,27 @@ def _when(context: Context) -> Filter:
     return Filter("month", "=", months[0]) if len(months) == 1 else Filter("month", "between", (months[0], months[-1]))
 
 
-def _amount(context: Context, one: _One, name: str, scale: Scale) -> Run:
+def _amount(context: Context, one: _One, name: str, scale: Scale) -> Runs:
     unit = AMOUNTS[name][1] or (one.rows[-1]["currency"] or "")
     if name == "cost":
         scale = Scale(f"{scale.unit} {unit}".strip(), scale.power, scale.decimals)
     alone = one.rows[0] if len(one.rows) == 1 else {}
     pct = alone.get({"facility_kwh": "uncertainty_pct", "location_g": "grams_uncertainty_pct"}.get(name, ""))
     which = (Filter("opportunity_id", "=", one.id), Filter("found", "=", "true"))
-    return number(
-        context.factory.query(
-            f"opportunity_{name}",
-            f"{one.named}, {name.rsplit('_', 1)[0].replace('_', ' ')}",
-            one.total(name),
-            Selection("opportunities", name, (_when(context), *which)),
-            scale,
-            unit,
-            dimensions={"opportunity_id": one.id},
-            reason=NOT_KNOWN,
-            uncertainty_pct=pct,
-        )
+    figure = context.factory.query(
+        f"opportunity_{name}",
+        f"{one.named}, {name.rsplit('_', 1)[0].replace('_', ' ')}",
+        one.total(name),
+        Selection("opportunities", name, (_when(context), *which)),
+        scale,
+        unit,
+        dimensions={"opportunity_id": one.id},
+        reason=NOT_KNOWN,
+        uncertainty_pct=pct,
+        word=NOT_STATED,
     )
+    known = figure.uncertainty_pct is not None
+    return [number(figure), *([" ", number(figure, part="uncertainty", ref=False)] if known else [])]
 
 
 def _realised(context: Context, every: Sequence[Mapping[str, Any]]) -> list[Block]:
@@ -228,6 +231,7 @@ def _unknown(context: Context, one: _One, name: str) -> Figure:
         f"realised_{name}", f"{one.named}, realised", None,
         Selection("opportunities", name, (_when(context), Filter("opportunity_id", "=", one.id))),
         scale_for(kind, Decimal(0)), unit, dimensions={"opportunity_id": one.id}, reason=NOT_MEASURED_AFTER,
+        word=NOT_STATED,
     )  # fmt: skip
 
 
