@@ -186,6 +186,7 @@ GRID_INTENSITY = Table(
     identity=("zone", "hour"),
     proofs=(ZONES_HAVE_INTENSITIES,),
 )
+FACTORS_APPLIED = Table("factors_applied", tables.FactorsApplied, ("factors", "applied"), feed=Feed.ENERGY)
 EMISSIONS = Table(
     "emissions",
     tables.Emissions,
@@ -221,18 +222,21 @@ RECONCILIATION = Table(
     feed=Feed.ENERGY,
     proofs=(STEPS_ADD_UP, RECONCILES),
 )
+OPPORTUNITIES = Table("opportunities", tables.Opportunities, ("kpi", "opportunities"), grain="month")
 SHARED = (
     ENERGY,
     COST,
     USAGE_ESTIMATES,
     ACTIVITY,
     GRID_INTENSITY,
+    FACTORS_APPLIED,
     EMISSIONS,
     INSTRUMENTS,
     EMISSIONS_MARKET,
     KPIS_DAILY,
     KPIS_MONTHLY,
     RECONCILIATION,
+    OPPORTUNITIES,
 )
 """Every table that is no source's own, from the bottom of the road to its top."""
 

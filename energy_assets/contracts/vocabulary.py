@@ -116,6 +116,17 @@ class WorkloadType(Word):
     UNKNOWN = "unknown", "Not attributed"
 
 
+TRAINING = (WorkloadType.TRAINING.value, WorkloadType.FINE_TUNING.value)
+"""What makes a model: its runs have an end, so that what one took can be told."""
+
+
+class FactorState(Word):
+    """Whether a factor is stated for the day it is used on."""
+
+    APPLIES = "applies", "stated for these days"
+    CARRIED = "carried", "of other days, for none is stated for these"
+
+
 class GhgScope(Word):
     """Which category of the GHG Protocol the electricity of a place belongs to."""
 
@@ -169,3 +180,24 @@ class Step(Word):
 
 LIKE = (Step.ENERGY, Step.PUE, Step.INTENSITY, Step.UNEXPLAINED)
 """Parts that are of the hours and things that both sides have; the others say that like is not held against like."""
+
+
+class OpportunityRule(Word):
+    """Which rule found that something can be saved."""
+
+    IDLE_ACCELERATORS = "idle_accelerators", "Idle accelerators"
+    UNUSED_COMMITMENTS = "unused_commitments", "Commitments for accelerators that nobody used"
+    RESERVED_AT_IDLE_LOAD = "reserved_at_idle_load", "Reserved accelerators at idle load"
+    MOVABLE_HOURS = "movable_hours", "Work movable to cleaner hours"
+    CLEANER_REGIONS = "cleaner_regions", "Cleaner regions already in use"
+    REGRESSED_MODELS = "regressed_models", "Models whose energy per token rose"
+    OVERSIZED_MACHINES = "oversized_machines", "Oversized machines"
+
+
+class OpportunityState(Word):
+    """What a person decided about an opportunity."""
+
+    PROPOSED = "proposed", "proposed"
+    ACCEPTED = "accepted", "accepted"
+    DONE = "done", "done"
+    DISMISSED = "dismissed", "dismissed"

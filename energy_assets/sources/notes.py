@@ -499,6 +499,17 @@ WORDS: Mapping[str, Words] = {
         hole=False,
         each=False,
     ),
+    "loads_of_changed_processors": Words(
+        "{n} stretch[|es] of time between two scrapes [was|were] left out: processors of the machine came or went, or"
+        " several hosts have one name",
+        hole=False,
+        remedy="Where several hosts have one name, keep them apart: a `selector` for each source.",
+        each=False,
+    ),
+    "loads_without_provider": Words(
+        "{n} machine[|s] with utilization [was|were] left out: nothing says whose [it is|they are]",
+        remedy="Write `provider` (such as aws) into the source, or let Prometheus keep the label instance_id.",
+    ),
     "prefill_requests_left_out": Words(
         "{n} request[|s] of prefill servers [was|were] left out, because the decode servers count [it|them] too",
         hole=False,

@@ -17,6 +17,7 @@ KINDS: dict[str, str] = {
     "power_files": "energy_assets.sources.power_files.source:PowerFiles",
     "prometheus_energy": "energy_assets.sources.prometheus.energy:PrometheusEnergy",
     "prometheus_inference": "energy_assets.sources.prometheus.inference:PrometheusInference",
+    "prometheus_utilization": "energy_assets.sources.prometheus_utilization.source:PrometheusUtilization",
     "utilization_files": "energy_assets.sources.utilization_files.source:UtilizationFiles",
 }
 
