@@ -26,7 +26,7 @@ from energy_assets.emissions.exactly import shared
 from energy_assets.kpis.reconciling.row import Comparison, Subject
 from energy_assets.kpis.reconciling.steps import EXACT, Amount, parts
 from energy_assets.periods import DayRange, Month, contiguous
-from energy_assets.sources.invoice_files.together import Invoice, Place
+from energy_assets.sources.invoice_files.together import Invoice, Place, place_key
 
 ELECTRICITY = "electricity"
 _QUANTITY = {"it": "energy_kwh", "facility": "facility_kwh", "direct": "location_g", "lifecycle": "lifecycle_g"}
@@ -55,11 +55,11 @@ class TheirDay:
 
     Attributes:
         amounts: By column, as `OurDay.amounts`: IT energy only where a PUE is stated or the meter counts IT.
-        meters: That have it.
+        meters: That have it, in one spelling.
     """
 
     amounts: dict[str, Amount] = field(default_factory=dict)
-    meters: set[str] = field(default_factory=set)
+    meters: set[tuple[str, ...]] = field(default_factory=set)
 
 
 def our_days(emissions: ir.Table) -> ir.Table:
@@ -155,11 +155,12 @@ def compared(
         standing: Invoices that touch the month, whole.
         days: Rows of `our_days`, of the month and of the periods of these invoices.
     """
-    by_place: dict[Place, list[Invoice]] = defaultdict(list)
+    by_place: dict[tuple[str, ...], list[Invoice]] = defaultdict(list)
     for one in standing:
-        by_place[one.place].append(one)
+        by_place[place_key(one.place)].append(one)
     every = list(days)
-    for place, mine in by_place.items():
+    for mine in by_place.values():
+        place = mine[0].place
         ours = of_place(every, place)
         lines = [line for one in mine for line in one.lines]
         subject = Subject(
@@ -213,7 +214,7 @@ def _their_days(mine: Sequence[Invoice], ours: Mapping[date, OurDay]) -> dict[da
             if one.basis is not None:
                 stated[_QUANTITY[one.basis]] = grams
             _add(found[day], stated)
-            found[day].meters.add(one.meter)
+            found[day].meters.add(one.key)
     return found
 
 
@@ -228,7 +229,7 @@ def _exact_compare(
     first: date, mine: Sequence[Invoice], ours: Mapping[date, OurDay], levels: Sequence[str], said: Sequence[str]
 ) -> Comparison:
     month, quantity = Month.of(first).days, levels[-1]
-    theirs, meters = _their_days(mine, ours), {one.meter for one in mine}
+    theirs, meters = _their_days(mine, ours), {one.key for one in mine}
     we = {day for day, one in ours.items() if one.amounts[quantity] is not None}
     they = {day for day, one in theirs.items() if one.amounts[quantity] is not None}
     whole = {day for day in they if theirs[day].meters == meters}
@@ -301,7 +302,9 @@ def _of(days: Mapping[date, Any], day: date, quantity: str, known: bool) -> Deci
     return (_exact([days[day].amounts[quantity]]) or _ZERO) if known else _ZERO
 
 
-def _absences(month: DayRange, we: Collection[date], whole: Collection[date], meters: Collection[str]) -> Iterator[str]:
+def _absences(
+    month: DayRange, we: Collection[date], whole: Collection[date], meters: Collection[tuple[str, ...]]
+) -> Iterator[str]:
     unpaid = [day for day in month if day not in whole]
     unseen = [day for day in month if day not in we]
     if unpaid:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+from energy_assets.contracts.regions import region_key
 from energy_assets.periods import DayRange
 from energy_assets.sources.errors import MalformedError
 
@@ -46,6 +47,21 @@ class Invoice:
     basis: str | None
     lines: tuple[Mapping[str, Any], ...]
 
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Place and meter in one spelling."""
+        return (*place_key(self.place), self.meter.casefold())
+
+
+def place_key(place: Place) -> tuple[str, ...]:
+    """A place in one spelling, for comparing.
+
+    Args:
+        place: As an invoice names it.
+    """
+    provider, account, region = place
+    return (*region_key(provider, region), account or "")
+
 
 def invoices(lines: Iterable[Mapping[str, Any]]) -> list[Invoice]:
     """Invoices as they stand, by meter and period; what was credited in full is none.
@@ -59,23 +75,24 @@ def invoices(lines: Iterable[Mapping[str, Any]]) -> list[Invoice]:
     stated: dict[tuple[str, str], Mapping[str, Any]] = {}
     corrections: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for line in lines:
+        number, meter = line["corrects"] or line["invoice_id"], line["meter"]
+        key = (number.casefold(), meter.casefold())
         if line["corrects"] is not None:
-            corrections[line["corrects"], line["meter"]].append(line)
+            corrections[key].append(line)
             continue
-        key = (line["invoice_id"], line["meter"])
         if key in stated:
             raise MalformedError(
-                f"{_at(line)}: invoice {key[0]} of meter {key[1]} stands in {_at(stated[key])} as well",
+                f"{_at(line)}: invoice {number} of meter {meter} stands in {_at(stated[key])} as well",
                 "Take one of the two lines out; a correction has a number of its own, and `corrects` names this one.",
             )
         stated[key] = line
     found = [_standing(one, corrections.pop(key, [])) for key, one in stated.items()]
-    for (number, meter), some in corrections.items():
+    for some in corrections.values():
         raise MalformedError(
-            f"{_at(some[0])}: corrects invoice {number} of meter {meter}, which no file has",
+            f"{_at(some[0])}: corrects invoice {some[0]['corrects']} of meter {some[0]['meter']}, which no file has",
             "Add that invoice, or correct `corrects`.",
         )
-    standing = sorted((one for one in found if one), key=lambda one: (one.place[0], one.place[2], one.meter, one.days))
+    standing = sorted((one for one in found if one), key=lambda one: (one.key, one.days))
     _require_no_overlap(standing)
     _require_one_boundary(standing)
     return standing
@@ -93,9 +110,9 @@ def gaps(standing: Sequence[Invoice]) -> Iterator[tuple[str, DayRange]]:
 
 
 def _neighbours(standing: Sequence[Invoice]) -> Iterator[tuple[Invoice, Invoice]]:
-    by_meter: dict[tuple[Place, str], list[Invoice]] = defaultdict(list)
+    by_meter: dict[tuple[Any, ...], list[Invoice]] = defaultdict(list)
     for one in standing:
-        by_meter[one.place, one.meter].append(one)
+        by_meter[one.key].append(one)
     for several in by_meter.values():
         yield from pairwise(sorted(several, key=lambda one: one.days))
 
@@ -110,6 +127,12 @@ def _standing(own: Mapping[str, Any], corrections: Sequence[Mapping[str, Any]]) 
                     f"{other[name]} and {own[name]}",
                     "A correction is of the whole period of its invoice; correct one of the two lines.",
                 )
+        if other["pue"] not in (None, own["pue"]):
+            raise MalformedError(
+                f"{_at(other)}: its PUE is {other['pue']}, that of invoice {own['invoice_id']} ({_at(own)}) "
+                f"{own['pue'] or 'not stated'}",
+                "Correct one of the two lines, or leave the PUE of the correction empty.",
+            )
     lines = (own, *corrections)
     energy = sum((line["energy_kwh"] for line in lines), Decimal(0))
     grams = [line["gco2e"] for line in lines]
@@ -155,9 +178,9 @@ def _require_no_overlap(standing: Sequence[Invoice]) -> None:
 
 
 def _require_one_boundary(standing: Sequence[Invoice]) -> None:
-    first: dict[Place, Invoice] = {}
+    first: dict[tuple[str, ...], Invoice] = {}
     for one in standing:
-        before = first.setdefault(one.place, one)
+        before = first.setdefault(place_key(one.place), one)
         if before.boundary != one.boundary:
             raise MalformedError(
                 f"{_at(one.lines[0])}: meter {one.meter} counts {one.boundary}, and meter {before.meter} "

@@ -133,6 +133,16 @@ def test_a_correction_that_states_no_grams_leaves_them_open() -> None:
 
 CONTRADICTIONS: dict[str, tuple[list[Row], str]] = {
     "a number twice": ([APRIL, {**APRIL, "line": 9}], "a.csv line 9: invoice 1 of meter M1 stands in a.csv line 1"),
+    "a number twice in another spelling": (
+        [{**APRIL, "invoice_id": "A-1"}, {**APRIL, "invoice_id": "a-1", "meter": "m1", "line": 9}],
+        "a.csv line 9: invoice a-1 of meter m1 stands in a.csv line 1",
+    ),
+    "a day in two periods of a meter and a place in other spellings": (
+        [APRIL, line("2", "2024-05-16", "2024-06-15", "1", meter="m1", region="R1")], "their periods overlap",
+    ),
+    "a credit note with another PUE": (
+        [APRIL, line("2", "2024-04-17", "2024-05-16", "-1", corrects="1", pue=Decimal("1.3"))], "its PUE is 1.3",
+    ),
     "a day in two periods": (
         [APRIL, line("2", "2024-05-16", "2024-06-15", "1")], "their periods overlap",
     ),
