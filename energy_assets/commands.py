@@ -31,15 +31,21 @@ def command(*arguments: Argument, site: Path | None = None, options: dict[str, A
     return f"{program()} {written(*arguments, site=short(site) if site else None, options=options)}"
 
 
-def portable(*arguments: Argument, site: Path | None = None, folder: Path | None = None) -> str:
+def portable(
+    *arguments: Argument,
+    site: Path | None = None,
+    folder: Path | None = None,
+    options: dict[str, Argument] | None = None,
+) -> str:
     """A command as a document says it, which is read elsewhere and has the same bytes wherever it is made.
 
     Args:
         arguments: As of `command`.
         site: The site file.
         folder: Where the reader stands, for example the report's folder: paths start there. None: as they are.
+        options: As of `command`.
     """
-    return f"{PROGRAM} {written(*arguments, site=_from(folder, site) if site and folder else site)}"
+    return f"{PROGRAM} {written(*arguments, site=_from(folder, site) if site and folder else site, options=options)}"
 
 
 def written(*arguments: Argument, site: Path | str | None = None, options: dict[str, Argument] | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Embodied emissions and water that are not known of some energy of a run: told, and no hole.
+"""Embodied emissions, water and grid losses that are not known of some energy of a run: told, and no hole.
 
 What belongs here: questions to `emissions` whose answers a person is told at the end of a run. What does not: holes
 (`holes.py`), and how far each is known in a report (`disclosures/sections/quality.py`).
@@ -19,7 +19,7 @@ SHOWN = 5
 
 
 def unknown_footprints(emissions: ir.Table) -> Iterator[Remark]:
-    """Hours of accelerators of unknown footprint, and places without water where others have it.
+    """Hours of accelerators of unknown footprint, and places without water or losses where others have them.
 
     Args:
         emissions: Rows of the contract `Emissions` of the days of a run, on a connection.
@@ -39,6 +39,11 @@ def unknown_footprints(emissions: ir.Table) -> Iterator[Remark]:
     for column, what, remedy in (
         ("water_onsite_l", "water on site is", "give the place a `wue` in site.yaml"),
         ("water_offsite_l", "water of the electricity is", "no table has that of its grid zone"),
+        (
+            "losses_g",
+            "grid losses are",
+            "no table has those of its grid zone (`factors: {losses: …}` names yours), or no life-cycle intensity",
+        ),
     ):
         known = emissions.filter(emissions.energy_kwh.notnull())
         each = known.group_by("provider", "region").aggregate(

@@ -23,7 +23,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -78,6 +78,8 @@ DAMAGED = "damaged"
 """In place of a fingerprint: equal to none."""
 STORE_TROUBLE = ("Error performing", "error sending request", "timed out")
 """Words of the object store's client in an error; most of its errors are an `OSError`."""
+NEVER = -1
+"""In place of a version: the table did not exist yet."""
 SHOWN = 5
 """Days named in a message; the others are counted."""
 PLACED_FOR_S = AGE.total_seconds() / 2
@@ -111,8 +113,22 @@ class Commit:
 class Lake:
     """Tables below `<root>/lake`, each described by its contract (a pandera model)."""
 
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
+    def __init__(self, storage: Storage, versions: Mapping[str, int] | None = None) -> None:
+        """A lake as it is, or as it was.
+
+        Args:
+            storage: Holds it.
+            versions: Of every table there was, to read the lake as it was then; None reads the newest of each.
+        """
+        self._storage, self._versions = storage, versions
+
+    def at(self, versions: Mapping[str, int]) -> Lake:
+        """The same lake as it was at some versions, for reading alone.
+
+        Args:
+            versions: Of every table there was, by name; of the others there is none.
+        """
+        return Lake(self._storage, versions)
 
     @property
     def is_local(self) -> bool:
@@ -127,6 +143,28 @@ class Lake:
         """The newest version of a table, None when it does not exist."""
         delta = self._delta(table)
         return delta.version() if delta else None
+
+    def versions(self, names: Iterable[str], before: datetime | None = None) -> dict[str, int]:
+        """Versions of tables, now or as they were.
+
+        Args:
+            names: Of tables; those that did not exist have no version.
+            before: The first moment that no longer counts, by the clock of the machine that made the commits; None for
+                the newest versions.
+
+        Raises:
+            DamagedError: the log of one cannot be read.
+        """
+        found = {name: self.version(name) if before is None else self._version_before(name, before) for name in names}
+        return {name: version for name, version in found.items() if version is not None}
+
+    def _version_before(self, table: str, before: datetime) -> int | None:
+        delta, until = self._delta(table), before.timestamp() * 1000
+        if delta is None:
+            return None
+        with _log_errors(table, None):
+            commits = delta.history()
+        return max((int(one["version"]) for one in commits if int(one["timestamp"]) < until), default=None)
 
     def tables(self) -> list[str]:
         """Names of all tables that exist."""
@@ -340,6 +378,8 @@ class Lake:
             ContractError: columns or types are not the contract's, or a row or a breach lies outside `partitions`;
                 the table stays as it was.
         """
+        if self._versions is not None:
+            raise RuntimeError(f"{table.name}: a lake of earlier versions can be read and not written")
         wanted, conforming = sorted(partitions), conform(rows, table.model, table.name)
         with self._staging(table.name) as folder:
             if day_by_day:
@@ -508,6 +548,7 @@ class Lake:
             DamagedError: the log does not add up to what was written.
         """
         store, prefix = self._storage.store(), f"lake/{table}"
+        version = self._wanted(table, version)
         # Asked first: a commit that another run makes meanwhile may be newer than what is opened here.
         known = newest_version(store, prefix) if version is None else None
         delta = self._delta(table, version)
@@ -560,7 +601,16 @@ class Lake:
                 "Run these days again; the command `repair` finds everything that is damaged and says what to run.",
             )
 
+    def _wanted(self, table: str, version: int | None) -> int | None:
+        """The version to read: one that is named, that of then where this is a lake of then, or the newest (None)."""
+        if version is not None or self._versions is None:
+            return version
+        return self._versions.get(table, NEVER)
+
     def _delta(self, table: str, version: int | None = None) -> DeltaTable | None:
+        version = self._wanted(table, version)
+        if version == NEVER:
+            return None
         try:
             with _log_errors(table, version):
                 return DeltaTable(self.path(table), version=version, storage_options=self._storage.object_options)

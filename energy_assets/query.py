@@ -14,6 +14,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from energy_assets.clock import last_complete_day
 from energy_assets.commands import command
 from energy_assets.integrity import DamagedError
 from energy_assets.lake import Lake
+from energy_assets.restatement_table import NAME as RESTATEMENTS
+from energy_assets.restatement_table import all_restatements, restatement_rows
 from energy_assets.site import Site
 from energy_assets.tables import SHARED, raw_table
 
@@ -47,24 +50,29 @@ class QueryError(Exception):
     """The query cannot be answered; the message says which tables there are."""
 
 
-def ask(site: Site, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+def ask(site: Site, query: str, before: datetime | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Column names and rows of a query on the lake's tables.
 
     Args:
         site: Whose lake is asked.
         query: One SELECT in the dialect of DuckDB; SHOW TABLES, DESCRIBE and SUMMARIZE as well.
+        before: The first moment that no longer counts, for an answer as it would have been then; None for now.
 
     Raises:
         QueryError: the query is wrong or no SELECT, or there is no table yet, or what it needs is damaged.
     """
     lake = Lake(site.disk())
+    names = list[str]()
     try:
         there = set(lake.tables())
+        if before is not None:
+            versions = lake.versions(sorted(there), before)
+            lake, there = lake.at(versions), set(versions)
         names = [table.name for table in (*SHARED, *map(raw_table, site.sources)) if table.name in there]
         if _require_select(query):
-            return ["name"], [(name,) for name in sorted(names)]
+            return ["name"], [(name,) for name in sorted([*names, RESTATEMENTS])]
         with tempfile.TemporaryDirectory() as spill:
-            return _answer(site, lake, query, names, spill)
+            return _answer(site, lake, query, names, spill, before)
     except DamagedError as error:
         raise QueryError(str(error)) from error
     except (QueryError, duckdb.Error) as error:
@@ -82,19 +90,23 @@ def _said(error: Exception, names: Sequence[str]) -> str:
 
 def _tables(site: Site, names: Sequence[str]) -> str:
     if names:
-        return f"Tables: {', '.join(names)}"
+        return f"Tables: {', '.join([*names, RESTATEMENTS])}"
     day = max(site.start, last_complete_day())
     return f"Tables: none yet; run some days first:\n  {command('run', site=site.file, options={'from': day})}"
 
 
 def _answer(
-    site: Site, lake: Lake, query: str, names: list[str], spill: str
+    site: Site, lake: Lake, query: str, names: list[str], spill: str, before: datetime | None
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
     con = ibis.duckdb.connect()
     con.raw_sql(f"SET TimeZone = 'UTC'; SET memory_limit = '{site.engine.memory_limit}'")
     for table in (*SHARED, *map(raw_table, site.sources)):
         if table.name in names:
             con.create_view(table.name, lake.read(con, table))
+    if RESTATEMENTS in query.lower():
+        # Made of the editions of reports, which take longer to read than most tables to open.
+        found = all_restatements(site.disk().store(), before=before)
+        con.create_table(RESTATEMENTS, restatement_rows(found), temp=True)
     files = [f"{lake.path(name)}/{file.name}" for name in names for file in lake.files(name)] if lake.is_local else []
     _confine(con.con, files, spill)
     answer = con.con.execute(query)

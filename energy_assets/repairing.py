@@ -17,9 +17,12 @@ from pathlib import Path
 
 import ibis
 import obstore
+from obstore.store import ObjectStore
 
 from energy_assets.clock import last_complete_day
-from energy_assets.disclosures.asset import reports_root
+from energy_assets.disclosures.editions import edition_fault
+from energy_assets.disclosures.editions import keys as report_edition_keys
+from energy_assets.disclosures.places import reports_root
 from energy_assets.disclosures.shelf import BUILD, uploaded_faults
 from energy_assets.disclosures.written import BuildError, changed, read_build
 from energy_assets.integrity import GONE, DamagedError
@@ -72,6 +75,7 @@ def damages(site: Site) -> Iterator[Damage]:
     for name in sorted(Path(prefix).name for prefix in listed):
         yield from _of_table(lake, name, described.get(name))
     yield from _of_reports(site)
+    yield from _of_report_editions(disk.store())
     yield from _of_history(dagster_home(site))
 
 
@@ -176,6 +180,14 @@ def _of_reports(site: Site) -> Iterator[Damage]:
     for prefix, found in uploaded_faults(disk.store()) if not disk.is_local else ():
         profile, period = prefix.split("/")[-2:]
         yield from _report(profile, period, prefix, found)
+
+
+def _of_report_editions(store: ObjectStore) -> Iterator[Damage]:
+    """Records of what reports said: no run makes one again, and what was restated since is then not known."""
+    for key in report_edition_keys(store):
+        if said := edition_fault(store, key):
+            aside = partial(obstore.rename, store, key, f"damaged/{key}")
+            yield Damage(f"record {key} of an edition of a report (what it said is lost)", said, set_aside=aside)
 
 
 def _of_history(home: Path) -> Iterator[Damage]:

@@ -250,6 +250,9 @@ class Factors(Strict):
         None,
         description="a CSV of the hardware you own, beside site.yaml: what making it emitted, and its years of use",
     )
+    losses: str | None = Field(
+        None, description="a CSV of grid losses, beside site.yaml; its rows go before the built-in ones"
+    )
 
 
 class SpendProxy(Strict):
@@ -270,6 +273,37 @@ class Estimates(Strict):
     spend_proxy: list[SpendProxy] = Field(
         default_factory=list, description="energy per money for services of which nobody publishes any; tier 4"
     )
+
+
+class Reconciliation(Strict):
+    """How far ours may be from what meters, invoices and bills say of the same thing."""
+
+    tolerance_pct: Decimal = Field(
+        Decimal(10), ge=0, le=1000, max_digits=6, decimal_places=3,
+        description="a check warns where like differs from like by more; exactly on the limit passes",
+    )  # fmt: skip
+
+
+class Opportunities(Strict):
+    """From where on something counts as worth a look."""
+
+    regression_pct: Decimal = Field(
+        Decimal(10), ge=0, le=1000, max_digits=7, decimal_places=3,
+        description="a model's energy per token rose by more than so many per cent; exactly so much is none",
+    )  # fmt: skip
+    compare_months: int = Field(3, ge=1, le=12, description="how many months back a month to compare with may lie")
+    oversized_below: Decimal = Field(
+        Decimal("0.3"), gt=0, le=1, max_digits=4, decimal_places=3,
+        description="share of full load that a machine did not reach in any hour of the month",
+    )  # fmt: skip
+    observed_at_least: Decimal = Field(
+        Decimal("0.9"), gt=0, le=1, max_digits=4, decimal_places=3,
+        description="share of a machine's hours that must have been measured to judge it",
+    )  # fmt: skip
+    idle_load_at_most: Decimal = Field(
+        Decimal("0.05"), ge=0, le=1, max_digits=4, decimal_places=3,
+        description="share of the way from idle to full power up to which a reserved accelerator does nothing",
+    )  # fmt: skip
 
 
 class Target(Strict):
@@ -299,7 +333,9 @@ class Site(Strict):
     factors: Factors = Field(default_factory=Factors)
     estimates: Estimates = Field(default_factory=Estimates)
     kpis: list[OwnKpi] = Field(default_factory=list, description="indicators of your own (docs/method/kpis.md)")
+    reconciliation: Reconciliation = Field(default_factory=Reconciliation)
     targets: list[Target] = Field(default_factory=list)
+    opportunities: Opportunities = Field(default_factory=Opportunities)
     folder: Path = Field(Path("."), exclude=True)
     file: Path = Field(Path("site.yaml"), exclude=True)
 

@@ -15,6 +15,7 @@ from energy_assets.commands import command
 from energy_assets.contracts.zones import ZONES_HAVE_INTENSITIES
 from energy_assets.holes import empty_sources, holes
 from energy_assets.market_changes import market_remarks
+from energy_assets.outdated_reports import outdated
 from energy_assets.partitions import tables_of
 from energy_assets.periods import DayRange, contiguous
 from energy_assets.remarks import Remark, of_notes
@@ -41,6 +42,7 @@ def remarks_of(site: Site, days: DayRange, outcome: Outcome) -> list[Remark]:
     by_month = {"/".join(table.asset) for table in tables_of(site, "month")}
     made = {day for asset, days in outcome.also.items() if asset not in by_month for day in days}
     lacking = [*holes(site, {*days, *made}), *outcome.restated, *market_remarks(site, list(days))]
+    lacking += outdated(site, list(days))
     return [*empty_sources(site, outcome.empty, list(days)), *notes, *_warnings(outcome, lacking), *lacking]
 
 

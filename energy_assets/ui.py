@@ -48,7 +48,7 @@ def main(path: Path, port: int) -> None:
         port: Of the web server.
     """
     # Loaded here, for `--help` must not wait for an engine.
-    from energy_assets.disclosures.asset import reports_root
+    from energy_assets.disclosures.places import reports_root
     from energy_assets.report_server import serving
     from energy_assets.running import instance
     from energy_assets.site import SiteError, load_site

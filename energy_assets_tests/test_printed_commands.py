@@ -209,6 +209,22 @@ def test_every_line_that_mends_a_store_does(folder: Path) -> None:
     assert path.exists()
 
 
+def test_what_is_printed_of_a_restated_report_can_be_run(folder: Path) -> None:
+    write_site(folder)
+    run_line = f"{PROGRAM} run --from {DAYS.first} --to 2024-05-31"
+    works(f"{run_line} --report", folder, (WHOLE, DONE_WITH_HOLES))
+    meters = folder / "meters/2024-05-31.csv"
+    meters.write_text(meters.read_text().replace(",600", ",660"))
+    said = works(run_line, folder, (WHOLE, DONE_WITH_HOLES)).stdout
+    assert "has other figures of 1 of its days than the lake has now" in said
+    (again,) = {line for line in printed(run(run_line, folder)) if step(line) == "report"}
+    assert "restates the edition of" in works(again, folder, (WHOLE, DONE_WITH_HOLES)).stdout
+    report = folder / "var/reports/ml_sustainability/2024-05"
+    lines = {step(shlex.join(shlex.split(line)[1:])): line for line in _in_report(report)}
+    assert "Equal, byte for byte" in works(lines["report"], report).stdout
+    assert ",facility_kwh," in works(lines["restatements"], report).stdout
+
+
 def _fails(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return works(line, folder, (1,))
 
@@ -246,6 +262,18 @@ def test_the_lines_for_the_site_file_are_taken_by_it(folder: Path) -> None:
     assert f"under `{key}:`" not in works(line, folder).stdout
 
 
+def test_days_made_with_other_factors_are_named_with_a_command_that_makes_them_again(folder: Path) -> None:
+    path = write_site(folder)
+    works(f"{PROGRAM} run --from 2024-05-30 --to 2024-05-31", folder, (WHOLE, DONE_WITH_HOLES))
+    assert printed(works(f"{PROGRAM} factors", folder)) == []
+    path.write_text(path.read_text().replace("pue: 1.25", "pue: 1.3"))
+    (again,) = printed(works(f"{PROGRAM} factors", folder))
+    assert again.endswith("--from 2024-05-30 --to 2024-05-31")
+    said = works(again, folder, (WHOLE, DONE_WITH_HOLES)).stdout
+    assert "PUE of onprem r1 1.25 → 1.3 kWh/kWh" in said
+    assert printed(works(f"{PROGRAM} factors", folder)) == []
+
+
 def test_the_ui_names_a_port_on_which_it_starts(folder: Path) -> None:
     write_site(folder)
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -276,6 +304,7 @@ EXECUTED = {
         "ui": "test_the_ui_names_a_port_on_which_it_starts",
     },
     "site": {"init": "test_each_command_leads_to_the_next_up_to_the_trace"},
+    "factor_changes": {"run": "test_days_made_with_other_factors_are_named_with_a_command_that_makes_them_again"},
     "query": {"run": "test_what_a_new_folder_prints_leads_to_rows"},
     "report_holes": {"run": "test_every_line_that_mends_a_store_does"},
     "report_telling": {"repair": "test_every_line_that_mends_a_store_does"},
@@ -286,6 +315,11 @@ EXECUTED = {
         "report": "test_every_line_that_mends_a_store_does",
         "repair": "test_every_line_that_mends_a_store_does",
     },
+    "disclosures.sections.restated": {
+        "restatements": "test_what_is_printed_of_a_restated_report_can_be_run",
+        "report": "test_what_is_printed_of_a_restated_report_can_be_run",
+    },
+    "outdated_reports": {"report": "test_what_is_printed_of_a_restated_report_can_be_run"},
     "disclosures.sections.checking": {
         "sql": "test_every_line_that_mends_a_store_does",
         "trace": "test_every_line_that_mends_a_store_does",

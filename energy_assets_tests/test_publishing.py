@@ -14,6 +14,7 @@ import pytest
 
 from energy_assets.definitions import build_defs
 from energy_assets.disclosures import asset as disclosure_asset
+from energy_assets.disclosures import places
 from energy_assets.emissions import assets as emission_assets
 from energy_assets.operations.schedules import RANGE_END, RANGE_START
 from energy_assets.periods import DayRange, Period
@@ -140,7 +141,7 @@ def test_a_month_of_which_no_day_is_over_is_nothing_yet_and_no_failure(
     assert record.asset_materialization is not None
     said = record.asset_materialization.metadata["nothing yet"].value
     assert said.startswith("2024-07 has no indicators, and none of its days can be run")
-    assert not disclosure_asset.report_folder(site, "ml_sustainability", Period.parse("2024-07")).exists()
+    assert not places.report_folder(site, "ml_sustainability", Period.parse("2024-07")).exists()
     alone = reports(site, "2024-07-01", "2024-07-01")
     found = [check for check in alone.get_asset_check_evaluations() if check.asset_key == key]
     assert {check.description for check in found} == {disclosure_asset.NO_REPORT}, "nothing passed, nothing was made"

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from energy_assets import report_holes
 from energy_assets.cli import main
-from energy_assets.disclosures.asset import report_folder
+from energy_assets.disclosures.places import report_folder
 from energy_assets.periods import DayRange, Period
 from energy_assets.report_holes import report_remarks
 from energy_assets.running import Outcome, run_report

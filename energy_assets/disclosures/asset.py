@@ -15,24 +15,27 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
+from obstore.store import ObjectStore
 
 from energy_assets import __version__
 from energy_assets.clock import last_complete_day
 from energy_assets.commands import command
-from energy_assets.contracts.vocabulary import Feed
 from energy_assets.dagster_internals import version_tags, without_automatic_events
 from energy_assets.disclosures.checks import ABOUT, RECOMPUTES, Judged, judge
-from energy_assets.disclosures.inputs import MARKET_TABLES, TABLES, Organisation, ReportInputs, Target
-from energy_assets.disclosures.places import UI_REPORTS
+from energy_assets.disclosures.editions import write_edition
+from energy_assets.disclosures.gathering import Gathered, build_record, edition_of, gather, report_tables, site_from
+from energy_assets.disclosures.places import UI_REPORTS, report_folder
 from energy_assets.disclosures.profile import Profile, profiles
+from energy_assets.disclosures.restating import in_words, restatements
 from energy_assets.disclosures.shelf import replacing, upload
 from energy_assets.engine import connection
 from energy_assets.lake import Lake
-from energy_assets.materialize import EMPTY, FAILED_PARTITIONS, Reader, Warehouse
+from energy_assets.materialize import EMPTY, FAILED_PARTITIONS, Warehouse
+from energy_assets.opportunities.states import StateError
 from energy_assets.partitions import OWNERS, SINGLE_RUN, monthly, partition_dates, tables_of
 from energy_assets.periods import DayRange, Grain, Period
 from energy_assets.site import Site
-from energy_assets.tables import KPIS_MONTHLY, SHARED
+from energy_assets.tables import KPIS_MONTHLY
 
 if TYPE_CHECKING:
     from energy_assets.disclosures.document import Document
@@ -41,6 +44,8 @@ REPORTS_URL = "ENERGY_ASSETS_REPORTS_URL"
 """Variable that names where reports are served; without it their links lead through the UI they are shown in."""
 LINKS = {"report": "report.xhtml", "report_pdf": "report.pdf", "trace": "trace.xhtml"}
 """Metadata of a materialization: links that open the report while the UI runs."""
+RESTATED = "restated"
+"""Metadata of a materialization whose report states figures of the edition before otherwise: which, and why."""
 NO_REPORT = "Nothing to check: no day of these periods is over, so no report was made."
 SUFFIX: dict[Grain, str] = {"month": "", "quarter": "_quarterly", "year": "_yearly"}
 """What the asset of a grain is called, after the profile's name."""
@@ -84,27 +89,6 @@ def period_partitions(site: Site, grain: Grain) -> dg.TimeWindowPartitionsDefini
     return dg.TimeWindowPartitionsDefinition(start=start, cron_schedule=CRON[grain], fmt="%Y-%m-%d", end_offset=1)
 
 
-def report_folder(site: Site, profile: str, period: Period) -> Path:
-    """Where a report lies; for a bucket the local copy beside the site file.
-
-    Args:
-        site: Says where its data lie.
-        profile: Name of the profile.
-        period: What is reported.
-    """
-    return reports_root(site) / profile / str(period)
-
-
-def reports_root(site: Site) -> Path:
-    """The folder of all reports of a site; for a bucket that of the local copies.
-
-    Args:
-        site: Says where its data lie.
-    """
-    disk = site.disk()
-    return (Path(disk.root) if disk.is_local else site.folder / "var") / "reports"
-
-
 def headline(folder: Path) -> list[tuple[str, str, str]]:
     """Id, label and printed value of a report's headline figures."""
     document = json.loads((folder / "document.json").read_text(encoding="utf-8"))
@@ -116,7 +100,7 @@ def headline(folder: Path) -> list[tuple[str, str, str]]:
 
 
 def _disclosure(site: Site, profile: Profile, grain: Grain) -> dg.AssetsDefinition:
-    upstream = [table for table in tables_of(site) if table.name in _tables(site)]
+    upstream = [table for table in tables_of(site) if table.name in report_tables(site)]
     # A period holds days before the site's start and days to come, which have no partition upstream.
     mapping = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
 
@@ -152,13 +136,13 @@ def _disclosure(site: Site, profile: Profile, grain: Grain) -> dg.AssetsDefiniti
                 continue
             try:
                 with connection(duckdb) as con:
-                    read = Reader(warehouse.lake, con)
-                    inputs = _inputs(site, profile, period, read)
-                    metadata, judged[period] = _make(site, inputs, warehouse, context.run_id)
+                    store = warehouse.storage.store()
+                    gathered = _gathered(site, profile, period, warehouse.lake, store, con)
+                    metadata, judged[period] = _make(site, gathered, warehouse, context.run_id)
             except dg.Failure as failure:
                 failed[first] = failure
                 continue
-            pins = {table.asset: inputs.pins[table.name] for table in upstream}
+            pins = {table.asset: gathered.inputs.pins[table.name] for table in upstream}
             _record(context, first, metadata, str(metadata["figures_sha256"]), pins)
         if failed:
             raise _failure(failed, len(context.partition_keys), grain)
@@ -225,13 +209,22 @@ def _failure(failed: Mapping[date, dg.Failure], asked: int, grain: Grain) -> dg.
     return dg.Failure(text, metadata={FAILED_PARTITIONS: days}, allow_retries=False)
 
 
-def _make(site: Site, inputs: ReportInputs, warehouse: Warehouse, run_id: str) -> tuple[dict[str, Any], list[Judged]]:
-    """Make one report and put it in its place; what Dagster records of it, and its checks."""
+def _gathered(site: Site, profile: Profile, period: Period, lake: Lake, store: ObjectStore, con: Any) -> Gathered:
+    try:
+        return gather(site, profile, period, lake, store, con)
+    except StateError as error:
+        # A file that a person wrote, and must mend: trying again would not.
+        raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def _make(site: Site, gathered: Gathered, warehouse: Warehouse, run_id: str) -> tuple[dict[str, Any], list[Judged]]:
+    """Make one report, put it in its place and record its edition; what Dagster records of it, and its checks."""
     from energy_assets.disclosures.building import build
     from energy_assets.disclosures.render import render
     from energy_assets.disclosures.tracing import write_trace_page
-    from energy_assets.disclosures.written import write_build
+    from energy_assets.disclosures.written import FILES, read_build, write_build
 
+    inputs = gathered.inputs
     profile, period = inputs.profile, inputs.period
     if not inputs.pins[KPIS_MONTHLY.name]:
         raise dg.Failure(no_indicators(site, period, last_complete_day()), allow_retries=False)
@@ -240,7 +233,10 @@ def _make(site: Site, inputs: ReportInputs, warehouse: Warehouse, run_id: str) -
     with replacing(folder) as fresh:
         render(document, fresh)
         traced = write_trace_page(document, inputs.tables, warehouse.landing, fresh)
-        write_build(fresh, _build(warehouse.lake, run_id, site_from(folder, site)))
+        write_build(fresh, build_record(gathered, run_id, site_from(folder, site)))
+    edition = edition_of(gathered, document.book, read_build(folder)[FILES])
+    recorded = write_edition(warehouse.storage.store(), edition)
+    restated = list(restatements([*inputs.editions[-1:], recorded])) if recorded else []
     if not warehouse.storage.is_local:
         upload(warehouse.storage.store(), f"reports/{profile.name}/{period}", folder)
     lines = [f"- **{label}**: {value} ({name})" for name, label, value in headline(folder)]
@@ -253,6 +249,8 @@ def _make(site: Site, inputs: ReportInputs, warehouse: Warehouse, run_id: str) -
         "files": dg.MetadataValue.md("\n".join(f"- {name}" for name in files)),
         "figures": len(document.book),
         "figures_sha256": document.figures_sha256,
+        "restated_figures": len(restated),
+        **({RESTATED: in_words(restated)} if restated else {}),
         **_plotted(document),
     }
     return metadata, judge(document, traced)
@@ -292,68 +290,3 @@ def no_indicators(site: Site, period: Period, last: date) -> str:
         )
     days = command("run", site=site.file, options={"from": runnable.first, "to": runnable.last})
     return f"{period} has no indicators, so there is nothing to report. Run days of it first:\n  {days}"
-
-
-def _inputs(site: Site, profile: Profile, period: Period, read: Reader) -> ReportInputs:
-    by_name = {table.name: table for table in SHARED}
-    days, months = list(period.days), [month.first for month in period.months]
-    names = _tables(site)
-    parts = {name: months if by_name[name].grain == "month" else days for name in names}
-    known = read.lake.fingerprints(KPIS_MONTHLY.name)
-    before = [month.first for month in period.previous.months if month.first in known]
-    organisation = site.organisation
-    return ReportInputs(
-        con=read.con,
-        tables={name: read(by_name[name], parts[name]) for name in names},
-        period=period,
-        organisation=Organisation(**organisation.model_dump()),
-        profile=profile,
-        targets=[Target(**target.model_dump()) for target in site.targets],
-        kpis=site.kpis,
-        pins={name: _pins(read.lake, name, parts[name]) for name in names},
-        previous=read(KPIS_MONTHLY, before) if before else None,
-        code_version=__version__,
-        factor_basis=site.factors.scope2_basis,
-        lock_sha256=_lock_sha256(),
-        site_file=_above(report_folder(site, profile.name, period), site),
-        trace_page=True,
-    )
-
-
-def _tables(site: Site) -> list[str]:
-    """The tables that reports of a site are made from."""
-    bought = site.feeding(Feed.INSTRUMENTS) and site.feeding(Feed.ENERGY)
-    return [name for name in TABLES if bought or name not in MARKET_TABLES]
-
-
-def _lock_sha256() -> str | None:
-    """Hash of the lock file of a checkout; None for an installed package, which has none."""
-    lock = Path(__file__).resolve().parents[2] / "requirements.lock"
-    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None
-
-
-def _pins(lake: Lake, table: str, partitions: Sequence[date]) -> dict[str, str]:
-    known = lake.fingerprints(table)
-    return {day.isoformat(): known[day] for day in partitions if day in known}
-
-
-def site_from(folder: Path, site: Site) -> str:
-    """The site file as a reader who stands in the report's folder finds it.
-
-    Args:
-        folder: Of the report.
-        site: What it was made of.
-    """
-    return os.path.relpath(site.file, folder.resolve())
-
-
-def _above(folder: Path, site: Site) -> Path | None:
-    """`site_from` where the site file lies above the report; else the way there would tell of this machine."""
-    below = folder.resolve().is_relative_to(site.file.resolve().parent)
-    return Path(site_from(folder, site)) if below else None
-
-
-def _build(lake: Lake, run_id: str, site: str) -> dict[str, Any]:
-    """What may differ between two equal reports: the run, the table versions it read, and where its site file lies."""
-    versions = {table.name: lake.version(table.name) for table in SHARED}
-    return {"dagster_run_id": run_id, "delta_versions": versions, "code_version": __version__, "site": site}

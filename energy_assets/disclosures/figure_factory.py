@@ -44,7 +44,7 @@ QUOTIENT = Decimal("1e-12")
 #: What figures of a step are cut by.
 STEP_GRAINS = ("total", "workload_type")
 #: Tables whose partitions are months.
-OF_MONTHS = ("kpis_monthly", "emissions_market", "instruments")
+OF_MONTHS = ("kpis_monthly", "emissions_market", "instruments", "reconciliation", "opportunities")
 KpiKey = tuple[str, str, str, str]
 #: Dimensions as a label names them, where the column's name is not a word; labels of their members, and of none.
 DIMENSIONS = {"model_id": "model", "workload_type": "workload", "ghg_scope": "scope", "zone": "grid zone"}
@@ -358,6 +358,7 @@ class FigureFactory:
         dimensions: Mapping[str, str] | None = None,
         reason: str | None = None,
         factor_ids: tuple[str, ...] = (),
+        uncertainty_pct: Decimal | None = None,
     ) -> Figure:
         """A number that one query of the lake gives.
 
@@ -374,7 +375,9 @@ class FigureFactory:
             dimensions: The cut; None for the whole.
             reason: Why there is no value, where there is none.
             factor_ids: Grid factors with their editions.
+            uncertainty_pct: 95 % interval, ± per cent, where one is known.
         """
+        pct = None if value is None else uncertainty_pct
         inputs = (Input("value", None if value is None else plain(value), selection, selection, factor),)
         return self.book.add(
             Figure(
@@ -385,11 +388,13 @@ class FigureFactory:
                 dimensions=dimensions or {},
                 value=None if value is None else plain(value),
                 unit=unit,
-                display=display_of(value, scale),
+                display=display_of(value, scale, uncertainty_pct=pct),
                 method=method,
                 operation=operation,
                 inputs=inputs,
                 factor_ids=factor_ids,
+                uncertainty_pct=None if pct is None else plain(pct),
+                interval=None if value is None or pct is None else interval_of(value, pct),
                 pins=self.pins(inputs, self.period),
                 reason=reason if value is None else None,
             )

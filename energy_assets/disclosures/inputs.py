@@ -10,13 +10,16 @@ from typing import Any, Literal
 
 import ibis.expr.types as ir
 
+from energy_assets.disclosures.editions import Cause, ReportEdition
 from energy_assets.disclosures.profile import Profile
+from energy_assets.opportunities.states import Decision
 from energy_assets.own_kpis import OwnKpi
 from energy_assets.periods import Period
 
 #: Tables a report may read, each already restricted to its period.
 TABLES = (
     "kpis_daily", "kpis_monthly", "emissions", "cost", "activity", "grid_intensity", "emissions_market", "instruments",
+    "reconciliation", "opportunities",
 )  # fmt: skip
 #: Those of the market-based method, which reports of sites without instruments do not read.
 MARKET_TABLES = ("emissions_market", "instruments")
@@ -67,14 +70,17 @@ class ReportInputs:
         organisation: Who reports.
         targets: Reduction targets of the site file.
         kpis: Indicators that the site file defines.
-        pins: Per table and day (ISO date; the first of the month for kpis_monthly) the fingerprint of the content
-            read.
+        pins: Per table and day (ISO date; the first of the month where partitions are months) the fingerprint of the
+            content read.
         previous: `kpis_monthly` of the months of the period before, or None.
+        decisions: The last decision on each opportunity that has one, by its id.
         code_version: Version of the package; the same code gives the same report.
         factor_basis: Basis of location_g, as the site file chose it.
         lock_sha256: Hash of the dependency lock file.
         site_file: The site file as seen from the report's folder, where it lies above it; commands name it then.
         trace_page: Whether a `trace.xhtml` will lie beside the report, to be linked to.
+        editions: Those that there are of this report, oldest first.
+        changes: What is otherwise than when the last of them was made.
     """
 
     con: Any
@@ -86,8 +92,11 @@ class ReportInputs:
     kpis: Sequence[OwnKpi] = ()
     pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     previous: ir.Table | None = None
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
     code_version: str = "0"
     factor_basis: Literal["direct", "lifecycle"] = "direct"
     lock_sha256: str | None = None
     site_file: Path | None = None
     trace_page: bool = False
+    editions: Sequence[ReportEdition] = ()
+    changes: Sequence[Cause] = ()

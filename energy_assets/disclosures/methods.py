@@ -32,9 +32,12 @@ REPORT_METHODS = {
     "M-PATH": "base + (target − base) × years passed / years in all: a straight line from base to target",
     "M-PROGRESS": "(base − now) / (base − target)",
     "M-SITE": "stated in the site file",
+    "M-EDITION": "stated in an earlier edition of this report",
     "M-LIMIT": "limit of a plausibility gate",
     "M-CALENDAR": "days of the calendar",
     "M-RECONCILE": "sum of the figures named; a check, no scope",
+    "M-EXPECTED": "measured before × units after / units before",
+    "M-REALISED": "expected after − measured after, by the measure of the rule that found the opportunity",
     "M-REST": "total − the parts shown",
 }
 

@@ -186,6 +186,8 @@ def _not_multiplied(quantity: Quantity, here: Found, when: str) -> Missing:
         return Missing(NO_FACTOR, "no PUE of its place is known")
     if column == "embodied_g":
         return Missing(NO_FACTOR, "no footprint of making the hardware is known")
+    if column == "losses_g":
+        return Missing(NO_FACTOR, "what its grid loses, or its life-cycle intensity, is not known")
     if column == "upstream_g" and here.location:
         return Missing(NO_FACTOR, "its grid factors state no life-cycle intensity")
     return Missing(NO_FACTOR, _unpriced(here))

@@ -1,10 +1,13 @@
-"""Where things of a report are: its editable parts, in a checkout or beside an installed package, and its links."""
+"""Where things of a report are: its editable parts, in a checkout or an installed package, its folder, its links."""
 
 from __future__ import annotations
 
 import os
 import sysconfig
 from pathlib import Path
+
+from energy_assets.periods import Period
+from energy_assets.site import Site
 
 MARK = Path("templates") / "report.xhtml.j2"
 UI_REPORTS = "/reports"
@@ -37,3 +40,24 @@ def reports_folder() -> Path:
         f"the report templates were not found (looked in {looked}); reinstall energy-assets, or point "
         "ENERGY_ASSETS_REPORTS at a copy of the folder reports/"
     )
+
+
+def report_folder(site: Site, profile: str, period: Period) -> Path:
+    """Where a report lies; for a bucket the local copy beside the site file.
+
+    Args:
+        site: Says where its data lie.
+        profile: Name of the profile.
+        period: What is reported.
+    """
+    return reports_root(site) / profile / str(period)
+
+
+def reports_root(site: Site) -> Path:
+    """The folder of all reports of a site; for a bucket that of the local copies.
+
+    Args:
+        site: Says where its data lie.
+    """
+    disk = site.disk()
+    return (Path(disk.root) if disk.is_local else site.folder / "var") / "reports"

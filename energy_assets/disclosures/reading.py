@@ -21,7 +21,7 @@ from energy_assets.disclosures.text import visible
 from energy_assets.kpis.ingredients import UNKNOWN as UNKNOWN
 from energy_assets.kpis.ingredients import Selection
 
-NOT_FILLED = ("market_g", "embodied_g", "water_onsite_l", "water_offsite_l")
+NOT_FILLED = ("market_g", "losses_g", "embodied_g", "water_onsite_l", "water_offsite_l")
 #: What sections tell rows of `emissions` apart by.
 ALIKE = (
     "source", "method", "provider", "account_id", "zone", "project", "model_id", "workload_type", "device_kind",

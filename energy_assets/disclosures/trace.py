@@ -275,7 +275,7 @@ class _Walk:
 
     def _factors(self, base: Selection) -> list[Node]:
         """Grid factors of emissions rows, each with its own raw objects."""
-        if base.table != "emissions" or not {"location_g", "upstream_g", "lifecycle_g"} & set(base.columns):
+        if base.table != "emissions" or not {"location_g", "upstream_g", "lifecycle_g", "losses_g"} & set(base.columns):
             return []
         found = self.read_rows(Read(base, ("factor_id", "factor_resolution", "factor_tier")))
         days = tuple(f for f in base.filters if f.column == "day")
@@ -294,7 +294,16 @@ class _Walk:
         return nodes + _more(len(found) - self.listed, "factors")
 
     def _behind(self, base: Selection) -> list[Node]:
-        """What market-based rows are made of: the instruments that cover them, and the electricity of their days."""
+        """What market-based rows are made of: the instruments that cover them, and the electricity of their days.
+
+        Of opportunities it is the query that each row carries.
+        """
+        if base.table == "opportunities":
+            return [
+                Node("rows", f"Rows it stands on, {row['month']}",
+                     (("query", row["query"]), ("rows", f"{row['row_count']:,}"), ("assumed", row["basis"])))
+                for row in self.read_rows(Read(base))
+            ]  # fmt: skip
         if base.table != "emissions_market":
             return []
         covering = Selection("instruments", "applied_kwh", base.filters)
@@ -305,7 +314,15 @@ class _Walk:
 
     def _objects(self, base: Selection) -> list[Node]:
         """Raw objects of rows, with their receipts."""
-        if base.table not in {"emissions", "energy", "cost", "activity", "grid_intensity", "instruments"}:
+        if base.table not in {
+            "emissions",
+            "energy",
+            "cost",
+            "activity",
+            "grid_intensity",
+            "instruments",
+            "reconciliation",
+        }:
             return []
         counted = Selection(base.table, None, base.filters)
         found = [row for row in self.read_rows(Read(counted, ("source", "raw_sha256"))) if row["raw_sha256"]]
@@ -347,8 +364,12 @@ def _grouping(base: Selection) -> tuple[str, ...]:
         return (base.column,)
     if base.table == "emissions_market":
         return ("zone", "month")
+    if base.table == "opportunities":
+        return ("rule", "month")
     if base.table == "instruments":
         return ("source", "month", "batch")
+    if base.table == "reconciliation":
+        return ("service", "meter", "month")
     return ("day",) if base.table.startswith("kpis_") else ("source", "day")
 
 

@@ -10,8 +10,10 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -26,7 +28,7 @@ from energy_assets.integrity import DamagedError
 from energy_assets.lake import Lake
 from energy_assets.landing import Landing
 from energy_assets.site import Site
-from energy_assets.tables import SHARED
+from energy_assets.tables import OPPORTUNITIES, SHARED
 
 EVERYTHING = sys.maxsize
 
@@ -110,7 +112,8 @@ def follow(site: Site, report: Path, wanted: str, *, full: bool = False) -> Foll
             table.name: lake.read(
                 con,
                 table,
-                months if table.grain == "month" else days,
+                # What was done is compared with months before, whichever they are.
+                None if table is OPPORTUNITIES else months if table.grain == "month" else days,
                 stored.versions.get(table.name),
             )
             for table in SHARED
@@ -132,7 +135,13 @@ def follow(site: Site, report: Path, wanted: str, *, full: bool = False) -> Foll
     return Followed(figure, node, stored)
 
 
-def write_trace_page(document: Document, tables: Mapping[str, ir.Table], landing: Landing, folder: Path) -> list[Node]:
+def write_trace_page(
+    document: Document,
+    tables: Mapping[str, ir.Table],
+    landing: Landing,
+    folder: Path,
+    before: datetime | None = None,
+) -> list[Node]:
     """Write `trace.xhtml` beside a report: its headline figures followed down to raw objects.
 
     Args:
@@ -140,13 +149,17 @@ def write_trace_page(document: Document, tables: Mapping[str, ir.Table], landing
         tables: By name, the tables that figures are queried from.
         landing: Holds the raw objects.
         folder: Of the report.
+        before: The first moment whose receipts are no longer shown; None shows all.
 
     Returns:
         The roots of the traces on the page.
     """
     read, fault = rows_reader(tables), cache(landing.fault)
-    nodes = [
-        trace(document.book[name], document.book, read, landing.receipts, fault=fault) for name in document.headline
-    ]
+
+    def receipts(sha256: str) -> list[dict[str, Any]]:
+        found = landing.receipts(sha256)
+        return [one for one in found if before is None or datetime.fromisoformat(str(one["fetched_at"])) < before]
+
+    nodes = [trace(document.book[name], document.book, read, receipts, fault=fault) for name in document.headline]
     write_page(nodes, document, folder)
     return nodes

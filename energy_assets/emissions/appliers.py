@@ -1,4 +1,6 @@
-"""The appliers of the emissions pipe: place, grid, location-based grams, interval, water; hardware is `embodied`.
+"""The appliers of the emissions pipe: place, grid, location-based grams, interval, water.
+
+Hardware is `embodied`, what the grid lost on the way is `losses`.
 
 `location_g` multiplies with combustion (direct) factors as the GHG Protocol wants it for Scope 2; `upstream_g` is the
 rest of the life cycle; `lifecycle_g` is the figure most AI tools print. Which category of the GHG Protocol these
@@ -13,6 +15,7 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
 from energy_assets.emissions.embodied import EMBODIED
+from energy_assets.emissions.losses import LOSSES
 from energy_assets.emissions.pipe import Applier, Factors
 from energy_assets.factors.places import with_place
 
@@ -96,5 +99,5 @@ GRID = Applier("grid", ("factor_id", "factor_tier", "factor_resolution", "factor
 LOCATION = Applier("location", ("location_g", "upstream_g", "lifecycle_g", "factor_basis"), _location)
 INTERVAL = Applier("interval", ("grams_uncertainty_pct",), _interval)
 WATER = Applier("water", ("water_onsite_l", "water_offsite_l"), _water)
-HOURLY = (PLACE, GRID, LOCATION, INTERVAL, EMBODIED, WATER)
+HOURLY = (PLACE, GRID, LOCATION, LOSSES, INTERVAL, EMBODIED, WATER)
 """The pipe of `emissions/hourly`."""

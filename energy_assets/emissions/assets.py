@@ -16,15 +16,16 @@ from energy_assets.contracts.vocabulary import Feed, GhgScope
 from energy_assets.emissions.appliers import HOURLY
 from energy_assets.emissions.embodied import hardware_of
 from energy_assets.emissions.inventory import grams_of, unseen_of
+from energy_assets.emissions.losses import losses_of
 from energy_assets.emissions.market_assets import market_assets
 from energy_assets.emissions.pipe import Factors, run_pipe
-from energy_assets.estimates.own_tables import own_hardware
+from energy_assets.estimates.own_tables import own_hardware, own_losses
 from energy_assets.factors.footprints import waters_of_grids
 from energy_assets.factors.places import resolved_for
 from energy_assets.factors.tables import factor_uncertainty_pct
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.site import Site
-from energy_assets.tables import EMISSIONS, ENERGY, GRID_INTENSITY
+from energy_assets.tables import EMISSIONS, ENERGY, FACTORS_APPLIED, GRID_INTENSITY
 
 QUARTER = 93
 """Days whose emissions are made at a time: each is written by itself, and planning a chunk takes half a second."""
@@ -37,7 +38,7 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
 
     def hourly(read: Reader, days: Sequence[date]) -> ir.Table:
         energy = read(ENERGY, days)
-        places = read.keep(ibis.memtable(resolved_for(site, energy)))
+        places = read.keep(ibis.memtable(resolved_for(site, energy, days)))
         # Days are written one after the other, which asks for the factors once per day: they are kept, and small.
         intensity, uncertainty = read.keep(read(GRID_INTENSITY, days)), read.keep(factor_uncertainty())
         inventory = own_hardware(site)
@@ -45,12 +46,14 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
             read.note(UNSEEN_HARDWARE, read.keep(unseen_of(inventory, energy, days)))
         hardware = hardware_of(energy, read.keep, grams_of(inventory, energy, read.keep))
         water = read.keep(water_of_zones())
-        factors = Factors(places, intensity, uncertainty, site.factors.scope2_basis, hardware, water)
+        losses = read.keep(losses_of(_zones(energy), {day.year for day in days}, own_losses(site)))
+        factors = Factors(places, intensity, uncertainty, site.factors.scope2_basis, hardware, water, losses)
         return run_pipe(energy, factors, HOURLY)
 
-    upstream = [ENERGY, *([GRID_INTENSITY] if site.feeding("grid_intensity") else [])]
+    upstream = [ENERGY, FACTORS_APPLIED, *([GRID_INTENSITY] if site.feeding("grid_intensity") else [])]
     about = (
-        "Each kWh times the intensity of its own UTC hour and grid zone: `location_g`, `upstream_g` and `lifecycle_g`. "
+        "Each kWh times the intensity of its own UTC hour and grid zone: `location_g`, `upstream_g` and `lifecycle_g`; "
+        "`losses_g` is of what the grid lost on the way. "
         "`ghg_scope` says which category of the GHG Protocol they belong to: Scope 2 and 3.3 for own machines, all of "
         "it Scope 3.1 for bought services, Scope 3.8 for leased ones. Without a factor grams are NULL, and count as "
         "not covered."
@@ -61,6 +64,12 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
         ),
         *market_assets(site),
     ]
+
+
+def _zones(energy: ir.Table) -> list[str]:
+    known = energy.filter(energy.zone.notnull())
+    zones: list[str] = known.select("zone").distinct().to_pyarrow()["zone"].to_pylist()
+    return zones
 
 
 def water_of_zones() -> ir.Table:
@@ -91,6 +100,7 @@ def _numbers(rows: ir.Table) -> dict[str, Any]:
         "facility_kwh": known.sum(),
         "scope2_location_kg": rows.location_g.sum(where=own) / 1000,
         "scope33_upstream_kg": rows.upstream_g.sum(where=own) / 1000,
+        "scope33_losses_kg": rows.losses_g.sum(where=own) / 1000,
         "scope31_kg": rows.lifecycle_g.sum(where=bought) / 1000,
         "scope38_location_kg": rows.location_g.sum(where=leased) / 1000,
         "with_factor_pct": 100 * known.sum(where=with_factor).cast("float64") / known.sum().cast("float64").nullif(0.0),

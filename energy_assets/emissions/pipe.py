@@ -48,6 +48,7 @@ class Factors:
         basis: Intensity behind `location_g`: direct (combustion), or life-cycle.
         hardware: What is known of the manufacture of metered devices, from `embodied.hardware_of`.
         water: Litres that a kWh of a grid zone consumes: `zone`, `consumed_l_per_kwh`; None for none known.
+        losses: kWh lost on the way for each that arrives, from `losses.losses_of`; None for none known.
     """
 
     places: ir.Table
@@ -56,6 +57,7 @@ class Factors:
     basis: Basis = "direct"
     hardware: Hardware = Hardware()
     water: ir.Table | None = None
+    losses: ir.Table | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A site's own machine types, accelerators and hardware: small CSV files that `factors` in site.yaml names.
+"""A site's own machine types, accelerators, hardware and grid losses: CSV files that `factors` in site.yaml names.
 
 What belongs here: reading them, with an error that names file, line and column. What does not: what is made of them.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
 from energy_assets.estimates.constants import Constants
 from energy_assets.factors.hardware import Accelerator, Instance, instance_key
+from energy_assets.factors.losses import OF, GridLoss
 from energy_assets.site import Site
 from energy_assets.sources.errors import MalformedError
 
@@ -24,6 +25,7 @@ HARDWARE_COLUMNS = (
     "host", "device_model", "count", "kg_co2e", "lifetime_years", "in_service_from", "in_service_to", "source",
 )  # fmt: skip
 INSTANCE_COLUMNS = ("provider", "instance_type", "vcpus", "memory_gib", "accelerator", "accelerators", "year", "source")
+LOSS_COLUMNS = ("zone", "loss_share", "of", "year", "source")
 ACCELERATOR_COLUMNS = ("accelerator", "idle_w", "max_w", "uncertainty_pct", "year", "source")
 DAYS_OF_YEAR = 365
 REMEDY = "Write it as the command `factors --missing` prints it."
@@ -79,6 +81,37 @@ def own_hardware(site: Site) -> list[OwnHardware]:
     """
     remedy = f"Its columns are {', '.join(HARDWARE_COLUMNS)}."
     return [made for _, made in _rows(site, site.factors.hardware, HARDWARE_COLUMNS, _hardware, remedy)]
+
+
+def own_losses(site: Site) -> list[GridLoss]:
+    """The grid losses that `factors: {losses: …}` names; none where it names none.
+
+    Args:
+        site: The site.
+
+    Raises:
+        MalformedError: the file cannot be read, lacks a column, states a zone and year twice, or a cell cannot be
+            read; names file, line and column.
+    """
+    remedy = f"Its columns are {', '.join(LOSS_COLUMNS)}."
+    found: dict[tuple[str, int], GridLoss] = {}
+    for number, made in _rows(site, site.factors.losses, LOSS_COLUMNS, _loss, remedy):
+        if (made.zone, made.year) in found:
+            raise MalformedError(
+                f"{site.factors.losses}, line {number}: {made.zone} of {made.year} stands in the file twice",
+                "Remove one of the lines.",
+            )
+        found[made.zone, made.year] = replace(made, said_by=str(site.factors.losses))
+    return list(found.values())
+
+
+def _loss(line: dict[str, str]) -> GridLoss:
+    share, of = _number(line, "loss_share"), _text(line, "of")
+    if share is None or share >= 1:
+        raise _CellError(f"loss_share is {line['loss_share']!r}; it is a share of 1, such as 0.051 for 5.1 %")
+    if of not in OF:
+        raise _CellError(f"of is {of!r}; it says what the share is of: {' or '.join(OF)}")
+    return GridLoss(_text(line, "zone"), share, of, int(_positive(line, "year")), _text(line, "source"))
 
 
 def _hardware(line: dict[str, str]) -> OwnHardware:

@@ -21,8 +21,8 @@ from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.tables import KPI_DIMENSIONS, KPI_KEYS, RUN, Activity, Cost, Emissions
 from energy_assets.contracts.vocabulary import TRAINING
 from energy_assets.kpis.indicators import (
+    BESIDE,
     BOUGHT_GRAMS,
-    EMBODIED,
     INDICATORS,
     Indicator,
     coverage_rows,
@@ -67,7 +67,8 @@ def _scale(rows: Selection) -> int:
 def errors_of(ingredient: Ingredient) -> tuple[str, ...]:
     """The errors that are known of an ingredient: `meter`, shared by its source, and `factor`, shared by its zone.
 
-    Nothing is known of upstream grams, a difference of two intensities, of hardware's emissions and of counts.
+    Nothing is known of upstream grams, a difference of two intensities, of grid losses, of hardware's emissions and of
+    counts.
     """
     column = ingredient.rows.column
     return ("meter",) if column in ENERGY_COLUMNS else ("meter", "factor") if column in GRAM_COLUMNS else ()
@@ -214,12 +215,13 @@ def _errors(rows: ir.Table, ingredient: Ingredient, name: str | None = None, *al
     kinds = errors_of(ingredient)
     if not kinds:
         return {}
-    electricity = [first_known([rows[name] for name in term]) for term in wanted.terms if EMBODIED not in term]
+    beside = [column for column in BESIDE if column in wanted.columns]
+    electricity = [first_known([rows[column] for column in t]) for t in wanted.terms if not {*t} & {*beside}]
     value, known = added(electricity), rows.uncertainty_pct.notnull()
     if "factor" in kinds:
         known = known & rows.factor_uncertainty_pct.notnull() & _known(rows, GRAMS_INTERVAL)
-    if EMBODIED in wanted.columns:
-        known = known & (rows[EMBODIED].fill_null(0) == 0)
+    for column in beside:
+        known = known & (rows[column].fill_null(0) == 0)
     where, dtype = _where(rows, wanted, *also), _error_type(wanted)
     pct = {"meter": rows.meter_pct, "factor": rows.factor_uncertainty_pct}
     whose = {"meter": _where(rows, wanted, *also, own=False), "factor": where}
@@ -287,7 +289,7 @@ def _condensed(emissions: ir.Table) -> ir.Table:
     wanted = [one.rows for one in _ingredients("emissions")]
     summed = list(dict.fromkeys(column for rows in wanted for column in rows.columns))
     flags = _flags()
-    bits = [item.of(emissions).ifelse(1 << n, 0).cast("int16") for n, item in enumerate(flags.values())]
+    bits = [item.of(emissions).ifelse(1 << n, 0).cast("int32") for n, item in enumerate(flags.values())]
     rows = emissions.mutate(**{KNOWN: reduce(lambda a, b: a | b, bits), CONTAINER: emissions.device_kind.isin(METERED)})
     pct = ["uncertainty_pct", "meter_pct", "factor_uncertainty_pct", ERROR_SOURCE, "borrowed"]
     asked = {name for rows in wanted for f in rows.filters for name in f.columns}

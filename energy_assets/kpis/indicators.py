@@ -16,17 +16,23 @@ from typing import Literal
 
 from energy_assets.contracts.tables import KPI_DIMENSIONS, RUN
 from energy_assets.contracts.vocabulary import MEASURED, TRAINING, GhgScope
-from energy_assets.kpis.ingredients import SUM, Filter, Ingredient, Selection, total
+from energy_assets.kpis.ingredients import FIRST_KNOWN, SUM, Filter, Ingredient, Selection, total
 
 Kind = Literal["energy", "mass", "share", "count", "ratio", "money"]
 Basis = Literal["energy", "activity", "reported", "matched", "matched numerator", "none"]
 EMBODIED = "embodied_g"
-BOUGHT_GRAMS = f"lifecycle_g or location_g{SUM}{EMBODIED}"
-"""All that a bought service emits: of the electricity the whole where it is known, and the hardware."""
+LOSSES = "losses_g"
+BESIDE = (LOSSES, EMBODIED)
+"""Columns beside those of the electricity that was used: each is added where it is known."""
+BOUGHT_GRAMS = SUM.join(("lifecycle_g or location_g", *BESIDE))
+"""All that a bought service emits: of the electricity the whole where it is known, its way there, and the hardware."""
+CATEGORY_3 = SUM.join(("upstream_g", LOSSES))
+"""All of Scope 3 category 3 that is known: the supply of the electricity, and what the grid lost on the way."""
 SCORED_GRAMS = f"location_g{SUM}{EMBODIED}"
 """E x I + M of the Software Carbon Intensity, ISO/IEC 21031:2024."""
 SCORED = "location-based + embodied"
 UPSTREAM, LIFECYCLE = "(life-cycle − direct intensity)", "life-cycle intensity"
+LOST = "kWh lost for each that arrives × life-cycle intensity of the zone in the hour"
 EVERYWHERE = ("total", *KPI_DIMENSIONS)
 BY_OWNER = ("total", "source", "zone", "project", "model_id", "workload_type")
 BY_PLACE = ("total", "source", "zone", "ghg_scope")
@@ -161,14 +167,24 @@ _SCOPES = (
         total("emissions", "upstream_g", _OWN), grains=BY_OWNER,
     ),
     Indicator(
+        "scope33_losses_g", "Scope 3.3 emissions, grid losses", "mass", "gCO2e", "M-SCOPE33-LOSSES",
+        f"sum of (facility energy × {LOST}) over own machines, where the losses are known",
+        total("emissions", LOSSES, _OWN), grains=BY_OWNER,
+    ),
+    Indicator(
+        "scope33_g", "Scope 3.3 emissions, upstream and grid losses", "mass", "gCO2e", "M-SCOPE33-ALL",
+        "upstream of the electricity and grid losses of own machines, each where known; coverage: of the upstream",
+        total("emissions", CATEGORY_3, _OWN), grains=BY_OWNER,
+    ),
+    Indicator(
         "scope32_embodied_g", "Scope 3.2 emissions, embodied in hardware", "mass", "gCO2e", "M-SCOPE32",
         "sum of the embodied emissions of the hours of own machines",
         total("emissions", "embodied_g", _OWN), grains=BY_OWNER,
     ),
     Indicator(
         "scope31_g", "Scope 3.1 emissions, bought services", "mass", "gCO2e", "M-SCOPE31",
-        "sum of life-cycle (location-based and upstream) and embodied emissions of bought services, each where known; "
-        "location-based alone where the life cycle is not",
+        "sum of life-cycle (location-based and upstream) emissions, grid losses and embodied emissions of bought "
+        "services, each where known; location-based alone where the life cycle is not",
         total("emissions", BOUGHT_GRAMS, _BOUGHT), grains=BY_OWNER,
     ),
     Indicator(
@@ -182,9 +198,19 @@ _SCOPES = (
         total("emissions", "upstream_g", _LEASED), grains=BY_OWNER,
     ),
     Indicator(
+        "scope38_losses_g", "Scope 3.8 emissions, grid losses of leased machines", "mass", "gCO2e",
+        "M-SCOPE38-LOSSES", f"sum of (facility energy × {LOST}) over leased machines, where the losses are known",
+        total("emissions", LOSSES, _LEASED), grains=BY_OWNER,
+    ),
+    Indicator(
         "scope38_embodied_g", "Scope 3.8 emissions, embodied in leased hardware", "mass", "gCO2e", "M-SCOPE38-HARDWARE",
         "sum of the embodied emissions of the hours of leased machines",
         total("emissions", EMBODIED, _LEASED), grains=BY_OWNER,
+    ),
+    Indicator(
+        "scope31_losses_g", "Of Scope 3.1: grid losses of bought services", "mass", "gCO2e", "M-SCOPE31-LOSSES",
+        f"sum of (facility energy × {LOST}) over bought services, a part of their Scope 3.1",
+        total("emissions", LOSSES, _BOUGHT), grains=BY_OWNER, basis="none",
     ),
     Indicator(
         "scope31_embodied_g", "Of Scope 3.1: embodied in the hardware of bought services", "mass", "gCO2e",
@@ -195,6 +221,14 @@ _SCOPES = (
         "lifecycle_g", "Life-cycle emissions of electricity", "mass", "gCO2e", "M-LIFECYCLE",
         f"sum of (facility energy × {_intensity(LIFECYCLE)}), scopes apart",
         total("emissions", "lifecycle_g"), grains=("ghg_scope",),
+    ),
+)  # fmt: skip
+
+_ON_THE_WAY = (
+    Indicator(
+        "losses_coverage", "Facility energy of grids whose losses are known", "share", "share", "M-LOSSES-KNOWN",
+        "facility energy of which losses on the way are known / all facility energy",
+        total("emissions", "facility_kwh", Filter(LOSSES, "is not null")), _FACILITY, BY_PLACE, "none",
     ),
 )  # fmt: skip
 
@@ -397,7 +431,18 @@ _QUALITY = (
 
 INDICATORS: dict[str, Indicator] = {
     one.name: one
-    for one in (*_ENERGY, *_SCOPES, *_HARDWARE, *_WATER, *_FACILITIES, *_TRAINING, *_ACTIVITY, *_MONEY, *_QUALITY)
+    for one in (
+        *_ENERGY,
+        *_SCOPES,
+        *_ON_THE_WAY,
+        *_HARDWARE,
+        *_WATER,
+        *_FACILITIES,
+        *_TRAINING,
+        *_ACTIVITY,
+        *_MONEY,
+        *_QUALITY,
+    )
 }
 
 
@@ -424,5 +469,6 @@ def coverage_rows(indicator: Indicator) -> tuple[Selection, Selection]:
         return observed, hours
     if amount.column == EMBODIED:
         return hours.where(Filter(EMBODIED, "is not null")), hours
-    electricity = amount.column.removesuffix(f"{SUM}{EMBODIED}")
-    return observed.where(Filter(electricity, "is not null")), hours
+    # What comes beside the electricity has a coverage of its own.
+    first = FIRST_KNOWN.join(amount.terms[0])
+    return observed.where(Filter(first, "is not null")), hours

@@ -18,13 +18,16 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from energy_assets.contracts.vocabulary import DeviceKind
+from energy_assets.contracts.vocabulary import ESTIMATED, DeviceKind
 
 ERROR_SOURCE = "error_source"
 PERCENT = "decimal(18, 6)"
 MACHINE = ("provider", "region", "node_id", "hour")
 LARGEST_PCT = 999.999
 """A rest of this interval may have a wider one; its parts cannot be told, and nothing cancels."""
+OF_TABLES = "tables/estimates"
+"""Whose error an estimate carries: the same watts, coefficients and default load stand behind the bills of all
+sources, so their errors add linearly, whichever bill a row is from. No source has this name."""
 METERED = (DeviceKind.NODE.value, DeviceKind.INSTANCE.value, DeviceKind.REST_OF_NODE.value)
 """What the meter of a container says. It is another instrument than those of devices, though one source reads both."""
 
@@ -47,7 +50,7 @@ def apart(emissions: ir.Table, keep: Callable[[ir.Table], ir.Table] = lambda row
     meters = machines.filter(machines.owner.isnull())
     # Most rows are no rests, and joining them would cost more than everything else here.
     others = emissions.filter(emissions.device_kind != DeviceKind.REST_OF_NODE.value)
-    own = others.mutate(**_error(ibis.null("string"), ibis.null(PERCENT), borrowed=False))
+    own = others.mutate(**_error(_of_tables(others), ibis.null(PERCENT), borrowed=False))
     known = rests.left_join(meters, _same(rests, meters))
     of_meter = _error(ibis.null("string"), meters.pct, borrowed=False)
     split = known.select(*(rests[name] for name in rests.columns), **of_meter)
@@ -73,6 +76,11 @@ def completed(rows: ir.Table, metered: ir.BooleanValue) -> ir.Table:
     )
 
 
+def _of_tables(rows: ir.Table, other: Any = None) -> Any:
+    """The owner of the error of estimates; of what is measured the other one, or the one that `completed` fills in."""
+    return ibis.ifelse(rows.method.isin(ESTIMATED), OF_TABLES, ibis.null("string") if other is None else other)
+
+
 def _error(source: Any, pct: Any, *, borrowed: bool) -> dict[str, Any]:
     return {ERROR_SOURCE: source, "meter_pct": pct, "borrowed": ibis.literal(borrowed)}
 
@@ -96,10 +104,11 @@ def _machines(emissions: ir.Table, rests: ir.Table, keep: Callable[[ir.Table], i
     whole = keep(whole)
     inside = emissions.filter(emissions.device_kind.notin(METERED), emissions.energy_kwh.notnull())
     parts = inside.semi_join(whole, _same(inside, whole))
+    parts = parts.mutate(owner=_of_tables(parts, parts.source))
     width = (parts.energy_kwh.cast("float64") * parts.uncertainty_pct.cast("float64")).sum()
     devices = parts.group_by(
         {f"at_{name}": parts[name] for name in MACHINE}
-        | {"owner": parts.source, "kind": parts.device_kind, "device": parts.device_id}
+        | {"owner": parts.owner, "kind": parts.device_kind, "device": parts.device_id}
     ).aggregate(width=width)
     keys = list(at)
     owners = devices.group_by([*keys, "owner"]).aggregate(

@@ -20,7 +20,7 @@ from unittest.mock import patch
 import dagster as dg
 
 from energy_assets.definitions import build_defs
-from energy_assets.disclosures.asset import report_folder
+from energy_assets.disclosures.places import report_folder
 from energy_assets.landing import Edition
 from energy_assets.periods import DayRange, Period
 from energy_assets.raw.collecting import parse

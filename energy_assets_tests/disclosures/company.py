@@ -31,10 +31,17 @@ SUMS = {
     "scope2_location_g": ("gCO2e", "sum(location_g) filter (where ghg_scope = 'scope2')", "emissions"),
     "scope33_upstream_g": ("gCO2e", "sum(upstream_g) filter (where ghg_scope = 'scope2')", "emissions"),
     "scope31_g": (
-        "gCO2e", "sum(location_g + coalesce(upstream_g, 0)) filter (where ghg_scope = 'scope3.1')", "emissions",
+        "gCO2e",
+        "sum(location_g + coalesce(upstream_g, 0) + coalesce(losses_g, 0)) filter (where ghg_scope = 'scope3.1')",
+        "emissions",
     ),
     "scope38_location_g": ("gCO2e", "sum(location_g) filter (where ghg_scope = 'scope3.8')", "emissions"),
     "scope38_upstream_g": ("gCO2e", "sum(upstream_g) filter (where ghg_scope = 'scope3.8')", "emissions"),
+    "scope33_losses_g": ("gCO2e", "sum(losses_g) filter (where ghg_scope = 'scope2')", "emissions"),
+    "scope33_g": (
+        "gCO2e", "sum(upstream_g + coalesce(losses_g, 0)) filter (where ghg_scope = 'scope2')", "emissions",
+    ),
+    "scope38_losses_g": ("gCO2e", "sum(losses_g) filter (where ghg_scope = 'scope3.8')", "emissions"),
     "requests": ("requests", "sum(requests)", "activity"),
     "prompt_tokens": ("tokens", "sum(prompt_tokens)", "activity"),
     "generated_tokens": ("tokens", "sum(generated_tokens)", "activity"),
@@ -56,6 +63,7 @@ RATIOS = {
     ),
     "coverage": ("share", f"sum(coverage) {OF_TELEMETRY}", f"count(*) {OF_TELEMETRY}"),
     "measured_share": ("share", f"coalesce(sum(energy_kwh) {OF_TELEMETRY}, 0)", IT),
+    "losses_coverage": ("share", "coalesce(sum(facility_kwh) filter (where losses_g is not null), 0)", FACILITY),
     "factor_coverage": ("share", "coalesce(sum(facility_kwh) filter (where location_g is not null), 0)", FACILITY),
     "carbon_intensity_location": (
         "gCO2e (location-based) per kWh", "sum(location_g)", "sum(facility_kwh) filter (where location_g is not null)",
@@ -89,6 +97,7 @@ class Company:
         load: Multiplies all energy.
         bought: Sources whose machines are bought as a service (scope 3.1).
         leased: Sources whose machines are leased (scope 3.8).
+        lossy: Grid zones of which it is known that a twentieth is lost on the way.
     """
 
     first: str = "2026-11-16"
@@ -100,6 +109,7 @@ class Company:
     load: str = "1"
     bought: tuple[str, ...] = ("virginia",)
     leased: tuple[str, ...] = ()
+    lossy: tuple[str, ...] = ()
 
 
 def connect() -> Any:
@@ -172,6 +182,8 @@ def build(con: Any, company: Company) -> None:
       e.energy_kwh::decimal(38,9) * f.pue::decimal(5,3)
         * (g.lifecycle_gco2e_per_kwh - g.direct_gco2e_per_kwh)::decimal(9,3) as upstream_g,
       e.energy_kwh::decimal(38,9) * f.pue::decimal(5,3) * g.lifecycle_gco2e_per_kwh as lifecycle_g,
+      case when e.zone in ({_listed(company.lossy)}) then (e.energy_kwh::decimal(38,9) * f.pue::decimal(5,3)
+        * (g.lifecycle_gco2e_per_kwh * 0.05)::decimal(9,3))::decimal(38,15) end as losses_g,
       null::decimal(38,15) as device_hours, null::decimal(38,15) as embodied_g,
       null::decimal(38,15) as water_onsite_l, null::decimal(38,15) as water_offsite_l,
       case when e.source in ({_listed(company.bought)}) then 'scope3.1'
@@ -218,7 +230,7 @@ def _kpis(con: Any, time: str, by: str) -> str:
             if grain in {"total", *con.table(table).columns}:
                 parts.append(_kpi(kpi, grain, (unit, numerator, None), table, time, by))
     for kpi, ratio in RATIOS.items():
-        parts += [_kpi(kpi, grain, ratio, "emissions", time, by) for grain in ("total", "zone")]
+        parts += [_kpi(kpi, grain, ratio, "emissions", time, by) for grain in ("total", "zone", "ghg_scope")]
     return " union all ".join(parts)
 
 

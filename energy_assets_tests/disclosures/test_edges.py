@@ -15,9 +15,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from energy_assets.disclosures.asset import report_folder
 from energy_assets.disclosures.building import build
 from energy_assets.disclosures.document import Document, runs_of
+from energy_assets.disclosures.places import report_folder
 from energy_assets.disclosures.render import render
 from energy_assets.periods import DayRange, Period
 from energy_assets.query import ask

@@ -171,3 +171,34 @@ def test_the_matched_share_of_a_ratio_is_printed() -> None:
     inputs = company.inputs()
     inputs.con.raw_sql("update kpis_monthly set coverage = 0.623 where kpi = 'cost_per_kwh' and grain = 'total'")
     assert "Billed cost per facility kWh 62.3 %" in words(build(inputs))
+
+
+LOSSY = Company(lossy=("DE",))
+"""Frankfurt's own machines know what their grid loses; those of Paris and the bought ones of Virginia do not."""
+
+
+def test_grid_losses_stand_apart_in_scope_3_3_and_move_nothing_of_scope_2(document: Document) -> None:
+    lossy = build(company.inputs(LOSSY))
+    assert figure(document, "scope33_losses_g").display.text == "no factor"
+    for name in ("scope2_location_g", "scope33_upstream_g", "scope31_g"):
+        assert figure(lossy, name) == figure(document, name), name
+    losses, upstream = (figure(lossy, name).number or 0 for name in ("scope33_losses_g", "scope33_upstream_g"))
+    assert losses > 0
+    assert figure(lossy, "scope33_g").number == losses + upstream
+    known = figure(lossy, "losses_coverage", ghg_scope="scope2")
+    assert 0 < (known.number or 0) < 1
+    assert f"The losses are known of {known.display.text} {known.display.unit} of their facility energy" in words(lossy)
+    assert tags(lossy)["ea:Scope33EmissionsGridLosses"] == losses
+    together = figure(lossy, "reconciled_rows_g").number
+    assert figure(lossy, "reconciled_scopes_g").number == together
+    assert (together or 0) - (figure(document, "reconciled_rows_g").number or 0) == losses
+
+
+def test_of_bought_services_grid_losses_are_within_scope_3_1(document: Document) -> None:
+    lossy = build(company.inputs(Company(lossy=("US-MIDA-PJM",))))
+    before, after = (figure(each, "scope31_g").number or 0 for each in (document, lossy))
+    assert after > before
+    assert figure(lossy, "scope33_losses_g").number is None
+    assert "Scope 3 category 3 together" not in words(lossy)
+    assert "with the losses of the grids where they are known" in words(lossy)
+    assert figure(lossy, "reconciled_scopes_g").number == figure(lossy, "reconciled_rows_g").number

@@ -6,6 +6,7 @@ from decimal import Decimal, localcontext
 from typing import Any
 
 import ibis
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +20,7 @@ from energy_assets.emissions.market import market
 from energy_assets.emissions.pipe import Basis, Factors, run_pipe
 from energy_assets.factors.places import as_table, members_of, resolve
 from energy_assets.sources.base import Place
+from energy_assets_tests.kpis.simulation import DRAWS, NORMAL, allowed, half_width
 from energy_assets_tests.rows import DAY, at, rows_of, table
 
 CON = ibis.duckdb.connect(threads=1)
@@ -163,3 +165,27 @@ def test_rows_are_neither_lost_nor_doubled_by_the_join() -> None:
     assert len(rows) == 9
     assert sum(row["location_g"] is None for row in rows) == 3
     assert {row["day"] for row in rows} == {DAY}
+
+
+@pytest.mark.parametrize("energy", [0, 1, 5, 20])
+@pytest.mark.parametrize("state", [None, 3])
+def test_grams_have_the_interval_that_is_simulated(energy: int, state: int | None) -> None:
+    """Energy and intensity, independent and normal; the tolerance is that of `simulation.allowed`."""
+    row = one({"uncertainty_pct": Decimal(energy)}, {} if state is None else {"resolution": "month", "factor_tier": 4})
+    if row["factor_uncertainty_pct"] is None:
+        assert row["grams_uncertainty_pct"] is None
+        return
+    rng, pcts = np.random.default_rng(20_240_509), (energy, float(row["factor_uncertainty_pct"]))
+    kwh, intensity = (1 + pct / 100 / NORMAL * rng.standard_normal(DRAWS) for pct in pcts)
+    simulated = half_width(kwh * intensity)
+    assert float(row["grams_uncertainty_pct"]) == pytest.approx(simulated, abs=allowed(simulated, max(pcts)))
+
+
+def test_a_wider_energy_never_narrows_its_grams() -> None:
+    """Each row alone; past 1,000 % there is no statement any more."""
+    rows = made([{"uncertainty_pct": Decimal(pct), "device_id": f"{pct:03d}"} for pct in (0, 1, 2, 7, 300, 999)], [{}])
+    found = [row["grams_uncertainty_pct"] for row in rows]
+    assert found == sorted(found)
+    assert found[0] == rows[0]["factor_uncertainty_pct"]
+    (unknown,) = made([{"uncertainty_pct": None}], [{}])
+    assert unknown["grams_uncertainty_pct"] is None

@@ -26,7 +26,7 @@ KWH, FACILITY = total("emissions", "energy_kwh"), total("emissions", "facility_k
 GRAMS, BOUGHT = total("emissions", "location_g"), total("emissions", BOUGHT_GRAMS)
 REQUESTS, COST = total("activity", "requests"), total("cost", "billed_cost")
 F, G = "emissions_facility_kwh", "emissions_location_g"
-EXACT = ("facility_kwh", "energy_kwh", "location_g", "lifecycle_g", "embodied_g", "uncertainty_pct",
+EXACT = ("facility_kwh", "energy_kwh", "location_g", "lifecycle_g", "losses_g", "embodied_g", "uncertainty_pct",
          "factor_uncertainty_pct", "grams_uncertainty_pct", "coverage", "billed_cost")  # fmt: skip
 OF_TELEMETRY = "methodin_measured_counter_measured_power_metered_node_"
 """In names of sums: of rows that telemetry tells."""
@@ -81,7 +81,7 @@ def apart(con: Any, cases: Iterable[Mapping[str, list[Row]]]) -> list[list[Row]]
          "emissions_energy_kwh_workload_type_inference_ghg_scope_scope2"),
         (total("emissions", "energy_kwh", Filter("project", "!=", "x")), "emissions_energy_kwh_project_not_x"),
         (Selection("emissions", "energy_kwh", (Filter("zone", "is null"),)), "emissions_energy_kwh_zoneis_null"),
-        (BOUGHT, "emissions_lifecycle_g_or_location_g_embodied_g"),
+        (BOUGHT, "emissions_lifecycle_g_or_location_g_losses_g_embodied_g"),
     ],
 )  # fmt: skip
 def test_the_column_of_a_sum(one: Ingredient | Selection, name: str) -> None:
@@ -107,6 +107,7 @@ def test_a_sum_is_as_exact_as_its_columns(table_: str, column: str | None, scale
         (total("emissions", "lifecycle_g"), ("meter", "factor")),
         (BOUGHT, ("meter", "factor")),
         (total("emissions", "upstream_g"), ()),
+        (total("emissions", "losses_g"), ()),
         (total("emissions", None), ()),
         (COST, ()),
     ],
@@ -232,20 +233,26 @@ def test_sums_and_their_errors(con: Any, only: Only) -> None:
 
 
 HARDWARE: dict[str, tuple[list[Any], Any]] = {
-    "the whole": ([(400, 300, None)], (400, 1200, 1600, None)),
-    "without upstream": ([(None, 300, None)], (300, 900, 1200, None)),
-    "hardware, of no interval": ([(400, 300, 5)], (405, 1200, 1600, 405)),
-    "no hardware": ([(400, 300, 0)], (400, 1200, 1600, None)),
-    "one gram": ([(400, 300, 1)], (401, 1200, 1600, 401)),
-    "hardware alone": ([(None, None, 5)], (5, None, None, 5)),
-    "nothing": ([(None, None, None)], (None, None, None, None)),
-    "in turn": ([(400, 300, None), (None, 200, None), (None, None, 7)], (607, 1800, 2400, 7)),
+    "the whole": ([(400, 300, None, None)], (400, 1200, 1600, None)),
+    "without upstream": ([(None, 300, None, None)], (300, 900, 1200, None)),
+    "hardware, of no interval": ([(400, 300, None, 5)], (405, 1200, 1600, 405)),
+    "no hardware": ([(400, 300, None, 0)], (400, 1200, 1600, None)),
+    "one gram": ([(400, 300, None, 1)], (401, 1200, 1600, 401)),
+    "hardware alone": ([(None, None, None, 5)], (5, None, None, 5)),
+    "losses, of no interval": ([(400, 300, 20, None)], (420, 1200, 1600, 420)),
+    "no losses": ([(400, 300, 0, None)], (400, 1200, 1600, None)),
+    "losses and hardware": ([(400, 300, 20, 5)], (425, 1200, 1600, 425)),
+    "nothing": ([(None, None, None, None)], (None, None, None, None)),
+    "in turn": (
+        [(400, 300, None, None), (None, 200, None, None), (None, None, None, 7), (None, None, 9, None)],
+        (616, 1800, 2400, 16),
+    ),
 }
 
 
 def test_grams_of_bought_services_are_each_the_first_that_is_known(con: Any, only: Only) -> None:
     only(indicator("kwh", FACILITY), indicator("g", BOUGHT))
-    names = ("lifecycle_g", "location_g", "embodied_g")
+    names = ("lifecycle_g", "location_g", "losses_g", "embodied_g")
     found = apart(
         con,
         [

@@ -76,6 +76,7 @@ USED = [
         "10.5",
         quality_tier=1,
         embodied_g=D("3.75"),
+        losses_g=D("252.125"),
         water_onsite_l=D("18.9"),
     ),
     used(ONE, 1, "dublin", "IE", "chat", "mistral", "inference", "4.25", coverage=D("0.5"), uncertainty_pct=D(5)),
@@ -95,6 +96,7 @@ USED = [
         pue=D("1.5"),
         ghg_scope="scope3.1",
         embodied_g=D("12.5"),
+        losses_g=D("200.5"),
         water_offsite_l=D("0.5"),
     ),
     used(
@@ -122,6 +124,7 @@ USED = [
         "2.5",
         ghg_scope="scope3.8",
         embodied_g=D("0.25"),
+        losses_g=D("60"),
         device_kind="gpu",
         device_hours=D("0.5"),
         water_onsite_l=D(0),
@@ -369,11 +372,15 @@ def by_scope(u: list[Row], grain: str) -> dict[tuple[str, str], Any]:
     return {
         ("scope2_location_g", "gCO2e"): scoped("scope2", "location_g"),
         ("scope33_upstream_g", "gCO2e"): scoped("scope2", "upstream_g"),
+        ("scope33_losses_g", "gCO2e"): scoped("scope2", "losses_g"),
+        ("scope33_g", "gCO2e"): scoped("scope2", "upstream_g", "losses_g"),
         ("scope32_embodied_g", "gCO2e"): scoped("scope2", "embodied_g"),
         ("scope31_g", "gCO2e"): bought_g(u),
         ("scope38_location_g", "gCO2e"): scoped("scope3.8", "location_g"),
         ("scope38_upstream_g", "gCO2e"): scoped("scope3.8", "upstream_g"),
+        ("scope38_losses_g", "gCO2e"): scoped("scope3.8", "losses_g"),
         ("scope38_embodied_g", "gCO2e"): scoped("scope3.8", "embodied_g"),
+        ("scope31_losses_g", "gCO2e"): scoped("scope3.1", "losses_g"),
         ("scope31_embodied_g", "gCO2e"): scoped("scope3.1", "embodied_g"),
     }
 
@@ -384,7 +391,7 @@ def bought_g(u: list[Row]) -> Decimal | None:
     for row in (r for r in u if r["ghg_scope"] == "scope3.1"):
         parts = [row["location_g"], row["upstream_g"]]
         parts = parts if row["location_g"] is not None else [row["lifecycle_g"]]
-        found += [part for part in (*parts, row.get("embodied_g")) if part is not None]
+        found += [part for part in (*parts, row.get("losses_g"), row.get("embodied_g")) if part is not None]
     return sum(found, D(0)) if found else None
 
 
@@ -415,6 +422,7 @@ def shares(u: list[Row], it: Any, facility: Any) -> dict[tuple[str, str], Any]:
     ratios["measured_share", "share"] = divide(it, it)
     for k, known_by, column, whole in (
         ("embodied_coverage", "embodied_g", "energy_kwh", it),
+        ("losses_coverage", "losses_g", "facility_kwh", facility),
         ("water_onsite_coverage", "water_onsite_l", "energy_kwh", it),
         ("water_offsite_coverage", "water_offsite_l", "facility_kwh", facility),
     ):
@@ -527,6 +535,8 @@ def test_coverage_and_interval_of_energy(
         ("facility_kwh", None, ["facility_kwh"]),
         ("scope2_location_g", "scope2", ["location_g"]),
         ("scope33_upstream_g", "scope2", ["upstream_g"]),
+        ("scope33_losses_g", "scope2", ["losses_g"]),
+        ("scope33_g", "scope2", ["upstream_g"]),
         ("scope32_embodied_g", "scope2", ["embodied_g"]),
         ("scope31_g", "scope3.1", ["location_g", "lifecycle_g"]),
         ("scope38_location_g", "scope3.8", ["location_g"]),

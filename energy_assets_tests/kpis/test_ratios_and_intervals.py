@@ -153,6 +153,8 @@ def test_what_has_no_known_interval_prints_none() -> None:
     assert one(daily, "scope38_location_g")["uncertainty_pct"] == D(5)
     bought, _ = kpis([emitting(0, "c", "IE", "10", 3, 4, ghg_scope="scope3.1")], [], [])
     assert one(bought, "scope31_g")["uncertainty_pct"] == D(5)
+    lost, _ = kpis([emitting(0, "c", "IE", "10", 3, 4, ghg_scope="scope3.1", losses_g=D(1))], [], [])
+    assert one(lost, "scope31_g")["uncertainty_pct"] is None
 
 
 def test_a_ratio_of_an_exact_amount_has_the_interval_of_the_energy() -> None:

@@ -16,8 +16,8 @@ from energy_assets_tests.rows import table
 
 D = Decimal
 PARTS = (
-    "scope2_location_g", "scope33_upstream_g", "scope32_embodied_g", "scope31_g", "scope38_location_g",
-    "scope38_upstream_g", "scope38_embodied_g",
+    "scope2_location_g", "scope33_upstream_g", "scope33_losses_g", "scope32_embodied_g", "scope31_g",
+    "scope38_location_g", "scope38_upstream_g", "scope38_losses_g", "scope38_embodied_g",
 )  # fmt: skip
 
 
@@ -51,10 +51,20 @@ def test_with_the_life_cycle_basis_bought_services_hold_no_upstream_twice() -> N
 def test_the_scopes_add_up_exactly_to_all_rows() -> None:
     daily, _ = kpis(USED, [], [])
     found = totals(daily)
-    grams = ("location_g", "upstream_g", "embodied_g")
+    grams = ("location_g", "upstream_g", "losses_g", "embodied_g")
     rows = sum((r[g] for r in USED for g in grams if r["day"] == ONE and r.get(g) is not None), D(0))
     assert sum((found[name] for name in PARTS), D(0)) == rows
     assert all(found[name] for name in PARTS)
+    assert found["scope33_g"] == found["scope33_upstream_g"] + found["scope33_losses_g"]
+
+
+def test_grid_losses_move_no_figure_of_scope_2() -> None:
+    without = totals(kpis([row | {"losses_g": None} for row in USED], [], [])[0])
+    found = totals(kpis(USED, [], [])[0])
+    moved = {name for name in found if found[name] != without.get(name)}
+    assert moved == {
+        "scope33_losses_g", "scope33_g", "scope31_g", "scope31_losses_g", "scope38_losses_g", "losses_coverage",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", INDICATORS)

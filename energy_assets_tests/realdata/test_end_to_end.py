@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from energy_assets.disclosures.asset import report_folder
+from energy_assets.disclosures.places import report_folder
 from energy_assets.periods import DayRange, Period
 from energy_assets.query import ask
 from energy_assets.running import Outcome, run_days, run_report

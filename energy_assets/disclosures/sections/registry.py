@@ -13,9 +13,12 @@ from energy_assets.disclosures.sections.checking import checking, figures_sectio
 from energy_assets.disclosures.sections.common import Context
 from energy_assets.disclosures.sections.energy import energy
 from energy_assets.disclosures.sections.methodology import methodology
+from energy_assets.disclosures.sections.opportunities import opportunities
 from energy_assets.disclosures.sections.own import own
 from energy_assets.disclosures.sections.progress import progress, targets
 from energy_assets.disclosures.sections.quality import gaps, quality
+from energy_assets.disclosures.sections.reconciliation import reconciliation
+from energy_assets.disclosures.sections.restated import restated
 from energy_assets.disclosures.sections.summary import summary
 
 SECTIONS: dict[str, Callable[[Context], Section]] = {
@@ -25,8 +28,11 @@ SECTIONS: dict[str, Callable[[Context], Section]] = {
     "progress": progress,
     "own": own,
     "targets": targets,
+    "opportunities": opportunities,
+    "restatements": restated,
     "quality": quality,
     "gaps": gaps,
+    "reconciliation": reconciliation,
     "checking": checking,
     EVIDENCE_SECTION: figures_section,
 }

@@ -22,6 +22,7 @@ from energy_assets.disclosures.document import (
     paragraph,
     table,
 )
+from energy_assets.disclosures.figure_factory import Member
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.missing import NONE
 from energy_assets.disclosures.sections.bills import without_energy
@@ -43,7 +44,9 @@ from energy_assets.kpis.ingredients import Filter, Selection
 #: The figure of bought services.
 BOUGHT = "scope31_g"
 #: Columns of `emissions` that the figures of all scopes are made from.
-GRAMS = {"location_g": "location-based", "upstream_g": "upstream", "embodied_g": "embodied"}
+GRAMS = {
+    "location_g": "location-based", "upstream_g": "upstream", "losses_g": "grid losses", "embodied_g": "embodied",
+}  # fmt: skip
 #: Rows whose life-cycle emissions are known as a whole alone. Only Scope 3.1 wants the whole.
 LIFECYCLE_ALONE = (Filter("ghg_scope", "=", GhgScope.SCOPE31.value), Filter("location_g", "is null"))
 
@@ -110,8 +113,25 @@ def by_scope(context: Context) -> list[Block]:
     return [
         heading("By scope of the GHG Protocol"),
         table("by-scope", "Emissions by scope", columns, rows, note=note),
+        *_category_3(context),
         *_reconciled(context, figures),
     ]
+
+
+def _category_3(context: Context) -> list[Block]:
+    """Category 3 of own machines as one figure, and of how much of its energy the losses are known."""
+    losses = context.figure("scope33_losses_g")
+    if losses.number is None or not context.direct:
+        return []
+    own = Member("ghg_scope", GhgScope.SCOPE2.value)
+    return [
+        paragraph(
+            "Scope 3 category 3 together, upstream and grid losses of own machines: ",
+            number(context.figure("scope33_g")), ". The losses are known of ",
+            number(context.factory.kpi("losses_coverage", own)),
+            " of their facility energy; of the rest they are unknown, and not zero.",
+        )
+    ]  # fmt: skip
 
 
 def _interval(figure: Figure) -> Runs:
@@ -124,6 +144,8 @@ def _why(context: Context, figure: Figure) -> Runs:
     remarks: list[Runs] = [] if figure.uncertainty_pct else [why_none(context, figure)]
     if figure.coverage is not None and Decimal(figure.coverage) != 1:
         remarks.append(["of ", number(figure, part="coverage", ref=False), " of the device-hours"])
+    if figure.metric == BOUGHT and context.factory.gaps["losses_g_rows"]:
+        remarks.append(["with the losses of the grids where they are known"])
     if figure.metric == BOUGHT and context.factory.gaps["embodied_g_rows"]:
         remarks.append(["how far its hardware is known: see what could not be measured"])
     if figure.metric == BOUGHT and without_energy(context):
