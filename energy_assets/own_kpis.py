@@ -267,14 +267,9 @@ def _scaled(key: str, unit: str, terms: Sequence[Term]) -> None:
     wrong = [term for term in terms if abs(term.factor) != wanted]
     if wrong:
         raise ValueError(
-            f"unit: {term_words(wrong[0])} is not in '{unit.strip()}': multiply it by {plain(wanted)}, or say another "
+            f"unit: {wrong[0]} is not in '{unit.strip()}': multiply it by {plain(wanted)}, or say another "
             f"unit in the {key}"
         )
-
-
-def term_words(term: Term) -> str:
-    """A term as an error names it."""
-    return str(term)
 
 
 def plain(number: Decimal) -> str:

@@ -31,8 +31,8 @@ OWNER = (ERROR_SOURCE, "zone")
 KINDS = {"meter": ERROR_SOURCE, "factor": "zone"}
 """Kinds of errors, and what shares one: readings of a source, hours of a zone."""
 PRODUCT = "decimal(38, 16)"
-WIDEST = 1000.0
-"""Per cent; an interval that is wider says nothing, and has no room in its column."""
+WIDEST = 999.9995
+"""Per cent; an interval of this width or a wider one says nothing, and has no room in its column."""
 Keep = Callable[[ir.Table], ir.Table]
 
 

@@ -169,8 +169,16 @@ def test_every_measure_and_its_type(only: Only) -> None:
 
 
 def by_source(rows: Iterable[Row], *measures_: str) -> dict[str, Any]:
-    """The measures by source, without the names of sources."""
-    return {row["source"]: tuple(row[name] for name in measures_) for row in rows}
+    """The measures by source, added over its runs; unknown where all are."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["source"], []).append(row)
+    return {source: tuple(_added([row[name] for row in mine]) for name in measures_) for source, mine in found.items()}
+
+
+def _added(values: list[Any]) -> Any:
+    known = [value for value in values if value is not None]
+    return sum(known[1:], known[0]) if known else None
 
 
 METER: Row = {"uncertainty_pct": 3, "factor_uncertainty_pct": 4, "grams_uncertainty_pct": 5}
