@@ -10,13 +10,13 @@ from typing import Any
 import ibis
 import pytest
 
+from energy_assets.contracts.nodes import node_names, rename_nodes
 from energy_assets.contracts.raw import EnergyReadings, UsageEstimates
 from energy_assets.contracts.vocabulary import Against
 from energy_assets.kpis.reconciling.hours import beside_estimates, beside_meters, comparisons
 from energy_assets.kpis.reconciling.row import Comparison, Subject, row
 from energy_assets.unified.energy import energy
 from energy_assets.unified.estimated import of_estimates, of_telemetry
-from energy_assets.unified.nodes import node_names, rename_nodes
 from energy_assets_tests.rows import table
 
 CON = ibis.duckdb.connect(threads=1)
