@@ -30,10 +30,12 @@ Dimension = Literal["source", "zone", "project", "model_id", "workload_type", "g
 CATEGORIES: dict[tuple[str, str], str] = {
     (GhgScope.SCOPE2, "location-based"): "Scope 2",
     (GhgScope.SCOPE2, "upstream"): "Scope 3.3",
+    (GhgScope.SCOPE2, "grid losses"): "Scope 3.3",
     (GhgScope.SCOPE2, "embodied"): "Scope 3.2",
     (GhgScope.SCOPE2, "life-cycle"): "the life cycle of Scope 2",
     (GhgScope.SCOPE38, "location-based"): "Scope 3.8",
     (GhgScope.SCOPE38, "upstream"): "the upstream of Scope 3.8",
+    (GhgScope.SCOPE38, "grid losses"): "the losses of Scope 3.8",
     (GhgScope.SCOPE38, "embodied"): "the hardware of Scope 3.8",
     (GhgScope.SCOPE38, "life-cycle"): "the life cycle of Scope 3.8",
 }

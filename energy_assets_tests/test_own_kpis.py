@@ -43,6 +43,7 @@ def kpi(numerator: str, unit: str, denominator: str | None = None, **more: Any) 
         ("0.00008 * location_g", "EUR (location-based)", None, {"where": OWN}),
         ("location_g + upstream_g + embodied_g", "gCO2e (Scope 3.1)", None, {"where": BOUGHT}),
         ("location_g + embodied_g", "gCO2e (location-based, embodied)", None, {"where": BOUGHT}),
+        ("upstream_g + losses_g", "gCO2e (upstream, grid losses)", None, {"where": OWN}),
         ("embodied_g", "gCO2e (embodied) per accelerator-hour", "device_hours", {"where": OWN}),
         ("prompt_tokens + generated_tokens", "tokens per request", "requests", {}),
         ("0.001 * water_onsite_l", "m3", None, {}),

@@ -13,7 +13,7 @@ from energy_assets.contracts import vocabulary
 from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.tables import KPI_DIMENSIONS, Activity, Cost, Emissions
 
-Basis = Literal["location-based", "upstream", "life-cycle", "embodied"]
+Basis = Literal["location-based", "upstream", "grid losses", "life-cycle", "embodied"]
 TABLES = {"emissions": schema_of(Emissions), "activity": schema_of(Activity), "cost": schema_of(Cost)}
 """The tables that measures are of, with the types of their columns."""
 CURRENCY_COLUMN = "billing_currency"
@@ -62,6 +62,7 @@ MEASURES: dict[str, Measure] = {
         Measure("facility_kwh", "emissions", "kWh", "electricity"),
         Measure("location_g", "emissions", "gCO2e", "combustion", "location-based"),
         Measure("upstream_g", "emissions", "gCO2e", "upstream", "upstream"),
+        Measure("losses_g", "emissions", "gCO2e", "losses", "grid losses"),
         Measure("lifecycle_g", "emissions", "gCO2e", "life cycle", "life-cycle"),
         Measure("embodied_g", "emissions", "gCO2e", "hardware", "embodied"),
         Measure("water_onsite_l", "emissions", "l", "water on site"),

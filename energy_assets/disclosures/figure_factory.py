@@ -138,10 +138,10 @@ class FigureFactory:
         days = inputs.period.days
         self.period = (days.first.isoformat(), days.last.isoformat())
         currency = inputs.organisation.currency
-        rows = reading.rows(over_months(inputs.tables["kpis_monthly"]))
+        rows = reading.rows(over_months(inputs.tables["kpis_monthly"], inputs.kpis))
         self.other_currencies = sorted({r["unit"] for r in rows if r["kpi"] == "billed_cost" and r["unit"] != currency})
         self.rows = _index(rows, lambda row: "", currency)
-        before = [] if inputs.previous is None else reading.rows(over_months(inputs.previous))
+        before = [] if inputs.previous is None else reading.rows(over_months(inputs.previous, inputs.kpis))
         self.previous = _index(before, lambda row: "", currency)
         self._footed: set[str] = set()
         self._found: dict[tuple[str | None, bool], Mapping[tuple[str, str], Mapping[str, Found]]] = {}

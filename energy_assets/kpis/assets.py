@@ -44,7 +44,7 @@ def kpi_assets(site: Site) -> list[dg.AssetsDefinition]:
 
     def months_rows(read: Reader, months: Sequence[date]) -> ir.Table:
         every = read(KPIS_DAILY, [day for first in months for day in Month.of(first).days])
-        rows = monthly_kpis(every)
+        rows = monthly_kpis(every, site.kpis)
         rows = rows.union(per_training_run(rows).select(rows.columns))
         if not bought:
             return rows

@@ -92,6 +92,15 @@ def sums(kpis: Sequence[OwnKpi], currency: str) -> list[Sum]:
     return list(dict.fromkeys(every))
 
 
+def denominator_errs(one: OwnKpi) -> bool:
+    """Whether what an indicator is divided by has an error.
+
+    Args:
+        one: Of the site file.
+    """
+    return any(part.sum.errors != () for part in parts(one.sides.denominator or (), ""))
+
+
 def _sum(term: Term, currency: str) -> Sum:
     looked = tuple(map(_filter, term.conditions))
     unasked = term.measure.unit == MONEY and term.values_of(CURRENCY_COLUMN) is None

@@ -48,7 +48,7 @@ def made(
 
     daily = keep(conform(own_kpis(*lake(con, energy, activity, cost), kpis, "EUR", keep), KpisDaily))
     audit(daily, KpisDaily)
-    months = keep(conform(monthly(daily), KpisMonthly))
+    months = keep(conform(monthly(daily, kpis), KpisMonthly))
     audit(months, KpisMonthly, "month")
     return rows_of(con, daily), rows_of(con, months)
 
@@ -199,6 +199,26 @@ def test_intervals_by_hand(one: OwnKpi, interval: str | None) -> None:
 def test_without_an_interval_of_a_part_there_is_none() -> None:
     days, _ = made([kpi("energy_kwh", "kWh")], [CHAT, TRAIN | {"uncertainty_pct": None}])
     assert [r["uncertainty_pct"] for r in days] == [None]
+
+
+@pytest.mark.parametrize(
+    ("one", "interval"),
+    [
+        # 12 kWh of 1 % and 6 of 4 %: 0.36 of 18; requests err nothing.
+        (kpi("facility_kwh", "kWh"), "2"),
+        (kpi("facility_kwh", "kWh per request", "requests"), "2"),
+        # What is divided by errs: how much of it days have in common, no row says.
+        (kpi("requests", "requests per kWh", "facility_kwh"), None),
+    ],
+)
+def test_the_interval_of_a_month_is_told_where_its_days_say_it(one: OwnKpi, interval: str | None) -> None:
+    later = used(TWO, 0, "dublin", "IE", "chat", "llama", "inference", "5", uncertainty_pct=D(4))
+    activity = [served(ONE, 0, "llama", 100, 1), served(TWO, 0, "llama", 50, 1)]
+    days, months = made([one], [CHAT, later], activity)
+    assert sorted(r["uncertainty_pct"] for r in days) == [1, 4]
+    assert [r["uncertainty_pct"] for r in months] == [None if interval is None else D(interval)]
+    alone, whole = made([one], [CHAT], activity[:1])
+    assert [r["uncertainty_pct"] for r in alone] == [r["uncertainty_pct"] for r in whole] == [1]
 
 
 MANY = [
