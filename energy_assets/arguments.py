@@ -15,7 +15,7 @@ import click
 
 from energy_assets.clock import last_complete_day
 from energy_assets.grams import Grams
-from energy_assets.periods import ONE_DAY, Period
+from energy_assets.periods import ONE_DAY, Month, Period
 
 
 class PeriodType(click.ParamType[Period]):
@@ -33,6 +33,25 @@ class PeriodType(click.ParamType[Period]):
         """
         try:
             return value if isinstance(value, Period) else Period.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class MonthType(click.ParamType[Month]):
+    """A month, as 2024-05."""
+
+    name = "YYYY-MM"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Month:
+        """Read it or fail with how to write it.
+
+        Args:
+            value: As typed, or a month already.
+            param: The option it belongs to.
+            ctx: Of click, for the message.
+        """
+        try:
+            return value if isinstance(value, Month) else Month.parse(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 

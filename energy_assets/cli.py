@@ -9,7 +9,7 @@ import csv
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from energy_assets import __version__
-from energy_assets.arguments import AS_OF, CSV, DECIMAL, GRAMS, DayType, PeriodType
+from energy_assets.arguments import AS_OF, CSV, DECIMAL, GRAMS, DayType, MonthType, PeriodType
 from energy_assets.clock import last_complete_day
 from energy_assets.commands import SITE_VARIABLE, command, program, short
 from energy_assets.counting import counted
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from energy_assets.doctor import Chapter
     from energy_assets.site import Site
 
-ORDER = ("demo", "init", "doctor", "run", "report", "trace", "restatements", "sql", "ui", "repair")
+ORDER = (
+    "demo", "init", "doctor", "run", "report", "trace", "restatements", "reconcile", "opportunities", "sql", "ui",
+    "repair",
+)  # fmt: skip
 """The commands in the order of the road."""
 EXIT_CODES = """\
 Exit codes: 0 whole; 1 something failed; 2 wrong use or site file; 3 done, with holes: something that should have been
@@ -133,6 +136,24 @@ as_of_option = click.option(
     type=AS_OF,
     help="As it was known at the end of a day (UTC), or at a moment: 2026-10-01, 2026-10-01T14:30Z.",
 )
+
+
+def decision_options(function: Callable[..., None]) -> Callable[..., None]:
+    """What a decision on an opportunity is given.
+
+    Args:
+        function: A command.
+    """
+    options = (
+        click.argument("id_", metavar="ID"),
+        click.option("--site", "site_path", type=click.Path(path_type=Path, dir_okay=False), help="The site file."),
+        click.option("--on", type=DayType(), help="The day since when it holds; default: today, UTC."),
+        click.option("--by", default="", metavar="NAME", help="Who decided."),
+        click.option("--note", default="", help="Why, or how."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
 
 
 @click.group(cls=Road, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -340,6 +361,7 @@ def _remake(site: Site, period: Period, before: datetime) -> None:
     from energy_assets.disclosures.profile import profiles
     from energy_assets.disclosures.remaking import NothingThenError, remake
     from energy_assets.integrity import DamagedError
+    from energy_assets.opportunities.states import StateError
     from energy_assets.report_telling import tell_remade
     from energy_assets.screen import out, stop
 
@@ -348,7 +370,7 @@ def _remake(site: Site, period: Period, before: datetime) -> None:
         try:
             with out.status("making it as of then …"):
                 made = remake(site, profile, period, before)
-        except (NothingThenError, DamagedError) as error:
+        except (NothingThenError, DamagedError, StateError) as error:
             stop(str(error), FAILED)
         tell_remade(made)
     if made is None:
@@ -524,13 +546,90 @@ def sql(site_path: Path, query: str, before: datetime | None) -> None:
         writer.writerows([_plain(value) for value in row] for row in rows)
 
 
+@main.group(invoke_without_command=True, short_help="What could be saved, what was decided, what it saved.")
+@site_option
+@click.option("--month", type=MonthType(), help="For example 2024-05; default: the last one there is.")
+@click.pass_context
+def opportunities(ctx: click.Context, site_path: Path, month: Month | None) -> None:
+    """List what could be saved: a table on a terminal, CSV in a pipe. `accept`, `done` and `dismiss` record decisions.
+
+    Decisions are kept in opportunities.yaml beside the site file. What was done is measured afterwards.
+    """
+    ctx.obj = site_path
+    if ctx.invoked_subcommand is not None:
+        return
+    from energy_assets import opportunity_listing
+    from energy_assets.opportunities.states import StateError
+    from energy_assets.query import QueryError
+    from energy_assets.screen import err, stop
+
+    site = _site(site_path)
+    try:
+        rows = opportunity_listing.listed(site, month)
+        notes = opportunity_listing.notes(site, rows, month)
+    except (QueryError, StateError) as error:
+        stop(str(error))
+    if sys.stdout.isatty():
+        _print_rows(*opportunity_listing.for_a_terminal(rows))
+    else:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(opportunity_listing.COLUMNS)
+        writer.writerows([_plain(row[name]) for name in opportunity_listing.COLUMNS] for row in rows)
+    for note in notes or ["Nothing to save was found."]:
+        err.print(note, soft_wrap=True, markup=False)
+    if rows:
+        again = command("opportunities", "accept", rows[0]["opportunity_id"], site=site_path)
+        err.print(f"To take one on: {again}", soft_wrap=True, markup=False)
+
+
+@opportunities.command(name="accept", short_help="Take one on.")
+@decision_options
+def accept(**decision: Any) -> None:
+    """Record that opportunity ID is taken on."""
+    _decide("accepted", **decision)
+
+
+@opportunities.command(name="done", short_help="Say that one was done; what it saves is measured from then on.")
+@decision_options
+def done(**decision: Any) -> None:
+    """Record that opportunity ID was done; whole months after that day are compared with the last one before it."""
+    _decide("done", **decision)
+
+
+@opportunities.command(name="dismiss", short_help="Decide against one.")
+@decision_options
+def dismiss(**decision: Any) -> None:
+    """Record that opportunity ID is not wanted."""
+    _decide("dismissed", **decision)
+
+
+def _decide(state: str, site_path: Path | None, id_: str, on: date | None, by: str, note: str) -> None:
+    from energy_assets.opportunities.states import FILE, STATES, StateError, decide
+    from energy_assets.opportunity_listing import UnknownOpportunityError, known
+    from energy_assets.query import QueryError
+    from energy_assets.screen import out, stop
+
+    site = _site(site_path or click.get_current_context().obj)
+    today = datetime.now(UTC).date()
+    if on and on > today:
+        stop(f"--on {on}: is still to come; a decision is recorded when it was taken.")
+    try:
+        made = decide(site.folder, known(site, id_), STATES[state], on or today, by=by, note=note)
+    except (UnknownOpportunityError, QueryError, StateError) as error:
+        stop(str(error))
+    out.print(
+        f"{made.id} is {made.state.value} since {made.on}: {short(site.folder / FILE)}", soft_wrap=True, markup=False
+    )
+
+
 @main.command(short_help="Which factor applies where, since when and why.")
 @site_option
 @click.option("--missing", is_flag=True, help="Print the rows that bills need and no table has, to be filled in.")
 def factors(site_path: Path, missing: bool) -> None:
     """Show which factor applies where, since when and who says so: a table on a terminal, CSV in a pipe."""
     from energy_assets import factor_listing
-    from energy_assets.screen import stop
+    from energy_assets.factor_changes import outdated_days, outdated_said
+    from energy_assets.screen import err, stop
     from energy_assets.sources.errors import SourceError
 
     site = _site(site_path)
@@ -538,13 +637,39 @@ def factors(site_path: Path, missing: bool) -> None:
         if missing:
             sys.stdout.write(factor_listing.missing(site))
             return
-        rows = [list(one.row) for one in factor_listing.applied(site)]
+        found = factor_listing.applied(site)
     except SourceError as error:
         stop(f"{error.message}. {error.remedy}")
+    rows = [one.row for one in found]
     if sys.stdout.isatty():
-        _print_rows(list(factor_listing.COLUMNS), [tuple(row) for row in rows])
+        _print_rows(list(factor_listing.COLUMNS), rows)
     else:
         csv.writer(sys.stdout, lineterminator="\n").writerows([factor_listing.COLUMNS, *rows])
+    if days := outdated_days(site, found):
+        err.print(outdated_said(site, days), soft_wrap=True, markup=False)
+
+
+@main.command(short_help="Ours beside meters, invoices and bills, and why it differs.")
+@site_option
+@click.option("--month", type=MonthType(), required=True, help="A month, for example 2024-05.")
+def reconcile(site_path: Path, month: Month) -> None:
+    """Show ours beside what others say of the month, and which steps differ: a table on a terminal, CSV in a pipe."""
+    from energy_assets import reconciliation_listing
+    from energy_assets.screen import out
+
+    site = _site(site_path)
+    rows = reconciliation_listing.rows_of(site, month)
+    if not sys.stdout.isatty():
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(reconciliation_listing.COLUMNS)
+        writer.writerows([_plain(row[name]) for name in reconciliation_listing.COLUMNS] for row in rows)
+    elif rows:
+        _print_rows(*reconciliation_listing.shown(rows))
+        for line in reconciliation_listing.remarks(rows, site):
+            out.print(line, soft_wrap=True, markup=False)
+    else:
+        again = command("run", site=site_path, options={"from": month.days.first, "to": month.days.last})
+        out.print(reconciliation_listing.nothing(site, month, again), soft_wrap=True, markup=False)
 
 
 @main.command(short_help="A made-up company, end to end, in a minute.")

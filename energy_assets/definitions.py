@@ -8,15 +8,18 @@ from typing import Any
 import dagster as dg
 
 from energy_assets.disclosures.asset import disclosure_assets
+from energy_assets.emissions.applied_assets import applied_assets
 from energy_assets.emissions.assets import emission_assets
 from energy_assets.estimates.assets import estimate_assets
 from energy_assets.factors.assets import factor_assets
 from energy_assets.kpis.assets import kpi_assets
+from energy_assets.kpis.reconciling.assets import reconciliation_assets
 from energy_assets.operations.automation import automation_sensor, with_automation
 from energy_assets.operations.checks import arrival_checks
 from energy_assets.operations.freshness import with_freshness
 from energy_assets.operations.labels import with_labels
 from energy_assets.operations.schedules import jobs, schedules
+from energy_assets.opportunities.assets import opportunity_assets
 from energy_assets.raw.assets import raw_asset
 from energy_assets.resources import site_resources
 from energy_assets.site import Site, site_from_environment
@@ -33,8 +36,11 @@ FLOORS: tuple[Callable[[Site], list[dg.AssetsDefinition]], ...] = (
     estimate_assets,
     unified_assets,
     factor_assets,
+    applied_assets,
     emission_assets,
     kpi_assets,
+    reconciliation_assets,
+    opportunity_assets,
     disclosure_assets,
 )
 """What makes a site's assets, from the bottom of the road to its top."""

@@ -2,7 +2,7 @@
 
 What belongs here: findings about sources together, with the lines of site.yaml that settle them. What does not: what
 one source finds about itself (`check`), and the rules by which hosts are named, places resolved and bills counted;
-those are the run's own (`unified.nodes`, `contracts.meters`, `contracts.bills`, `factors.places`, `unified.cost`).
+those are the run's own (`contracts.nodes`, `contracts.meters`, `contracts.bills`, `factors.places`, `unified.cost`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,8 @@ from energy_assets.contracts.accounts import account_key
 from energy_assets.contracts.bills import BILLS_LOOK_ALIKE, look_alike
 from energy_assets.contracts.regions import region_key
 from energy_assets.contracts.vocabulary import Feed, GhgScope
+from energy_assets.factors.editions import BEGINNING, END
 from energy_assets.factors.places import (
-    BEGINNING,
-    END,
     Member,
     Resolved,
     members_of,
@@ -86,8 +86,8 @@ def examine(site: Site) -> Iterator[Chapter]:
         bills: dict[str, list[SeenBill]] = {}
         zones: dict[str, list[SeenZone]] = {}
         trials = Trials(site, step)
-        # Intensities and instruments last: they are tried for the days and zones in which the others have energy.
-        late = (Feed.GRID_INTENSITY, Feed.INSTRUMENTS)
+        # Last what is tried for the days and zones in which the others have energy.
+        late = (Feed.GRID_INTENSITY, Feed.INSTRUMENTS, Feed.INVOICES)
         for source in sorted(site.sources, key=lambda one: one.feeds in late):
             findings, seen = _look(source, step)
             if not findings or any(finding.ok for finding in findings):
@@ -141,14 +141,26 @@ def places(con: Any, site: Site, rows: ir.Table) -> Iterator[Finding]:
     seen = con.create_table("doctor_seen", rows, temp=True, overwrite=True)
     members += members_of(seen)
     said: dict[tuple[Any, ...], list[Resolved]] = defaultdict(list)
-    for entry in resolve(members, site.source_places, site.places):
-        if entry.valid_to > site.start:
-            where = region_key(entry.member.provider, entry.member.region or "")
-            key = (*where, entry.valid_from, entry.valid_to)
-            said[(*key, entry.zone, entry.pue, entry.ghg_scope, entry.wue, entry.said_by)].append(entry)
+    every = resolve(members, site.source_places, site.places)
+    for entry in (one for one in _as_of_the_last_edition(every) if one.valid_to > site.start):
+        where = region_key(entry.member.provider, entry.member.region or "")
+        key = (*where, entry.valid_from, entry.valid_to)
+        said[(*key, entry.zone, entry.pue, entry.ghg_scope, entry.wue, entry.said_by)].append(entry)
     for entries in said.values():
         yield _placing(entries)
-    yield from _without_effect(site, [entry for entries in said.values() for entry in entries])
+    yield from _without_effect(site, [one for one in every if one.valid_to > site.start])
+
+
+def _as_of_the_last_edition(found: Sequence[Resolved]) -> Iterator[Resolved]:
+    """Stretches that differ in the years of our tables alone as one, with the last of them; `factors` lists all."""
+
+    def stated(one: Resolved) -> tuple[Any, ...]:
+        years = [(one.pue, one.said_by[1], one.standing[1]), (one.wue, one.said_by[3], one.standing[3])]
+        return one.member, one.zone, one.ghg_scope, *((value, by) for value, by, ours in years if ours is None)
+
+    for _, alike in groupby(found, stated):
+        first, *others = alike
+        yield replace(others[-1], valid_from=first.valid_from) if others else first
 
 
 def _without_effect(site: Site, resolved: Sequence[Resolved]) -> Iterator[Finding]:

@@ -10,11 +10,14 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 import ibis
 
-from energy_assets.contracts.vocabulary import DeviceKind, Feed
+from energy_assets.contracts.regions import region_key
+from energy_assets.contracts.vocabulary import DeviceKind, FactorState, Feed
 from energy_assets.counting import counted
 from energy_assets.estimates.constants import Constants
 from energy_assets.estimates.lines import components_table, costs_of_kinds, kinds_of, used
@@ -26,14 +29,22 @@ from energy_assets.estimates.own_tables import (
     own_losses,
 )
 from energy_assets.factors import hardware
+from energy_assets.factors.editions import BEGINNING, END, Edition, superseded
 from energy_assets.factors.footprints import Embodied, embodied_device, embodied_server, water_of_grid, water_stress
+from energy_assets.factors.hosted_models import BOUNDARIES, hosted_models
 from energy_assets.factors.losses import loss_of
-from energy_assets.factors.places import BEGINNING, END, members_of, resolve
+from energy_assets.factors.places import MEMBER, Member, Resolved, members_of, resolve, site_zones
+from energy_assets.factors.tables import published_pue, published_wue
 from energy_assets.lake import Lake
 from energy_assets.site import Site
+from energy_assets.sources.grid_factors.published import superseded_intensities
+from energy_assets.sources.grid_factors.source import GridFactors
 from energy_assets.tables import COST, EMISSIONS, ENERGY, GRID_INTENSITY
 
-COLUMNS = ("factor", "of", "value", "unit", "from", "until", "edition", "said_by")
+COLUMNS = ("factor", "of", "value", "unit", "from", "until", "edition", "state", "said_by")
+APPLIES, CARRIED = FactorState.APPLIES.value, FactorState.CARRIED.value
+SUPERSEDED, LISTED = "superseded", "listed"
+"""Further states of a factor: replaced by a newer edition; known, and no figure is made of it yet."""
 AQUEDUCT = "water_stress.csv: World Resources Institute 2023, Aqueduct 4.0"
 ENOUGH = 8
 """Kinds of use without a method that are named one by one."""
@@ -41,7 +52,7 @@ ENOUGH = 8
 
 @dataclass(frozen=True)
 class Applied:
-    """One factor that applies: the columns of the listing."""
+    """One factor: the columns of the listing."""
 
     factor: str
     of: str
@@ -51,12 +62,13 @@ class Applied:
     until: str
     edition: str
     said_by: str
+    state: str = APPLIES
 
     @property
     def row(self) -> tuple[str, ...]:
         """In the order of `COLUMNS`."""
         return (
-            self.factor, self.of, self.value, self.unit, self.since, self.until, self.edition, self.said_by,
+            self.factor, self.of, self.value, self.unit, self.since, self.until, self.edition, self.state, self.said_by,
         )  # fmt: skip
 
 
@@ -72,27 +84,69 @@ def applied(site: Site) -> list[Applied]:
     con, lake = ibis.duckdb.connect(), Lake(site.disk())
     return [
         *_places(site, con, lake), *_grids(con, lake), *_losses(site, con, lake), *_waters(con, lake),
-        *_made(site, con, lake), *_machines(site, con, lake), *_coefficients(site),
+        *_made(site, con, lake), *_machines(site, con, lake), *_coefficients(site), *_published_intensities(site),
+        *_hosted_models(),
     ]  # fmt: skip
 
 
 def _places(site: Site, con: Any, lake: Lake) -> Iterator[Applied]:
-    members = members_of(lake.read(con, EMISSIONS).select("source", "provider", "account_id", "region").distinct())
-    entries = resolve(members, site.source_places, site.places)
+    """Zone, PUE, scope and WUE of the places that occur, each for the stretches of days that have rows."""
+    rows = lake.read(con, EMISSIONS).select(*MEMBER, "day").distinct()
+    days = con.to_pyarrow(rows.aggregate(first=rows.day.min(), last=rows.day.max())).to_pylist()[0]
     found: dict[Applied, None] = {}
-    for entry in entries:
-        where = " ".join(filter(None, (entry.member.provider, entry.member.region)))
-        since = "" if entry.valid_from == BEGINNING else entry.valid_from.isoformat()
-        until = "" if entry.valid_to == END else (entry.valid_to - timedelta(days=1)).isoformat()
-        zone_by, pue_by, scope_by, wue_by = entry.said_by
-        for name, value, unit, by in (
-            ("grid zone", entry.zone, "", zone_by),
-            ("PUE", entry.pue and f"{entry.pue:f}", "kWh/kWh", pue_by),
-            ("GHG scope", entry.ghg_scope, "", scope_by),
-            ("WUE", None if entry.wue is None else f"{entry.wue.normalize():f}", "l/kWh", wue_by),
-        ):
-            found[Applied(name, where, str(value or "unknown"), unit, since, until, "", by)] = None
-    yield from sorted(found, key=lambda one: (one.factor, one.of, one.since))
+    for member in members_of(rows):
+        where = " ".join(filter(None, (member.provider, member.region)))
+        entries = resolve([member], site.source_places, site.places)
+        for number, (name, column, unit) in enumerate(_OF_PLACES):
+            for one in _stretches(entries, number, name, column, unit, where):
+                if days["first"].isoformat() <= (one.until or "9999") and one.since <= days["last"].isoformat():
+                    found[one] = None
+        for name, unit, editions in _published(member):
+            found.update(dict.fromkeys(_replaced(name, where, unit, editions)))
+    yield from sorted(found, key=lambda one: (one.factor, one.of, one.since, one.state))
+
+
+_OF_PLACES = (
+    ("grid zone", "zone", ""), ("PUE", "pue", "kWh/kWh"), ("GHG scope", "ghg_scope", ""), ("WUE", "wue", "l/kWh"),
+)  # fmt: skip
+
+
+def _stretches(
+    entries: Sequence[Resolved], number: int, name: str, column: str, unit: str, where: str
+) -> Iterator[Applied]:
+    """One factor of a place: its longest stretches with the same value, stated by the same."""
+
+    def alike(entry: Resolved) -> tuple[Any, ...]:
+        return getattr(entry, column), entry.said_by[number], entry.standing[number]
+
+    for (value, by, stands), group in groupby(entries, alike):
+        mine = list(group)
+        edition, state = (_edition(stands.edition), CARRIED if stands.carried else APPLIES) if stands else ("", APPLIES)
+        said = "unknown" if value is None else f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
+        since, until = _bounds(mine[0].valid_from, mine[-1].valid_to)
+        yield Applied(name, where, said, unit, since, until, edition, by, state)
+
+
+def _published(member: Member) -> Iterator[tuple[str, str, Sequence[Edition]]]:
+    key = region_key(member.provider, member.region or "")
+    yield "PUE", "kWh/kWh", published_pue().get(key, ())
+    yield "WUE", "l/kWh", published_wue().get(key, ())
+
+
+def _replaced(name: str, where: str, unit: str, editions: Sequence[Edition]) -> Iterator[Applied]:
+    for one in superseded(editions):
+        since, until = _bounds(one.valid_from, one.valid_to)
+        yield Applied(name, where, one.value, unit, since, until, _edition(one), one.source, SUPERSEDED)
+
+
+def _edition(one: Edition) -> str:
+    return f"{one.edition} (published {one.published})" if one.edition and one.published else one.edition
+
+
+def _bounds(first: date, after: date) -> tuple[str, str]:
+    """First and last day as printed; empty where there is no bound."""
+    since = "" if first == BEGINNING else first.isoformat()
+    return since, "" if after == END else (after - timedelta(days=1)).isoformat()
 
 
 def _grids(con: Any, lake: Lake) -> Iterator[Applied]:
@@ -132,13 +186,15 @@ def _waters(con: Any, lake: Lake) -> Iterator[Applied]:
     zones = rows.filter(rows.zone.notnull()).select("zone").distinct().order_by("zone").to_pyarrow()["zone"]
     for zone in zones.to_pylist():
         found = water_of_grid(zone)
-        value = f"{found.l_per_kwh:f}" if found else "unknown"
+        value = f"{found.l_per_kwh.normalize():f}" if found else "unknown"
         edition, source = (str(found.year), found.source) if found else ("", "")
         yield Applied("water of the grid, consumed", zone, value, "l/kWh", "", "", edition, source)
     places = rows.filter(rows.region.notnull()).select("provider", "region").distinct().order_by("provider", "region")
     for place in con.to_pyarrow(places).to_pylist():
         if stress := water_stress(place["provider"], place["region"]):
-            yield Applied("water stress", f"{place['provider']} {place['region']}", stress, "", "", "", "", AQUEDUCT)
+            yield Applied(
+                "water stress", f"{place['provider']} {place['region']}", stress, "", "", "", "2023", AQUEDUCT
+            )
 
 
 def _made(site: Site, con: Any, lake: Lake) -> Iterator[Applied]:
@@ -205,6 +261,30 @@ def _coefficients(site: Site) -> Iterator[Applied]:
         unit = f"kWh/{proxy.currency}"
         of = f"{proxy.provider} {proxy.service}"
         yield Applied("energy per money", of, f"{proxy.kwh_per_unit:f}", unit, "", "", "", proxy.source)
+
+
+def _published_intensities(site: Site) -> Iterator[Applied]:
+    """Editions of grid intensities that a later one has replaced, in the tables of publishers that the site takes."""
+    zones = set(site_zones(site))
+    publishers = [name for one in site.sources if isinstance(one, GridFactors) for name in one.publishers]
+    for row in (row for name in dict.fromkeys(publishers) for row in superseded_intensities(name)):
+        if row.zone in zones:
+            first = date(row.year, row.begins or 1, 1)
+            since, until = _bounds(first, date(row.year + 1, row.begins or 1, 1))
+            edition, said = f"{row.edition} (published {row.published})", f"{row.source}: {row.of}"
+            yield Applied(
+                "grid intensity, direct, of a year", row.zone, f"{row.direct_gco2e_per_kwh:f}", "gCO2e/kWh", since,
+                until, edition, said, SUPERSEDED,
+            )  # fmt: skip
+
+
+def _hosted_models() -> Iterator[Applied]:
+    for one in hosted_models():
+        of = f"{one.provider} {one.model}: {one.metric}"
+        interval = "" if one.low is None else f" ({one.low:f} to {one.high:f})"
+        by = f"hosted_models.csv: {one.source}; {BOUNDARIES[one.boundary]}"
+        edition = f"{one.year} (published {one.published})"
+        yield Applied("hosted model", of, f"{one.value:f}{interval}", one.unit, "", "", edition, by, LISTED)
 
 
 def missing(site: Site) -> str:

@@ -1,7 +1,7 @@
 """Hosts as all sources see them together: names that may be one machine, with the lines of site.yaml that say so.
 
 What belongs here: findings for the doctor. What does not: the rules by which hosts are named and compared; those are
-the run's own (`unified.nodes`, `contracts.meters`).
+the run's own (`contracts.nodes`, `contracts.meters`).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import pyarrow as pa
 from energy_assets.contracts.conservation import NODE_NAMES, PLACES, readings_of
 from energy_assets.contracts.meters import ambiguous, split, told_on_several, unmatched
 from energy_assets.contracts.node_names import plain_name
+from energy_assets.contracts.nodes import node_names
 from energy_assets.contracts.sources_agree import THINGS_HAVE_ONE_PLACE, in_two_places
 from energy_assets.counting import counted
 from energy_assets.factors.places import filled, one_spelling, respelled
 from energy_assets.proposed_lines import added, place_name, quoted
 from energy_assets.site import Site
 from energy_assets.sources.base import Finding, SeenNode
-from energy_assets.unified.nodes import node_names
 
 Host = tuple[str | None, str | None, str]
 """Provider, region and name."""

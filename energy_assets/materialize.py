@@ -536,6 +536,7 @@ def table_asset(
     numbers: Numbers | None = None,
     day_by_day: bool = False,
     chunk: int = CHUNK,
+    code_version: str = __version__,
 ) -> dg.AssetsDefinition:
     """An asset that reads tables, transforms them, and publishes the result partition by partition.
 
@@ -550,6 +551,8 @@ def table_asset(
         day_by_day: Each row is made of one row of its own day, so that days can be written one after the other.
         chunk: Partitions made at a time; more than a month of days where the result is small, or written day by day,
             and planning is expensive.
+        code_version: Of what makes the rows; of assets that are made with factors, what these say
+            (`factors.version`).
     """
     key = dg.AssetKey(table.asset)
 
@@ -565,7 +568,7 @@ def table_asset(
         group_name=table.asset[0],
         kinds={"ibis", "duckdb", "deltalake"},
         owners=OWNERS,
-        code_version=__version__,
+        code_version=code_version,
         check_specs=check_specs(table),
         metadata=table_metadata(table, site.disk().path("lake", table.name)),
         description=about,
@@ -592,7 +595,7 @@ def table_asset(
                     table,
                     some,
                     rows,
-                    code_version=__version__,
+                    code_version=code_version,
                     upstream=upstream,
                     describe=describe,
                     about=dict.fromkeys(some, also),

@@ -30,6 +30,7 @@ from energy_assets.definitions import build_defs
 from energy_assets.disclosures.asset import RESTATED
 from energy_assets.disclosures.shelf import sweep
 from energy_assets.disk import trouble_of
+from energy_assets.factor_changes import factor_remarks, record
 from energy_assets.market_changes import market_months, restated
 from energy_assets.materialize import ALSO_MADE, FAILED_PARTITIONS, NOTES, PARTITION_ROWS
 from energy_assets.operations import history
@@ -49,7 +50,7 @@ from energy_assets.remarks import Noted, Remark
 from energy_assets.secrets import masked
 from energy_assets.site import Site
 from energy_assets.staging import sweep_dead
-from energy_assets.tables import EMISSIONS_MARKET, INSTRUMENTS, KPIS_MONTHLY, raw_table
+from energy_assets.tables import EMISSIONS_MARKET, INSTRUMENTS, KPIS_MONTHLY, RECONCILIATION, raw_table
 
 INSTANCE = """\
 telemetry: {{enabled: false}}
@@ -199,7 +200,7 @@ def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
     Raises:
         KeyboardInterrupt: somebody pressed Ctrl-C; what was published is whole.
     """
-    outcome = Outcome()
+    outcome, factors = Outcome(), record(site)
     with instance(site) as dagster:
         _execute(site, dagster, "daily", range_tags(days), listen, outcome)
         _go_on_with_good_days(site, dagster, days, listen, outcome)
@@ -213,6 +214,7 @@ def run_days(site: Site, days: DayRange, listen: Listener) -> Outcome:
             # The checks of the job `arrivals`, without a run of their own: they only warn, and the UI shows them.
             for check in arrival_keys(site):
                 dagster.report_runless_asset_event(arrival(dagster, site, check.asset_key))
+    outcome.restated += factor_remarks(site, factors)
     return outcome
 
 
@@ -243,14 +245,17 @@ def _with_their_years(
 def _execute_months(
     site: Site, dagster: dg.DagsterInstance, job: str, tags: dict[str, str], listen: Listener, outcome: Outcome
 ) -> None:
-    """Run a job of months; where instruments could not be collected, what needs no new ones is made all the same.
+    """Run a job of months; where instruments or invoices could not be collected, what needs no new ones is made anyway.
 
-    Market-based figures are withheld then, and keep their last good version.
+    Market-based figures, or the reconciliation, are withheld then, and keep their last good version.
     """
     _execute(site, dagster, job, tags, listen, outcome)
-    broken = {"/".join(raw_table(one).asset) for one in site.feeding(Feed.INSTRUMENTS)} & set(outcome.failures)
+    broken, held = set[str](), set[str]()
+    for feed, tables in ((Feed.INSTRUMENTS, (INSTRUMENTS, EMISSIONS_MARKET)), (Feed.INVOICES, (RECONCILIATION,))):
+        mine = {"/".join(raw_table(one).asset) for one in site.feeding(feed)} & set(outcome.failures)
+        broken |= mine
+        held |= {*mine, *("/".join(table.asset) for table in tables)} if mine else set()
     if broken:
-        held = {*broken, *("/".join(table.asset) for table in (INSTRUMENTS, EMISSIONS_MARKET))}
         selection = monthly_selection(site) if job == "monthly" else monthly_tables(site)
         able = [name for name in _names(build_defs(site), selection) if name not in held]
         _execute(site, dagster, job, tags, listen, outcome, [dg.AssetKey(name.split("/")) for name in able])

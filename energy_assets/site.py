@@ -34,6 +34,7 @@ from energy_assets.contracts.accounts import account_key
 from energy_assets.contracts.node_names import plain_name
 from energy_assets.contracts.regions import maybe_same, region_key
 from energy_assets.contracts.vocabulary import OneOf
+from energy_assets.own_kpis import PREFIX, OwnKpi, repeated
 from energy_assets.secrets import known_scheme, revealed
 from energy_assets.sources.base import GhgScope, GridZone, Place, PlacedSource, Source, Strict, provider_name
 from energy_assets.sources.registry import KINDS, source_class
@@ -274,6 +275,37 @@ class Estimates(Strict):
     )
 
 
+class Reconciliation(Strict):
+    """How far ours may be from what meters, invoices and bills say of the same thing."""
+
+    tolerance_pct: Decimal = Field(
+        Decimal(10), ge=0, le=1000, max_digits=6, decimal_places=3,
+        description="a check warns where like differs from like by more; exactly on the limit passes",
+    )  # fmt: skip
+
+
+class Opportunities(Strict):
+    """From where on something counts as worth a look."""
+
+    regression_pct: Decimal = Field(
+        Decimal(10), ge=0, le=1000, max_digits=7, decimal_places=3,
+        description="a model's energy per token rose by more than so many per cent; exactly so much is none",
+    )  # fmt: skip
+    compare_months: int = Field(3, ge=1, le=12, description="how many months back a month to compare with may lie")
+    oversized_below: Decimal = Field(
+        Decimal("0.3"), gt=0, le=1, max_digits=4, decimal_places=3,
+        description="share of full load that a machine did not reach in any hour of the month",
+    )  # fmt: skip
+    observed_at_least: Decimal = Field(
+        Decimal("0.9"), gt=0, le=1, max_digits=4, decimal_places=3,
+        description="share of a machine's hours that must have been measured to judge it",
+    )  # fmt: skip
+    idle_load_at_most: Decimal = Field(
+        Decimal("0.05"), ge=0, le=1, max_digits=4, decimal_places=3,
+        description="share of the way from idle to full power up to which a reserved accelerator does nothing",
+    )  # fmt: skip
+
+
 class Target(Strict):
     """A reduction the organisation has promised."""
 
@@ -300,7 +332,10 @@ class Site(Strict):
     nodes: list[NodeRule] = Field(default_factory=list, description="which names mean the same host")
     factors: Factors = Field(default_factory=Factors)
     estimates: Estimates = Field(default_factory=Estimates)
+    kpis: list[OwnKpi] = Field(default_factory=list, description="indicators of your own (docs/method/kpis.md)")
+    reconciliation: Reconciliation = Field(default_factory=Reconciliation)
     targets: list[Target] = Field(default_factory=list)
+    opportunities: Opportunities = Field(default_factory=Opportunities)
     folder: Path = Field(Path("."), exclude=True)
     file: Path = Field(Path("site.yaml"), exclude=True)
 
@@ -326,6 +361,24 @@ class Site(Strict):
             if text == other_text and overlap and plain_name(one.name) != plain_name(other.name):
                 raise ValueError(f"'{text}' is a name of both '{one.name}' and '{other.name}'; leave it in one of them")
         return nodes
+
+    @model_validator(mode="after")
+    def _own_kpis_fit(self) -> Site:
+        if twice := repeated(self.kpis):
+            raise ValueError(f"kpis: two are called '{twice}'; names must be unique")
+        for number, one in enumerate(self.kpis):
+            if said := one.against(self.organisation.currency):
+                raise ValueError(f"kpis[{number}]: {one.name}: {said}")
+        aims = [(target.kpi, target.target_year) for target in self.targets]
+        if again := next((aim for aim in aims if aims.count(aim) > 1), None):
+            raise ValueError(f"targets: two are on {again[0]} for {again[1]}; leave one, or give them different years")
+        mine = {one.name for one in self.kpis}
+        for number, target in enumerate(self.targets):
+            if target.kpi.startswith(PREFIX) and target.kpi not in mine:
+                raise ValueError(
+                    f"targets[{number}].kpi: '{target.kpi}' is not in kpis{_nearest(target.kpi, sorted(mine))}"
+                )
+        return self
 
     @property
     def source_places(self) -> dict[str, Place]:

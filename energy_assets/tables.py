@@ -36,6 +36,7 @@ from energy_assets.contracts.meters import (
     METERS_HOLD_DEVICES,
 )
 from energy_assets.contracts.proof import Proof
+from energy_assets.contracts.reconciliation import RECONCILES, STEPS_ADD_UP
 from energy_assets.contracts.serving import SERVERS_COUNT_ONCE
 from energy_assets.contracts.serving_alike import SERVERS_DIFFER
 from energy_assets.contracts.sources_agree import (
@@ -185,6 +186,7 @@ GRID_INTENSITY = Table(
     identity=("zone", "hour"),
     proofs=(ZONES_HAVE_INTENSITIES,),
 )
+FACTORS_APPLIED = Table("factors_applied", tables.FactorsApplied, ("factors", "applied"), feed=Feed.ENERGY)
 EMISSIONS = Table(
     "emissions",
     tables.Emissions,
@@ -212,17 +214,29 @@ INSTRUMENTS = Table(
 )
 KPIS_DAILY = Table("kpis_daily", tables.KpisDaily, ("kpi", "daily"))
 KPIS_MONTHLY = Table("kpis_monthly", tables.KpisMonthly, ("kpi", "monthly"), grain="month")
+RECONCILIATION = Table(
+    "reconciliation",
+    tables.Reconciliation,
+    ("kpi", "reconciliation"),
+    grain="month",
+    feed=Feed.ENERGY,
+    proofs=(STEPS_ADD_UP, RECONCILES),
+)
+OPPORTUNITIES = Table("opportunities", tables.Opportunities, ("kpi", "opportunities"), grain="month")
 SHARED = (
     ENERGY,
     COST,
     USAGE_ESTIMATES,
     ACTIVITY,
     GRID_INTENSITY,
+    FACTORS_APPLIED,
     EMISSIONS,
     INSTRUMENTS,
     EMISSIONS_MARKET,
     KPIS_DAILY,
     KPIS_MONTHLY,
+    RECONCILIATION,
+    OPPORTUNITIES,
 )
 """Every table that is no source's own, from the bottom of the road to its top."""
 
@@ -232,6 +246,7 @@ RAW: dict[Feed, Any] = {
     Feed.ACTIVITY: raw.InferenceCounts,
     Feed.GRID_INTENSITY: raw.IntensityRows,
     Feed.INSTRUMENTS: raw.Instruments,
+    Feed.INVOICES: raw.Invoices,
     Feed.UTILIZATION: raw.UtilizationReadings,
 }
 """Contract of the rows that sources of a feed deliver."""

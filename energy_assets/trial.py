@@ -256,7 +256,8 @@ class Trials:
                 yield DayRange(self._last - timedelta(days=back), self._last - timedelta(days=back))
             return
         tried = {day if source.grain == "day" else day.replace(day=1) for day in self.days or self.billed}
-        common = sorted(tried & set(held)) if source.feeds in (Feed.GRID_INTENSITY, Feed.INSTRUMENTS) else []
+        beside = source.feeds in (Feed.GRID_INTENSITY, Feed.INSTRUMENTS, Feed.INVOICES)
+        common = sorted(tried & set(held)) if beside else []
         last = contiguous(common or sorted(held))[-1]
         yield DayRange(max(last.first, last.last - ONE_DAY), last.last)
 
@@ -313,7 +314,10 @@ class Trials:
             spans = ", ".join(map(str, contiguous([day for day in good if commit.rows.get(day)])))
             found.insert(0, Finding(True, f"trial of {spans}: {rows}, as run would publish them"))
         elif not errors:
-            found.append(Finding(False, f"has no row of {days}", "Look whether it has data of these days."))
+            # An invoice comes weeks after its days.
+            later = source.feeds == Feed.INVOICES
+            remedy = "" if later else "Look whether it has data of these days."
+            found.append(Finding(later, f"has no row of {days}", remedy))
         return [*found, *self._noted(source, parsed)], count
 
     def _remember(self, source: Source, days: Collection[date]) -> None:

@@ -45,10 +45,23 @@ GRAPH = {
     "unified/cost": ("unified", ["raw/bills"]),
     "unified/activity": ("unified", ["raw/serving"]),
     "factors/grid_intensity": ("factors", ["raw/grid", "raw/grid-history"]),
-    "emissions/hourly": ("emissions", ["factors/grid_intensity", "unified/energy"]),
+    "factors/applied": ("factors", ["unified/energy"]),
+    "emissions/hourly": ("emissions", ["factors/applied", "factors/grid_intensity", "unified/energy"]),
     "emissions/market": ("emissions", ["emissions/hourly"]),
     "kpi/daily": ("kpi", ["emissions/hourly", "unified/activity", "unified/cost"]),
     "kpi/monthly": ("kpi", ["kpi/daily"]),
+    "kpi/opportunities": (
+        "kpi",
+        [
+            "emissions/hourly",
+            "estimates/usage",
+            "factors/grid_intensity",
+            "kpi/monthly",
+            "unified/cost",
+            "unified/energy",
+        ],
+    ),
+    "kpi/reconciliation": ("kpi", ["estimates/usage", "raw/dublin", "raw/meters", "unified/energy"]),
     **{
         f"disclosure/ml_sustainability{grain}": (
             "disclosure",
@@ -57,6 +70,8 @@ GRAPH = {
                 "factors/grid_intensity",
                 "kpi/daily",
                 "kpi/monthly",
+                "kpi/opportunities",
+                "kpi/reconciliation",
                 "unified/activity",
                 "unified/cost",
             ],
@@ -107,6 +122,15 @@ def test_certificates_join_the_road_by_month(tmp_path: Path) -> None:
     }
 
 
+def test_invoices_are_held_against_emissions_by_month(tmp_path: Path) -> None:
+    source = "sources:\n  - {name: invoices, kind: invoice_files, path: 'invoices/*.csv'}"
+    found = nodes(build_defs(site_of(tmp_path, EVERY_FEED.replace("sources:", source))))
+    parents = {name: sorted(key.to_user_string() for key in node.parent_keys) for name, node in found.items()}
+    assert {name: one for name, one in parents.items() if one != GRAPH.get(name, ("", []))[1]} == {
+        "kpi/reconciliation": sorted([*GRAPH["kpi/reconciliation"][1], "emissions/hourly", "raw/invoices"]),
+    }
+
+
 def test_a_site_without_a_feed_has_none_of_its_assets(tmp_path: Path) -> None:
     lines = EVERY_FEED.splitlines()
     only_energy = "\n".join(lines[:5])
@@ -114,8 +138,8 @@ def test_a_site_without_a_feed_has_none_of_its_assets(tmp_path: Path) -> None:
     defs = build_defs(site)
     dg.Definitions.validate_loadable(defs)
     assert set(nodes(defs)) == {
-        "raw/meters", "unified/energy", "emissions/hourly", "emissions/market",
-        "kpi/daily", "kpi/monthly", "disclosure/ml_sustainability",
+        "raw/meters", "unified/energy", "factors/applied", "emissions/hourly", "emissions/market",
+        "kpi/daily", "kpi/monthly", "kpi/reconciliation", "kpi/opportunities", "disclosure/ml_sustainability",
         "disclosure/ml_sustainability_quarterly", "disclosure/ml_sustainability_yearly",
     }  # fmt: skip
 
@@ -125,7 +149,10 @@ def test_every_asset_is_described_owned_and_typed(defs: dg.Definitions) -> None:
         assert node.description, name
         assert node.owners == set(OWNERS) or list(node.owners) == OWNERS, name
         assert node.kinds, name
-        monthly = name in {"disclosure/ml_sustainability", "kpi/monthly", "emissions/market"}
+        monthly = name in {
+            "disclosure/ml_sustainability", "emissions/market",
+            "kpi/monthly", "kpi/reconciliation", "kpi/opportunities",
+        }  # fmt: skip
         wanted = dg.MonthlyPartitionsDefinition if monthly else dg.DailyPartitionsDefinition
         if name.endswith(("_quarterly", "_yearly")):
             wanted = dg.TimeWindowPartitionsDefinition

@@ -75,7 +75,7 @@ def test_a_place_says_who_says_so_and_what_nobody_says(tmp_path: Path) -> None:
     assert known.ok
     assert known.what.startswith("aws us-east-1: zone US-MIDA-PJM (cloud_regions.csv: AWS, regions")
     assert "PUE 1.15 (" in known.what
-    assert "Bought services (Scope 3.1) (a bought service), WUE 0.12 (water.csv: AWS" in known.what
+    assert "Bought services (Scope 3.1) (a bought service), WUE 0.06 (water.csv: AWS" in known.what
     assert not unknown.ok
     assert "gcp mars1: zone not known, PUE not known" in unknown.what
     assert '- {provider: gcp, region: "mars1", zone: …, pue: …}' in unknown.remedy

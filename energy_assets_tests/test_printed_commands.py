@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from energy_assets.periods import DayRange
+from energy_assets_tests.opportunities.gpu_site import write_gpu_site
 from energy_assets_tests.small_site import DAYS, SITE, write_site
 from energy_assets_tests.test_own_machine import smi, write_bill
 
@@ -250,6 +251,16 @@ def _in_report(folder: Path) -> Iterator[str]:
     yield from (f"PATH={shlex.quote(str(PROGRAM.parent))}:$PATH {line}" for line in dict.fromkeys(found))
 
 
+def test_a_list_of_opportunities_names_the_command_that_takes_one_on(folder: Path) -> None:
+    day = DayRange(date(2024, 5, 9), date(2024, 5, 9))
+    write_gpu_site(folder, [(day, 80)])
+    works(f"{PROGRAM} run --site site.yaml --from {day.first}", folder, (WHOLE, DONE_WITH_HOLES))
+    (accept,) = printed(works(f"{PROGRAM} opportunities --site site.yaml", folder))
+    works(accept, folder)
+    assert 'state: "accepted"' in (folder / "opportunities.yaml").read_text()
+    assert run(accept, folder).returncode == 2, "it is accepted already"
+
+
 def test_the_lines_for_the_site_file_are_taken_by_it(folder: Path) -> None:
     """Pasted under the key that is named, with what a person knows in place of the dots."""
     nameless = SITE.replace("region: r1, zone: DE, pue: 1.25", "region: 'r: 1'")
@@ -260,6 +271,18 @@ def test_the_lines_for_the_site_file_are_taken_by_it(folder: Path) -> None:
     assert yaml.safe_load(proposed)[0].items() >= {"provider": "onprem", "region": "r: 1"}.items()
     path.write_text(f"{nameless}{key}:\n  {proposed.replace('zone: …', 'zone: DE').replace('pue: …', 'pue: 1.25')}\n")
     assert f"under `{key}:`" not in works(line, folder).stdout
+
+
+def test_days_made_with_other_factors_are_named_with_a_command_that_makes_them_again(folder: Path) -> None:
+    path = write_site(folder)
+    works(f"{PROGRAM} run --from 2024-05-30 --to 2024-05-31", folder, (WHOLE, DONE_WITH_HOLES))
+    assert printed(works(f"{PROGRAM} factors", folder)) == []
+    path.write_text(path.read_text().replace("pue: 1.25", "pue: 1.3"))
+    (again,) = printed(works(f"{PROGRAM} factors", folder))
+    assert again.endswith("--from 2024-05-30 --to 2024-05-31")
+    said = works(again, folder, (WHOLE, DONE_WITH_HOLES)).stdout
+    assert "PUE of onprem r1 1.25 → 1.3 kWh/kWh" in said
+    assert printed(works(f"{PROGRAM} factors", folder)) == []
 
 
 def test_the_ui_names_a_port_on_which_it_starts(folder: Path) -> None:
@@ -289,9 +312,11 @@ EXECUTED = {
         "repair": "test_every_line_that_mends_a_store_does",
         "demo": "test_the_demo_ends_with_commands_that_run",
         "sql": "test_the_demo_ends_with_commands_that_run",
+        "opportunities": "test_a_list_of_opportunities_names_the_command_that_takes_one_on",
         "ui": "test_the_ui_names_a_port_on_which_it_starts",
     },
     "site": {"init": "test_each_command_leads_to_the_next_up_to_the_trace"},
+    "factor_changes": {"run": "test_days_made_with_other_factors_are_named_with_a_command_that_makes_them_again"},
     "query": {"run": "test_what_a_new_folder_prints_leads_to_rows"},
     "report_holes": {"run": "test_every_line_that_mends_a_store_does"},
     "report_telling": {"repair": "test_every_line_that_mends_a_store_does"},

@@ -23,6 +23,7 @@ def test_every_table_that_exists_is_there_by_its_name(small_run: SmallRun) -> No
         "energy",
         "cost",
         "grid_intensity",
+        "factors_applied",
         "emissions",
         "kpis_daily",
         "kpis_monthly",
@@ -65,8 +66,8 @@ def test_show_tables_lists_the_lakes_tables_and_nothing_of_the_engine(small_run:
     columns, rows = ask(small_run.site, query)
     assert columns == ["name"]
     assert [name for (name,) in rows] == [
-        "cost", "emissions", "emissions_market", "energy", "grid_intensity", "kpis_daily", "kpis_monthly",
-        "raw_bills", "raw_grid", "raw_meters",
+        "cost", "emissions", "emissions_market", "energy", "factors_applied", "grid_intensity", "kpis_daily",
+        "kpis_monthly", "opportunities", "raw_bills", "raw_grid", "raw_meters", "reconciliation", "restatements",
     ]  # fmt: skip
 
 

@@ -42,7 +42,7 @@ from energy_assets_tests.small_site import DAYS, WATTS, SmallRun, contents, dire
 
 SECRET = "hunter2-9f86d081884c7d65"
 THIRD = DayRange(DAYS.last, DAYS.last)
-MONTHLY = {"kpis_monthly", "emissions_market"}
+MONTHLY = {"kpis_monthly", "emissions_market", "opportunities"}
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def test_a_run_tells_what_it_does_and_what_came_of_it(small_run: SmallRun) -> No
     outcome, steps = small_run.outcome, small_run.steps
     assert outcome.success
     assert outcome.failures == {}
-    assert outcome.done[-1] == "kpi/monthly"
+    assert set(outcome.done[-3:]) == {"kpi/monthly", "kpi/reconciliation", "kpi/opportunities"}
     assert {step.asset for step in steps if step.kind == "start"} == set(outcome.done)
     assert outcome.rows["unified/energy"] == outcome.rows["emissions/hourly"] == 2 * 24 * len(DAYS)
     assert any(step.kind == "note" and "meters/2024-05-31.csv (2 of 3)" in step.text for step in steps)
@@ -141,7 +141,7 @@ def test_a_changed_file_changes_only_what_depends_on_it(small_run: SmallRun, tmp
     assert run(site, DAYS)[0].success
     after = contents(site)
     changed = {name: {d for d in after[name][0] if after[name][0][d] != before[name][0][d]} for name in before}
-    untouched = {"raw_bills", "raw_grid", "cost", "grid_intensity"}
+    untouched = {"raw_bills", "raw_grid", "cost", "grid_intensity", "factors_applied"}
     assert {name for name, days in changed.items() if not days} == untouched
     assert {name: days for name, days in changed.items() if days and name not in MONTHLY} == {
         name: {DAYS.first} for name in ("raw_meters", "energy", "emissions", "kpis_daily")

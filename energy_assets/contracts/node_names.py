@@ -1,7 +1,7 @@
 """How hosts are written: the parts of a name that say nothing about which host it is.
 
 What belongs here: patterns, and the plain form of one name. What does not: which names mean the same host in a
-place; that needs all of its names and is said in `energy_assets.unified.nodes`.
+place; that needs all of its names and is said in `energy_assets.contracts.nodes`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ The last part of a domain is never a number, so that an IPv4 address is no such 
 def plain_name(name: str) -> str:
     """A host name without port, brackets, trailing dot and capitals: `GPU-A.dc1.:9400` is `gpu-a.dc1`.
 
-    The same as `energy_assets.unified.nodes` makes of a column. Addresses keep their dots and colons:
+    The same as `energy_assets.contracts.nodes` makes of a column. Addresses keep their dots and colons:
     `10.0.0.7:9290` is `10.0.0.7` and `[::1]:9100` is `::1`. An IPv6 address is written as RFC 5952 does, so
     `2001:db8:0:0:0:0:0:8` is `2001:db8::8`; one that holds an IPv4 address (RFC 4291, 2.5.5.2) is that address. Text
     that is no host name only loses capitals and blanks at its ends.

@@ -244,3 +244,32 @@ class Instruments(DataFrameModel):
         """Grain of the table."""
 
         unique = ["month", "raw_sha256", "line"]
+
+
+class Invoices(DataFrameModel):
+    """A line of an electricity invoice, in each month that its period touches."""
+
+    month: t.DAY = Field(description="first day of the month, the partition")
+    invoice_id: t.TEXT = Field(description="number of the invoice")
+    corrects: t.TEXT = Field(nullable=True, description="number of the invoice that a credit note is of")
+    meter: t.TEXT = Field(description="meter, contract or delivery point")
+    provider: t.TEXT = Field(description="whose place it is: onprem, or a provider")
+    account_id: t.TEXT = Field(nullable=True, description="account or tenant; NULL: all of the place")
+    region: t.TEXT = Field(description="region or site")
+    first_day: t.DAY = Field(description="first day of the period")
+    last_day: t.DAY = Field(description="last day of the period, included")
+    boundary: t.TEXT = Field(isin=["it", "facility"], description="what the meter counts: it, or facility with cooling")
+    energy_kwh: t.FACILITY_KWH = Field(description="as invoiced; below zero on a credit note")
+    pue: t.PUE = Field(nullable=True, ge=1, description="as the invoice states it")
+    gco2e: t.GRAMS = Field(nullable=True, description="as invoiced, location-based")
+    gco2e_basis: t.TEXT = Field(nullable=True, isin=["direct", "lifecycle"], description="what its grams are of")
+    cost: t.MONEY = Field(nullable=True, description="as invoiced")
+    currency: t.TEXT = Field(nullable=True, str_matches="^[A-Z]{3}$", description="ISO 4217")
+    file: t.TEXT = Field(description="name of the file, as it was listed")
+    line: t.COUNT = Field(ge=1, description="line of the file, the header being 1")
+    raw_sha256: t.TEXT = Field(str_matches="^[0-9a-f]{64}$", description="raw object of the row")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["month", "raw_sha256", "line"]

@@ -6,11 +6,22 @@ from pandera.ibis import DataFrameModel, Field
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.raw import DEVICE_KINDS, METHODS
-from energy_assets.contracts.vocabulary import GhgScope, InstrumentKind, Verdict, WorkloadType
+from energy_assets.contracts.vocabulary import (
+    Against,
+    FactorState,
+    GhgScope,
+    InstrumentKind,
+    OpportunityRule,
+    Verdict,
+    WorkloadType,
+)
 
 WORKLOAD_TYPES = WorkloadType.values()
 KPI_DIMENSIONS = ["source", "zone", "project", "model_id", "workload_type", "ghg_scope"]
-KPI_GRAINS = ["total", *KPI_DIMENSIONS]
+RUN = "workload_id"
+"""A dimension of training alone: its runs are few, and what one used is asked for; requests have no such name."""
+KPI_KEYS = [*KPI_DIMENSIONS, RUN]
+KPI_GRAINS = ["total", *KPI_KEYS]
 SHA256 = "^[0-9a-f]{64}$"
 
 
@@ -163,6 +174,27 @@ class GridIntensity(DataFrameModel):
         name = "grid_intensity"
 
 
+class FactorsApplied(DataFrameModel):
+    """Which factor the energy of a day meets: one row for each thing, value and who says so."""
+
+    day: t.DAY = Field(description="UTC day, the partition")
+    factor: t.TEXT = Field(description="PUE, WUE, grid zone, GHG scope, making of hardware …")
+    of: t.TEXT = Field(description="what it is of: provider and region, grid zone, accelerator, host")
+    value: t.TEXT = Field(nullable=True, description="as its table or the site file states it; NULL where nobody does")
+    unit: t.TEXT = Field(nullable=True, description="of the value; NULL of words")
+    valid_from: t.DAY = Field(nullable=True, description="first day it stands for; NULL where it has no bound")
+    valid_to: t.DAY = Field(nullable=True, description="the day after the last; NULL where it has no bound")
+    edition: t.TEXT = Field(nullable=True, description="year or fiscal year the value is of; NULL of the site file")
+    state: t.TEXT = Field(isin=FactorState.values(), description="whether it is stated for this day, or carried")
+    said_by: t.TEXT = Field(nullable=True, description="line of the site file, or table and publication")
+
+    class Config:
+        """Grain and partition of the table."""
+
+        unique = ["day", "factor", "of", "value", "said_by"]
+        name = "factors_applied"
+
+
 class Emissions(DataFrameModel):
     """Energy with the factors of its own hour and place applied. Columns that later work fills stay NULL."""
 
@@ -299,6 +331,56 @@ class AppliedInstruments(DataFrameModel):
         name = "instruments"
 
 
+class Reconciliation(DataFrameModel):
+    """Ours beside what somebody else says of the same thing and month: the difference, and which steps make it.
+
+    `difference` is the exact sum of the parts `by_…` and `unexplained`. A part that cannot be told is NULL, and its
+    amount is in `unexplained`; one that is no part of the quantity is NULL as well: the energy of IT has no PUE.
+    """
+
+    month: t.DAY = Field(description="first day of the month, the partition")
+    against: t.TEXT = Field(isin=Against.values(), description="what ours is held against")
+    source: t.TEXT = Field(description="name of the source of theirs in site.yaml; several are joined with +")
+    provider: t.TEXT = Field(description="aws, gcp, azure, onprem …")
+    account_id: t.TEXT = Field(nullable=True, description="account or tenant, where theirs is of one")
+    region: t.TEXT = Field(nullable=True, description="region or site")
+    service: t.TEXT = Field(description="what is compared: node, machine, or 'electricity' of a place")
+    meter: t.TEXT = Field(description="what tells theirs: meter, contract or machine as its source names it")
+    quantity: t.TEXT = Field(
+        isin=["energy_kwh", "facility_kwh", "location_g", "lifecycle_g"], description="what is compared"
+    )
+    unit: t.TEXT = Field(isin=["kWh", "g"], description="unit of the amounts")
+    ours: t.FIGURE = Field(nullable=True, ge=0, description="what we have of the month; NULL: nothing")
+    theirs: t.FIGURE = Field(nullable=True, ge=0, description="what the other side has of the month; NULL: nothing")
+    difference: t.FIGURE = Field(nullable=True, description="ours - theirs; NULL where one is")
+    ratio: t.FIGURE = Field(nullable=True, ge=0, description="ours / theirs; NULL where theirs is 0 or one is NULL")
+    by_coverage: t.FIGURE = Field(nullable=True, description="part: hours that one side lacks or observed in part")
+    by_lag: t.FIGURE = Field(nullable=True, description="part: from the end of one side's data on")
+    by_boundary: t.FIGURE = Field(nullable=True, description="part: what only one side counts")
+    by_energy: t.FIGURE = Field(nullable=True, description="part: energy of the same hours and things")
+    by_pue: t.FIGURE = Field(nullable=True, description="part: facility energy per kWh of IT energy")
+    by_intensity: t.FIGURE = Field(nullable=True, description="part: grams per kWh of facility energy")
+    unexplained: t.FIGURE = Field(nullable=True, description="part: what cannot be told apart")
+    theirs_compared: t.FIGURE = Field(
+        nullable=True, ge=0, description="theirs of the hours that both sides have: what the last four parts are of"
+    )
+    compared_ratio: t.FIGURE = Field(
+        nullable=True, description="like by like: without coverage, lag and boundary; NULL where nothing is compared"
+    )
+    compared_hours: t.COUNT = Field(ge=0, description="hours that both sides have")
+    ours_only_hours: t.COUNT = Field(ge=0, description="hours that only we have")
+    theirs_only_hours: t.COUNT = Field(ge=0, description="hours that only the other side has")
+    gap_hours: t.FIGURE = Field(ge=0, description="device-hours of ours that were not observed in the hours compared")
+    why: t.TEXT = Field(description="the largest part, and what is missing, in words")
+    raw_sha256: t.TEXT = Field(str_matches=SHA256, description="raw object of theirs, the first of several")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["month", "against", "source", "provider", "account_id", "region", "service", "meter", "quantity"]
+        name = "reconciliation"
+
+
 class _Kpis(DataFrameModel):
     kpi: t.TEXT = Field(description="name of the indicator, with its unit")
     grain: t.TEXT = Field(isin=KPI_GRAINS, description="the dimension the row is cut by; 'total' for none")
@@ -308,6 +390,7 @@ class _Kpis(DataFrameModel):
     model_id: t.TEXT = Field(nullable=True, description="AI model, where grain is model_id; 'unknown' for none")
     workload_type: t.TEXT = Field(nullable=True, description="workload type, where grain is workload_type")
     ghg_scope: t.TEXT = Field(nullable=True, description="scope of the GHG Protocol, where grain is ghg_scope")
+    workload_id: t.TEXT = Field(nullable=True, description="training run, where grain is workload_id")
     value: t.FIGURE = Field(nullable=True, description="numerator / denominator, or the numerator of a sum")
     unit: t.TEXT = Field(description="unit of the value")
     numerator: t.FIGURE = Field(nullable=True, description="exact")
@@ -326,7 +409,7 @@ class KpisDaily(_Kpis):
     class Config:
         """Grain of the table."""
 
-        unique = ["day", "kpi", "unit", "grain", *KPI_DIMENSIONS]
+        unique = ["day", "kpi", "unit", "grain", *KPI_KEYS]
         name = "kpis_daily"
 
 
@@ -339,5 +422,65 @@ class KpisMonthly(_Kpis):
     class Config:
         """Grain of the table."""
 
-        unique = ["month", "kpi", "unit", "grain", *KPI_DIMENSIONS]
+        unique = ["month", "kpi", "unit", "grain", *KPI_KEYS]
         name = "kpis_monthly"
+
+
+class Opportunities(DataFrameModel):
+    """What can be saved, by month, rule and subject; each alone: one kWh may stand in several, so they never add up.
+
+    A subject that a rule measured and found nothing to save of is a row too (`found` is false): savings are measured
+    against it afterwards.
+    """
+
+    month: t.DAY = Field(description="first day of the month, the partition")
+    opportunity_id: t.TEXT = Field(str_matches="^[0-9a-f]{12}$", description="hash of rule and subject; no month in it")
+    rule: t.TEXT = Field(isin=OpportunityRule.values(), description="which rule found it")
+    found: t.FLAG = Field(description="true: there is something to save; false: measured, and there is nothing")
+    subject: t.TEXT = Field(description="what it is about, in words")
+    source: t.TEXT = Field(nullable=True, description="name of the source in site.yaml, where it is one")
+    provider: t.TEXT = Field(nullable=True, description="aws, gcp, azure, onprem …")
+    account_id: t.TEXT = Field(nullable=True, description="account, tenant or cost centre")
+    region: t.TEXT = Field(nullable=True, description="region or site")
+    zone: t.TEXT = Field(nullable=True, description="grid zone")
+    project: t.TEXT = Field(nullable=True, description="project")
+    model_id: t.TEXT = Field(nullable=True, description="AI model")
+    workload_type: t.TEXT = Field(nullable=True, isin=WORKLOAD_TYPES, description="workload type")
+    node_id: t.TEXT = Field(nullable=True, description="host")
+    device_model: t.TEXT = Field(nullable=True, description="accelerator, as it names itself")
+    resource_id: t.TEXT = Field(nullable=True, description="commitment of the bill")
+    target_region: t.TEXT = Field(nullable=True, description="region it is compared with")
+    ghg_scope: t.TEXT = Field(
+        nullable=True, isin=GhgScope.values(), description="where its kWh belongs; NULL: to none, or to several"
+    )
+    of_kwh: t.FACILITY_KWH = Field(nullable=True, ge=0, description="IT energy of the subject, of which it is a part")
+    energy_kwh: t.FACILITY_KWH = Field(nullable=True, description="IT energy that would not be used")
+    facility_kwh: t.FACILITY_KWH = Field(nullable=True, description="the same with PUE")
+    location_g: t.GRAMS = Field(nullable=True, description="location-based grams that would not be emitted")
+    cost: t.MONEY = Field(nullable=True, description="cost that would not arise; NULL where nobody bills it")
+    currency: t.TEXT = Field(nullable=True, str_matches="^[A-Z]{3}$", description="ISO 4217, of cost")
+    uncertainty_pct: t.PERCENT = Field(nullable=True, ge=0, description="of the energy, 95 % interval, ± per cent")
+    grams_uncertainty_pct: t.PERCENT = Field(nullable=True, ge=0, description="of the grams, 95 % interval, ± per cent")
+    coverage: t.SHARE = Field(
+        nullable=True, ge=0, le=1, description="share of the subject's energy that the rule could judge"
+    )
+    row_count: t.COUNT = Field(ge=0, description="rows it stands on: as many as `query` returns")
+    days: t.COUNT = Field(ge=0, description="days of the month that tell of the subject")
+    measured_kwh: t.FACILITY_KWH = Field(nullable=True, description="what is compared with later months, with PUE")
+    measured_g: t.GRAMS = Field(nullable=True, description="the same in location-based grams")
+    units: t.FIGURE = Field(nullable=True, ge=0, description="what the measured amounts are divided by to be compared")
+    unit: t.TEXT = Field(description="unit of `units`")
+    month_before: t.DAY = Field(nullable=True, description="month it is compared with, where the rule compares two")
+    measure: t.FIGURE = Field(nullable=True, description="what the rule judges by, where it has a limit")
+    measure_before: t.FIGURE = Field(nullable=True, description="the same in the month before")
+    measure_unit: t.TEXT = Field(nullable=True, description="unit of both")
+    overlaps: t.TEXT = Field(nullable=True, description="rules that may speak of the same kWh")
+    what: t.TEXT = Field(description="what to do")
+    basis: t.TEXT = Field(description="what was assumed")
+    query: t.TEXT = Field(description="SQL over the lake that returns the rows it stands on")
+
+    class Config:
+        """Grain of the table."""
+
+        unique = ["month", "opportunity_id"]
+        name = "opportunities"

@@ -64,6 +64,7 @@ class Feed(StrEnum):
     ACTIVITY = "activity"
     GRID_INTENSITY = "grid_intensity"
     INSTRUMENTS = "instruments"
+    INVOICES = "invoices"
     UTILIZATION = "utilization"
     ESTIMATES = "estimates"
     """No source delivers it: it is made of bills, where the site wants that."""
@@ -115,6 +116,17 @@ class WorkloadType(Word):
     UNKNOWN = "unknown", "Not attributed"
 
 
+TRAINING = (WorkloadType.TRAINING.value, WorkloadType.FINE_TUNING.value)
+"""What makes a model: its runs have an end, so that what one took can be told."""
+
+
+class FactorState(Word):
+    """Whether a factor is stated for the day it is used on."""
+
+    APPLIES = "applies", "stated for these days"
+    CARRIED = "carried", "of other days, for none is stated for these"
+
+
 class GhgScope(Word):
     """Which category of the GHG Protocol the electricity of a place belongs to."""
 
@@ -144,3 +156,48 @@ class Verdict(Word):
     OTHER_MARKET = "other_market", "is of a market in which no electricity was used"
     SERIAL_TWICE = "serial_twice", "was counted under the same serials before"
     OUTDONE = "outdone", "is one of several rates of the same electricity, of which another one counts"
+
+
+class Against(Word):
+    """What our figures are held against."""
+
+    NODE_METER = "node_meter", "Meters of nodes"
+    INVOICE = "invoice", "Electricity invoices"
+    BILL_ESTIMATE = "bill_estimate", "Estimates from bills"
+
+
+class Step(Word):
+    """Why ours and theirs differ: the parts of a difference, in the order in which they are printed."""
+
+    COVERAGE = "by_coverage", "hours that one side lacks or observed in part"
+    LAG = "by_lag", "what one side does not have yet"
+    BOUNDARY = "by_boundary", "what only one side counts"
+    ENERGY = "by_energy", "energy"
+    PUE = "by_pue", "PUE"
+    INTENSITY = "by_intensity", "carbon intensity"
+    UNEXPLAINED = "unexplained", "what cannot be told apart"
+
+
+LIKE = (Step.ENERGY, Step.PUE, Step.INTENSITY, Step.UNEXPLAINED)
+"""Parts that are of the hours and things that both sides have; the others say that like is not held against like."""
+
+
+class OpportunityRule(Word):
+    """Which rule found that something can be saved."""
+
+    IDLE_ACCELERATORS = "idle_accelerators", "Idle accelerators"
+    UNUSED_COMMITMENTS = "unused_commitments", "Commitments for accelerators that nobody used"
+    RESERVED_AT_IDLE_LOAD = "reserved_at_idle_load", "Reserved accelerators at idle load"
+    MOVABLE_HOURS = "movable_hours", "Work movable to cleaner hours"
+    CLEANER_REGIONS = "cleaner_regions", "Cleaner regions already in use"
+    REGRESSED_MODELS = "regressed_models", "Models whose energy per token rose"
+    OVERSIZED_MACHINES = "oversized_machines", "Oversized machines"
+
+
+class OpportunityState(Word):
+    """What a person decided about an opportunity."""
+
+    PROPOSED = "proposed", "proposed"
+    ACCEPTED = "accepted", "accepted"
+    DONE = "done", "done"
+    DISMISSED = "dismissed", "dismissed"

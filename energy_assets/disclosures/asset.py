@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
+from obstore.store import ObjectStore
 
 from energy_assets import __version__
 from energy_assets.clock import last_complete_day
@@ -28,7 +29,9 @@ from energy_assets.disclosures.profile import Profile, profiles
 from energy_assets.disclosures.restating import in_words, restatements
 from energy_assets.disclosures.shelf import replacing, upload
 from energy_assets.engine import connection
+from energy_assets.lake import Lake
 from energy_assets.materialize import EMPTY, FAILED_PARTITIONS, Warehouse
+from energy_assets.opportunities.states import StateError
 from energy_assets.partitions import OWNERS, SINGLE_RUN, monthly, partition_dates, tables_of
 from energy_assets.periods import DayRange, Grain, Period
 from energy_assets.site import Site
@@ -134,7 +137,7 @@ def _disclosure(site: Site, profile: Profile, grain: Grain) -> dg.AssetsDefiniti
             try:
                 with connection(duckdb) as con:
                     store = warehouse.storage.store()
-                    gathered = gather(site, profile, period, warehouse.lake, store, con)
+                    gathered = _gathered(site, profile, period, warehouse.lake, store, con)
                     metadata, judged[period] = _make(site, gathered, warehouse, context.run_id)
             except dg.Failure as failure:
                 failed[first] = failure
@@ -204,6 +207,14 @@ def _failure(failed: Mapping[date, dg.Failure], asked: int, grain: Grain) -> dg.
     text = reasons if asked == 1 else f"{len(failed)} of {asked} {grain}s have no report:\n{reasons}"
     days = [first.isoformat() for first in failed]
     return dg.Failure(text, metadata={FAILED_PARTITIONS: days}, allow_retries=False)
+
+
+def _gathered(site: Site, profile: Profile, period: Period, lake: Lake, store: ObjectStore, con: Any) -> Gathered:
+    try:
+        return gather(site, profile, period, lake, store, con)
+    except StateError as error:
+        # A file that a person wrote, and must mend: trying again would not.
+        raise dg.Failure(str(error), allow_retries=False) from error
 
 
 def _make(site: Site, gathered: Gathered, warehouse: Warehouse, run_id: str) -> tuple[dict[str, Any], list[Judged]]:

@@ -17,6 +17,7 @@ from typing import Any
 from energy_assets.contracts.vocabulary import Feed, Word
 from energy_assets.counting import counted
 from energy_assets.disclosures.editions import Cause, Fact, MadeWith
+from energy_assets.factors.version import own_files_of
 from energy_assets.integrity import DamagedError
 from energy_assets.periods import DayRange, Period, contiguous
 from energy_assets.site import Site
@@ -60,6 +61,8 @@ _WITHOUT_GRID = frozenset(
 _YEARLY = frozenset({"emissions_market", "instruments"})
 """Tables whose months depend on other months of their year."""
 _WITHOUT_FACTORS = frozenset({"cost", "activity"})
+RECORDED = frozenset({"cloud_regions.csv", "grid_losses.csv", "grid_water.csv", "pue.csv", "water.csv"})
+"""Files of factors whose values are on record for each day that used them: the change is told, and not the file."""
 
 
 def digests(site: Site) -> dict[str, str]:
@@ -80,8 +83,7 @@ def factor_files(site: Site) -> dict[str, str]:
         site: Says which of its own files it uses.
     """
     paths = {path.name: path for path in sorted(FACTORS.glob("*.csv"))}
-    own = (site.factors.instances, site.factors.accelerators, site.factors.hardware)
-    paths |= {named: site.folder / named for named in own if named}
+    paths |= {named: site.folder / named for named in own_files_of(site) if named}
     return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in paths.items() if path.is_file()}
 
 
@@ -100,6 +102,7 @@ def causes(
     before: tuple[Mapping[str, int], MadeWith],
     now: tuple[Mapping[str, int], MadeWith],
     fingerprints: Fingerprints,
+    factors: Sequence[str] | None = None,
 ) -> list[Cause]:
     """What is otherwise now than it was, as far as it can reach a period.
 
@@ -109,8 +112,10 @@ def causes(
         before: Versions of the tables, and what else a report was made with, at the edition before.
         now: The same at this one.
         fingerprints: Reads them from the lake.
+        factors: Each factor of the period's days that became another one, as the records of applied factors tell it;
+            None where one of both editions has no record.
     """
-    found = list[Cause]()
+    found = [Cause(Kind.FACTOR_EDITION, said) for said in factors or ()]
     for table, (source, feed) in tables.items():
         if before[0].get(table) != now[0].get(table):
             try:
@@ -121,7 +126,7 @@ def causes(
             found += _changed(source, feed, old, new, period)
     for table in sorted(set(before[0]) - set(now[0])):
         found.append(Cause(Kind.LOST, f"table {table} is gone, with its earlier versions"))
-    return [*found, *_made_with(before[1], now[1])]
+    return [*found, *_made_with(before[1], now[1], frozenset() if factors is None else RECORDED)]
 
 
 def relevant(cause: Cause, fact: Fact) -> bool:
@@ -179,10 +184,12 @@ def _spans(days: Collection[date], period: Period) -> str:
     return f"{counted(len(days), 'day')} ({', '.join(map(str, spans[:SHOWN]))}{more})"
 
 
-def _made_with(old: MadeWith, new: MadeWith) -> Iterator[Cause]:
+def _made_with(old: MadeWith, new: MadeWith, recorded: Collection[str]) -> Iterator[Cause]:
+    """What editions are made with besides data, without the files of factors whose every use is on record."""
     if old.release != new.release:
         yield Cause(Kind.RELEASE, f"{old.release} then, {new.release} now")
-    names = sorted(name for name in {*old.factors, *new.factors} if old.factors.get(name) != new.factors.get(name))
+    files = {*old.factors, *new.factors} - {*recorded}
+    names = sorted(name for name in files if old.factors.get(name) != new.factors.get(name))
     if names:
         yield Cause(Kind.FACTOR_EDITION, ", ".join(names))
     keys = sorted(key for key in {*old.site, *new.site} if old.site.get(key) != new.site.get(key))

@@ -94,7 +94,7 @@ class MadeWith:
         site: By key of the site file, a hash of what stands there.
         factors: By file of factors, ours and the site's own, its sha256.
         profile_sha256: Hash of the profile's file.
-        stated: What the site file states in a report: organisation, targets, basis of the factors.
+        stated: What the site file states in a report: organisation, targets, its own indicators, basis of the factors.
     """
 
     release: str

@@ -44,7 +44,7 @@ QUOTIENT = Decimal("1e-12")
 #: What figures of a step are cut by.
 STEP_GRAINS = ("total", "workload_type")
 #: Tables whose partitions are months.
-OF_MONTHS = ("kpis_monthly", "emissions_market", "instruments")
+OF_MONTHS = ("kpis_monthly", "emissions_market", "instruments", "reconciliation", "opportunities")
 KpiKey = tuple[str, str, str, str]
 #: Dimensions as a label names them, where the column's name is not a word; labels of their members, and of none.
 DIMENSIONS = {"model_id": "model", "workload_type": "workload", "ghg_scope": "scope", "zone": "grid zone"}
@@ -138,10 +138,10 @@ class FigureFactory:
         days = inputs.period.days
         self.period = (days.first.isoformat(), days.last.isoformat())
         currency = inputs.organisation.currency
-        rows = reading.rows(over_months(inputs.tables["kpis_monthly"]))
+        rows = reading.rows(over_months(inputs.tables["kpis_monthly"], inputs.kpis))
         self.other_currencies = sorted({r["unit"] for r in rows if r["kpi"] == "billed_cost" and r["unit"] != currency})
         self.rows = _index(rows, lambda row: "", currency)
-        before = [] if inputs.previous is None else reading.rows(over_months(inputs.previous))
+        before = [] if inputs.previous is None else reading.rows(over_months(inputs.previous, inputs.kpis))
         self.previous = _index(before, lambda row: "", currency)
         self._footed: set[str] = set()
         self._found: dict[tuple[str | None, bool], Mapping[tuple[str, str], Mapping[str, Found]]] = {}
@@ -249,7 +249,7 @@ class FigureFactory:
     ) -> Figure:
         quantity = QUANTITIES[name]
         unit: str = row["unit"] if row else ""
-        value = _value(row)
+        value = value_of(row)
         # A figure without a value has nothing that an interval or a coverage could be of.
         known = row if row and value is not None else {"uncertainty_pct": None, "coverage": None}
         uncertainty: Decimal | None = known["uncertainty_pct"]
@@ -261,7 +261,7 @@ class FigureFactory:
             Figure(
                 id="",
                 metric=name,
-                label=_label(quantity, cut) + suffix,
+                label=label_of(quantity.label, cut) + suffix,
                 period=cut.period,
                 dimensions={} if cut.is_total else {cut.grain: cut.raw},
                 value=None if value is None else plain(value),
@@ -279,7 +279,7 @@ class FigureFactory:
                 factor_ids=basis.factor_ids if basis and quantity.kind == "mass" else (),
                 tiers={tier: plain(_short(share)) for tier, share in basis.tiers.items()} if basis else {},
                 uncertainty_pct=None if uncertainty is None else plain(uncertainty),
-                interval=None if value is None or uncertainty is None else _interval(value, uncertainty),
+                interval=None if value is None or uncertainty is None else interval_of(value, uncertainty),
                 coverage=None if coverage is None else plain(coverage),
                 pins=self.pins(inputs, cut.period),
                 reason=lacks.reason if lacks else None,
@@ -303,7 +303,7 @@ class FigureFactory:
     def _tells_use(self, step: str) -> bool:
         """Whether a source tells who used its devices, or that nobody did, so that there is an idle share."""
         rows = self._step_rows if step else self.rows
-        return _value(rows.get((step, "idle_share", "total", ""))) is not None
+        return value_of(rows.get((step, "idle_share", "total", ""))) is not None
 
     def _billed_of(self, cut: Cut, step: str) -> tuple[str, ...]:
         """Providers of bills of the cut whose energy no source tells; a bill that names no member may be of any."""
@@ -341,7 +341,7 @@ class FigureFactory:
         return scale
 
     def _size(self, name: str) -> Decimal:
-        return _value(self.rows.get(("", name, "total", ""))) or Decimal(0)
+        return value_of(self.rows.get(("", name, "total", ""))) or Decimal(0)
 
     def query(
         self,
@@ -358,6 +358,8 @@ class FigureFactory:
         dimensions: Mapping[str, str] | None = None,
         reason: str | None = None,
         factor_ids: tuple[str, ...] = (),
+        uncertainty_pct: Decimal | None = None,
+        word: str = NOT_MEASURED,
     ) -> Figure:
         """A number that one query of the lake gives.
 
@@ -374,7 +376,10 @@ class FigureFactory:
             dimensions: The cut; None for the whole.
             reason: Why there is no value, where there is none.
             factor_ids: Grid factors with their editions.
+            uncertainty_pct: 95 % interval, ± per cent, where one is known.
+            word: What is printed where there is no value.
         """
+        pct = None if value is None else uncertainty_pct
         inputs = (Input("value", None if value is None else plain(value), selection, selection, factor),)
         return self.book.add(
             Figure(
@@ -385,11 +390,13 @@ class FigureFactory:
                 dimensions=dimensions or {},
                 value=None if value is None else plain(value),
                 unit=unit,
-                display=display_of(value, scale),
+                display=display_of(value, scale, uncertainty_pct=pct, missing=word),
                 method=method,
                 operation=operation,
                 inputs=inputs,
                 factor_ids=factor_ids,
+                uncertainty_pct=None if pct is None else plain(pct),
+                interval=None if value is None or pct is None else interval_of(value, pct),
                 pins=self.pins(inputs, self.period),
                 reason=reason if value is None else None,
             )
@@ -563,9 +570,14 @@ def _scope_of(quantity: Quantity) -> str | None:
     return next((str(f.value) for f in rows.filters if f.column == "ghg_scope"), None) if rows else None
 
 
-def _label(quantity: Quantity, cut: Cut) -> str:
-    """What it is, of which part, in which step."""
-    parts = [quantity.label]
+def label_of(label: str, cut: Cut) -> str:
+    """What it is, of which part, in which step.
+
+    Args:
+        label: Of the quantity.
+        cut: Of the figure.
+    """
+    parts = [label]
     if not cut.is_total:
         parts.append(f"by {DIMENSIONS.get(cut.grain, cut.grain)}: {member_name(cut.grain, cut.raw)}")
     if cut.step:
@@ -656,7 +668,12 @@ def _index(
     }
 
 
-def _value(row: Mapping[str, Any] | None) -> Decimal | None:
+def value_of(row: Mapping[str, Any] | None) -> Decimal | None:
+    """The value of a KPI row, divided here and rounded once; None where it has none.
+
+    Args:
+        row: Its numerator and denominator; None: there is no row.
+    """
     if row is None or row["numerator"] is None:
         return None
     above: Decimal = row["numerator"]
@@ -666,7 +683,13 @@ def _value(row: Mapping[str, Any] | None) -> Decimal | None:
     return EXACT.divide(above, below).quantize(QUOTIENT, context=EXACT) if below else None
 
 
-def _interval(value: Decimal, uncertainty: Decimal) -> tuple[str, str]:
+def interval_of(value: Decimal, uncertainty: Decimal) -> tuple[str, str]:
+    """Low and high value of a 95 % interval, exactly.
+
+    Args:
+        value: In its unit.
+        uncertainty: ± per cent.
+    """
     low, high = bounds(value, uncertainty)
     return plain(low), plain(high)
 

@@ -17,6 +17,7 @@ from energy_assets.disclosures.missing import NOT_MEASURED
 from energy_assets.disclosures.rounding import EXACT, MINUS, MOVED, Scale, grouped, ungrouped
 from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import Selection
+from energy_assets.kpis.own_evidence import OwnSums
 
 #: Printed behind a number that was rounded away from its own value, so that its table adds up.
 MARK = "\N{DAGGER}"
@@ -28,7 +29,7 @@ class Input:
     """One ingredient of a figure.
 
     Attributes:
-        role: `value`, `numerator` or `denominator`.
+        role: `value`, `numerator` or `denominator`; `rows`: rows that an indicator of one's own is made of.
         value: The exact value of the ingredient.
         selection: The rows it is read from (a KPI row, or lake rows).
         base: The lake rows that a KPI's ingredient adds up, where that is one sum.
@@ -110,7 +111,8 @@ class Figure:
         pins: Per table a hash over the content fingerprints of the days read.
         reason: Why there is no value.
         maps_to: Codes of reporting standards that ask for this quantity.
-        evidence: Of a ratio whose sides are matched: the query that gives its inputs and its coverage again.
+        evidence: Of a ratio whose sides are matched, and of an indicator of one's own: the query that gives its
+            inputs and its coverage again.
     """
 
     id: str
@@ -133,7 +135,7 @@ class Figure:
     pins: Mapping[str, str] = field(default_factory=dict)
     reason: str | None = None
     maps_to: tuple[str, ...] = ()
-    evidence: MatchedRatio | None = None
+    evidence: MatchedRatio | OwnSums | None = None
 
     @property
     def number(self) -> Decimal | None:

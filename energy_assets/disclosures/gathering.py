@@ -18,19 +18,22 @@ from typing import Any
 from obstore.store import ObjectStore
 
 from energy_assets import __version__
-from energy_assets.contracts.vocabulary import Feed
+from energy_assets.contracts.vocabulary import Feed, OpportunityState
 from energy_assets.disclosures.causes import causes, digests, factor_files, raw_tables
 from energy_assets.disclosures.editions import Cause, MadeWith, ReportEdition, facts_of, read_editions
 from energy_assets.disclosures.figures import FigureBook
 from energy_assets.disclosures.inputs import MARKET_TABLES, TABLES, Organisation, ReportInputs, Target
 from energy_assets.disclosures.places import report_folder, reports_folder
 from energy_assets.disclosures.profile import Profile
+from energy_assets.factors.changes import factor_changes
 from energy_assets.integrity import sha256_of
 from energy_assets.lake import Lake
 from energy_assets.materialize import Reader
+from energy_assets.opportunities.states import Decision, current, decisions
+from energy_assets.own_kpis import OwnKpi
 from energy_assets.periods import Period
 from energy_assets.site import Site
-from energy_assets.tables import KPIS_DAILY, KPIS_MONTHLY, SHARED
+from energy_assets.tables import FACTORS_APPLIED, KPIS_DAILY, KPIS_MONTHLY, OPPORTUNITIES, SHARED
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ def gather(
 
     Raises:
         DamagedError: a table, its log, or the record of an edition is not what was written.
+        StateError: the file of decisions about opportunities cannot be used.
     """
     raw = raw_tables(site)
     versions = lake.versions([*(table.name for table in SHARED), *raw], before)
@@ -85,10 +89,24 @@ def gather(
         changes = causes(
             raw, period, (last.versions, last.made_with), (versions, making),
             lambda table, version: {} if version is None else lake.fingerprints(table, version),
+            _factors(con, lake, period, last.versions, versions),
         )  # fmt: skip
+    decided = [one for one in decisions(site.folder) if before is None or one.recorded < before]
     read = Reader(lake.at(versions), con)
-    inputs = _inputs(site, profile, period, read, making.stated, editions, changes)
+    inputs = _inputs(site, profile, period, read, making.stated, editions, changes, current(decided))
     return Gathered(inputs, versions, making)
+
+
+def _factors(
+    con: Any, lake: Lake, period: Period, before: Mapping[str, int], now: Mapping[str, int]
+) -> list[str] | None:
+    """Factors of a period's days that are others than at the edition before; None where one of both has no record."""
+    old, new = (versions.get(FACTORS_APPLIED.name) for versions in (before, now))
+    if old is None or new is None:
+        return None
+    days = list(period.days)
+    records = (lake.read(con, FACTORS_APPLIED, days, version) for version in (old, new))
+    return [one.said for one in factor_changes(*records) if one.changes_value] if old != new else []
 
 
 def edition_of(gathered: Gathered, book: FigureBook, files: Mapping[str, str]) -> ReportEdition:
@@ -123,10 +141,15 @@ def _inputs(
     stated: Mapping[str, Any],
     editions: Sequence[ReportEdition],
     changes: Sequence[Cause],
+    decided: Mapping[str, Decision],
 ) -> ReportInputs:
     by_name = {table.name: table for table in SHARED}
     days, months = list(period.days), [month.first for month in period.months]
     parts = {name: months if by_name[name].grain == "month" else days for name in stated["tables"]}
+    if any(one.state is OpportunityState.DONE for one in decided.values()):
+        # What was done is measured against the months before, whichever they are.
+        earlier = [first for first in read.lake.fingerprints(OPPORTUNITIES.name) if first <= period.last]
+        parts[OPPORTUNITIES.name] = sorted({*earlier, *months})
     known = read.lake.fingerprints(KPIS_MONTHLY.name)
     before = [month.first for month in period.previous.months if month.first in known]
     return ReportInputs(
@@ -139,6 +162,7 @@ def _inputs(
             Target(**{**one, **{name: Decimal(one[name]) for name in ("base_value", "target_value")}})
             for one in stated["targets"]
         ],
+        kpis=[OwnKpi(**one) for one in stated["kpis"]],
         pins={name: _pins(read.lake, name, mine) for name, mine in parts.items()},
         previous=read(KPIS_MONTHLY, before) if before else None,
         code_version=__version__,
@@ -146,6 +170,7 @@ def _inputs(
         lock_sha256=_lock_sha256(),
         site_file=_above(report_folder(site, profile.name, period), site),
         trace_page=True,
+        decisions=decided,
         editions=tuple(editions),
         changes=tuple(changes),
     )
@@ -167,6 +192,7 @@ def made_with(site: Site, profile: Profile) -> MadeWith:
         stated={
             "organisation": site.organisation.model_dump(mode="json"),
             "targets": [target.model_dump(mode="json") for target in site.targets],
+            "kpis": [one.model_dump(mode="json") for one in site.kpis],
             "factor_basis": site.factors.scope2_basis,
             "tables": report_tables(site),
         },

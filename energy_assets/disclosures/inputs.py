@@ -12,11 +12,14 @@ import ibis.expr.types as ir
 
 from energy_assets.disclosures.editions import Cause, ReportEdition
 from energy_assets.disclosures.profile import Profile
+from energy_assets.opportunities.states import Decision
+from energy_assets.own_kpis import OwnKpi
 from energy_assets.periods import Period
 
 #: Tables a report may read, each already restricted to its period.
 TABLES = (
     "kpis_daily", "kpis_monthly", "emissions", "cost", "activity", "grid_intensity", "emissions_market", "instruments",
+    "reconciliation", "opportunities",
 )  # fmt: skip
 #: Those of the market-based method, which reports of sites without instruments do not read.
 MARKET_TABLES = ("emissions_market", "instruments")
@@ -66,9 +69,11 @@ class ReportInputs:
         profile: What the report consists of.
         organisation: Who reports.
         targets: Reduction targets of the site file.
-        pins: Per table and day (ISO date; the first of the month for kpis_monthly) the fingerprint of the content
-            read.
+        kpis: Indicators that the site file defines.
+        pins: Per table and day (ISO date; the first of the month where partitions are months) the fingerprint of the
+            content read.
         previous: `kpis_monthly` of the months of the period before, or None.
+        decisions: The last decision on each opportunity that has one, by its id.
         code_version: Version of the package; the same code gives the same report.
         factor_basis: Basis of location_g, as the site file chose it.
         lock_sha256: Hash of the dependency lock file.
@@ -84,8 +89,10 @@ class ReportInputs:
     organisation: Organisation
     profile: Profile
     targets: Sequence[Target] = ()
+    kpis: Sequence[OwnKpi] = ()
     pins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     previous: ir.Table | None = None
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
     code_version: str = "0"
     factor_basis: Literal["direct", "lifecycle"] = "direct"
     lock_sha256: str | None = None

@@ -6,7 +6,7 @@ What belongs here: names and definitions. What does not: values, and what a KPI 
 from __future__ import annotations
 
 from energy_assets.contracts.vocabulary import WorkloadType
-from energy_assets.kpis.indicators import INDICATORS, Indicator
+from energy_assets.kpis.indicators import INDICATORS, SCORED, Indicator
 from energy_assets.kpis.market import MARKET_INDICATORS
 
 Quantity = Indicator
@@ -36,6 +36,8 @@ REPORT_METHODS = {
     "M-LIMIT": "limit of a plausibility gate",
     "M-CALENDAR": "days of the calendar",
     "M-RECONCILE": "sum of the figures named; a check, no scope",
+    "M-EXPECTED": "measured before × units after / units before",
+    "M-REALISED": "expected after − measured after, by the measure of the rule that found the opportunity",
     "M-REST": "total − the parts shown",
 }
 
@@ -47,6 +49,8 @@ UNITS = {
     "Wh per 1,000 requests": "Wh",
     "Wh per 1,000,000 tokens": "Wh",
     "gCO2e (embodied) per accelerator-hour": "g CO₂e",
+    f"gCO2e ({SCORED}) per 1,000 requests": "g CO₂e",
+    f"gCO2e ({SCORED}) per 1,000,000 tokens": "g CO₂e",
     "share": "%",
 }
 

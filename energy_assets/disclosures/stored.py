@@ -16,6 +16,7 @@ from energy_assets.disclosures.shelf import BUILD, heal
 from energy_assets.disclosures.written import BuildError, changed, read_build
 from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import Filter, Selection
+from energy_assets.kpis.own_evidence import OwnSums
 from energy_assets.periods import Period
 
 
@@ -115,8 +116,12 @@ def figure_of(content: Mapping[str, Any]) -> Figure:
         pins=content["pins"],
         reason=content["reason"],
         maps_to=tuple(content["maps_to"]),
-        evidence=MatchedRatio.from_json(content["evidence"]) if "evidence" in content else None,
+        evidence=_evidence(content["evidence"]) if "evidence" in content else None,
     )
+
+
+def _evidence(content: Mapping[str, Any]) -> MatchedRatio | OwnSums:
+    return OwnSums.from_json(content) if "own" in content else MatchedRatio.from_json(content)
 
 
 def _input(content: Mapping[str, Any]) -> Input:

@@ -26,6 +26,7 @@ from energy_assets.disclosures.text import visible
 from energy_assets.integrity import DamagedError
 from energy_assets.kpis.evidence import MatchedRatio
 from energy_assets.kpis.ingredients import Filter, Selection
+from energy_assets.kpis.own_evidence import OwnSums
 from energy_assets.periods import Month
 
 EQUAL, DIFFERS = "equal", "differs"
@@ -57,13 +58,13 @@ class Read:
     """What the walk asks of the lake.
 
     Attributes:
-        selection: The rows, or a ratio whose one row of numerator, denominator and coverage is the answer.
+        selection: The rows, or a query whose one row of numerator, denominator and coverage is the answer.
         group_by: Columns to group by; the answer then has these, `rows` (count) and `total` (sum of the
             selection's column), largest total first. Empty: the rows themselves, in the order of their columns.
         limit: Most rows in the answer; 0 for all.
     """
 
-    selection: Selection | MatchedRatio
+    selection: Selection | MatchedRatio | OwnSums
     group_by: tuple[str, ...] = ()
     limit: int = 0
 
@@ -106,7 +107,7 @@ def rows_reader(tables: Mapping[str, ir.Table]) -> ReadRows:
     @cache
     def read_rows(read: Read) -> list[dict[str, Any]]:
         selection = read.selection
-        if isinstance(selection, MatchedRatio):
+        if isinstance(selection, (MatchedRatio, OwnSums)):
             return _asked(selection, tables)
         table = reading.restricted(tables[selection.table], selection)
         if not read.group_by:
@@ -122,7 +123,7 @@ def rows_reader(tables: Mapping[str, ir.Table]) -> ReadRows:
     return read_rows
 
 
-def _asked(ratio: MatchedRatio, tables: Mapping[str, ir.Table]) -> list[dict[str, Any]]:
+def _asked(ratio: MatchedRatio | OwnSums, tables: Mapping[str, ir.Table]) -> list[dict[str, Any]]:
     """The answer of the query a reader would ask of the lake, from `tables` in its place."""
     con: Any = tables[ratio.tables[0]].get_backend()
     named = {table: gen_name(table) for table in ratio.tables}
@@ -215,19 +216,21 @@ class _Walk:
             figure.id,
         )
 
-    def _evidence(self, figure: Figure, ratio: MatchedRatio) -> Node:
-        """Both sides and the matched share of a ratio, made again from the lake's rows."""
+    def _evidence(self, figure: Figure, ratio: MatchedRatio | OwnSums) -> Node:
+        """Both sides of a figure and its coverage, made again from the lake's rows by one query."""
         (found,) = self.read_rows(Read(ratio))
-        expected = {item.role: item.value for item in figure.inputs} | {"coverage": figure.coverage}
+        sides = {item.role: item.value for item in figure.inputs if item.role in found}
+        expected = sides | {"coverage": figure.coverage}
         again = {name: None if found[name] is None else plain(found[name]) for name in expected}
         facts = [("query", ratio.sql())]
         for name, value in expected.items():
             facts += [(f"{name} recomputed", again[name] or "no rows"), (f"{name} expected", value or "none")]
-        title = f"Matched rows of {' and '.join(ratio.tables)}"
+        which = "Matched rows" if isinstance(ratio, MatchedRatio) else "Rows"
+        title = f"{which} of {' and '.join(ratio.tables)}"
         return Node("rows", title, tuple(facts), EQUAL if again == expected else DIFFERS)
 
     def _input(self, item: Input, figure: Figure) -> Node:
-        if item.base is None or item.base == item.selection:
+        if item.base == item.selection:
             return self._rows(item, item.selection)
         found = self.read_rows(Read(item.selection))
         stored = [row[item.role] for row in found if row[item.role] is not None]
@@ -236,9 +239,10 @@ class _Walk:
         if item.value is not None:
             verdict = _verdict(sum(stored, Decimal(0)) if stored else None, Decimal(item.value))
             facts.append(("stored", item.value))
-        below = self._rows(item, item.base)
+        # The rows below an indicator of one's own are inputs of their own, for a side may add several sums.
+        below = () if item.base is None else (self._rows(item, item.base),)
         title = f"KPI {'row' if len(found) == 1 else 'rows'} of {item.selection.table}, {item.role}"
-        return Node("kpi", title, tuple(facts), verdict, (below,))
+        return Node("kpi", title, tuple(facts), verdict, below)
 
     def _rows(self, item: Input, base: Selection) -> Node:
         columns = _grouping(base)
@@ -290,7 +294,16 @@ class _Walk:
         return nodes + _more(len(found) - self.listed, "factors")
 
     def _behind(self, base: Selection) -> list[Node]:
-        """What market-based rows are made of: the instruments that cover them, and the electricity of their days."""
+        """What market-based rows are made of: the instruments that cover them, and the electricity of their days.
+
+        Of opportunities it is the query that each row carries.
+        """
+        if base.table == "opportunities":
+            return [
+                Node("rows", f"Rows it stands on, {row['month']}",
+                     (("query", row["query"]), ("rows", f"{row['row_count']:,}"), ("assumed", row["basis"])))
+                for row in self.read_rows(Read(base))
+            ]  # fmt: skip
         if base.table != "emissions_market":
             return []
         covering = Selection("instruments", "applied_kwh", base.filters)
@@ -301,7 +314,15 @@ class _Walk:
 
     def _objects(self, base: Selection) -> list[Node]:
         """Raw objects of rows, with their receipts."""
-        if base.table not in {"emissions", "energy", "cost", "activity", "grid_intensity", "instruments"}:
+        if base.table not in {
+            "emissions",
+            "energy",
+            "cost",
+            "activity",
+            "grid_intensity",
+            "instruments",
+            "reconciliation",
+        }:
             return []
         counted = Selection(base.table, None, base.filters)
         found = [row for row in self.read_rows(Read(counted, ("source", "raw_sha256"))) if row["raw_sha256"]]
@@ -343,8 +364,12 @@ def _grouping(base: Selection) -> tuple[str, ...]:
         return (base.column,)
     if base.table == "emissions_market":
         return ("zone", "month")
+    if base.table == "opportunities":
+        return ("rule", "month")
     if base.table == "instruments":
         return ("source", "month", "batch")
+    if base.table == "reconciliation":
+        return ("service", "meter", "month")
     return ("day",) if base.table.startswith("kpis_") else ("source", "day")
 
 

@@ -28,7 +28,7 @@ from energy_assets.integrity import DamagedError
 from energy_assets.lake import Lake
 from energy_assets.landing import Landing
 from energy_assets.site import Site
-from energy_assets.tables import SHARED
+from energy_assets.tables import OPPORTUNITIES, SHARED
 
 EVERYTHING = sys.maxsize
 
@@ -112,7 +112,8 @@ def follow(site: Site, report: Path, wanted: str, *, full: bool = False) -> Foll
             table.name: lake.read(
                 con,
                 table,
-                months if table.grain == "month" else days,
+                # What was done is compared with months before, whichever they are.
+                None if table is OPPORTUNITIES else months if table.grain == "month" else days,
                 stored.versions.get(table.name),
             )
             for table in SHARED

@@ -25,7 +25,7 @@ from energy_assets.factors.places import resolved_for
 from energy_assets.factors.tables import factor_uncertainty_pct
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.site import Site
-from energy_assets.tables import EMISSIONS, ENERGY, GRID_INTENSITY
+from energy_assets.tables import EMISSIONS, ENERGY, FACTORS_APPLIED, GRID_INTENSITY
 
 QUARTER = 93
 """Days whose emissions are made at a time: each is written by itself, and planning a chunk takes half a second."""
@@ -38,7 +38,7 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
 
     def hourly(read: Reader, days: Sequence[date]) -> ir.Table:
         energy = read(ENERGY, days)
-        places = read.keep(ibis.memtable(resolved_for(site, energy)))
+        places = read.keep(ibis.memtable(resolved_for(site, energy, days)))
         # Days are written one after the other, which asks for the factors once per day: they are kept, and small.
         intensity, uncertainty = read.keep(read(GRID_INTENSITY, days)), read.keep(factor_uncertainty())
         inventory = own_hardware(site)
@@ -50,7 +50,7 @@ def emission_assets(site: Site) -> list[dg.AssetsDefinition]:
         factors = Factors(places, intensity, uncertainty, site.factors.scope2_basis, hardware, water, losses)
         return run_pipe(energy, factors, HOURLY)
 
-    upstream = [ENERGY, *([GRID_INTENSITY] if site.feeding("grid_intensity") else [])]
+    upstream = [ENERGY, FACTORS_APPLIED, *([GRID_INTENSITY] if site.feeding("grid_intensity") else [])]
     about = (
         "Each kWh times the intensity of its own UTC hour and grid zone: `location_g`, `upstream_g` and `lifecycle_g`; "
         "`losses_g` is of what the grid lost on the way. "

@@ -19,6 +19,7 @@ from energy_assets.estimates.lines import components_table, costs_of_kinds, kind
 from energy_assets.estimates.own_tables import own_constants
 from energy_assets.estimates.usage import billed_hours, usage_estimates
 from energy_assets.estimates.utilization import readings_of
+from energy_assets.factors.version import ESTIMATES, factors_version
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.periods import ONE_DAY
 from energy_assets.site import Site
@@ -39,8 +40,8 @@ def estimate_assets(site: Site) -> list[dg.AssetsDefinition]:
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
         return estimates_of(site, read, days)
 
-    upstream = [COST, *map(raw_table, site.feeding(Feed.UTILIZATION))]
-    return [table_asset(site, USAGE_ESTIMATES, upstream, about, make, _summary, numbers=_numbers)]
+    upstream, version = [COST, *map(raw_table, site.feeding(Feed.UTILIZATION))], factors_version(site, ESTIMATES)
+    return [table_asset(site, USAGE_ESTIMATES, upstream, about, make, _summary, numbers=_numbers, code_version=version)]
 
 
 def estimates_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
@@ -63,8 +64,8 @@ def estimates_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
     read.note(USAGE_KINDS, read.keep(costs_of_kinds(lines.filter(lines.day.isin(list(days))), components)))
     read.note(BILLED_HOURS, read.keep(billed_hours(lines, components, days)))
     measured = [read(raw_table(source), days) for source in site.feeding(Feed.UTILIZATION)]
-    readings = read.note(LOADS, read.keep(readings_of(measured))) if measured else None
-    return usage_estimates(lines, components, days, readings)
+    readings = read.note(LOADS, read.keep(readings_of(measured, site.nodes))) if measured else None
+    return usage_estimates(lines, components, days, readings, site.nodes)
 
 
 def _request_later_days(read: Reader, lines: ir.Table, days: Sequence[date]) -> None:

@@ -36,6 +36,8 @@ _SIZED = re.compile(r"(?<![\d.])(\d+) ?v(?:cpu|core)s?\b")
 _WITH_MEMORY = re.compile(r"\+ ?(\d+(?:[.]\d+)?) ?gi?b ram\b")
 BETWEEN = " | "
 """Stands between the meter and the description in a kind of line, where it needs both."""
+CPU_ALONE = "cpu without memory"
+"""Name of processors whose memory is billed on a line of its own."""
 MB_PER_VCPU = "lambda_memory_per_vcpu"
 GPU, CPU, DRAM = DeviceKind.GPU.value, DeviceKind.CPU.value, DeviceKind.DRAM.value
 STORAGE, NETWORK, SERVICE = DeviceKind.STORAGE.value, DeviceKind.NETWORK.value, DeviceKind.SERVICE.value
@@ -211,15 +213,20 @@ def _vcpus(line: Line, rule: Rule, unit: Unit, constants: Constants) -> Decision
         return Decision(reason="no method", what=line.meter)
     sized, with_memory = _SIZED.search(text), _WITH_MEMORY.search(text)
     vcpus = unit.size * (Fraction(sized[1]) if sized else 1)
-    bare = power if "vcore" in text else _without_memory(constants, power)
+    bare = power if "vcore" in text else without_memory(constants, power)
     parts = [_cpu(constants, None, vcpus * rule.replication, bare, Fraction(1))]
     if with_memory:
         parts.append(_memory(constants, unit.size * Fraction(with_memory[1]), rule.replication))
     return Decision(tuple(parts))
 
 
-def _without_memory(constants: Constants, power: Power) -> Power:
-    """Watts of a vCPU alone; the interval stays as many watts wide as it was, at half load."""
+def without_memory(constants: Constants, power: Power) -> Power:
+    """Watts of a vCPU alone; the interval stays as many watts wide as it was, at half load.
+
+    Args:
+        constants: The site's own, and ours.
+        power: Of a vCPU with its memory.
+    """
     per_gib = constants.coefficient("memory").value * 1000
     idle, full = (w_without_memory(watts, power.memory_gib, per_gib) for watts in (power.idle_w, power.max_w))
     pct = power.pct and power.pct * float((power.idle_w + power.max_w) / (idle + full))
@@ -291,7 +298,7 @@ def _cpu(
     *,
     machine: bool = True,
 ) -> Component:
-    name = f"cpu {architecture}" if architecture else "cpu" if power.memory_gib else "cpu without memory"
+    name = f"cpu {architecture}" if architecture else "cpu" if power.memory_gib else CPU_ALONE
     amount, load = Amount(hours, "vcpu_h", machine=machine), constants.coefficient("cpu_utilization").value
     return _loaded(CPU, name, architecture, amount, power, load, replication)
 

@@ -16,6 +16,7 @@ import ibis.expr.types as ir
 from energy_assets.contracts import types as t
 from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.joining import same
+from energy_assets.contracts.nodes import NodeRuleLike
 from energy_assets.contracts.raw import UsageEstimates
 from energy_assets.contracts.vocabulary import DeviceKind, Method
 from energy_assets.estimates.hours import hourly
@@ -31,7 +32,11 @@ UNKNOWN = ("unknown type", "no power")
 
 
 def usage_estimates(
-    lines: ir.Table, components: ir.Table, days: Sequence[date], readings: ir.Table | None = None
+    lines: ir.Table,
+    components: ir.Table,
+    days: Sequence[date],
+    readings: ir.Table | None = None,
+    rules: Sequence[NodeRuleLike] = (),
 ) -> ir.Table:
     """Rows of the contract `UsageEstimates`.
 
@@ -40,11 +45,12 @@ def usage_estimates(
         components: From `lines.components_table`, of the kinds of these lines.
         days: In order.
         readings: From `utilization.readings_of`; None where nobody measured how busy machines were.
+        rules: The lines under `nodes` in site.yaml.
     """
     wanted = components.filter(components.reason.isnull() | components.reason.isin(UNKNOWN))
     summed = _summed(hourly(with_kind(lines, wanted), days))
     both = _named(summed).inner_join(wanted.drop(*KIND), "kind")
-    return _rows(_components(loaded(with_measured(both, readings), measured=readings is not None)))
+    return _rows(_components(loaded(with_measured(both, readings, rules), measured=readings is not None)))
 
 
 def _named(rows: ir.Table) -> ir.Table:

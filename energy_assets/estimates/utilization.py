@@ -13,6 +13,8 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts.audit import schema_of
+from energy_assets.contracts.joining import same
+from energy_assets.contracts.nodes import PLACE, NodeRuleLike, node_names, ruled_names
 from energy_assets.contracts.raw import UtilizationReadings
 from energy_assets.estimates.resources import machine_names
 
@@ -20,27 +22,42 @@ MACHINE = ("hour", "provider", "account_id", "region", "node_id")
 MEASURED = ("measured", "measured_coverage")
 
 
-def readings_of(tables: Sequence[ir.Table]) -> ir.Table:
-    """The readings of all sources.
+def readings_of(tables: Sequence[ir.Table], rules: Sequence[NodeRuleLike] = ()) -> ir.Table:
+    """The readings of all sources, with the names of their machines.
 
     Args:
-        tables: Rows of the contract `UtilizationReadings`.
+        tables: Rows of the contract `UtilizationReadings`, of one source each.
+        rules: The lines under `nodes` in site.yaml.
+
+    Returns:
+        Columns of the contract, and `told_by`, the number of the source; `node_id`, the machine by its resource;
+        `host`, its one name (`contracts.nodes`); `ruled`, that name where a line of the site file gives it.
     """
     columns = list(schema_of(UtilizationReadings))
-    parts = [table.select(*columns) for table in tables]
-    return ibis.union(*parts) if len(parts) > 1 else parts[0]
+    parts = [table.select(*columns, told_by=ibis.literal(number)) for number, table in enumerate(tables)]
+    whole = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    named = machine_names(whole.mutate(service=ibis.literal(""))).drop("service", "is_machine")
+    hosts = node_names(named).select(*PLACE, "raw_node_id", own="node_id")
+    known = named.left_join(hosts, [*same(named, hosts, PLACE), named.node_id.identical_to(hosts.raw_node_id)])
+    return (
+        _ruled(known.select(*named.columns, "own"), rules)
+        .mutate(host=lambda row: row.ruled.fill_null(row.own))
+        .drop("own")
+    )
 
 
-def with_measured(rows: ir.Table, readings: ir.Table | None) -> ir.Table:
+def with_measured(rows: ir.Table, readings: ir.Table | None, rules: Sequence[NodeRuleLike] = ()) -> ir.Table:
     """Rows with `measured`, the utilization read of their machine, component and hour, and `measured_coverage`.
 
     A reading is of a machine if it is of the same provider and hour, of no other region, and names it as the bill or
-    its own telemetry does (`resources.machine_names`); two paths of resources must be the same path. A name that means
-    several resources of the readings is of none.
+    its own telemetry does (`resources.machine_names`), or as the site file says (`contracts.nodes`); two paths of
+    resources must be the same path. A name that means several resources of one source is of none of them, unless a line
+    of the site file makes them one.
 
     Args:
         rows: With the columns of `MACHINE`, `resource` (ResourceId in small letters, or NULL) and `device_kind`.
         readings: From `readings_of`; None where the site has none.
+        rules: The lines under `nodes` in site.yaml.
 
     Returns:
         The same rows; NULL where nothing was read.
@@ -49,38 +66,49 @@ def with_measured(rows: ir.Table, readings: ir.Table | None) -> ir.Table:
         return rows.mutate(measured=ibis.null("float64"), measured_coverage=ibis.null("float64"))
     key = [*MACHINE, "device_kind"]
     # The keys take other names: what is matched is made of these rows, and a name must not mean both sides.
-    found = _matched(rows.select(*MACHINE, "resource").distinct(), readings).rename(
+    found = _matched(rows.select(*MACHINE, "resource").distinct(), readings, rules).rename(
         {f"of_{name}": name for name in key}
     )
     both = rows.left_join(found, [rows[name].identical_to(found[f"of_{name}"]) for name in key])
     return both.select(*rows.columns, *MEASURED)
 
 
-def _matched(machines: ir.Table, readings: ir.Table) -> ir.Table:
+def _matched(machines: ir.Table, readings: ir.Table, rules: Sequence[NodeRuleLike]) -> ir.Table:
     """What was read of each machine, component and hour of which it is certain that it is meant."""
-    wanted = _by_name(machines, machines.node_id, machines.resource)
-    named = machine_names(readings.mutate(service=ibis.literal("")))
-    read = _by_name(named, named.node_id, named.resource_id).select(
-        "name", "hour", "provider", "component", "utilization", "coverage",
-        read_region="region", read_id="resource_id",
+    billed = _ruled(machines, rules)
+    wanted = _by_name(billed, billed.node_id, billed.resource, billed.ruled)
+    read = _by_name(readings, readings.node_id, readings.resource_id, readings.host).select(
+        "name", "hour", "provider", "component", "utilization", "coverage", "told_by",
+        read_region="region", read_path="resource_id", read_id=ibis.coalesce(readings.ruled, readings.resource_id),
     )  # fmt: skip
     both = wanted.inner_join(read, ["name", "hour", "provider"])
     here = both.read_region.isnull() | both.region.isnull() | (_plain(both.read_region) == _plain(both.region))
-    fits = both.filter(here, _same_path(both.resource, both.read_id.lower()))
+    fits = both.filter(here, _same_path(both.resource, both.read_path.lower()))
     key = [*MACHINE, "component"]
-    each = fits.select(*key, "read_id", "utilization", "coverage").distinct()
-    one = each.group_by(key).aggregate(
-        resources=each.read_id.nunique(),
-        # Of several sources that read one machine the one that saw more of the hour counts, then the higher load.
-        best=ibis.struct({"a": each.coverage, "b": each.utilization}).max(),
-    )
-    sure = one.filter(one.resources == 1)
-    return sure.select(
+    each = fits.select(*key, "told_by", "read_id", "utilization", "coverage").distinct()
+    # Of several that read one machine the one that saw more of the hour counts, then the higher load.
+    best = ibis.struct({"a": each.coverage, "b": each.utilization}).max()
+    told = each.group_by(*key, "told_by").aggregate(resources=each.read_id.nunique(), best=best)
+    sure = told.filter(told.resources == 1)
+    one = sure.group_by(key).aggregate(best=sure.best.max())
+    return one.select(
         *MACHINE,
-        device_kind=sure.component,
-        measured=sure.best["b"].cast("float64"),
-        measured_coverage=sure.best["a"].cast("float64"),
+        device_kind=one.component,
+        measured=one.best["b"].cast("float64"),
+        measured_coverage=one.best["a"].cast("float64"),
     )
+
+
+def _ruled(rows: ir.Table, rules: Sequence[NodeRuleLike]) -> ir.Table:
+    """Rows with `ruled`, the name that the site file gives their machine."""
+    if not rules:
+        return rows.mutate(ruled=ibis.null("string"))
+    key = ("provider", "region", "node_id")
+    names = ruled_names(rows.select(*key).distinct(), rules).rename(
+        of_provider="provider", of_region="region", of_node_id="raw_node_id"
+    )
+    both = rows.left_join(names, [rows[name].identical_to(names[f"of_{name}"]) for name in key])
+    return both.select(*rows.columns, "ruled")
 
 
 def _by_name(rows: ir.Table, *names: Any) -> ir.Table:

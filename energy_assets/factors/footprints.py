@@ -40,10 +40,10 @@ class Embodied:
 
 @dataclass(frozen=True)
 class Water:
-    """Litres of water per kWh.
+    """Litres of water that the power plants of a grid take per kWh.
 
     Attributes:
-        l_per_kwh: Consumed: on site per kWh of the machines, of a grid per kWh of electricity.
+        l_per_kwh: Consumed per kWh of electricity.
         withdrawn_l_per_kwh: Withdrawn; None where nobody publishes it.
         year: Year of the value or its publication.
         source: Who publishes it, and of which area.
@@ -74,16 +74,6 @@ def embodied_server(provider: str, text: str) -> Embodied | None:
     cloud, key = provider.strip().lower(), instance_key(provider, text)
     family = key.split(".", 1)[0] if cloud == "aws" else key.rsplit("-", 1)[0]
     return _embodied().get(("server", cloud, key)) or _embodied().get(("server", cloud, family))
-
-
-def water_on_site(provider: str, region: str) -> Water | None:
-    """Water usage effectiveness of a cloud region; None where its provider publishes none.
-
-    Args:
-        provider: aws, gcp, azure.
-        region: As a bill writes it.
-    """
-    return _on_site().get(region_key(provider, region))
 
 
 def water_of_grid(zone: str) -> Water | None:
@@ -118,14 +108,6 @@ def _embodied() -> dict[tuple[str, str, str], Embodied]:
             row["note"],
         )
         for row in rows_of_data("embodied.csv")
-    }
-
-
-@cache
-def _on_site() -> dict[tuple[str, str], Water]:
-    return {
-        (row["provider"], row["region"]): Water(Decimal(row["wue_l_per_kwh"]), None, int(row["year"]), row["source"])
-        for row in rows_of_data("water.csv")
     }
 
 

@@ -6,17 +6,19 @@ resolved one by one, and rows join the result, so that 2,000 accounts in 60 regi
 
 Each of zone, PUE, scope and WUE is taken from the most specific that states it:
 the source's own `place` block, then `places` of site.yaml (account and region, region, account, provider), then
-`data/cloud_regions.csv` and `data/water.csv`. Where nobody states it, zone, PUE and WUE are NULL; the scope is Scope 2
-on premises and Scope 3.1 (bought services) elsewhere.
+`data/cloud_regions.csv`, `data/pue.csv` and `data/water.csv`, of which that edition counts that stands for the day
+(`editions.py`). Where nobody states it, zone, PUE and WUE are NULL; the scope is Scope 2 on premises and Scope 3.1
+(bought services) elsewhere.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -27,14 +29,13 @@ import pyarrow as pa
 from energy_assets.contracts.accounts import account_key
 from energy_assets.contracts.regions import region_key
 from energy_assets.contracts.vocabulary import Feed, GhgScope
-from energy_assets.factors.footprints import water_on_site
-from energy_assets.factors.tables import cloud_regions
+from energy_assets.factors.editions import BEGINNING, END, Standing, standing
+from energy_assets.factors.tables import cloud_zones, published_pue, published_wue
 from energy_assets.site import Site, SitePlace
 from energy_assets.sources.base import Place
 from energy_assets.tables import Table, raw_table
 
 MEMBER = ("source", "provider", "account_id", "region")
-BEGINNING, END = date.min, date.max
 ON_PREMISES = "onprem"
 _SCHEMA = pa.schema(
     [
@@ -73,6 +74,7 @@ class Resolved:
         ghg_scope: Category of the GHG Protocol.
         said_by: Who states zone, PUE, scope and WUE, in this order; empty for what is unknown.
         wue: Litres of water for cooling per kWh of the machines; None where nobody states it.
+        standing: Which edition each of the four is of where it is of one of our tables, in the same order.
     """
 
     member: Member
@@ -83,23 +85,31 @@ class Resolved:
     ghg_scope: str
     said_by: tuple[str, str, str, str]
     wue: Decimal | None = None
+    standing: tuple[Standing | None, ...] = (None, None, None, None)
 
 
-def resolve(members: Iterable[Member], places: Mapping[str, Place], stated: Sequence[SitePlace]) -> list[Resolved]:
+def resolve(
+    members: Iterable[Member],
+    places: Mapping[str, Place],
+    stated: Sequence[SitePlace],
+    days: Collection[date] | None = None,
+) -> list[Resolved]:
     """The place of each member, one entry per longest stretch of days with the same values stated by the same lines.
 
     Args:
         members: Distinct combinations that rows have.
         places: The `place` block of each source that has one.
         stated: `places` of site.yaml.
+        days: Days that matter: entries are cut to the time from the first to the last of them; None for all time.
     """
+    window = (min(days), max(days) + timedelta(days=1)) if days else (BEGINNING, END)
     by_key: dict[tuple[str, str, str], list[tuple[str, SitePlace]]] = defaultdict(list)
     for number, place in enumerate(stated):
         by_key[place.key].append((f"site.yaml places[{number}]", place))
     return [
         entry
         for member in dict.fromkeys(members)
-        for entry in _stretches(member, places.get(member.source), _speaking_of(member, by_key))
+        for entry in _stretches(member, places.get(member.source), _speaking_of(member, by_key), window)
     ]
 
 
@@ -221,14 +231,15 @@ def with_place(rows: ir.Table, places: ir.Table, columns: Sequence[str] = ("pue"
     return joined.select(**{name: joined[name] for name in rows.columns} | placed)
 
 
-def resolved_for(site: Site, rows: ir.Table) -> pa.Table:
+def resolved_for(site: Site, rows: ir.Table, days: Collection[date] | None = None) -> pa.Table:
     """The places of all members that occur in rows, as a table for `with_place`.
 
     Args:
         site: The site file.
         rows: With the columns of a member, on a connection.
+        days: Those of the rows; None for all time.
     """
-    return as_table(resolve(members_of(rows), site.source_places, site.places))
+    return as_table(resolve(members_of(rows), site.source_places, site.places, days))
 
 
 def site_zones(site: Site) -> tuple[str, ...]:
@@ -298,12 +309,19 @@ def _speaking_of(
     return [stated for key in keys for stated in by_key.get(key, ())]
 
 
-def _stretches(member: Member, block: Place | None, stated: Sequence[tuple[str, SitePlace]]) -> list[Resolved]:
-    bounds = {BEGINNING, END} | {day for _, place in stated for day in (place.valid_from, place.valid_to) if day}
+def _stretches(
+    member: Member, block: Place | None, stated: Sequence[tuple[str, SitePlace]], window: tuple[date, date]
+) -> list[Resolved]:
+    here = region_key(member.provider, member.region or "")
+    tables = _of_tables(*here)
+    bounds = {day for _, place in stated for day in (place.valid_from, place.valid_to) if day}
+    bounds |= {day for _, _, found in tables for one in found for day in (one.since, one.until)}
+    bounds = {*window, *(day for day in bounds if window[0] < day < window[1])}
     found: list[Resolved] = []
     for first, after in pairwise(sorted(bounds)):
         valid = [(line, place) for line, place in stated if place.holds(first, after)]
-        entry = _resolved(member, block, valid, first, after)
+        ours = {name: (table, one) for name, table, every in tables for one in every if one.since <= first < one.until}
+        entry = _resolved(member, block, valid, ours, first, after)
         if found and replace(found[-1], valid_from=first, valid_to=after) == entry:
             found[-1] = replace(found[-1], valid_to=after)
         else:
@@ -311,37 +329,57 @@ def _stretches(member: Member, block: Place | None, stated: Sequence[tuple[str, 
     return found
 
 
+@cache
+def _of_tables(provider: str, region: str) -> tuple[tuple[str, str, tuple[Standing, ...]], ...]:
+    """What our tables say of a region: what it is, the table, and which edition stands when.
+
+    A zone is never carried to days that its row does not speak of: grids are split and renamed.
+    """
+    key = (provider, region)
+    return (
+        ("zone", "cloud_regions.csv", standing(cloud_zones().get(key, ()), carry=False)),
+        ("pue", "pue.csv", standing(published_pue().get(key, ()))),
+        ("wue", "water.csv", standing(published_wue().get(key, ()))),
+    )
+
+
 def _resolved(
-    member: Member, block: Place | None, stated: Sequence[tuple[str, SitePlace]], first: date, after: date
+    member: Member,
+    block: Place | None,
+    stated: Sequence[tuple[str, SitePlace]],
+    ours: Mapping[str, tuple[str, Standing]],
+    first: date,
+    after: date,
 ) -> Resolved:
     here = region_key(member.provider, member.region or "")
-    layers: list[tuple[str, Any]] = []
+    layers: list[tuple[str, Place | SitePlace]] = []
     if block and region_key(block.provider, block.region if member.region else "") == here:
         layers.append((f"place of the source {member.source}", block))
     layers += stated
-    if region := cloud_regions().get(here):
-        layers.append(("", region))
-    if water := water_on_site(*here):
-        layers.append((f"water.csv: {water.source} ({water.year})", _Water(water.l_per_kwh)))
-    zone, zone_from = _first(layers, "zone")
-    pue, pue_from = _first(layers, "pue")
-    scope, scope_from = _first(layers, "ghg_scope")
+    zone, zone_from, zone_of = _first(layers, ours, "zone")
+    pue, pue_from, pue_of = _first(layers, ours, "pue")
+    scope, scope_from, _ = _first(layers, ours, "ghg_scope")
     if scope is None:
         own = here[0] == ON_PREMISES
         scope = GhgScope.SCOPE2 if own else GhgScope.SCOPE31
         scope_from = "on premises" if own else "a bought service"
-    wue, wue_from = _first(layers, "wue")
-    return Resolved(member, first, after, zone, pue, str(scope), (zone_from, pue_from, scope_from, wue_from), wue)
+    wue, wue_from, wue_of = _first(layers, ours, "wue")
+    said_by = (zone_from, pue_from, scope_from, wue_from)
+    return Resolved(
+        member, first, after, zone, pue, str(scope), said_by, wue, (zone_of, pue_of, None, wue_of)
+    )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Water:
-    wue: Decimal
-
-
-def _first(layers: Sequence[tuple[str, Any]], name: str) -> tuple[Any, str]:
+def _first(
+    layers: Sequence[tuple[str, Place | SitePlace]], ours: Mapping[str, tuple[str, Standing]], name: str
+) -> tuple[Any, str, Standing | None]:
+    """The value that counts, who says so, and the edition of our table where it is of one."""
     for said_by, layer in layers:
         value = getattr(layer, name, None)
         if value is not None:
-            return value, said_by or layer.stated_in(name)
-    return None, ""
+            return value, said_by, None
+    table, one = ours.get(name, ("", None))
+    if one is None or not one.edition.value:
+        return None, "", None
+    text = one.edition.value
+    return (text if name == "zone" else Decimal(text)), one.said(table), one

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
+
+from energy_assets.factors.editions import BEGINNING, END, Edition
 
 
 @cache
@@ -17,44 +20,55 @@ def uncertainty_pct() -> dict[tuple[str, str], Decimal]:
     }
 
 
-@dataclass(frozen=True)
-class CloudRegion:
-    """A region of a public cloud: its grid zone and PUE, each with who says so; None where nobody does.
-
-    Attributes:
-        zone: Grid zone as Electricity Maps names it.
-        zone_source: Where the provider says the region stands, and whose grid serves that place.
-        pue: Power usage effectiveness as the provider publishes it.
-        pue_year: Year the PUE is of.
-        pue_source: Publication, and whether the value is of the region or of its whole geography.
-    """
-
-    zone: str | None
-    zone_source: str
-    pue: Decimal | None
-    pue_year: int | None
-    pue_source: str
-
-    def stated_in(self, name: str) -> str:
-        """Who states its `zone` or its `pue`."""
-        if name == "zone":
-            return f"cloud_regions.csv: {self.zone_source}"
-        return f"cloud_regions.csv: {self.pue_source} ({self.pue_year})"
+RegionKey = tuple[str, str]
+"""Provider and region, spelled as `region_key` does."""
 
 
 @cache
-def cloud_regions() -> dict[tuple[str, str], CloudRegion]:
-    """The public regions of AWS, Google Cloud and Azure by (provider, region), spelled as `region_key` does."""
-    return {
-        (row["provider"], row["region"]): CloudRegion(
-            row["zone"] or None,
-            row["zone_source"],
-            Decimal(row["pue"]) if row["pue"] else None,
-            int(row["pue_year"]) if row["pue_year"] else None,
-            row["pue_source"],
-        )
-        for row in rows_of_data("cloud_regions.csv")
-    }
+def cloud_zones() -> dict[RegionKey, tuple[Edition, ...]]:
+    """The grid zone of each public region of AWS, Google Cloud and Azure, by validity; of some it is not known.
+
+    Zones are named as Electricity Maps names them. A region whose zone was split or renamed has a row for each stretch
+    of days; every region has at least one row, with an empty zone where its place does not settle the grid.
+    """
+    return _by_region("cloud_regions.csv", "zone")
+
+
+@cache
+def published_pue() -> dict[RegionKey, tuple[Edition, ...]]:
+    """Power usage effectiveness of the regions of clouds as their providers publish it, year by year."""
+    return _by_region("pue.csv", "pue")
+
+
+@cache
+def published_wue() -> dict[RegionKey, tuple[Edition, ...]]:
+    """Water usage effectiveness of the regions of clouds, litres per kWh of the machines, year by year."""
+    return _by_region("water.csv", "wue_l_per_kwh")
+
+
+def _by_region(name: str, column: str) -> dict[RegionKey, tuple[Edition, ...]]:
+    found: dict[RegionKey, list[Edition]] = {}
+    for row in rows_of_data(name):
+        found.setdefault((row["provider"], row["region"]), []).append(edition_of(row, row[column]))
+    return {key: tuple(editions) for key, editions in found.items()}
+
+
+def edition_of(row: Mapping[str, str], value: str) -> Edition:
+    """An edition from a row of a table with `valid_from`, `valid_to` and `source`.
+
+    Args:
+        row: Of the table; empty bounds are open ones. `edition`, `published` and `of` where the table has them.
+        value: What is stated.
+    """
+    return Edition(
+        value,
+        date.fromisoformat(row["valid_from"]) if row["valid_from"] else BEGINNING,
+        date.fromisoformat(row["valid_to"]) if row["valid_to"] else END,
+        row.get("edition", ""),
+        row.get("published", ""),
+        row["source"],
+        row.get("of", "region"),
+    )
 
 
 @cache

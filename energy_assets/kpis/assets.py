@@ -14,7 +14,10 @@ from energy_assets.contracts.vocabulary import Feed
 from energy_assets.kpis.daily import by_member, costs, indicators
 from energy_assets.kpis.facts import facts
 from energy_assets.kpis.market import market_kpis
+from energy_assets.kpis.own import own_kpis
 from energy_assets.kpis.periods import monthly as monthly_kpis
+from energy_assets.kpis.runs import per_training_run
+from energy_assets.kpis.targets import target_progress
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.periods import Month
 from energy_assets.site import Site
@@ -29,14 +32,20 @@ def kpi_assets(site: Site) -> list[dg.AssetsDefinition]:
 
     def days_rows(read: Reader, days: Sequence[date]) -> ir.Table:
         currency = site.organisation.currency
-        summed = facts(read(EMISSIONS, days), read(ACTIVITY, days), read(COST, days), currency, read.keep)
-        summed = read.keep(summed)
+        lake = read(EMISSIONS, days), read(ACTIVITY, days), read(COST, days)
+        summed = read.keep(facts(*lake, currency, read.keep))
         every = read.keep(indicators(read.keep(by_member(summed)), currency))
-        return every.union(read.keep(costs(summed)).select(every.columns))
+        made = every.union(read.keep(costs(summed)).select(every.columns))
+        if site.kpis:
+            own = read.keep(own_kpis(*lake, site.kpis, currency, read.keep))
+            made = made.union(own.select(every.columns))
+        progress = target_progress(read.keep(made), site.targets) if site.targets else None
+        return made if progress is None else made.union(progress)
 
     def months_rows(read: Reader, months: Sequence[date]) -> ir.Table:
         every = read(KPIS_DAILY, [day for first in months for day in Month.of(first).days])
-        rows = monthly_kpis(every)
+        rows = monthly_kpis(every, site.kpis)
+        rows = rows.union(per_training_run(rows).select(rows.columns))
         if not bought:
             return rows
         of_market = market_kpis(read(EMISSIONS_MARKET, months), every)

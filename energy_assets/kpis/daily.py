@@ -13,7 +13,7 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
-from energy_assets.contracts.tables import KPI_DIMENSIONS, KPI_GRAINS
+from energy_assets.contracts.tables import KPI_GRAINS, KPI_KEYS, RUN
 from energy_assets.kpis.facts import carrier, errors_of, has_interval, measures, name_of, part, type_of
 from energy_assets.kpis.indicators import INDICATORS, Indicator, coverage_rows
 from energy_assets.kpis.ingredients import Ingredient
@@ -70,7 +70,7 @@ def costs(facts: ir.Table) -> ir.Table:
     """
     money = [indicator for indicator in INDICATORS.values() if indicator.unit == CURRENCY]
     billed = facts.filter(facts.currency.notnull())
-    cut = _every_grain(billed.select("day", *KPI_DIMENSIONS, "currency", *(name_of(i.numerator) for i in money)))
+    cut = _every_grain(billed.select("day", *KPI_KEYS, "currency", *(name_of(i.numerator) for i in money)))
     spent = cut.group_by([*MEMBER, "currency"]).aggregate(
         **{name_of(i.numerator): _sum(cut, name_of(i.numerator)) for i in money}
     )
@@ -88,7 +88,9 @@ def _every_grain(facts: ir.Table) -> ir.Table:
         )
         for grain in KPI_GRAINS
     ]
-    return facts.mutate(cut=ibis.array(members).unnest()).unpack("cut")
+    cut = facts.mutate(cut=ibis.array(members).unnest()).unpack("cut")
+    # What is no training run is no member of that grain, and most facts are none.
+    return cut.filter((cut.grain != RUN) | cut[RUN].notnull())
 
 
 def _sum(rows: ir.Table, measure: str) -> Any:
@@ -227,6 +229,4 @@ def _long(members: ir.Table, rows: list[ir.StructValue]) -> ir.Table:
     long = members.select(*MEMBER, row=ibis.array(rows).unnest()).unpack("row")
     long = long.filter(long.numerator.notnull())
     none = ibis.null("string")
-    return long.mutate(**{name: ibis.ifelse(long.grain == name, long.member, none) for name in KPI_DIMENSIONS}).drop(
-        "member"
-    )
+    return long.mutate(**{name: ibis.ifelse(long.grain == name, long.member, none) for name in KPI_KEYS}).drop("member")

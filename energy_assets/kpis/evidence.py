@@ -170,7 +170,7 @@ class MatchedRatio:
         return {
             f"idle_of_{side}s": (
                 f"select day, source, coalesce(({_sum(Ingredient(kwh.where(IDLE)))})::double, 0) as idle_kwh, "
-                f"coalesce((sum({rows.column}) filter (where {idle}))::double, 0) as idle_amount, "
+                f"coalesce((sum({rows.amount()}) filter (where {idle}))::double, 0) as idle_amount, "
                 f"coalesce(({_sum(Ingredient(kwh))})::double, 0) as all_kwh "
                 f"from {place} where {self._days(rows)} group by all"
             ),
@@ -226,7 +226,7 @@ def _where(rows: Selection) -> str:
 
 def _sum(one: Ingredient) -> str:
     filters = f" filter (where {_where(one.rows)})" if one.rows.filters else ""
-    return f"(sum({one.rows.column}){filters})::{type_of(one.rows)}"
+    return f"(sum({one.rows.amount()}){filters})::{type_of(one.rows)}"
 
 
 def _day_sums(side: str, amount: str, matched: str, whole: str) -> str:

@@ -18,7 +18,8 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts.accounts import account_keys
 from energy_assets.contracts.audit import schema_of
-from energy_assets.contracts.tables import KPI_DIMENSIONS, Activity, Cost, Emissions
+from energy_assets.contracts.tables import KPI_DIMENSIONS, KPI_KEYS, RUN, Activity, Cost, Emissions
+from energy_assets.contracts.vocabulary import TRAINING
 from energy_assets.kpis.indicators import (
     BESIDE,
     BOUGHT_GRAMS,
@@ -39,6 +40,7 @@ NOBODY = ("unknown", "idle")
 PER_CENT_DIGITS = 3
 KNOWN, CONTAINER, GRAMS_INTERVAL = "known", "of_container", "grams_uncertainty_pct"
 ASKS_WHETHER_KNOWN = ("is null", "is not null", "or idle")
+NO_RUN = {RUN: ibis.null("string")}
 #: The finest identity that a bill and energy both carry; with day and project, what they are paired by.
 ACCOUNT = ("provider", "account_id")
 PAIR = ("day", *ACCOUNT, "project")
@@ -74,7 +76,7 @@ def errors_of(ingredient: Ingredient) -> tuple[str, ...]:
 
 def has_interval(indicator: Indicator) -> bool:
     """Whether a 95 % interval can be told of an indicator."""
-    return indicator.kind != "share" and any(errors_of(part) for part in indicator.ingredients())
+    return indicator.interval and indicator.kind != "share" and any(errors_of(part) for part in indicator.ingredients())
 
 
 def carrier(indicator: Indicator) -> Ingredient:
@@ -142,7 +144,7 @@ def facts(
     used, spent = keep(_condensed(apart(emissions, keep))), keep(_condensed_cost(cost, currency))
     pairs = keep(_pairs(used.filter(~used.borrowed), spent))
     parts = [_energy(_paired(used, pairs)), _activity(activity), _spent(_paired(spent, pairs))]
-    return _matched(keep(ibis.union(*(_complete(rows) for rows in parts))))
+    return _matched(keep(ibis.union(*(_complete(rows) for rows in parts))), currency)
 
 
 def _ingredients(table: str) -> list[Ingredient]:
@@ -169,7 +171,7 @@ def _energy(rows: ir.Table) -> ir.Table:
         for one in indicator.ingredients():
             columns |= _errors(rows, one)
     columns |= _parts_of_accounts(rows, "emissions")
-    sums = rows.group_by(["day", *KPI_DIMENSIONS, ERROR_SOURCE]).aggregate(**columns)
+    sums = rows.group_by(["day", *KPI_KEYS, ERROR_SOURCE]).aggregate(**columns)
     kept = {one for i in INDICATORS.values() for one in i.ingredients() if one.with_idle}
     sums = sums.mutate(**{name: column for one in kept for name, column in _with_idle(sums, one).items()})
     sums = sums.mutate(**{name: column for one in kept for name, column in _errors_with_idle(sums, one).items()})
@@ -243,7 +245,7 @@ def _with_idle(sums: ir.Table, ingredient: Ingredient) -> dict[str, Any]:
     busy = (there["all"] - there["idle"]).nullif(0.0)
     share = (own_kwh.cast("float64") * there["amount"] / busy).round(12).fill_null(0.0)
     value = (sums[base] + share.cast(dtype)).cast(dtype)
-    return {name: value, f"{name}__open": sums[f"{base}__open"]}
+    return {name: value} | ({f"{name}__open": sums[f"{base}__open"]} if errors_of(ingredient) else {})
 
 
 def _errors_with_idle(sums: ir.Table, ingredient: Ingredient) -> dict[str, Any]:
@@ -252,8 +254,10 @@ def _errors_with_idle(sums: ir.Table, ingredient: Ingredient) -> dict[str, Any]:
     A share that is added to zero has nothing to be as uncertain as: its interval is not known. So it is with grams of
     hours in which the grid emitted nothing.
     """
+    if not errors_of(ingredient):
+        return {}
     base, name = name_of(ingredient.rows), name_of(ingredient)
-    alike = ibis.window(group_by=[sums.day, *(sums[key] for key in KPI_DIMENSIONS)])
+    alike = ibis.window(group_by=[sums.day, *(sums[key] for key in KPI_KEYS)])
     whole, bare = (sums[column].cast("float64").sum().over(alike) for column in (name, base))
     grown: Any = whole / bare.nullif(0.0)
     found = {
@@ -290,7 +294,8 @@ def _condensed(emissions: ir.Table) -> ir.Table:
     pct = ["uncertainty_pct", "meter_pct", "factor_uncertainty_pct", ERROR_SOURCE, "borrowed"]
     asked = {name for rows in wanted for f in rows.filters for name in f.columns}
     kept_apart = sorted(asked - set(KPI_DIMENSIONS) - set(flags))
-    alike = ["day", *KPI_DIMENSIONS, *ACCOUNT, *kept_apart, *pct, KNOWN, CONTAINER]
+    rows = rows.mutate(**{RUN: rows.workload_type.isin(TRAINING).ifelse(rows[RUN], ibis.null("string"))})
+    alike = list(dict.fromkeys(["day", *KPI_KEYS, *ACCOUNT, *kept_apart, *pct, KNOWN, CONTAINER]))
     sums = {name: rows[name].sum().cast(type_of(Selection("emissions", name))) for name in summed}
     condensed = rows.group_by(alike).aggregate(rows=rows.count(), **sums)
     rows = _spelled_alike(condensed)
@@ -301,9 +306,9 @@ def _condensed(emissions: ir.Table) -> ir.Table:
 def _condensed_cost(cost: ir.Table, currency: str) -> ir.Table:
     """Charges that no indicator tells apart, as one. Those in the organisation's currency alone can be paired."""
     wanted = {column: cost[column] for one in _ingredients("cost") for column in one.rows.columns}
-    rows = cost.mutate(currency=cost.billing_currency, **_absent(cost))
+    rows = cost.mutate(currency=cost.billing_currency, **_absent(cost), **NO_RUN)
     sums = {name: rows[name].sum().cast(type_of(Selection("cost", name))) for name in wanted}
-    condensed = rows.group_by(["day", *KPI_DIMENSIONS, *ACCOUNT, "currency"]).aggregate(**sums)
+    condensed = rows.group_by(["day", *KPI_KEYS, *ACCOUNT, "currency"]).aggregate(**sums)
     rows = _spelled_alike(condensed)
     return rows.mutate(pairable=rows.currency == currency)
 
@@ -379,15 +384,15 @@ def _absent(rows: ir.Table) -> dict[str, Any]:
 
 def _activity(activity: ir.Table) -> ir.Table:
     """Sums of activity by day and the dimensions it has."""
-    rows = activity.mutate(rows=ibis.literal(1, "int64"), **_absent(activity))
-    return rows.group_by(["day", *KPI_DIMENSIONS]).aggregate(
+    rows = activity.mutate(rows=ibis.literal(1, "int64"), **_absent(activity), **NO_RUN)
+    return rows.group_by(["day", *KPI_KEYS]).aggregate(
         **{name_of(one): _conditional(rows, one.rows) for one in _ingredients("activity")}
     )
 
 
 def _spent(cost: ir.Table) -> ir.Table:
     """Sums of cost by day, the dimensions it has, and currency."""
-    sums = cost.group_by(["day", *KPI_DIMENSIONS, "currency"]).aggregate(
+    sums = cost.group_by(["day", *KPI_KEYS, "currency"]).aggregate(
         **{name_of(one): _conditional(cost, one.rows) for one in _ingredients("cost")},
         **_parts_of_accounts(cost, "cost"),
     )
@@ -403,9 +408,7 @@ def _complete(sums: ir.Table) -> ir.Table:
     if ERROR_SOURCE not in sums.columns:
         absent[ERROR_SOURCE] = sums.source
     wide = sums.mutate(**absent)
-    return wide.select(
-        "day", *KPI_DIMENSIONS, "currency", ERROR_SOURCE, **{n: wide[n].cast(d) for n, d in wanted.items()}
-    )
+    return wide.select("day", *KPI_KEYS, "currency", ERROR_SOURCE, **{n: wide[n].cast(d) for n, d in wanted.items()})
 
 
 def _by_model() -> list[Indicator]:
@@ -416,33 +419,41 @@ def _is_of_model(measure: str) -> bool:
     return any(measure.startswith(f"{indicator.name}__") for indicator in _by_model())
 
 
-def _matched(rows: ir.Table) -> ir.Table:
+def _matched(rows: ir.Table, currency: str) -> ir.Table:
     """The facts with the parts of indicators matched by model: what has no other side on its day stays out of both.
 
-    All indicators together in three steps, because each step repeats every column.
+    All indicators together in three steps, because each step repeats every column. Of money that in the organisation's
+    currency alone is looked at.
     """
     wanted = _by_model()
     flags: dict[str, Any] = {}
     for indicator in wanted:
-        sides = [rows[name_of(one)].notnull() for one in indicator.ingredients()]
+        sides = [_comparable(rows, one, currency).notnull() for one in indicator.ingredients()]
         flags |= _shared(rows, indicator, sides)
     flagged = rows.mutate(**flags)
     both = flagged.mutate(**{f"{i.name}__both": _both(flagged, i) for i in wanted})
     parts: dict[str, Any] = {}
     for indicator in wanted:
         for one in indicator.ingredients():
-            parts |= _kept_parts(both, indicator, one)
+            parts |= _kept_parts(both, indicator, one, _comparable(both, one, currency))
     return both.select(
         "day",
-        *KPI_DIMENSIONS,
+        *KPI_KEYS,
         "currency",
         ERROR_SOURCE,
         **{name: parts[name] if name in parts else both[name] for name in measures()},
     )
 
 
-def _kept_parts(rows: ir.Table, indicator: Indicator, ingredient: Ingredient) -> dict[str, Any]:
-    amount, name = rows[name_of(ingredient)], part(indicator, ingredient)
+def _comparable(rows: ir.Table, ingredient: Ingredient, currency: str) -> Any:
+    amount = rows[name_of(ingredient)]
+    if ingredient.rows.table != "cost":
+        return amount
+    return ibis.ifelse(rows.currency == currency, amount, ibis.null(amount.type()))
+
+
+def _kept_parts(rows: ir.Table, indicator: Indicator, ingredient: Ingredient, amount: Any) -> dict[str, Any]:
+    name = part(indicator, ingredient)
     dtype = type_of(ingredient.rows)
     mine = ibis.ifelse(rows[f"{indicator.name}__both"], amount, ibis.null(dtype))
     found = {name: mine, f"{name}__matched": mine.abs().cast(dtype), f"{name}__all": amount.abs().cast(dtype)}

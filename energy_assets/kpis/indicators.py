@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from energy_assets.contracts.tables import KPI_DIMENSIONS
-from energy_assets.contracts.vocabulary import MEASURED, GhgScope
+from energy_assets.contracts.tables import KPI_DIMENSIONS, RUN
+from energy_assets.contracts.vocabulary import MEASURED, TRAINING, GhgScope
 from energy_assets.kpis.ingredients import FIRST_KNOWN, SUM, Filter, Ingredient, Selection, total
 
 Kind = Literal["energy", "mass", "share", "count", "ratio", "money"]
@@ -28,6 +28,9 @@ BOUGHT_GRAMS = SUM.join(("lifecycle_g or location_g", *BESIDE))
 """All that a bought service emits: of the electricity the whole where it is known, its way there, and the hardware."""
 CATEGORY_3 = SUM.join(("upstream_g", LOSSES))
 """All of Scope 3 category 3 that is known: the supply of the electricity, and what the grid lost on the way."""
+SCORED_GRAMS = f"location_g{SUM}{EMBODIED}"
+"""E x I + M of the Software Carbon Intensity, ISO/IEC 21031:2024."""
+SCORED = "location-based + embodied"
 UPSTREAM, LIFECYCLE = "(life-cycle − direct intensity)", "life-cycle intensity"
 LOST = "kWh lost for each that arrives × life-cycle intensity of the zone in the hour"
 EVERYWHERE = ("total", *KPI_DIMENSIONS)
@@ -58,6 +61,8 @@ class Indicator:
         match: What numerator and denominator must both have to be counted, day by day: `account`, a known project of
             one provider and account, where a side without account is of any of the provider's; or `model_id`, a model
             in one project, or the model alone where its two sides share no project.
+        interval: Whether the intervals of its sides say that of the whole; not where one side is the other times a
+            number of unknown interval.
     """
 
     name: str
@@ -71,6 +76,7 @@ class Indicator:
     grains: tuple[str, ...] = EVERYWHERE
     basis: Basis = "energy"
     match: Literal["account", "model_id"] | None = None
+    interval: bool = True
 
     @property
     def scope(self) -> str | None:
@@ -108,6 +114,10 @@ _WITH_FOOTPRINT = Filter(EMBODIED, "is not null")
 _GPU = Filter("device_kind", "=", "gpu")
 _SERVED_WH = total("emissions", "facility_kwh", _INFERENCE, factor="1000", with_idle=True)
 _SERVED_G = total("emissions", "location_g", _INFERENCE, with_idle=True)
+_SCORED_G = total(
+    "emissions", SCORED_GRAMS, _INFERENCE, _WITH_LOCATION, _WITH_FOOTPRINT, with_idle=True
+)  # fmt: skip
+_TRAINS = Filter("workload_type", "in", TRAINING)
 _MATCHED = "; only models (in one project where they share one) that have both on the day"
 
 TIER_NAMES = {
@@ -261,6 +271,37 @@ _WATER = (
     ),
 )  # fmt: skip
 
+_FACILITIES = (
+    Indicator(
+        "pue", "Power usage effectiveness (PUE)", "ratio", "kWh per kWh", "M-PUE",
+        "facility energy / IT energy, both where the PUE of the place is known (ISO/IEC 30134-2)",
+        _FACILITY, total("emissions", "energy_kwh", Filter("facility_kwh", "is not null")), BY_PLACE, "none",
+        interval=False,
+    ),
+    Indicator(
+        "wue", "Water usage effectiveness (WUE), on site", "ratio", "l per kWh", "M-WUE",
+        "water for cooling on site / IT energy, both where the WUE of the place is known (ISO/IEC 30134-9)",
+        total("emissions", "water_onsite_l"),
+        total("emissions", "energy_kwh", Filter("water_onsite_l", "is not null")), BY_PLACE, "none", interval=False,
+    ),
+    Indicator(
+        "cue", "Carbon usage effectiveness (CUE), location-based, all scopes", "ratio",
+        "gCO2e (location-based) per kWh of IT", "M-CUE",
+        "location-based emissions of the facility energy / IT energy, both where the intensity is known "
+        "(ISO/IEC 30134-8)",
+        total("emissions", "location_g"), total("emissions", "energy_kwh", _WITH_LOCATION), BY_PLACE, "none",
+    ),
+)  # fmt: skip
+
+_TRAINING = (
+    Indicator(
+        "energy_to_solution", "Energy to solution of a training run", "energy", "kWh", "M-SOLUTION",
+        "facility energy of all hours in which a training run is named, every attempt of that name, failed ones "
+        "included; over a longer period the sum of its days",
+        total("emissions", "facility_kwh", _TRAINS), grains=(RUN,), basis="none",
+    ),
+)  # fmt: skip
+
 _ACTIVITY = (
     Indicator(
         "requests", "Requests answered", "count", "requests", "M-ACTIVITY", "serving counters, resets handled; summed",
@@ -292,6 +333,22 @@ _ACTIVITY = (
         f"/ requests × 1,000{_MATCHED}",
         _SERVED_G, total("activity", "requests", factor="0.001"), BY_MODEL, "matched", "model_id",
     ),
+    Indicator(
+        "sci_per_1k_inferences", "Software carbon intensity per 1,000 requests, all scopes", "ratio",
+        f"gCO2e ({SCORED}) per 1,000 requests", "M-SCI-REQUEST",
+        "(E × I + M) / R of ISO/IEC 21031: location-based emissions of the electricity of inference with its share of "
+        "idle, and the share of making its hardware, of hardware whose footprint is known / requests × 1,000"
+        f"{_MATCHED}",
+        _SCORED_G, total("activity", "requests", factor="0.001"), BY_MODEL, "matched", "model_id",
+    ),
+    Indicator(
+        "sci_per_1m_tokens", "Software carbon intensity per million generated tokens, all scopes", "ratio",
+        f"gCO2e ({SCORED}) per 1,000,000 tokens", "M-SCI-TOKEN",
+        "(E × I + M) / R of ISO/IEC 21031: location-based emissions of the electricity of inference with its share of "
+        "idle, and the share of making its hardware, of hardware whose footprint is known / generated tokens × "
+        f"1,000,000{_MATCHED}",
+        _SCORED_G, total("activity", "generated_tokens", factor="0.000001"), BY_MODEL, "matched", "model_id",
+    ),
 )  # fmt: skip
 
 _MONEY = (
@@ -305,6 +362,12 @@ _MONEY = (
         "billed cost / facility energy; only projects that have both at one provider and account on the day; coverage: "
         "share of the cost",
         total("cost", "billed_cost"), _FACILITY, ("total", "project"), "matched numerator", "account",
+    ),
+    Indicator(
+        "cost_per_1m_tokens", "Billed cost per million generated tokens", "ratio", "{currency} per 1,000,000 tokens",
+        "M-COST-TOKEN", f"billed cost / generated tokens × 1,000,000{_MATCHED}",
+        total("cost", "billed_cost"), total("activity", "generated_tokens", factor="0.000001"), BY_MODEL, "matched",
+        "model_id",
     ),
 )  # fmt: skip
 
@@ -367,7 +430,19 @@ _QUALITY = (
 )  # fmt: skip
 
 INDICATORS: dict[str, Indicator] = {
-    one.name: one for one in (*_ENERGY, *_SCOPES, *_ON_THE_WAY, *_HARDWARE, *_WATER, *_ACTIVITY, *_MONEY, *_QUALITY)
+    one.name: one
+    for one in (
+        *_ENERGY,
+        *_SCOPES,
+        *_ON_THE_WAY,
+        *_HARDWARE,
+        *_WATER,
+        *_FACILITIES,
+        *_TRAINING,
+        *_ACTIVITY,
+        *_MONEY,
+        *_QUALITY,
+    )
 }
 
 

@@ -24,9 +24,9 @@ class Filter:
     """One condition on a row.
 
     `op` is `=`, `!=`, `<` (of numbers), `between`, `in`, `is null`, `is not null`; `unknown`: NULL or the word itself,
-    which is how KPIs name a missing dimension; `hour of day`: of a timestamp, UTC; `or idle`: of `workload_id`, the
-    source says who used the device, or that nobody did. Several columns, joined by ` or `, are the first of them that
-    is known.
+    which is how KPIs name a missing dimension; `among`: one of several values, `unknown` being NULL too; `hour of day`:
+    of a timestamp, UTC; `or idle`: of `workload_id`, the source says who used the device, or that nobody did. Several
+    columns, joined by ` or `, are the first of them that is known.
     """
 
     column: str
@@ -43,6 +43,9 @@ class Filter:
         column = first_known_sql(self.columns)
         if self.op == "unknown":
             return f"coalesce({column}, 'unknown') = 'unknown'"
+        if self.op == "among":
+            some = ", ".join(quoted(value) for value in self.value or ())
+            return f"coalesce({column}::varchar, 'unknown') in ({some})"
         if self.op == "hour of day":
             return f"hour({column}) = {self.value}"
         if self.op == "or idle":
@@ -72,6 +75,8 @@ class Filter:
             below: ir.BooleanValue = column < Decimal(str(self.value))
             return below
         text = column.cast("string")
+        if self.op == "among":
+            return text.fill_null(UNKNOWN).isin(self.value or ())
         if isinstance(self.value, tuple):
             return text.between(*self.value) if self.op == "between" else text.isin(self.value)
         return {
@@ -122,9 +127,10 @@ class Selection:
         if self.aggregate == "busiest":
             each = f"select sum({self.column}) as total from {rows} group by hour, source, node_id, device_id"  # noqa: S608
             return f"select max(total) from ({each})"  # noqa: S608
-        return f"select {self.aggregate}({self._amount()}) from {rows}"  # noqa: S608
+        return f"select {self.aggregate}({self.amount()}) from {rows}"  # noqa: S608
 
-    def _amount(self) -> str:
+    def amount(self) -> str:
+        """What a row gives to the number, as SQL; of several terms each where it is known."""
         if len(self.terms) == 1:
             return first_known_sql(self.terms[0])
         return SUM.join(f"coalesce({', '.join(term)}, 0)" for term in self.terms)

@@ -6,56 +6,66 @@ a KPI.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
-from energy_assets.contracts.tables import KPI_DIMENSIONS
+from energy_assets.contracts.tables import KPI_KEYS
 from energy_assets.kpis.facts import carrier, errors_of, has_interval
 from energy_assets.kpis.indicators import INDICATORS
+from energy_assets.kpis.own_terms import denominator_errs
+from energy_assets.own_kpis import OwnKpi
 
-KEY = ("kpi", "unit", "grain", *KPI_DIMENSIONS)
+PROGRESS = r"^target_progress_\d+_of_"
+"""How names of progress begin (`targets.progress_name`); an indicator's name follows."""
+KEY = ("kpi", "unit", "grain", *KPI_KEYS)
 
 
-def monthly(days: ir.Table) -> ir.Table:
+def monthly(days: ir.Table, kpis: Sequence[OwnKpi] = ()) -> ir.Table:
     """Rows of the contract `KpisMonthly` from rows of `KpisDaily`.
 
     Args:
         days: Days of one or of several months; each month is summed apart.
+        kpis: Indicators of the site's own.
 
     Returns:
         One row per month and key. The interval is the mean of the days' intervals weighted by the side that carries
         the error (the numerator, or what an exact numerator is divided by), without its sign, because one meter's
         error stays the same from day to day; a day where that side is zero has no say in it, a day of unknown
         interval makes it unknown. Where both sides carry errors it is as much wider as days of another ratio may add
-        (`_mixing`). Coverage is the mean over the days that have data; `days` counts them.
+        (`_mixing`); of indicators of one's own, and of progress, it is not known then. Coverage is the mean over the
+        days that have data; `days` counts them.
     """
     # Not truncate("M"): DuckDB makes a timestamp of it while Ibis believes it to be a date.
     return _added(
-        days.mutate(month=ibis.date(days.day.year(), days.day.month(), 1), days=ibis.literal(1, "int64")), ("month",)
+        days.mutate(month=ibis.date(days.day.year(), days.day.month(), 1), days=ibis.literal(1, "int64")),
+        ("month",),
+        kpis,
     )
 
 
-def over_months(months: ir.Table) -> ir.Table:
+def over_months(months: ir.Table, kpis: Sequence[OwnKpi] = ()) -> ir.Table:
     """KPIs of a quarter, a year or any other period from those of its months.
 
     Args:
         months: Rows of the contract `KpisMonthly`, of the months of one period.
+        kpis: Indicators of the site's own.
 
     Returns:
         The columns of `KpisMonthly` but `month`, one row per key, by the rules of `monthly`: coverage weighted by the
         days that have data. One month alone is returned as it is.
     """
-    return _added(months, ())
+    return _added(months, (), kpis)
 
 
-def _added(rows: ir.Table, when: tuple[str, ...]) -> ir.Table:
+def _added(rows: ir.Table, when: tuple[str, ...], kpis: Sequence[OwnKpi]) -> ir.Table:
     divided = [i.name for i in INDICATORS.values() if has_interval(i) and carrier(i) != i.numerator]
     rows = rows.mutate(carrier=ibis.ifelse(rows.kpi.isin(divided), rows.denominator, rows.numerator))
     rows = rows.mutate(mixing=_mixing(rows, when))
-    known = (rows.uncertainty_pct.notnull() | (rows.carrier == 0)) & rows.mixing.notnull()
+    known = (rows.uncertainty_pct.notnull() | (rows.carrier == 0)) & rows.mixing.notnull() & ~_untold(rows, kpis)
     half_width = (rows.carrier.abs().cast("decimal(29, 6)") * rows.uncertainty_pct).cast("decimal(38, 9)")
     sums = rows.group_by([*when, *KEY]).aggregate(
         numerator=rows.numerator.sum().cast(t.FIGURE),
@@ -77,6 +87,17 @@ def _added(rows: ir.Table, when: tuple[str, ...]) -> ir.Table:
             sums.alone, sums.its_interval, ibis.ifelse(sums.certain, interval, ibis.null(t.PERCENT))
         ),
     ).drop("observed", "carrier", "half_width", "certain", "alone", "its_interval")
+
+
+def _untold(rows: ir.Table, kpis: Sequence[OwnKpi]) -> Any:
+    """Of which indicators the intervals of short periods do not say that of the longer one.
+
+    What is divided by errs, and how much, no row of it says; see `_mixing` for those of which one does.
+    """
+    own = [one.name for one in kpis if denominator_errs(one)]
+    erring = [i.name for i in INDICATORS.values() if i.denominator and errors_of(i.denominator)]
+    of = rows.kpi.re_replace(PROGRESS, "")
+    return of.isin([*own, ""]) | ((of != rows.kpi) & of.isin([*erring, ""]))
 
 
 def _mixing(rows: ir.Table, when: tuple[str, ...]) -> Any:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import dagster as dg
 
+from energy_assets.factors.version import PREFIX
 from energy_assets.operations.schedules import JOB_TAG
 from energy_assets.site import Site
 from energy_assets.tables import raw_table
@@ -68,10 +69,26 @@ def follow_days_of_month() -> Condition:
 
     Prevents a run of the month for every single day of a backfill. Missing days do not hold it back, as they do in
     `follow_days`: a running month always lacks days, and one lost day would keep the month from being shown at all;
-    what is missing is counted as coverage.
+    what is missing is counted as coverage. A month made of raw days and of what is made of them waits for these: it
+    would be made of the old ones, and again minutes later.
     """
     due = _behind() | _retry(upstream_changed())
-    return (due & ~When.any_deps_in_progress() & ~When.in_progress()).with_label("follow_days_of_month")
+    ready = ~When.any_deps_in_progress() & ~When.in_progress() & ~When.any_deps_match(upstream_changed())
+    return (due & ready).with_label("follow_days_of_month")
+
+
+def follow_factors(otherwise: Condition) -> Condition:
+    """Materialize days again that were made with other factors, beside what another condition asks for.
+
+    Prevents that a revised factor reaches new days alone: an asset whose code version is what its factors say
+    (`factors.version`) is asked for all days it has, and what is made of it for those whose content became another.
+
+    Args:
+        otherwise: The condition of the asset's rhythm.
+    """
+    restated = When.code_version_changed() & ~When.missing()
+    ready = ~When.any_deps_in_progress() & ~When.in_progress()
+    return (otherwise | (_pending(restated) & ready)).with_label("follow_factors")
 
 
 def report_months() -> Condition:
@@ -154,9 +171,13 @@ def with_automation(assets: Sequence[dg.AssetsDefinition], site: Site) -> list[d
         site: Says how many trailing days each source collects again.
     """
     trailing = {dg.AssetKey(raw_table(source).asset): source.trailing_days for source in site.sources}
+    restating = {dg.AssetKey(raw_table(source).asset) for source in site.sources if source.restates}
 
     def automated(spec: dg.AssetSpec) -> dg.AssetSpec:
-        return spec.replace_attributes(automation_condition=_condition(spec, trailing))
+        condition = _condition(spec, trailing)
+        with_factors = spec.key in restating or (spec.code_version or "").startswith(PREFIX)
+        follows = follow_factors(condition) if condition is not None and with_factors else condition
+        return spec.replace_attributes(automation_condition=follows)
 
     return [asset.map_asset_specs(automated) for asset in assets]
 

@@ -62,7 +62,7 @@ def raw_asset(source: Source, site: Site) -> dg.AssetsDefinition:
         group_name="raw",
         kinds={source.engine_kind, "deltalake"},
         owners=OWNERS,
-        code_version=source.parser_version,
+        code_version=source.code_version,
         check_specs=check_specs(table),
         required_resource_keys={"warehouse", "duckdb", *source.resources},
         tags={"feed": Feed(source.feeds).value, "kind": source.kind},
@@ -144,7 +144,7 @@ def _collect_chunk(
         table,
         good,
         complete(parsed.rows, table),
-        code_version=source.parser_version,
+        code_version=source.code_version,
         about={
             day: {"landing_objects_sha256": collected.editions[day].data_version, **_told(parsed.told, day)}
             for day in good

@@ -133,7 +133,7 @@ FRANKFURT = Location(
     account_id="200000000002",
     region="eu-central-1",
     zone="DE",
-    pue="1.35",
+    pue="1.24",
     nodes=(Node("fra-serve-01", L40S, 4),),
     deployments=(
         Deployment(

@@ -305,6 +305,8 @@ class Source(Strict, ABC):
     title: ClassVar[str]
     engine_kind: ClassVar[str] = "http"
     """Shown as the asset's kind in the Dagster UI, for example `prometheus` or `csv`."""
+    restates: ClassVar[bool] = False
+    """Whether days collected before are collected again when `code_version` becomes another one."""
     grain: ClassVar[Literal["day", "month"]] = "day"
     """What one partition of its raw table holds. A monthly source names months by their first days."""
     resources: ClassVar[frozenset[str]] = frozenset()
@@ -317,6 +319,15 @@ class Source(Strict, ABC):
 
     name: SourceName = Field(description="unique name; the raw asset is called raw/<name>")
     kind: str
+
+    @property
+    def code_version(self) -> str:
+        """What its rows are made with: another one where days that were collected before may say something else now.
+
+        More than the parser's version only where the source itself states what it says, in site.yaml or a table of
+        ours: then the automation collects these days again (`restates`).
+        """
+        return self.parser_version
 
     @property
     def trailing_days(self) -> int:

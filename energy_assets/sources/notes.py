@@ -381,6 +381,11 @@ WORDS: Mapping[str, Words] = {
         " it is right, state the size of one certificate in the source: certificate_kwh: 1.",
         each=False,
     ),
+    "days_without_invoice": Words(
+        "{n} day[|s] lie[s|] between two invoices of a meter, and no invoice is of [it|them]",
+        remedy="Add the invoice, or correct the periods beside the gap.",
+        each=False,
+    ),
     "files_named_after_another_zone": Words(
         "{n} file[|s] of grid intensities [is|are] named after a zone of which [it has|they have] no row",
         remedy="Take them out of `path`, or give them the name of their zone.",
@@ -493,6 +498,21 @@ WORDS: Mapping[str, Words] = {
         " [an average|averages]",
         hole=False,
         each=False,
+    ),
+    "loads_of_changed_processors": Words(
+        "{n} stretch[|es] of time between two scrapes [was|were] left out: processors of the machine came or went, or"
+        " several hosts have one name",
+        hole=False,
+        remedy="Where several hosts have one name, keep them apart: a `selector` for each source.",
+        each=False,
+    ),
+    "loads_without_machine": Words(
+        "{n} metric[|s] of utilization name[s|] no machine and [was|were] left out",
+        remedy="Write `machine_label` into the source: the label that names the machine.",
+    ),
+    "loads_without_provider": Words(
+        "{n} machine[|s] with utilization [was|were] left out: nothing says whose [it is|they are]",
+        remedy="Write `provider` (such as aws) into the source, or let Prometheus keep the label instance_id.",
     ),
     "prefill_requests_left_out": Words(
         "{n} request[|s] of prefill servers [was|were] left out, because the decode servers count [it|them] too",

@@ -13,9 +13,11 @@ KINDS: dict[str, str] = {
     "grid_factors": "energy_assets.sources.grid_factors.source:GridFactors",
     "instrument_files": "energy_assets.sources.instrument_files.source:InstrumentFiles",
     "intensity_files": "energy_assets.sources.intensity_files.source:IntensityFiles",
+    "invoice_files": "energy_assets.sources.invoice_files.source:InvoiceFiles",
     "power_files": "energy_assets.sources.power_files.source:PowerFiles",
     "prometheus_energy": "energy_assets.sources.prometheus.energy:PrometheusEnergy",
     "prometheus_inference": "energy_assets.sources.prometheus.inference:PrometheusInference",
+    "prometheus_utilization": "energy_assets.sources.prometheus_utilization.source:PrometheusUtilization",
     "utilization_files": "energy_assets.sources.utilization_files.source:UtilizationFiles",
 }
 

@@ -11,9 +11,12 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts.bills import CROSS_CHECK
+from energy_assets.contracts.nodes import node_names, rename_nodes
 from energy_assets.contracts.vocabulary import Feed
 from energy_assets.factors.places import filled, one_spelling, resolved_for, respelled, with_place
 from energy_assets.factors.tables import uncertainty_pct
+from energy_assets.factors.version import ENERGY as FACTORS_OF_ENERGY
+from energy_assets.factors.version import PLACES, factors_version
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.site import Site
 from energy_assets.tables import ACTIVITY, COST, ENERGY, USAGE_ESTIMATES, Table, raw_table
@@ -22,7 +25,6 @@ from energy_assets.unified.cost import bills_held, cost, cross_check, deciding_d
 from energy_assets.unified.devices import told_uuids
 from energy_assets.unified.energy import energy
 from energy_assets.unified.estimated import of_estimates, of_telemetry
-from energy_assets.unified.nodes import node_names
 
 
 def unified_assets(site: Site) -> list[dg.AssetsDefinition]:
@@ -44,7 +46,10 @@ def _energy_asset(site: Site) -> dg.AssetsDefinition:
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
         return energy_of(site, read, days)
 
-    return table_asset(site, ENERGY, upstream, about, make, _energy_summary, numbers=_energy_numbers)
+    version = factors_version(site, FACTORS_OF_ENERGY, own_files=False)
+    return table_asset(
+        site, ENERGY, upstream, about, make, _energy_summary, numbers=_energy_numbers, code_version=version
+    )
 
 
 def energy_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
@@ -73,11 +78,24 @@ def _readings(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
     ranks = {source.name: rank for rank, source in enumerate([*sources, *bills])}
     placed = filled(rows, site.source_places, ranks)
     placed = respelled(placed, read.keep(ibis.memtable(one_spelling(placed, site.source_places, site.places))))
-    places = read.keep(ibis.memtable(resolved_for(site, placed)))
+    places = read.keep(ibis.memtable(resolved_for(site, placed, days)))
     stands = [(raw_table(source).name, site.source_places.get(source.name)) for source in sources]
     schema = ibis.schema({"table": "string", "provider": "string", "region": "string"})
     read.note("places", ibis.memtable([(n, p and p.provider, p and p.region) for n, p in stands], schema=schema))
     return with_place(placed, places, ("zone",))
+
+
+def named_readings(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
+    """Readings and estimates of machines, of every contributor, under one name per host: each as it was told.
+
+    Args:
+        site: The site.
+        read: Reads raw tables.
+        days: UTC days.
+    """
+    readings = _readings(site, read, days)
+    machines = readings.filter(readings.is_machine)
+    return rename_nodes(machines, read.keep(node_names(machines, site.nodes)))
 
 
 def _cost_asset(site: Site) -> dg.AssetsDefinition:
@@ -96,7 +114,10 @@ def _cost_asset(site: Site) -> dg.AssetsDefinition:
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
         return cost_of(site, read, days)
 
-    return table_asset(site, COST, upstream, about, make, _cost_summary, numbers=numbers, day_by_day=True)
+    version = factors_version(site, PLACES, own_files=False)
+    return table_asset(
+        site, COST, upstream, about, make, _cost_summary, numbers=numbers, day_by_day=True, code_version=version
+    )
 
 
 def cost_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
@@ -110,7 +131,7 @@ def cost_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
     tables = {source.name: raw_table(source) for source in site.feeding(Feed.COST)}
     charges = read.lake.read_together(read.con, tables, days)
     owned = _owned(read, days, charges, tables) if len(tables) > 1 else None
-    return cost(charges, site.attribution.rules, owned, lambda rows: _zoned(site, read, rows))
+    return cost(charges, site.attribution.rules, owned, lambda rows: _zoned(site, read, rows, days))
 
 
 def _owned(read: Reader, days: Sequence[date], charges: ir.Table, tables: Mapping[str, Table]) -> ir.Table:
@@ -148,9 +169,9 @@ def _values(dates: ir.DateColumn) -> list[date]:
     return found
 
 
-def _zoned(site: Site, read: Reader, rows: ir.Table) -> ir.Table:
+def _zoned(site: Site, read: Reader, rows: ir.Table, days: Sequence[date]) -> ir.Table:
     """Charges with the grid zone of their region."""
-    return with_place(rows, read.keep(ibis.memtable(resolved_for(site, rows))), ("zone",))
+    return with_place(rows, read.keep(ibis.memtable(resolved_for(site, rows, days))), ("zone",))
 
 
 def _activity_asset(site: Site) -> dg.AssetsDefinition:

@@ -1,7 +1,7 @@
 """Containment: what holds what, and what is left of a container beside what is metered inside it.
 
 What belongs here: the declared tree instance ⊃ node ⊃ cpu, dram, gpu; each thing's hour once; rests and their
-intervals. What does not: which names mean the same host (`unified.nodes`), owners (`unified.attribution`).
+intervals. What does not: which names mean the same host (`contracts.nodes`), owners (`unified.attribution`).
 
 A machine is known by provider, region and name. The account is no part of it: it says who pays, and two sources
 may name different cost centres for one host.

@@ -14,12 +14,12 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
+from energy_assets.contracts.nodes import rename_nodes
 from energy_assets.unified.attribution import RuleLike, attribute
 from energy_assets.unified.blending import blend
 from energy_assets.unified.containment import resolve_overlaps
 from energy_assets.unified.devices import told_uuids, with_uuids
 from energy_assets.unified.estimated import BESIDE, owned_by_bills
-from energy_assets.unified.nodes import rename_nodes
 
 
 def energy(

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from energy_assets.emissions.assets import emission_assets
 from energy_assets.engine import connection, duckdb_resource
-from energy_assets.factors.tables import cloud_regions
+from energy_assets.factors.tables import cloud_zones
 from energy_assets.lake import Lake
 from energy_assets.periods import Month
 from energy_assets.raw.assets import raw_asset
@@ -68,7 +68,7 @@ def members(folder: str, kind: str, count: int, regions: int, rows: int) -> Work
         rows: Rows of energy.
     """
     Path(folder).mkdir(parents=True)
-    known = [(region, told.zone) for region, told in cloud_regions().items() if told.zone][:regions]
+    known = [(region, told[-1].value) for region, told in cloud_zones().items() if told[-1].value][:regions]
     named = [
         (number, f"s{number}" if kind == "sources" else "cloud", provider, f"a{number}", region)
         for number, ((provider, region), _) in enumerate(islice(cycle(known), count))

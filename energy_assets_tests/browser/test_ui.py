@@ -32,7 +32,7 @@ def test_the_graph_leads_from_raw_sources_to_the_disclosure(chromium: Any, ui: S
     # A few groups at a time: with all of them open Dagster zooms out until it leaves the names away.
     for groups, assets in (
         (GROUPS[:1], raws),
-        (GROUPS[1:4], ("energy", "cost", "activity", "grid_intensity", "hourly", "market")),
+        (GROUPS[1:4], ("energy", "cost", "activity", "grid_intensity", "applied", "hourly", "market")),
         (GROUPS[4:], ("daily", "monthly", "ml_sustainability")),
     ):
         expanded = ",".join(f"global@global:{group}" for group in groups)

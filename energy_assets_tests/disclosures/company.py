@@ -16,6 +16,7 @@ from typing import Any
 import ibis
 import pyarrow as pa
 
+from energy_assets.contracts.tables import RUN
 from energy_assets.disclosures.inputs import Organisation, ReportInputs, Target
 from energy_assets.disclosures.profile import read_profile
 from energy_assets.kpis.daily import by_member, indicators
@@ -237,7 +238,7 @@ def _kpi(kpi: str, grain: str, ratio: tuple[str, str, str | None], table: str, t
     unit, numerator, denominator = ratio
     has_energy = table == "emissions"
     columns = ", ".join(
-        f"coalesce({c}, 'unknown')::varchar as {c}" if c == grain else f"null::varchar as {c}" for c in GRAINS
+        f"coalesce({c}, 'unknown')::varchar as {c}" if c == grain else f"null::varchar as {c}" for c in (*GRAINS, RUN)
     )
     value = f"({numerator})" if denominator is None else f"({numerator})::double / nullif(({denominator})::double, 0)"
     group = ", ".join(c for c in (by, f"coalesce({grain}, 'unknown')" if grain != "total" else "") if c)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from energy_assets.factor_changes import outdated_days
 from energy_assets.factor_listing import applied
 from energy_assets.periods import DayRange, Period
 from energy_assets.query import ask
@@ -93,3 +94,18 @@ def test_hardware_and_water_from_files_to_the_report(tmp_path: Path) -> None:
     assert listed["water of the grid, consumed", "AT"] == "5.722182"
     assert listed["water of the grid, consumed", "US-MIDA-PJM"] == "unknown"
     assert listed["water stress", "aws us-east-1"] == "medium to high"
+
+    columns = "factor, of, value, edition, state, said_by"
+    recorded = {row[:2]: row[2:] for row in ask(site, f"select {columns} from factors_applied")[1]}
+    assert recorded["PUE", "aws us-east-1"][:3] == ("1.15", "2024", "applies")
+    assert recorded["WUE", "aws us-east-1"][:3] == ("0.12", "2024", "applies")
+    assert recorded["PUE", "onprem r1"] == ("1.25", None, "applies", "place of the source meters")
+    assert recorded["making of hardware", "NVIDIA H100 80GB HBM3"][:2] == ("164", "2025")
+    assert recorded["making of hardware", "n1"][:1] == ("1 x 876",)
+    assert recorded["water of the grid, consumed", "US-MIDA-PJM"][0] is None
+    (watts,) = [said for (factor, _), said in recorded.items() if factor == "watts of a vCPU, none to full load"]
+    assert watts[0] is not None
+    assert " to " in watts[0]
+    listed_pue = {(one.of, one.value) for one in applied(site) if one.factor == "PUE"}
+    assert {(of, said[0]) for (factor, of), said in recorded.items() if factor == "PUE"} == listed_pue
+    assert outdated_days(site, applied(site)) == [], "what is listed and what is on record are written alike"

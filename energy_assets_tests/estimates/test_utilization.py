@@ -19,12 +19,12 @@ from energy_assets.contracts import types as t
 from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.raw import UtilizationReadings
 from energy_assets.contracts.unmatched_loads import LOADS, unmatched_loads
-from energy_assets.estimates.utilization import loaded, with_measured
+from energy_assets.estimates.utilization import loaded, readings_of, with_measured
 from energy_assets.estimates.watts import in_squares, load_taken, open_load_pct, spread_pct
 from energy_assets.periods import DayRange
 from energy_assets.query import ask
 from energy_assets.running import Outcome, run_days
-from energy_assets.site import Site, load_site
+from energy_assets.site import NodeRule, Site, load_site
 
 DAY = date(2026, 11, 18)
 HOUR = datetime(2026, 11, 18, 9)
@@ -62,6 +62,53 @@ def reading(**keys: Any) -> dict[str, Any]:
 def readings(*rows: Mapping[str, Any]) -> ibis.Table:
     schema = schema_of(UtilizationReadings)
     return ibis.memtable(pa.Table.from_pylist([dict(row) for row in rows], schema=ibis.schema(schema).to_pyarrow()))
+
+
+THIRD = "i-0cccccccccccccccc"
+HALF = {"utilization": Decimal("0.9"), "coverage": Decimal("0.5")}
+RULES = (
+    NodeRule(name=INSTANCE, also=("ip-10-0-0-7", "10.0.0.7")),
+    NodeRule(name="{id}", match="gpu-(?P<id>i-.+)"),
+    NodeRule(name="worker", also=("i-0bbbbbbbbbbbbbbb2",)),
+)
+
+
+@pytest.mark.parametrize(
+    ("machine", "read", "measured"),
+    [
+        (INSTANCE, [[{"resource_id": "IP-10-0-0-7.eu-west-1.compute.internal:9100"}]], 0.3),
+        (INSTANCE, [[{"resource_id": "10.0.0.7:9100"}]], 0.3),
+        (INSTANCE, [[{"resource_id": "10.0.0.8:9100"}]], None),
+        (INSTANCE, [[{"resource_id": f"gpu-{INSTANCE}"}]], 0.3),
+        ("i-0bbbbbbbbbbbbbbb2", [[{"resource_id": "worker.dc1"}]], 0.3),  # the line renames the bill's machine
+        # one source under two names that a line makes one, of which one saw more of the hour
+        (
+            INSTANCE,
+            [
+                [
+                    {"resource_id": "10.0.0.7"},
+                    {"resource_id": "ip-10-0-0-7", "utilization": Decimal("0.9"), "coverage": Decimal("0.5")},
+                ]
+            ],
+            0.3,
+        ),
+        # two sources under two names
+        (INSTANCE, [[{}], [{"resource_id": ARN, **HALF}]], 0.3),
+        # one source under two names that nobody makes one
+        (
+            THIRD,
+            [[{"resource_id": THIRD}, {"resource_id": ARN.replace(INSTANCE, THIRD), "utilization": Decimal(1)}]],
+            None,
+        ),
+    ],
+)
+def test_names_of_the_site_file_and_of_several_sources(
+    machine: str, read: list[list[Mapping[str, Any]]], measured: float | None
+) -> None:
+    bill = lines(line(node_id=machine, resource=f"arn:aws:ec2:eu-west-1:1:instance/{machine}"))
+    told = readings_of([readings(*(reading(**one) for one in some)) for some in read], RULES)
+    (row,) = with_measured(bill, told, RULES).to_pyarrow().to_pylist()
+    assert row["measured"] == measured
 
 
 ROWS = {
@@ -133,7 +180,7 @@ OTHER = VM.replace("/a/", "/b/")
 def test_whose_load_a_reading_is(
     bill: Mapping[str, Any], read: list[Mapping[str, Any]], measured: float | None
 ) -> None:
-    found = with_measured(lines(line(**bill)), readings(*(reading(**one) for one in read)))
+    found = with_measured(lines(line(**bill)), readings_of([readings(*(reading(**one) for one in read))]))
     (row,) = found.to_pyarrow().to_pylist()
     assert row["measured"] == measured
     assert row["node_id"] == bill.get("node_id", INSTANCE)

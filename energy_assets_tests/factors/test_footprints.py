@@ -10,15 +10,13 @@ from energy_assets.factors.footprints import (
     embodied_device,
     embodied_server,
     water_of_grid,
-    water_on_site,
     water_stress,
 )
 from energy_assets.factors.hardware import accelerators, instances
-from energy_assets.factors.tables import cloud_regions, rows_of_data
+from energy_assets.factors.tables import cloud_zones, rows_of_data
 
 KEYS = {
     "embodied.csv": ("kind", "provider", "thing"),
-    "water.csv": ("provider", "region"),
     "grid_water.csv": ("zone",),
     "grid_losses.csv": ("zone", "year"),
     "water_stress.csv": ("provider", "region"),
@@ -96,34 +94,13 @@ def test_a_server_of_its_parts() -> None:
     assert parts["server"] + 16 * parts["memory_gib"] == Decimal("1022.21")
 
 
-@pytest.mark.parametrize(
-    ("provider", "region", "litres"),
-    [
-        ("aws", "us-east-1", "0.12"),
-        ("aws", "us-east-1a", "0.12"),
-        ("aws", "eu-north-1", "0.02"),
-        ("aws", "ap-south-1", "0.18"),
-        ("aws", "eu-west-3", "0.04"),
-        ("azure", "East US", "0.34"),
-        ("azure", "westeurope", "0.03"),
-        ("azure", "japaneast", "0.25"),
-    ],
-)
-def test_water_on_site_as_providers_publish_it(provider: str, region: str, litres: str) -> None:
-    water = water_on_site(provider, region)
-    assert water is not None
-    assert water.l_per_kwh == Decimal(litres)
-
-
 def test_water_that_nobody_publishes_is_unknown() -> None:
-    assert water_on_site("gcp", "us-central1") is None
-    assert water_on_site("aws", "me-central-1") is None
     assert water_of_grid("XX") is None
     assert water_stress("gcp", "asia-southeast1") is None
 
 
 def test_water_of_grids_is_of_known_zones_and_plausible() -> None:
-    zones = {place.zone for place in cloud_regions().values()}
+    zones = {one.value for every in cloud_zones().values() for one in every}
     for row in rows_of_data("grid_water.csv"):
         assert row["zone"] in zones, row
         assert 0 < Decimal(row["consumed_l_per_kwh"]) < 30, row
@@ -134,7 +111,7 @@ def test_water_of_grids_is_of_known_zones_and_plausible() -> None:
 
 def test_water_of_places_is_of_known_regions() -> None:
     for table in ("water.csv", "water_stress.csv"):
-        assert {(row["provider"], row["region"]) for row in rows_of_data(table)} <= set(cloud_regions())
+        assert {(row["provider"], row["region"]) for row in rows_of_data(table)} <= set(cloud_zones())
     assert {row["stress"] for row in rows_of_data("water_stress.csv")} == STRESS
     assert all(0 < Decimal(row["wue_l_per_kwh"]) < 5 for row in rows_of_data("water.csv"))
     assert water_stress("aws", "us-west-1") == "extremely high"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections import Counter
 from datetime import date
 from decimal import Decimal
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,8 @@ import pytest
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.regions import maybe_same, region_key, region_keys
+from energy_assets.factors.editions import BEGINNING, END
 from energy_assets.factors.places import (
-    BEGINNING,
-    END,
     Member,
     Resolved,
     as_table,
@@ -34,7 +31,7 @@ from energy_assets.factors.places import (
     zones_in_rows,
     zones_of,
 )
-from energy_assets.factors.tables import cloud_regions, factor_uncertainty_pct
+from energy_assets.factors.tables import cloud_zones, factor_uncertainty_pct, published_pue, rows_of_data
 from energy_assets.site import Site, SiteError, SitePlace, load_site
 from energy_assets.sources.base import Place
 from energy_assets.tables import Table
@@ -55,8 +52,8 @@ def stated(**values: Any) -> SitePlace:
 
 
 def one(member: Member, *places: SitePlace, **blocks: Place) -> Resolved:
-    """The only stretch of a member."""
-    (found,) = resolve([member], blocks, places)
+    """The stretch of a member that a day lies in."""
+    (found,) = resolve([member], blocks, places, [DAY])
     return found
 
 
@@ -114,13 +111,14 @@ def test_a_block_speaks_only_of_its_own_account_and_region(
 
 
 def test_the_table_of_regions_fills_what_the_site_leaves_open() -> None:
-    found = one(VIRGINIA, stated(region="us-east-1", pue=1.2))
+    (found,) = resolve([VIRGINIA], {}, [stated(region="us-east-1", pue=1.2)], [date(2024, 12, 31)])
     assert (found.zone, found.pue, found.ghg_scope) == ("US-MIDA-PJM", Decimal("1.2"), "scope3.1")
     zone, pue, scope, wue = found.said_by
     assert zone == "cloud_regions.csv: AWS, regions: Northern Virginia; PJM Interconnection"
     assert (pue, scope) == ("site.yaml places[0]", "a bought service")
-    assert (found.wue, wue) == (Decimal("0.12"), "water.csv: AWS, data centers page: WUE of the region (2024)")
-    assert one(VIRGINIA).said_by[1] == "cloud_regions.csv: AWS, data centers page: PUE of the region (2024)"
+    assert (found.wue, wue) == (Decimal("0.12"), "water.csv: AWS, data centers page, 2025 (2024)")
+    (bare,) = resolve([VIRGINIA], {}, [], [date(2024, 12, 31)])
+    assert bare.said_by[1] == "pue.csv: AWS, data centers page, 2025 (2024)"
 
 
 def test_the_block_of_a_source_goes_first_for_rows_of_its_own_region_alone() -> None:
@@ -151,11 +149,11 @@ def test_validity_begins_on_its_first_day_and_ends_before_its_last_bound() -> No
         stated(region="us-east-1", zone="OLD", valid_to="2026-03-01"),
         stated(region="us-east-1", zone="NEW", valid_from="2026-03-01", valid_to="2026-03-03"),
     ]
-    resolved = resolve([VIRGINIA], {}, moved)
+    resolved = resolve([VIRGINIA], {}, moved, [date(2026, 2, 28), date(2026, 3, 3)])
     assert [(r.valid_from, r.valid_to, r.zone) for r in resolved] == [
-        (BEGINNING, date(2026, 3, 1), "OLD"),
+        (date(2026, 2, 28), date(2026, 3, 1), "OLD"),
         (date(2026, 3, 1), date(2026, 3, 3), "NEW"),
-        (date(2026, 3, 3), END, "US-MIDA-PJM"),
+        (date(2026, 3, 3), date(2026, 3, 4), "US-MIDA-PJM"),
     ]
     rows = rows_at([date(2026, 2, 28), *(date(2026, 3, day) for day in (1, 2, 3))])
     placed = with_place(rows, ibis.memtable(as_table(resolved)), ["zone"])
@@ -168,7 +166,7 @@ def test_days_with_the_same_values_are_one_stretch() -> None:
         stated(account_id="111", zone="A", pue=1.1, ghg_scope="scope2"),
         stated(zone="P", pue=1.2, ghg_scope="scope3.8", valid_from="2026-01-01"),
     ]
-    found = one(Member("s", "aws", "111", None), *places)
+    (found,) = resolve([Member("s", "aws", "111", None)], {}, places)
     assert (found.valid_from, found.valid_to, found.zone) == (BEGINNING, END, "A")
     assert len(resolve([Member("s", "aws", "222", None)], {}, places)) == 2
 
@@ -201,7 +199,7 @@ def test_a_table_of_places_has_the_columns_of_the_lake_even_without_any() -> Non
 def test_rows_meet_their_place_null_account_and_null_region_included() -> None:
     members = [VIRGINIA, Member("payer", "aws", None, "us-east-1"), Member("payer", "aws", "111", None)]
     places = [stated(account_id="111", pue=1.1), stated(region="us-east-1", pue=1.2)]
-    table = ibis.memtable(as_table(resolve(members, {}, places)))
+    table = ibis.memtable(as_table(resolve(members, {}, places, [DAY])))
     rows = ibis.union(
         rows_at([DAY]).mutate(n=1), rows_at([DAY], account_id=None).mutate(n=2), rows_at([DAY], region=None).mutate(n=3)
     )
@@ -274,7 +272,7 @@ def test_a_region_is_compared_in_the_spelling_of_the_table(provider: str, writte
 
 def test_an_unknown_region_stays_null_and_is_named() -> None:
     members = [VIRGINIA, Member("s", "aws", None, "us-moon-1"), Member("s", "gcp", "p", "us-west2"), Member("s", "aws")]
-    resolved = resolve(members, {}, [])
+    resolved = resolve(members, {}, [], [DAY])
     moon = resolved[1]
     assert (moon.zone, moon.pue, moon.said_by[:2]) == (None, None, ("", ""))
     unknown = {(entry.member.provider, entry.member.region) for entry in resolved if entry.zone is None}
@@ -292,7 +290,11 @@ def test_a_site_knows_its_zones_from_blocks_places_and_announced_regions(tmp_pat
         '  - {provider: gcp, account_id: "7", pue: 1.1}\n',
     )
     assert site_zones(loaded) == ("DE", "GB", "IE", "US-MIDA-PJM")
-    table = resolved_for(loaded, CON.create_table("sighted", CON.to_pyarrow(rows_at([DAY], region="eu-west-1b"))))
+    table = resolved_for(
+        loaded,
+        CON.create_table("sighted", CON.to_pyarrow(rows_at([DAY], region="eu-west-1b"))),
+        [DAY, date(2025, 12, 31)],
+    )
     assert table.column("zone").to_pylist() == ["IE", "GB"]
 
 
@@ -358,33 +360,32 @@ def test_blocks_that_do_not_contradict_each_other_are_kept(tmp_path: Path, place
 
 
 def test_the_table_of_regions_is_whole() -> None:
-    text = files("energy_assets.factors").joinpath("data", "cloud_regions.csv").read_text(encoding="utf-8")
-    rows = list(csv.DictReader(text.splitlines()))
+    rows = rows_of_data("cloud_regions.csv")
     keys = [(row["provider"], row["region"]) for row in rows]
-    assert len(set(keys)) == len(keys) == len(cloud_regions())
+    assert len(set(keys)) == len(keys) == len(cloud_zones())
     assert Counter(provider for provider, _ in keys).keys() == {"aws", "gcp", "azure"}
     for key, row in zip(keys, rows, strict=True):
         assert region_key(*key) == key, row
-        assert bool(row["zone"]) == bool(row["zone_source"]), row
-        assert bool(row["pue"]) == bool(row["pue_year"]) == bool(row["pue_source"]), row
-        assert not row["pue"] or (1 <= Decimal(row["pue"]) <= 5 and 2020 <= int(row["pue_year"]) <= 2026), row
+        assert bool(row["zone"]) == bool(row["source"]), row
         assert row["zone"] == row["zone"].strip().upper(), row
+    assert set(published_pue()) == set(cloud_zones())
 
 
 @pytest.mark.parametrize(
     ("key", "zone", "pue"),
     [
-        (("aws", "eu-central-1"), "DE", "1.35"),
+        (("aws", "eu-central-1"), "DE", "1.24"),
         (("aws", "us-west-2"), "US-NW-BPAT", "1.12"),
-        (("gcp", "us-central1"), "US-MIDW-MISO", "1.09"),
+        (("gcp", "us-central1"), "US-MIDW-MISO", "1.11"),
         (("gcp", "us-west2"), None, "1.09"),
         (("azure", "swedencentral"), "SE-SE3", "1.16"),
         (("azure", "australiaeast"), "AU-NSW", "1.28"),
         (("azure", "westus3"), None, "1.16"),
     ],
 )
-def test_a_region_of_the_table(key: tuple[str, str], zone: str | None, pue: str) -> None:
-    assert (cloud_regions()[key].zone, cloud_regions()[key].pue) == (zone, Decimal(pue))
+def test_a_region_of_the_tables(key: tuple[str, str], zone: str | None, pue: str) -> None:
+    found = one(Member("s", key[0], None, key[1]))
+    assert (found.zone, found.pue) == (zone, Decimal(pue))
 
 
 def test_a_grid_intensity_has_an_interval_only_where_a_publication_states_one() -> None:
@@ -395,7 +396,7 @@ def test_two_thousand_accounts_in_sixty_regions_are_one_join(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The SQL has the same length for one member and for thousands, and the grams' ingredients are the same."""
-    regions = [region for provider, region in sorted(cloud_regions()) if provider == "azure"][:60]
+    regions = [region for provider, region in sorted(cloud_zones()) if provider == "azure"][:60]
     assert len(regions) == 60
     con = ibis.duckdb.connect(threads=1)
     sql, seconds = {}, {}
@@ -408,7 +409,7 @@ def test_two_thousand_accounts_in_sixty_regions_are_one_join(
             f" (i % 997)::DECIMAL(18, 9) AS energy_kwh FROM range(1000000) t(i)) TO '{path}' (FORMAT parquet)"
         )
         rows = con.read_parquet(path, table_name=f"rows_{name}")
-        resolved = resolve(members_of(rows), {}, [])
+        resolved = resolve(members_of(rows), {}, [], [DAY])
         # All with the same values, so that the sums must not depend on how many members there are.
         fixed = [
             Resolved(r.member, r.valid_from, r.valid_to, "DE", Decimal("1.16"), "scope3.1", r.said_by) for r in resolved

@@ -14,7 +14,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from energy_assets.contracts.tables import KPI_DIMENSIONS
+from energy_assets.contracts.tables import KPI_KEYS
 from energy_assets.kpis.facts import has_interval, measures
 from energy_assets.kpis.indicators import Indicator
 from energy_assets.kpis.ingredients import Ingredient
@@ -45,7 +45,7 @@ def facts_of(rows: Iterable[Mapping[str, Any]]) -> ir.Table:
     Args:
         rows: Of Monday unless they say otherwise.
     """
-    columns = {"day": "date"} | dict.fromkeys([*KPI_DIMENSIONS, "currency", ERROR_SOURCE], "string") | measures()
+    columns = {"day": "date"} | dict.fromkeys([*KPI_KEYS, "currency", ERROR_SOURCE], "string") | measures()
     return typed(columns, [{"day": MONDAY, **row} for row in rows])
 
 

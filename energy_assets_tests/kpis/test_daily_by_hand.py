@@ -213,7 +213,7 @@ def test_a_row_says_whose_it_is(con: Any, only: Only) -> None:
     assert row == {
         "day": TUESDAY, "grain": "total", "kpi": "one", "unit": "u", "value": 2, "numerator": 2, "denominator": None,
         "coverage": None, "uncertainty_pct": 0, "source": None, "zone": None, "project": None, "model_id": None,
-        "workload_type": None, "ghg_scope": None,
+        "workload_type": None, "ghg_scope": None, "workload_id": None,
     }  # fmt: skip
 
 

@@ -36,8 +36,9 @@ HARD = (
         used(ONE, 12, "dublin", "IE", "ask", "gemma", "inference", "0.777777777"),
         used(ONE, 13, "dublin", "IE", "other", "llama", "inference", "3"),
         used(ONE, 14, "dublin", "IE", "chat", None, "inference", "0.25"),
-        used(JUNE, 1, "dublin", "IE", "chat", "llama", "inference", "7.123456789"),
+        used(JUNE, 1, "dublin", "IE", "chat", "llama", "inference", "7.123456789", embodied_g=D("3.333333333333333")),
         used(JUNE, 2, "dublin", "IE", "idle", None, "idle", "0.987654321"),
+        used(JUNE, 3, "dublin", "IE", "idle", None, "idle", None, embodied_g=D("0.777777777777777")),
     ],
     [
         *SERVED,
@@ -57,6 +58,8 @@ HARD = (
         charge(ONE, "unknown", "5", provider="aws", account_id="a1"),
         charge(ONE, "o'neill", "0.1", provider="aws"),
         charge(JUNE, "lab", "9.000000000000000501"),
+        charge(JUNE, "chat", "1.000000000000000501", model_id="llama"),
+        charge(JUNE, "chat", "8", "USD", model_id="llama"),
         charge(JUNE, "nobody's", "1"),
     ],
 )

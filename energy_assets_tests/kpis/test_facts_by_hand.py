@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.types as ir
 import pytest
 
-from energy_assets.contracts.tables import KPI_DIMENSIONS, Activity, Cost, Emissions
+from energy_assets.contracts.tables import KPI_KEYS, Activity, Cost, Emissions
 from energy_assets.kpis.facts import carrier, errors_of, facts, has_interval, measures, name_of, part, type_of
 from energy_assets.kpis.indicators import BOUGHT_GRAMS
 from energy_assets.kpis.ingredients import Filter, Ingredient, Selection, total
@@ -169,8 +169,16 @@ def test_every_measure_and_its_type(only: Only) -> None:
 
 
 def by_source(rows: Iterable[Row], *measures_: str) -> dict[str, Any]:
-    """The measures by source, without the names of sources."""
-    return {row["source"]: tuple(row[name] for name in measures_) for row in rows}
+    """The measures by source, added over its runs; unknown where all are."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["source"], []).append(row)
+    return {source: tuple(_added([row[name] for row in mine]) for name in measures_) for source, mine in found.items()}
+
+
+def _added(values: list[Any]) -> Any:
+    known = [value for value in values if value is not None]
+    return sum(known[1:], known[0]) if known else None
 
 
 METER: Row = {"uncertainty_pct": 3, "factor_uncertainty_pct": 4, "grams_uncertainty_pct": 5}
@@ -307,7 +315,7 @@ def test_facts_have_every_column_of_every_table_in_one_order(con: Any, only: Onl
             }
         ],
     )
-    columns = ["day", *KPI_DIMENSIONS, "currency", "error_source", *measures()]
+    columns = ["day", *KPI_KEYS, "currency", "error_source", *measures()]
     assert [list(row) for row in found] == [columns] * 6
     nothing: Row = dict.fromkeys(columns) | {"day": FIRST, **alike}
     meters: Row = nothing | {

@@ -15,7 +15,7 @@ from energy_assets.contracts.audit import audit, conform
 from energy_assets.contracts.tables import Activity, Cost, Emissions, KpisDaily, KpisMonthly
 from energy_assets.kpis.daily import by_member, costs, indicators
 from energy_assets.kpis.facts import facts
-from energy_assets.kpis.indicators import INDICATORS
+from energy_assets.kpis.indicators import INDICATORS, SCORED
 from energy_assets.kpis.periods import monthly
 from energy_assets_tests.rows import at, rows_of, table
 
@@ -23,7 +23,7 @@ Row = dict[str, Any]
 Key = tuple[str, str, str, str]
 """KPI, unit, grain, member."""
 ONE, TWO, JUNE = date(2024, 5, 9), date(2024, 5, 10), date(2024, 6, 1)
-GRAINS = ("total", "source", "zone", "project", "model_id", "workload_type", "ghg_scope")
+GRAINS = ("total", "source", "zone", "project", "model_id", "workload_type", "ghg_scope", "workload_id")
 DIMENSIONS = GRAINS[1:]
 D = Decimal
 
@@ -167,6 +167,8 @@ SPENT = [
     charge(ONE, "lab", "7", model_id="m"),
     charge(ONE, "marketing", "100"),
     charge(ONE, "chat", "5", "USD"),
+    charge(ONE, "chat", "0.21", model_id="llama"),
+    charge(ONE, "chat", "9", "USD", model_id="llama"),
     charge(TWO, "lab", "-3"),
 ]
 
@@ -209,10 +211,18 @@ def add(rows: Iterable[Row], name: str, where: Callable[[Row], bool] = lambda r:
 
 def share_of_idle(day: date, source: str, name: str) -> Decimal:
     """How much idle energy (or grams) each busy facility kWh of a source carries on a day."""
-    there = [r for r in USED if r["day"] == day and r["source"] == source]
+    there = [scored(r) for r in USED if r["day"] == day and r["source"] == source]
     idle = [r for r in there if r["workload_type"] == "idle"]
     busy = (add(there, "facility_kwh") or D(0)) - (add(idle, "facility_kwh") or D(0))
     return (add(idle, name) or D(0)) / busy if busy else D(0)
+
+
+def scored(row: Row) -> Row:
+    """A row with what the software carbon intensity counts of it; of one in use only where both parts are known."""
+    parts = [row["location_g"], row.get("embodied_g")]
+    known = [part for part in parts if part is not None]
+    whole = len(known) == 2 or (row["workload_type"] == "idle" and known)
+    return row | {"scored_g": sum(known, D(0)) if whole else None}
 
 
 def serving(rows: list[Row], day: date, name: str) -> Decimal | None:
@@ -262,6 +272,7 @@ def expected_of(day: date, grain: str, name: str) -> dict[tuple[str, str], tuple
     if grain in ("total", "source", "zone", "ghg_scope"):
         sums |= {(k, "l"): add(u, k) for k in ("water_onsite_l", "water_offsite_l")}
         ratios |= shares(u, it, facility)
+        ratios |= effectiveness(u)
     if grain in ("total", "source", "zone", "project"):
         for k, basis in (("location", "location-based"), ("lifecycle", "life-cycle")):
             known = add(u, "facility_kwh", lambda r, k=k: r[f"{k}_g"] is not None)
@@ -279,6 +290,7 @@ def expected_of(day: date, grain: str, name: str) -> dict[tuple[str, str], tuple
             scaled(serving(e_tokens, day, "facility_kwh"), "1000"), millions
         )
         ratios["gco2e_per_1k_inferences", "gCO2e (location-based) per 1,000 requests"] = divide(grams, of_grams)
+        ratios |= scores_and_prices(u, a, c, day)
     if grain not in ("zone", "ghg_scope"):
         for currency in ("EUR", "USD"):
             sums["billed_cost", currency] = add(c, "billed_cost", lambda r, x=currency: r["billing_currency"] == x)
@@ -293,6 +305,54 @@ def expected_of(day: date, grain: str, name: str) -> dict[tuple[str, str], tuple
         )
     found: dict[tuple[str, str], tuple[Any, Any]] = {k: (v, None) for k, v in sums.items() if v is not None}
     return found | {k: v for k, v in ratios.items() if v is not None}
+
+
+def scores_and_prices(u: list[Row], a: list[Row], c: list[Row], day: date) -> dict[tuple[str, str], Any]:
+    """Software carbon intensity and cost of one model, or of all."""
+    ratios: dict[tuple[str, str], Any] = {}
+    for kpi, count, factor, per in (
+        ("sci_per_1k_inferences", "requests", "0.001", "1,000 requests"),
+        ("sci_per_1m_tokens", "generated_tokens", "0.000001", "1,000,000 tokens"),
+    ):
+        e, delivered = in_both([scored(r) for r in u], a, day, "scored_g", count)
+        known = [r for r in e if r["scored_g"] is not None]
+        ratios[kpi, f"gCO2e (location-based + embodied) per {per}"] = divide(
+            serving(known, day, "scored_g"), scaled(add(delivered, count), factor)
+        )
+    charged, delivered = of_both_bill_and_tokens(c, a, day)
+    ratios["cost_per_1m_tokens", "EUR per 1,000,000 tokens"] = divide(
+        add(charged, "billed_cost"), scaled(add(delivered, "generated_tokens"), "0.000001")
+    )
+    return ratios
+
+
+def effectiveness(u: list[Row]) -> dict[tuple[str, str], Any]:
+    """PUE, WUE and CUE of one member."""
+    ratios: dict[tuple[str, str], Any] = {}
+    for kpi, unit, above, known in (
+        ("pue", "kWh per kWh", "facility_kwh", "facility_kwh"),
+        ("wue", "l per kWh", "water_onsite_l", "water_onsite_l"),
+        ("cue", "gCO2e (location-based) per kWh of IT", "location_g", "location_g"),
+    ):
+        of_it = add(u, "energy_kwh", lambda r, k=known: r.get(k) is not None)
+        ratios[kpi, unit] = divide(add(u, above), of_it)
+    return ratios
+
+
+def of_both_bill_and_tokens(c: list[Row], a: list[Row], day: date) -> tuple[list[Row], list[Row]]:
+    """Charges in euros and servers of models that have both on the day, in one project."""
+    euros = [r for r in SPENT if r["day"] == day and r["billing_currency"] == "EUR"]
+    told = [r for r in SERVED if r["day"] == day and r["generated_tokens"] is not None]
+    both = {(r.get("model_id"), r["project"]) for r in euros} & {(r["model_id"], r["project"]) for r in told}
+    charged = [r for r in c if r["billing_currency"] == "EUR" and (r.get("model_id"), r["project"]) in both]
+    return charged, [r for r in a if (r["model_id"], r["project"]) in both]
+
+
+def solved(day: date, run: str) -> dict[tuple[str, str], tuple[Any, Any]]:
+    """Energy of all rows of a training run."""
+    mine = [r for r in USED if r["day"] == day and r["workload_id"] == run]
+    kwh = add(mine, "facility_kwh", lambda r: r["workload_type"] in ("training", "fine_tuning"))
+    return {} if kwh is None else {("energy_to_solution", "kWh"): (kwh, None)}
 
 
 def account_of(row: Row) -> tuple[str, str | None, str]:
@@ -337,7 +397,8 @@ def bought_g(u: list[Row]) -> Decimal | None:
 
 def in_both(u: list[Row], a: list[Row], day: date, energy: str, count: str) -> tuple[list[Row], list[Row]]:
     """Inference and servers of models that have both on the day, in one project where they share one."""
-    inference = [r for r in USED if r["day"] == day and r["workload_type"] == "inference" and r[energy] is not None]
+    every = [scored(r) for r in USED if r["day"] == day and r["workload_type"] == "inference"]
+    inference = [r for r in every if r[energy] is not None]
     counted = [r for r in SERVED if r["day"] == day and r[count] is not None]
     pairs = {(r["model_id"], r["project"]) for r in inference} & {(r["model_id"], r["project"]) for r in counted}
     alone = {r["model_id"] for r in inference} & {r["model_id"] for r in counted} - {model for model, _ in pairs}
@@ -385,14 +446,18 @@ def every_member() -> set[tuple[date, str, str]]:
         (SERVED, {"source": "serving", "workload_type": "inference"}),
         (SPENT, {"source": "bills", "workload_type": "unknown"}),
     ]
-    return {(r["day"], grain, member(d | r, grain)) for rows, d in defaults for r in rows for grain in GRAINS}
+    every = {(r["day"], grain, member(d | r, grain)) for rows, d in defaults for r in rows for grain in GRAINS[:-1]}
+    training = [r for r in USED if r["workload_type"] in ("training", "fine_tuning") and r["workload_id"]]
+    return every | {(r["day"], "workload_id", r["workload_id"]) for r in training}
 
 
 def expected_daily() -> dict[tuple[date, Key], tuple[Any, Any]]:
     return {
         (day, (kpi, unit, grain, name)): parts
         for day, grain, name in every_member()
-        for (kpi, unit), parts in expected_of(day, grain, name).items()
+        for (kpi, unit), parts in (
+            solved(day, name) if grain == "workload_id" else expected_of(day, grain, name)
+        ).items()
     }
 
 
@@ -422,7 +487,7 @@ def differences(found: dict[tuple[date, Key], Row], expected: dict[tuple[date, K
 def test_every_indicator_grain_and_member_of_a_day_is_as_defined(made: tuple[list[Row], list[Row]]) -> None:
     found, expected = by_key(made[0], "day"), expected_daily()
     assert differences(found, expected) == []
-    assert {key[1][0] for key in expected} == set(INDICATORS) | {"billed_cost", "cost_per_kwh"}
+    assert {key[1][0] for key in expected} == set(INDICATORS)
 
 
 def test_a_month_is_the_sum_of_its_days_divided_last(made: tuple[list[Row], list[Row]]) -> None:
@@ -513,7 +578,7 @@ def test_coverage_and_interval_of_a_month(made: tuple[list[Row], list[Row]]) -> 
 def test_every_unit_in_grams_names_its_basis() -> None:
     for indicator in INDICATORS.values():
         if indicator.unit.startswith("gCO2e "):
-            assert any(f"({basis})" in indicator.unit for basis in ("location-based", "life-cycle", "embodied"))
+            assert any(f"({basis})" in indicator.unit for basis in ("location-based", "life-cycle", "embodied", SCORED))
 
 
 def test_two_computations_give_the_same_digits(made: tuple[list[Row], list[Row]]) -> None:

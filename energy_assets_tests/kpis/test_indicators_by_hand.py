@@ -129,7 +129,10 @@ def test_what_is_served_carries_its_share_of_idle(name: str) -> None:
 
 def test_a_formula_names_what_its_denominator_is_counted_in() -> None:
     divided = [one for one in INDICATORS.values() if one.denominator and one.denominator.factor != "1"]
-    assert {one.name for one in divided} == {"wh_per_1k_inferences", "wh_per_1m_tokens", "gco2e_per_1k_inferences"}
+    assert {one.name for one in divided} == {
+        "wh_per_1k_inferences", "wh_per_1m_tokens", "gco2e_per_1k_inferences", "sci_per_1k_inferences",
+        "sci_per_1m_tokens", "cost_per_1m_tokens",
+    }  # fmt: skip
     for one in divided:
         assert f"× {int(1 / Decimal(one.denominator.factor)):,};" in one.formula  # type: ignore[union-attr]
 

@@ -10,12 +10,12 @@ import ibis.expr.types as ir
 import pytest
 
 from energy_assets.contracts.conservation import energy_not_conserved
+from energy_assets.contracts.nodes import node_names
 from energy_assets.contracts.raw import EnergyReadings, UsageEstimates
 from energy_assets.contracts.tables import Energy
 from energy_assets.site import NodeRule
 from energy_assets.unified.energy import energy
 from energy_assets.unified.estimated import of_estimates, of_telemetry
-from energy_assets.unified.nodes import node_names
 from energy_assets_tests.rows import rows_of, table
 
 CON = ibis.duckdb.connect(threads=1)

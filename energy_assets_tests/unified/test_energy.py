@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from energy_assets.contracts.audit import audit, conform
 from energy_assets.contracts.conservation import energy_not_conserved
 from energy_assets.contracts.meters import ambiguous, overdrawn, scattered, split, uncovered, unmatched
+from energy_assets.contracts.nodes import node_names
 from energy_assets.contracts.raw import EnergyReadings
 from energy_assets.contracts.tables import Energy
 from energy_assets.site import NodeRule, Rule
 from energy_assets.sources.base import Place
 from energy_assets.unified.energy import energy
-from energy_assets.unified.nodes import node_names
 from energy_assets_tests.rows import DAY, at, rows_of, table
 
 HERE = Place(region="r1", zone="DE")

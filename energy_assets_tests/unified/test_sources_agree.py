@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from energy_assets.contracts.nodes import node_names
 from energy_assets.contracts.sources_agree import contradicting, divided, in_two_places, repeated
 from energy_assets.site import NodeRule
 from energy_assets.sources.base import Place
 from energy_assets.unified.energy import energy
-from energy_assets.unified.nodes import node_names
 from energy_assets_tests.rows import DAY, at, rows_of
 from energy_assets_tests.unified.test_energy import CON, HERE, Row, device, node, together, upstream_of
 

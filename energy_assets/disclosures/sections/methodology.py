@@ -5,6 +5,7 @@ from __future__ import annotations
 from energy_assets.disclosures.document import Block, Column, Runs, Section, bullets, code, paragraph, table
 from energy_assets.disclosures.figures import MARK
 from energy_assets.disclosures.methods import QUANTITIES, REPORT_METHODS
+from energy_assets.disclosures.own_figures import method_of
 from energy_assets.disclosures.sections.common import Context
 from energy_assets.disclosures.sections.factors import factor_words
 from energy_assets.disclosures.text import visible
@@ -80,7 +81,7 @@ def methods_table(context: Context) -> Block:
     formulas: dict[str, str] = {}
     for quantity in QUANTITIES.values():
         formulas.setdefault(quantity.method, quantity.formula)
-    formulas |= REPORT_METHODS
+    formulas |= REPORT_METHODS | {method_of(one): visible(one.formula) for one in context.factory.inputs.kpis}
     rows: list[list[Runs]] = [[[code(name)], [formulas[name]]] for name in formulas if name in used]
     return table(
         "methods", "Methods by id", [Column("Method", width=1.2), Column("Formula", width=5)], rows, compact=True

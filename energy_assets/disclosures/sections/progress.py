@@ -23,9 +23,11 @@ from energy_assets.disclosures.document import (
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.inputs import Target
 from energy_assets.disclosures.methods import QUANTITIES
+from energy_assets.disclosures.own_figures import own_figure
 from energy_assets.disclosures.rounding import EXACT, Scale, scale_for
 from energy_assets.disclosures.sections.charting import plot
 from energy_assets.disclosures.sections.common import Context
+from energy_assets.disclosures.text import visible
 
 PERCENT = Scale("%", -2, 1)
 DAYS = Scale("days", 0, 0)
@@ -250,33 +252,41 @@ def _bullets(context: Context, stands: Sequence[Stand]) -> Chart:
 
 
 def _stand(context: Context, target: Target) -> Stand:
-    factory, quantity = context.factory, QUANTITIES.get(target.kpi)
-    if quantity is None:
-        known = ", ".join(sorted(QUANTITIES))
-        raise ValueError(f"the target on '{target.kpi}' names no indicator of this report; one of {known}")
-    now = factory.kpi(target.kpi)
-    scale = scale_for(quantity.kind, target.base_value)
-    if quantity.kind in {"ratio", "money", "count"}:
+    factory = context.factory
+    name, kind, now = _aimed_at(context, target.kpi)
+    scale = scale_for(kind, target.base_value)
+    if kind in {"ratio", "money", "count"}:
         scale = Scale(now.display.unit or target.unit, 0, scale.decimals)
-    name = quantity.label
     base = factory.stated(
         f"target_base_of_{target.kpi}", f"{name}, base {target.base_year}", target.base_value, target.unit, scale
     )
     goal = factory.stated(
         f"target_of_{target.kpi}", f"{name}, target {target.target_year}", target.target_value, target.unit, scale
     )
-    reason = _refusal(context, target, now, quantity.kind)
+    reason = _refusal(context, target, now, kind)
     result = factory.derived(
         f"target_progress_of_{target.kpi}", f"{name}, progress to {target.target_year}", (base, now, goal), "progress",
         scale=PERCENT, unit="share", method="M-PROGRESS", refused=reason, dimensions={},
     )  # fmt: skip
-    path = _path(context, target, base, goal, scale)
+    path = _path(context, target, name, base, goal, scale)
     return Stand(f"{name}, {target.base_year} to {target.target_year}", base, now, path, goal, result, reason)
 
 
-def _path(context: Context, target: Target, base: Figure, goal: Figure, scale: Scale) -> Figure:
+def _aimed_at(context: Context, kpi: str) -> tuple[str, str, Figure]:
+    """Label, kind and figure of what a target is on: an indicator of everybody's, or of the site's own."""
+    own = next((one for one in context.factory.inputs.kpis if one.name == kpi), None)
+    if own:
+        kind = "share" if own.is_share else "ratio" if own.denominator else "count"
+        return visible(own.label), kind, own_figure(context.factory, own)
+    if kpi not in QUANTITIES:
+        known = ", ".join(sorted([*QUANTITIES, *(one.name for one in context.factory.inputs.kpis)]))
+        raise ValueError(f"the target on '{kpi}' names no indicator of this report; one of {known}")
+    return QUANTITIES[kpi].label, QUANTITIES[kpi].kind, context.factory.kpi(kpi)
+
+
+def _path(context: Context, target: Target, name: str, base: Figure, goal: Figure, scale: Scale) -> Figure:
     """Where a straight line from base to target is in the period's year."""
-    factory, name = context.factory, QUANTITIES[target.kpi].label
+    factory = context.factory
     whole = target.target_year - target.base_year
     passed = min(max(context.period.first.year - target.base_year, 0), max(whole, 0))
     span = f"{target.base_year} to {target.target_year}"

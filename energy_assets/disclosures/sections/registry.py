@@ -13,8 +13,11 @@ from energy_assets.disclosures.sections.checking import checking, figures_sectio
 from energy_assets.disclosures.sections.common import Context
 from energy_assets.disclosures.sections.energy import energy
 from energy_assets.disclosures.sections.methodology import methodology
+from energy_assets.disclosures.sections.opportunities import opportunities
+from energy_assets.disclosures.sections.own import own
 from energy_assets.disclosures.sections.progress import progress, targets
 from energy_assets.disclosures.sections.quality import gaps, quality
+from energy_assets.disclosures.sections.reconciliation import reconciliation
 from energy_assets.disclosures.sections.restated import restated
 from energy_assets.disclosures.sections.summary import summary
 
@@ -23,13 +26,19 @@ SECTIONS: dict[str, Callable[[Context], Section]] = {
     "energy": energy,
     "methodology": methodology,
     "progress": progress,
+    "own": own,
     "targets": targets,
+    "opportunities": opportunities,
     "restatements": restated,
     "quality": quality,
     "gaps": gaps,
+    "reconciliation": reconciliation,
     "checking": checking,
     EVIDENCE_SECTION: figures_section,
 }
+
+OPTIONAL: dict[str, Callable[[Context], bool]] = {"own": lambda context: bool(context.factory.inputs.kpis)}
+"""Sections that are left out where they have nothing to say."""
 
 
 def sections(context: Context, names: Sequence[str]) -> list[Section]:
@@ -47,5 +56,6 @@ def sections(context: Context, names: Sequence[str]) -> list[Section]:
         raise ValueError(
             f"the profile '{context.profile.name}' names the section '{unknown[0]}'; there are {', '.join(SECTIONS)}"
         )
+    names = [name for name in names if name not in OPTIONAL or OPTIONAL[name](context)]
     made = {name: SECTIONS[name](context) for name in sorted(names, key=lambda name: name == EVIDENCE_SECTION)}
     return [made[name] for name in names]

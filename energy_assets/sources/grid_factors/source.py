@@ -8,6 +8,7 @@ What belongs here: the block, and its rows by the hour. What does not: which run
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +33,8 @@ from energy_assets.sources.notes import words
 CARRIED_YEARS = 3
 """Publishers state a year's factor one or two years later, so the latest one stands for the years after it, told each
 time; for more than three years it is not believed."""
+YEAR = 12
+"""Months."""
 
 _LACKS = {
     "direct_gco2e_per_kwh": "no direct value, so Scope 2 needs `factors: {scope2_basis: lifecycle}`",
@@ -49,6 +52,9 @@ class Factor(Strict):
     zone: GridZone = Field(description="grid zone, as the places of the site name it, for example DE")
     year: int = Field(ge=1990, le=2100, description="the year the value is of")
     month: int | None = Field(None, ge=1, le=12, description="the month, where the value is of one")
+    begins: int | None = Field(
+        None, ge=2, le=12, description="the month the year begins with where that is not January: 7 for July to June"
+    )
     direct_gco2e_per_kwh: Grams | None = Field(None, description="combustion alone, for Scope 2")
     lifecycle_gco2e_per_kwh: Grams | None = Field(None, description="over the life cycle, upstream included")
     source: str = Field(min_length=1, description="who states it and where, for example 'UBA, CC 13/2025, table 1'")
@@ -72,7 +78,17 @@ class Factor(Strict):
     def _says_something(self) -> Self:
         if self.direct_gco2e_per_kwh is None and self.lifecycle_gco2e_per_kwh is None:
             raise ValueError("states no value: give direct_gco2e_per_kwh, lifecycle_gco2e_per_kwh, or both")
+        if self.month and self.begins:
+            raise ValueError("is of a month, which has no other beginning: leave `begins` out")
         return self
+
+    def months_after(self, month: Month) -> int:
+        """How many months a month lies after the first one of the year that the value is of; below 0 before it.
+
+        Args:
+            month: Any month.
+        """
+        return (month.year - self.year) * YEAR + month.month - (self.begins or 1)
 
     @property
     def exchanged(self) -> bool:
@@ -97,7 +113,9 @@ class Factor(Strict):
 
     @property
     def period(self) -> str:
-        """The year, or the month."""
+        """The year, or the two it touches, or the month."""
+        if self.begins:
+            return f"{self.year}-{self.year + 1}"
         return f"{self.year}" if self.month is None else f"{self.year}-{self.month:02}"
 
     @property
@@ -114,6 +132,7 @@ class GridFactors(Source):
     title: ClassVar[str] = "Grid factors of a year or month"
     engine_kind: ClassVar[str] = "yaml"
     speaks_of_every_day: ClassVar[bool] = False
+    restates: ClassVar[bool] = True
 
     kind: Literal["grid_factors"]
     factors: list[Factor] = Field(
@@ -145,6 +164,13 @@ class GridFactors(Source):
             )
         return self
 
+    @property
+    def code_version(self) -> str:
+        """The parser's version and all that is stated: days collected before follow a factor that became another."""
+        stated = [factor.model_dump(mode="json", exclude_none=True) for factor in self.every()]
+        text = json.dumps(stated, sort_keys=True, ensure_ascii=False)
+        return f"{self.parser_version}+{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
     def plan(self, days: DayRange, step: StepContext) -> Iterable[Unit]:
         """One unit per month of `days`: what is stated for it, so that a factor that is added changes no other day."""
         for month in sorted({Month.of(day) for day in days}):
@@ -173,7 +199,7 @@ class GridFactors(Source):
             _EARLIER: [
                 (f"{f.zone}: {f.period} stands for {month.year}", f.zone, month)
                 for f, _, month in factors
-                if f.year != month.year
+                if f.month is None and f.months_after(month) >= YEAR
             ],
             _KILOGRAMS: [(f.said, f.zone, month) for f, _, month in factors if f.suspect],
         }
@@ -211,7 +237,7 @@ class GridFactors(Source):
         every = self.every()
         for zone in sorted({factor.zone for factor in every}):
             mine = [factor for factor in every if factor.zone == zone]
-            first = min(date(factor.year, factor.month or 1, 1) for factor in mine)
+            first = min(date(factor.year, factor.month or factor.begins or 1, 1) for factor in mine)
             last = date(max(factor.year for factor in mine) + CARRIED_YEARS, 12, 31)
             yield SeenZone(zone, first, last)
 
@@ -221,12 +247,14 @@ class GridFactors(Source):
         Args:
             zones: Those that a publisher's table is read for; None for all it has.
         """
-        own = {(factor.zone, factor.period) for factor in self.factors}
+        found = {(factor.zone, factor.period): factor for factor in self.factors}
         published = [
             Factor(
                 zone=row.zone,
                 year=row.year,
+                begins=row.begins,
                 direct_gco2e_per_kwh=row.direct_gco2e_per_kwh,
+                lifecycle_gco2e_per_kwh=row.lifecycle_gco2e_per_kwh,
                 source=f"{row.source}: {row.of}",
                 url=row.url,
             )
@@ -234,7 +262,9 @@ class GridFactors(Source):
             for row in published_intensities(publisher)
             if zones is None or row.zone in zones
         ]
-        return [*self.factors, *(factor for factor in published if (factor.zone, factor.period) not in own)]
+        for factor in published:
+            found.setdefault((factor.zone, factor.period), factor)
+        return list(found.values())
 
     def _stated(self, month: Month, step: StepContext) -> list[Factor]:
         """What holds in a month: of each zone its own value, and the one of its year or the latest before it."""
@@ -242,8 +272,8 @@ class GridFactors(Source):
         for zone in dict.fromkeys(factor.zone for factor in every):
             mine = [factor for factor in every if factor.zone == zone]
             found += [factor for factor in mine if (factor.year, factor.month) == (month.year, month.month)]
-            years = [f for f in mine if f.month is None and 0 <= month.year - f.year <= CARRIED_YEARS]
-            found += [max(years, key=lambda factor: factor.year)] if years else []
+            years = [f for f in mine if f.month is None and 0 <= f.months_after(month) < (CARRIED_YEARS + 1) * YEAR]
+            found += [min(years, key=lambda factor: factor.months_after(month))] if years else []
         return found
 
     def _fetch(self, month: Month, stated: Sequence[Factor], days: tuple[date, ...]) -> Iterator[Fetched]:

@@ -34,6 +34,7 @@ def examine(
     patterns: Sequence[str] = (),
     found: Callable[[frozenset[str]], Sequence[MeterQueries]] | None = None,
     then: Callable[[Sequence[MeterQueries]], Iterator[Finding]] | None = None,
+    exporters: str = "dcgm-exporter, node_exporter --collector.rapl, ipmi_exporter, vLLM, TGI",
 ) -> Iterator[Finding]:
     """Findings about the server and every metric it could have for us.
 
@@ -44,6 +45,7 @@ def examine(
         patterns: Regular expressions of more metrics whose names are wanted.
         found: Makes the queries of the metrics that are there; default: those of `meter_queries` that are.
         then: More to look at, if the server answers: gets the queries of the metrics that are there.
+        exporters: Which of them have such metrics.
     """
     try:
         version = api.get("api/v1/status/buildinfo").get("version", "of unknown version")
@@ -60,8 +62,7 @@ def examine(
         yield Finding(
             False,
             f"none of the metrics {', '.join(metrics)} is there{where}",
-            "Let Prometheus scrape an exporter (dcgm-exporter, node_exporter --collector.rapl, ipmi_exporter, vLLM,"
-            " TGI), or name your own metrics in this source's metrics key.",
+            f"Let Prometheus scrape an exporter ({exporters}), or name your own metrics in this source's metrics key.",
             (NO_METRIC,),
         )
     seen = [(one, _fresh(api, one, round(now.timestamp()))) for one in present]

@@ -20,7 +20,8 @@ from energy_assets.raw.collecting import collect, parse
 from energy_assets.running import run_days
 from energy_assets.site import load_site
 from energy_assets.sources.base import StepContext
-from energy_assets.sources.grid_factors.published import published_intensities
+from energy_assets.sources.grid_factors import published as published_tables
+from energy_assets.sources.grid_factors.published import every_edition, published_intensities, superseded_intensities
 from energy_assets.sources.grid_factors.source import CARRIED_YEARS, GridFactors
 from energy_assets.sources.notes import WORDS
 from energy_assets_tests.conftest import rows_of
@@ -88,7 +89,7 @@ def test_a_factor_that_is_added_changes_no_day_of_another_year(step: StepContext
         ([{**UBA, "direct_gco2e_per_kwh": 3001}], "less than or equal to 3000"),
         ([{**UBA, "direct_gco2e_per_kwh": -1}], "greater than or equal to 0"),
         ([{key: value for key, value in UBA.items() if key != "source"}], "source"),
-        ([], r"states nothing: .*publishers: \[google_cloud\]"),
+        ([], r"states nothing: .*publishers: \[google_cloud, uk_government, au_government\]"),
     ],
 )
 def test_what_states_nothing_or_two_things_is_refused(factors: list[dict[str, Any]], message: str) -> None:
@@ -128,10 +129,64 @@ def test_a_publishers_table_stands_where_the_site_states_nothing(
         assert b"region-carbon-info/blob/main/data/yearly/" in step.read(landed), "the evidence names it"
 
 
-def test_every_published_value_is_possible_and_of_one_zone_and_year() -> None:
-    rows = published_intensities("google_cloud")
-    assert len(rows) == len({(row.zone, row.year) for row in rows}) > 70
-    assert all(0 < row.direct_gco2e_per_kwh < 900 and row.year in (2024, 2025) for row in rows)
+@pytest.mark.parametrize(("publisher", "least"), [("google_cloud", 70), ("uk_government", 4), ("au_government", 6)])
+def test_every_published_value_is_possible_and_of_one_zone_and_year(publisher: Any, least: int) -> None:
+    rows = published_intensities(publisher)
+    assert least <= len(rows) == len({(row.zone, row.year, row.begins) for row in rows})
+    for row in every_edition(publisher):
+        assert 0 < row.direct_gco2e_per_kwh < 900, row
+        assert 2022 <= row.year <= 2026, row
+        assert row.licence in ("Apache-2.0", "OGL-UK-3.0", "CC-BY-4.0"), row
+        assert all((row.published, row.edition, row.source, row.url.startswith("https://"))), row
+        assert row.zone not in ("WORLD", "GLOBAL", "XX"), row
+
+
+def of_publishers(*publishers: str) -> GridFactors:
+    return GridFactors.model_validate({"name": "factors", "kind": "grid_factors", "publishers": list(publishers)})
+
+
+@pytest.mark.parametrize(
+    ("day", "direct", "carried"),
+    [
+        (date(2024, 6, 30), None, False),
+        (date(2024, 7, 1), "660.000", False),
+        (date(2025, 6, 30), "660.000", False),
+        (date(2025, 7, 1), "660.000", True),
+        (date(2028, 6, 30), "660.000", True),
+        (date(2028, 7, 1), None, False),
+    ],
+)
+def test_a_fiscal_year_stands_from_its_own_first_month(
+    step: StepContext, day: date, direct: str | None, carried: bool
+) -> None:
+    rows, notes = rows_of(of_publishers("au_government"), DayRange(day, day), replace(step, zones=("AU-NSW",)))
+    assert {row["direct_gco2e_per_kwh"] for row in rows.to_pylist()} == ({Decimal(direct)} if direct else set())
+    assert ("factors_of_earlier_years" in notes) == carried
+    if direct:
+        assert rows["factor_id"][0].as_py().endswith("/AU-NSW/2024-2025")
+
+
+def test_of_two_publishers_the_one_named_first_goes_before() -> None:
+    for first, other, direct in (("google_cloud", "uk_government", "109.39"), ("uk_government", "google_cloud", "177")):
+        found = [factor for factor in of_publishers(first, other).every(("GB",)) if factor.year == 2025]
+        assert [factor.direct_gco2e_per_kwh for factor in found] == [Decimal(direct)]
+
+
+def test_the_edition_published_last_applies_and_the_older_one_stays_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    (now,) = (row for row in published_intensities("uk_government") if row.year == 2025)
+    revised = replace(now, edition="2025 revised", published="2026-06", direct_gco2e_per_kwh=Decimal(170))
+    known = every_edition("uk_government")
+    before = of_publishers("uk_government").code_version
+    for rows in ((*known, revised), (revised, *known)):
+        monkeypatch.setattr(published_tables, "every_edition", lambda publisher, rows=rows: rows)
+        assert [row for row in published_intensities("uk_government") if row.year == 2025] == [revised]
+        assert superseded_intensities("uk_government") == (now,)
+        assert of_publishers("uk_government").code_version != before, "days collected before are collected again"
+
+
+def test_a_month_has_no_other_beginning() -> None:
+    with pytest.raises(ValidationError, match="leave `begins` out"):
+        of({**UBA, "month": 5, "begins": 7})
 
 
 def test_doctor_says_what_is_stated_and_what_is_not(step: StepContext) -> None:

@@ -79,17 +79,29 @@ def node_names(readings: ir.Table, rules: Sequence[NodeRuleLike] = ()) -> ir.Tab
     """
     seen = readings.select(*PLACE, raw_node_id=readings.node_id).distinct()
     named = _with_addresses(seen.mutate(full=_plain(seen.raw_node_id)))
-    named = named.mutate(is_host=named.full.re_search(DOMAIN))
-    named = named.mutate(
-        short=ibis.ifelse(named.is_host, named.full.re_replace(DOMAIN, r"\1"), named.full),
-        domain=ibis.ifelse(named.is_host, named.full.re_replace(DOMAIN, r"\2"), ibis.null("string")),
-    )
-    named = _with_rules(named, rules)
+    named = _with_rules(_with_parts(named), rules)
     free = ibis.ifelse(named.ruled.isnull(), named.domain, ibis.null("string"))
     alike = ibis.window(group_by=[*PLACE, "short"])
     named = named.mutate(ambiguous=named.ruled.isnull() & named.is_host & (free.nunique().over(alike) > 1))
     node_id = ibis.coalesce(named.ruled, ibis.ifelse(named.ambiguous, named.full, named.short))
     return named.mutate(node_id=node_id).select(*NODE_NAMES.names)
+
+
+def ruled_names(names: ir.Table, rules: Sequence[NodeRuleLike]) -> ir.Table:
+    """The name that the site file gives each of some hosts, asked for without looking at any of them yet.
+
+    IPv6 addresses are found by lines that write them as the names do.
+
+    Args:
+        names: With provider, region and node_id, each once.
+        rules: The lines under `nodes` in site.yaml.
+
+    Returns:
+        provider, region, raw_node_id and `ruled`, NULL where no line speaks of it.
+    """
+    place = PLACE[1:]
+    seen = names.select(*place, raw_node_id=names.node_id, full=_plain(names.node_id))
+    return _with_rules(_with_parts(seen), rules).select(*place, "raw_node_id", "ruled")
 
 
 def rename_nodes(readings: ir.Table, names: ir.Table) -> ir.Table:
@@ -109,6 +121,15 @@ def rename_nodes(readings: ir.Table, names: ir.Table) -> ir.Table:
     node_id = both.host.fill_null(both.raw_node_id)
     itself = both.device_id == both.raw_node_id
     return both.mutate(node_id=node_id, device_id=ibis.ifelse(itself, node_id, both.device_id)).drop("host")
+
+
+def _with_parts(named: ir.Table) -> ir.Table:
+    """Add what a name is without its domain, and the domain."""
+    known = named.mutate(is_host=named.full.re_search(DOMAIN))
+    return known.mutate(
+        short=ibis.ifelse(known.is_host, known.full.re_replace(DOMAIN, r"\1"), known.full),
+        domain=ibis.ifelse(known.is_host, known.full.re_replace(DOMAIN, r"\2"), ibis.null("string")),
+    )
 
 
 def _with_addresses(named: ir.Table) -> ir.Table:

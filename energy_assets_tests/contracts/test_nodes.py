@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from energy_assets.contracts.node_names import plain_name
+from energy_assets.contracts.nodes import node_names
 from energy_assets.site import NodeRule
-from energy_assets.unified.nodes import node_names
 from energy_assets_tests.rows import DAY, rows_of
 
 CON = ibis.duckdb.connect(threads=1)

@@ -1,0 +1,1 @@
+"""Electricity invoices in files."""

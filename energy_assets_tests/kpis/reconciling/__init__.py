@@ -1,0 +1,1 @@
+"""Tests of energy_assets.kpis.reconciling."""

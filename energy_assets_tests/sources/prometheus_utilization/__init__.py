@@ -1,0 +1,1 @@
+"""Utilization from Prometheus: hours by hand, and every way a series can mislead."""
