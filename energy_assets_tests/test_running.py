@@ -141,7 +141,7 @@ def test_a_changed_file_changes_only_what_depends_on_it(small_run: SmallRun, tmp
     assert run(site, DAYS)[0].success
     after = contents(site)
     changed = {name: {d for d in after[name][0] if after[name][0][d] != before[name][0][d]} for name in before}
-    untouched = {"raw_bills", "raw_grid", "cost", "grid_intensity", "factors_applied"}
+    untouched = {"raw_bills", "raw_grid", "cost", "grid_intensity", "factors_applied", "opportunities"}
     assert {name for name, days in changed.items() if not days} == untouched
     assert {name: days for name, days in changed.items() if days and name not in MONTHLY} == {
         name: {DAYS.first} for name in ("raw_meters", "energy", "emissions", "kpis_daily")
