@@ -94,8 +94,8 @@ def test_what_a_command_made_is_not_made_again_and_a_changed_day_runs_up_the_roa
     assert sensor.follow() == [
         ("unified/energy", str(MIDDLE)),
         ("factors/applied", str(MIDDLE)),
-        ("emissions/hourly", str(MIDDLE)),
         ("kpi/reconciliation", "2024-05-01"),
+        ("emissions/hourly", str(MIDDLE)),
         ("emissions/market", "2024-05-01"),
         ("kpi/daily", str(MIDDLE)),
         ("kpi/monthly", "2024-05-01"),
