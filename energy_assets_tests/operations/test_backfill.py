@@ -50,7 +50,7 @@ def launched(context: Any, asked: Mapping[str, Any], assets: set[str] | None = N
         key for key in context.asset_graph.materializable_asset_keys if not assets or key.to_user_string() in assets
     ]
     selection = [{"path": list(key.path)} for key in keys]
-    assert len(selection) == (len(assets) if assets else 15)
+    assert len(selection) == (len(assets) if assets else 17)
     variables = {"asked": {**asked, "assetSelection": selection, "fromFailure": False}}
     answer = execute_dagster_graphql(context, LAUNCH, variables=variables)
     assert answer.errors is None

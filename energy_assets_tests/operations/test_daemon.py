@@ -21,7 +21,7 @@ from energy_assets.running import QUIET, instance, run_days
 from energy_assets.site import SITE_VARIABLE, Site, load_site
 from energy_assets_tests.small_site import DAYS, write_site
 
-MONTHLY = {"emissions/market", "kpi/monthly", "kpi/reconciliation"}
+MONTHLY = {"emissions/market", "kpi/monthly", "kpi/opportunities", "kpi/reconciliation"}
 MIDDLE = date(2024, 5, 31)
 PATIENCE_S = 120
 QUIET_TICKS = 2

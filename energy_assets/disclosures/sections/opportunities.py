@@ -25,12 +25,13 @@ from energy_assets.disclosures.document import (
     table,
 )
 from energy_assets.disclosures.figures import Figure
-from energy_assets.disclosures.missing import NOT_STATED
+from energy_assets.disclosures.missing import NOT_STATED, listed
 from energy_assets.disclosures.rounding import Scale, scale_for
 from energy_assets.disclosures.sections.common import Context
 from energy_assets.disclosures.text import visible
 from energy_assets.kpis.ingredients import Filter, Selection
 from energy_assets.opportunities.realised import sides
+from energy_assets.opportunities.regressed import KPI
 from energy_assets.opportunities.states import Decision
 from energy_assets.periods import MONTH_NAMES
 
@@ -79,7 +80,7 @@ def opportunities(context: Context) -> Section:
     every = _rows(context)
     found = [one for one in _found(context, every) if _state(one) is not OpportunityState.DISMISSED]
     title = "Opportunities"
-    realised = _realised(context, every)
+    realised = [*_not_compared(context, every), *_realised(context, every)]
     if not found:
         noun = context.period.grain
         said = paragraph(f"No rule found anything to save in the data of this {noun}, or there are no data to look at.")
@@ -124,6 +125,17 @@ def _found(context: Context, every: Sequence[Mapping[str, Any]]) -> list[_One]:
         if row["found"] and context.period.first <= row["month"] <= context.period.last:
             by_id.setdefault(row["opportunity_id"], []).append(row)
     return [_One(id_, rows, context.factory.inputs.decisions.get(id_)) for id_, rows in sorted(by_id.items())]
+
+
+def _not_compared(context: Context, every: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """Models whose energy per token has no month before that it could be compared with."""
+    judged = {row["model_id"] for row in every if row["rule"] == OpportunityRule.REGRESSED_MODELS.value}
+    members = context.factory.members("model_id", KPI)
+    names = sorted(one.shown for one in members if one.raw not in (*judged, reading.UNKNOWN))
+    if not names:
+        return []
+    said = f"Energy per token is not compared for {listed(names)}: no month before that may be compared has both sides."
+    return [paragraph(said)]
 
 
 def _largest(found: Sequence[_One]) -> list[_One]:
