@@ -40,7 +40,7 @@ def estimate_assets(site: Site) -> list[dg.AssetsDefinition]:
         return estimates_of(site, read, days)
 
     upstream = [COST, *map(raw_table, site.feeding(Feed.UTILIZATION))]
-    return [table_asset(site, USAGE_ESTIMATES, upstream, about, make, _summary, numbers=_numbers)]
+    return [table_asset(site, USAGE_ESTIMATES, upstream, about, make, _summary, numbers=_numbers, day_by_day=True)]
 
 
 def estimates_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
@@ -64,7 +64,7 @@ def estimates_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
     read.note(BILLED_HOURS, read.keep(billed_hours(lines, components, days)))
     measured = [read(raw_table(source), days) for source in site.feeding(Feed.UTILIZATION)]
     readings = read.note(LOADS, read.keep(readings_of(measured))) if measured else None
-    return usage_estimates(lines, components, days, readings)
+    return usage_estimates(lines, components, days, readings, read.keep)
 
 
 def _request_later_days(read: Reader, lines: ir.Table, days: Sequence[date]) -> None:
