@@ -678,8 +678,9 @@ def _prove(
 ) -> dict[str, Breaches]:
     """What each proof finds in the staged rows; also where there are none, for then what is missing is the breach."""
     found = {}
+    rows = _rows(con, table.model, staged) if proofs else None
     for proof in proofs:
-        breaches = proof.breaches(con, _rows(con, table.model, staged), table.partition)
+        breaches = proof.breaches(con, rows, table.partition)
         _refuse_strays(table, f"breaches of {proof.proof.name}", breaches.rows, wanted)
         found[proof.proof.name] = breaches
     return found

@@ -169,6 +169,15 @@ class Reader:
         """
         self.further.update(partitions)
 
+    def view(self, rows: ir.Table) -> ir.Table:
+        """Rows under a name of their own: what uses them many times is planned without their steps.
+
+        Args:
+            rows: Made of tables and files of this connection, not of Python's memory.
+        """
+        named: ir.Table = self.con.create_view(f"named_{uuid4().hex[:12]}", rows)
+        return named
+
     def keep(self, rows: ir.Table) -> ir.Table:
         """Compute `rows` once, for a transform that uses them many times."""
         temporary: ir.Table = self.con.create_table(f"computed_{uuid4().hex[:12]}", rows, temp=True)

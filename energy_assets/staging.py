@@ -57,13 +57,13 @@ def stage_day_by_day(con: Any, rows: ir.Table, partition: str, days: Sequence[da
 
     Args:
         con: An Ibis DuckDB connection.
-        rows: Made of tables and files of this connection, not of Python's memory.
+        rows: Made of tables and files of this connection.
         partition: The date column.
         days: The days expected.
         folder: Empty.
     """
     view = f"staged_{uuid4().hex[:12]}"
-    con.raw_sql(f"CREATE TEMP VIEW {view} AS {con.compile(rows)}")
+    con.create_view(view, rows)
     with _threads(con) as threads:
         largest = 0
         for day in days:
@@ -83,7 +83,7 @@ def stage_day_by_day(con: Any, rows: ir.Table, partition: str, days: Sequence[da
     strays = f"FROM {view} WHERE ({partition} IN ({expected})) IS NOT TRUE"
     if con.raw_sql(f"SELECT 1 {strays} LIMIT 1").fetchone():
         stage(con, con.sql(f"SELECT * {strays}"), partition, folder)
-    con.raw_sql(f"DROP VIEW {view}")
+    con.drop_view(view)
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def billed_apart(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table
     if USAGE not in upstream:
         return _shown(ibis.memtable([], schema=_NOTHING))
     seen = _observed(spelled_alike(staged.select("account_id", "device_model", *_COLUMNS)))
-    billed = _billed(upstream)
+    billed = _billed(upstream, seen.select(*_PLACE).distinct())
     known, observed = billed.select(*_HOST).distinct(), seen.select(*_HOST).distinct()
     seen = seen.anti_join(known, same(seen, known, _HOST))
     billed = billed.anti_join(observed, same(billed, observed, _HOST))
@@ -88,9 +88,13 @@ def _observed(rows: ir.Table) -> ir.Table:
     return _comparable(hosts).mutate(model=_words(hosts.model))
 
 
-def _billed(upstream: Mapping[str, ir.Table]) -> ir.Table:
-    """Each machine of a bill in an hour, and lines of accelerators without one, under the names that `energy` has."""
+def _billed(upstream: Mapping[str, ir.Table], seen: ir.Table) -> ir.Table:
+    """Each machine of a bill in an hour, and lines of accelerators without one, under the names that `energy` has.
+
+    Only of the days and places in which telemetry saw something.
+    """
     rows, names = spelled_alike(upstream[USAGE]), spelled_alike(upstream[NODE_NAMES])
+    rows = rows.semi_join(seen, same(rows, seen, _PLACE))
     machines = rows.device_kind.isin(("gpu", "cpu", "dram")) & rows.is_machine
     rows = rows.filter(machines | (rows.device_kind == "gpu"), rows.energy_kwh > 0)
     names = names.group_by([*_PLACE, "raw_node_id"]).aggregate(one=names.node_id.min())

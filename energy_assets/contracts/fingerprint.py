@@ -47,11 +47,11 @@ def contents(
     """
     hourly, nothing = "hour" in key, ibis.literal(0, "uint64")
     things = [_unread(rows[name], single) for name in key if name != "hour"]
-    thing = _hash(things) if things else nothing
+    thing = row_hash(things) if things else nothing
     columns: dict[str, ir.Value] = {
-        "content": _hash([_unread(rows[name], single) for name in rows.columns]),
+        "content": row_hash([_unread(rows[name], single) for name in rows.columns]),
         "thing": thing,
-        "key": _hash([thing, rows.hour]) if hourly else thing,
+        "key": row_hash([thing, rows.hour]) if hourly else thing,
         "slot": ibis.literal(1).cast("int64") << (rows.hour.hour().cast("int64") if hourly else 0),
     }
     if offends is not None:
@@ -110,8 +110,12 @@ def _unread(value: ir.Value, single: Mapping[str, str | None]) -> ir.Value:
     return same
 
 
-def _hash(values: Sequence[ir.Value]) -> ir.IntegerValue:
-    """One hash of several cells of a row."""
+def row_hash(values: Sequence[ir.Value]) -> ir.IntegerValue:
+    """One hash of several cells of a row, of 64 bits.
+
+    Args:
+        values: At least one; NULL is a value like others.
+    """
     return _hash_function(tuple(value.type() for value in values))(*values)
 
 
@@ -119,14 +123,14 @@ def _hash(values: Sequence[ir.Value]) -> ir.IntegerValue:
 def _hash_function(dtypes: tuple[dt.DataType, ...]) -> Callable[..., ir.IntegerValue]:
     """DuckDB's variadic `hash` for columns of these types, which Ibis wants spelled out."""
 
-    def row_hash(*_: Any) -> Any:
+    def variadic(*_: Any) -> Any:
         """Filled in by the engine."""
 
     positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    row_hash.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    variadic.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(f"column_{n}", positional) for n in range(len(dtypes))]
     )
-    made: Callable[..., ir.IntegerValue] = ibis.udf.scalar.builtin(row_hash, name="hash", signature=(dtypes, dt.uint64))
+    made: Callable[..., ir.IntegerValue] = ibis.udf.scalar.builtin(variadic, name="hash", signature=(dtypes, dt.uint64))
     return made
 
 

@@ -151,7 +151,9 @@ def divided(staged: ir.Table, upstream: Mapping[str, ir.Table]) -> ir.Table:
     at_once = pairs.coverage + pairs.left_coverage > SIDE_BY_SIDE
     pairs = pairs.mutate(beside=at_once.any().over(ibis.window(group_by=[*_THING, "table", "left_table"])))
     torn = pairs.filter(~pairs.beside & (pairs.coverage < PART) & (pairs.left_kwh > 0))
-    torn = torn.semi_join(_counted(staged, uuids_of(readings)), [*_PLACED, "hour", "table"])
+    # Few hours are torn, and none of all others has to be looked at.
+    near = staged.semi_join(torn.select("day", "hour").distinct(), ["day", "hour"])
+    torn = torn.semi_join(_counted(near, uuids_of(readings)), [*_PLACED, "hour", "table"])
     clock = torn.hour.strftime("%H:%M").collect(order_by=torn.hour)
     days = torn.group_by([*_THING, "table", "left_table"]).aggregate(
         node_id=torn.node_id.min(), device_id=torn.device_id.min(), clock=clock, left_out_kwh=torn.left_kwh.sum()

@@ -41,7 +41,12 @@ def estimate_assets(site: Site) -> list[dg.AssetsDefinition]:
         return estimates_of(site, read, days)
 
     upstream, version = [COST, *map(raw_table, site.feeding(Feed.UTILIZATION))], factors_version(site, ESTIMATES)
-    return [table_asset(site, USAGE_ESTIMATES, upstream, about, make, _summary, numbers=_numbers, code_version=version)]
+    return [
+        table_asset(
+            site, USAGE_ESTIMATES, upstream, about, make, _summary,
+            numbers=_numbers, day_by_day=True, code_version=version,
+        )
+    ]  # fmt: skip
 
 
 def estimates_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
@@ -65,7 +70,7 @@ def estimates_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
     read.note(BILLED_HOURS, read.keep(billed_hours(lines, components, days)))
     measured = [read(raw_table(source), days) for source in site.feeding(Feed.UTILIZATION)]
     readings = read.note(LOADS, read.keep(readings_of(measured, site.nodes))) if measured else None
-    return usage_estimates(lines, components, days, readings, site.nodes)
+    return usage_estimates(lines, components, days, readings, site.nodes, read.keep)
 
 
 def _request_later_days(read: Reader, lines: ir.Table, days: Sequence[date]) -> None:

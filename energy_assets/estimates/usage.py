@@ -6,8 +6,8 @@ constants (`lines`, `components`), shares of hours (`hours`), and what telemetry
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time
 from typing import Any
 
 import ibis
@@ -37,6 +37,7 @@ def usage_estimates(
     days: Sequence[date],
     readings: ir.Table | None = None,
     rules: Sequence[NodeRuleLike] = (),
+    keep: Callable[[ir.Table], ir.Table] = lambda rows: rows,
 ) -> ir.Table:
     """Rows of the contract `UsageEstimates`.
 
@@ -46,20 +47,78 @@ def usage_estimates(
         days: In order.
         readings: From `utilization.readings_of`; None where nobody measured how busy machines were.
         rules: The lines under `nodes` in site.yaml.
+        keep: Computes a table once that is read for every day, where days are written one after the other.
     """
     wanted = components.filter(components.reason.isnull() | components.reason.isin(UNKNOWN))
-    summed = _summed(hourly(with_kind(lines, wanted), days))
-    both = _named(summed).inner_join(wanted.drop(*KIND), "kind")
-    return _rows(_components(loaded(with_measured(both, readings, rules), measured=readings is not None)))
+    known = with_kind(lines, wanted)
+    known = known.filter(known.day.isin(list(days)) | (known.charge_period_end > datetime.combine(days[0], time())))
+    parts, owned = keep(_with_part_kinds(wanted)), keep(_owned(known))
+    summed = _summed(hourly(keep(_numbered(known, owned)), days))
+    both = summed.inner_join(parts.drop(*KIND), "kind")
+    if readings is not None:
+        both = _with_names(both, owned)
+    sums = _components(loaded(with_measured(both, readings, rules), measured=readings is not None))
+    return _rows(_named(sums, owned, parts))
 
 
-def _named(rows: ir.Table) -> ir.Table:
-    """Rows with the names of their resources, which are worked out once for each."""
-    resource = ("provider", "account_id", "region", "resource_id", "service")
-    names = machine_names(rows.select(*resource).distinct())
-    both = rows.inner_join(names, same(rows, names, resource))
-    named = both.select(*(rows[name] for name in rows.columns), names.node_id, names.is_machine)
-    return named.mutate(resource=named.resource_id.nullif("").lower())
+RESOURCE = (*PLACE, "resource_id", "service")
+OWNED = ("source", *RESOURCE, *OWNER)
+"""What tells a resource and its owner."""
+THING = ("source", *PLACE, "node_id", "is_machine", *OWNER)
+PART = ("device_kind", "device_id", "device_model", "amount_unit", "machine")
+
+
+def _owned(lines: ir.Table) -> ir.Table:
+    """Every resource of every owner, with a number, the name of its machine, and the number of its `thing`.
+
+    Lines carry the numbers in place of the texts: many lines are of few resources, and adding up by number is fast.
+    The numbers differ from run to run; nothing that is published depends on them.
+    """
+    known = lines.select(*OWNED).distinct()
+    named = machine_names(known.mutate(owned=ibis.row_number().over(ibis.window(order_by=OWNED))))
+    return named.mutate(
+        thing=named.owned.min().over(ibis.window(group_by=THING)), resource=named.resource_id.nullif("").lower()
+    )
+
+
+def _with_part_kinds(components: ir.Table) -> ir.Table:
+    """Components with the columns of `PART` as rows of the contract show them, and one number for equal ones."""
+    unknown = components.reason.notnull()
+    told = {
+        "device_kind": ibis.ifelse(unknown, DeviceKind.INSTANCE.value, components.device_kind),
+        "device_id": ibis.ifelse(
+            unknown, ibis.literal("instance ").concat(components.what.left(80)), components.device_id
+        ),
+        "device_model": ibis.ifelse(unknown, components.what.left(80), components.device_model),
+        "amount_unit": ibis.ifelse(unknown, "instance_h", components.amount_unit),
+        "machine": components.machine,
+    }
+    shown = components.mutate(
+        **{f"shown_{name}": value for name, value in told.items()},
+        row=ibis.row_number().over(ibis.window(order_by=["kind", "part"])),
+    )
+    alike = ibis.window(group_by=[f"shown_{name}" for name in PART])
+    return shown.mutate(part_kind=shown.row.min().over(alike)).drop("row")
+
+
+def _numbered(lines: ir.Table, owned: ir.Table) -> ir.Table:
+    """Lines with the number of their resource and owner in place of the texts."""
+    both = lines.inner_join(owned, same(lines, owned, OWNED))
+    return both.select(*(lines[name] for name in lines.columns if name not in OWNED), owned.owned, owned.thing)
+
+
+def _with_names(rows: ir.Table, owned: ir.Table) -> ir.Table:
+    both = rows.inner_join(owned, rows.owned == owned.owned)
+    return both.select(
+        *(rows[name] for name in rows.columns), *(owned[name] for name in (*PLACE, "node_id", "resource"))
+    )
+
+
+def _named(sums: ir.Table, owned: ir.Table, parts: ir.Table) -> ir.Table:
+    """Sums with the texts their numbers stand for."""
+    things = owned.filter(owned.owned == owned.thing).select("thing", *THING)
+    kinds = parts.select("part_kind", **{name: parts[f"shown_{name}"] for name in PART}).distinct()
+    return sums.inner_join(things, "thing").inner_join(kinds, "part_kind")
 
 
 def billed_hours(lines: ir.Table, components: ir.Table, days: Sequence[date]) -> ir.Table:
@@ -74,7 +133,10 @@ def billed_hours(lines: ir.Table, components: ir.Table, days: Sequence[date]) ->
         `day`, `hour`, `PLACE`, `node_id`, hours (float) and meters.
     """
     machines = components.filter(components.part == 0, components.instance_hours > 0)
-    named = machine_names(lines.semi_join(machines, same(lines, machines, KIND)))
+    mine = lines.semi_join(machines, same(lines, machines, KIND))
+    names = machine_names(mine.select(*RESOURCE).distinct())
+    both = mine.inner_join(names, same(mine, names, RESOURCE))
+    named = both.select(*(mine[name] for name in mine.columns), names.node_id, names.is_machine)
     of_hour = hourly(named.filter(named.is_machine, named.quantity.notnull()), days)
     both = of_hour.inner_join(machines, same(of_hour, machines, KIND))
     both = both.select(*(of_hour[name] for name in ("day", "hour", *PLACE, "node_id", "meter", "quantity")),
@@ -88,7 +150,7 @@ def billed_hours(lines: ir.Table, components: ir.Table, days: Sequence[date]) ->
 
 def _summed(lines: ir.Table) -> ir.Table:
     """Quantities of equal kinds of one resource and owner in one hour, exactly."""
-    alike = ["day", "hour", "source", *PLACE, "service", "resource_id", *OWNER, "kind"]
+    alike = ["day", "hour", "owned", "thing", "kind"]
     return lines.group_by(alike).aggregate(
         quantity=lines.quantity.sum().cast("float64"), raw_sha256=lines.raw_sha256.min()
     )
@@ -107,19 +169,12 @@ def _components(rows: ir.Table) -> ir.Table:
     unknown = rows.reason.notnull()
     kinded = rows.mutate(
         grams=ibis.ifelse(unknown, None, grams),
-        device_kind=ibis.ifelse(unknown, DeviceKind.INSTANCE.value, rows.device_kind),
-        device_id=ibis.ifelse(unknown, ibis.literal("instance ").concat(rows.what.left(80)), rows.device_id),
-        device_model=ibis.ifelse(unknown, rows.what.left(80), rows.device_model),
-        amount_unit=ibis.ifelse(unknown, "instance_h", rows.amount_unit),
         amount=ibis.ifelse(unknown, rows.quantity * rows.instance_hours, amount),
         kwh=ibis.ifelse(unknown, None, kwh),
         pct=ibis.ifelse(unknown, None, rows.pct),
         hours=rows.quantity * rows.instance_hours,
     )
-    alike = [
-        "day", "hour", "source", *PLACE, "node_id", "is_machine", *OWNER,
-        "device_kind", "device_id", "device_model", "amount_unit", "machine",
-    ]  # fmt: skip
+    alike = ["day", "hour", "thing", "part_kind"]
     return kinded.group_by(alike).aggregate(
         amount=_exact(kinded.amount).sum(),
         kwh=_exact(kinded.kwh).sum(),

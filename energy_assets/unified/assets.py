@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -11,16 +11,19 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts.bills import CROSS_CHECK
+from energy_assets.contracts.conservation import NODE_NAMES, PLACES, READINGS, readings_of
 from energy_assets.contracts.nodes import node_names, rename_nodes
 from energy_assets.contracts.vocabulary import Feed
-from energy_assets.factors.places import filled, one_spelling, resolved_for, respelled, with_place
+from energy_assets.factors.places import MEMBER, filled, one_spelling, resolved_for, respelled, with_place
 from energy_assets.factors.tables import uncertainty_pct
 from energy_assets.factors.version import ENERGY as FACTORS_OF_ENERGY
-from energy_assets.factors.version import PLACES, factors_version
+from energy_assets.factors.version import PLACES as FACTORS_OF_PLACES
+from energy_assets.factors.version import factors_version
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.site import Site
 from energy_assets.tables import ACTIVITY, COST, ENERGY, USAGE_ESTIMATES, Table, raw_table
 from energy_assets.unified.activity import activity
+from energy_assets.unified.alone import alone, among, crowded
 from energy_assets.unified.cost import bills_held, cost, cross_check, deciding_days, outdated, owners
 from energy_assets.unified.devices import told_uuids
 from energy_assets.unified.energy import energy
@@ -46,10 +49,11 @@ def _energy_asset(site: Site) -> dg.AssetsDefinition:
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
         return energy_of(site, read, days)
 
-    version = factors_version(site, FACTORS_OF_ENERGY, own_files=False)
+    version, whole_bills = factors_version(site, FACTORS_OF_ENERGY, own_files=False), site.has(Feed.ESTIMATES)
     return table_asset(
-        site, ENERGY, upstream, about, make, _energy_summary, numbers=_energy_numbers, code_version=version
-    )
+        site, ENERGY, upstream, about, make, _energy_summary,
+        numbers=_energy_numbers, day_by_day=whole_bills, code_version=version,
+    )  # fmt: skip
 
 
 def energy_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
@@ -60,29 +64,64 @@ def energy_of(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
         read: Reads raw tables, and shows places and names of nodes to the proofs.
         days: UTC days.
     """
-    readings = _readings(site, read, days)
-    machines = readings.filter(readings.is_machine)
-    names = read.note("node_names", read.keep(node_names(machines, site.nodes)))
-    uuids = read.keep(told_uuids(machines))
-    estimated = site.has(Feed.ESTIMATES)
-    return energy(readings, site.attribution.rules, uncertainty_pct(), names, uuids, estimated=estimated)
+    told = _telemetry(site, read, days)
+    if told is not None and not site.has(Feed.ESTIMATES):
+        readings = _placing(site, read, told, days)(told)
+        names, uuids = _names(site, read, readings), read.keep(told_uuids(readings))
+        return energy(readings, site.attribution.rules, uncertainty_pct(), names, uuids)
+    # Read anew for each use: what two parts of a query share is held in memory as a whole.
+    every = _beside(told, of_estimates(read(USAGE_ESTIMATES, days)))
+    place = _placing(site, read, every, days)
+    machines = place(every)
+    machines = machines.filter(machines.is_machine)
+    names, uuids = _names(site, read, machines), read.keep(told_uuids(machines))
+    crowd = read.keep(crowded(machines, names, uuids))
+    shared, single = (
+        among(place(of_estimates(read(USAGE_ESTIMATES, days))), crowd, inside=inside) for inside in (True, False)
+    )
+    readings = _beside(told if told is None else place(told), shared)
+    contested = read.keep(energy(readings, site.attribution.rules, uncertainty_pct(), names, uuids, estimated=True))
+    return contested.union(alone(single, names, uncertainty_pct()).select(*contested.columns))
 
 
-def _readings(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
-    """Readings of all contributors as one table, each with provider, account, region and zone of its place."""
+def _beside(telemetry: ir.Table | None, estimates: ir.Table) -> ir.Table:
+    return estimates if telemetry is None else telemetry.union(estimates)
+
+
+def _names(site: Site, read: Reader, machines: ir.Table) -> ir.Table:
+    """Names of nodes, which the proofs look at too, with the readings under them."""
+    names = read.note(NODE_NAMES, read.keep(node_names(machines, site.nodes)))
+    read.note(READINGS, read.view(readings_of(read.used)))
+    return names
+
+
+def _telemetry(site: Site, read: Reader, days: Sequence[date]) -> ir.Table | None:
+    """Readings of all sources that measure, as one table; None where there is none."""
+    parts = [
+        of_telemetry(read(raw_table(source), days).mutate(source=ibis.literal(source.name)))
+        for source in site.feeding(Feed.ENERGY)
+    ]
+    return ibis.union(*parts, distinct=False) if parts else None
+
+
+def _placing(site: Site, read: Reader, rows: ir.Table, days: Sequence[date]) -> Callable[[ir.Table], ir.Table]:
+    """What gives some of `rows` provider, account, region and zone of their place, and the rank of their source."""
     sources = site.feeding(Feed.ENERGY)
-    parts = [of_telemetry(read(raw_table(s), days).mutate(source=ibis.literal(s.name))) for s in sources]
     bills = site.feeding(Feed.COST) if site.has(Feed.ESTIMATES) else []
-    parts += [of_estimates(read(USAGE_ESTIMATES, days))] if bills else []
-    rows = ibis.union(*parts, distinct=False)
     ranks = {source.name: rank for rank, source in enumerate([*sources, *bills])}
-    placed = filled(rows, site.source_places, ranks)
-    placed = respelled(placed, read.keep(ibis.memtable(one_spelling(placed, site.source_places, site.places))))
-    places = read.keep(ibis.memtable(resolved_for(site, placed, days)))
+    members = read.keep(rows.select(*MEMBER).distinct())
+    known = filled(members, site.source_places, ranks)
+    spellings = read.keep(ibis.memtable(one_spelling(known, site.source_places, site.places)))
+    places = read.keep(ibis.memtable(resolved_for(site, respelled(known, spellings), days)))
     stands = [(raw_table(source).name, site.source_places.get(source.name)) for source in sources]
     schema = ibis.schema({"table": "string", "provider": "string", "region": "string"})
-    read.note("places", ibis.memtable([(n, p and p.provider, p and p.region) for n, p in stands], schema=schema))
-    return with_place(placed, places, ("zone",))
+    stand = ibis.memtable([(n, p and p.provider, p and p.region) for n, p in stands], schema=schema)
+    read.note(PLACES, read.keep(stand))
+
+    def place(some: ir.Table) -> ir.Table:
+        return with_place(respelled(filled(some, site.source_places, ranks), spellings), places, ("zone",))
+
+    return place
 
 
 def named_readings(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
@@ -93,8 +132,11 @@ def named_readings(site: Site, read: Reader, days: Sequence[date]) -> ir.Table:
         read: Reads raw tables.
         days: UTC days.
     """
-    readings = _readings(site, read, days)
-    machines = readings.filter(readings.is_machine)
+    told = _telemetry(site, read, days)
+    estimated = of_estimates(read(USAGE_ESTIMATES, days)) if site.has(Feed.ESTIMATES) else None
+    rows = told if estimated is None else _beside(told, estimated)
+    placed = _placing(site, read, rows, days)(rows)
+    machines = placed.filter(placed.is_machine)
     return rename_nodes(machines, read.keep(node_names(machines, site.nodes)))
 
 
@@ -114,7 +156,7 @@ def _cost_asset(site: Site) -> dg.AssetsDefinition:
     def make(read: Reader, days: Sequence[date]) -> ir.Table:
         return cost_of(site, read, days)
 
-    version = factors_version(site, PLACES, own_files=False)
+    version = factors_version(site, FACTORS_OF_PLACES, own_files=False)
     return table_asset(
         site, COST, upstream, about, make, _cost_summary, numbers=numbers, day_by_day=True, code_version=version
     )

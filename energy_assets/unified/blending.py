@@ -73,17 +73,18 @@ def _left(rows: ir.Table) -> ir.Table:
     hours = (left.usage_hours.cast("float64") * left.unseen).round(9).cast(t.MEASURED)
     whole = left.unseen == 1
     # What telemetry observed has the manufacture of its own device: `emissions.embodied`.
-    hardware = {
-        name: ibis.ifelse(whole, left[name], (left[name].cast("float64") * left.unseen).round(DIGITS_OF_HARDWARE))
-        .cast(left[name].type())
-        for name in HARDWARE
-    }  # fmt: skip
+    hardware = {name: ibis.ifelse(whole, left[name], _part(left[name], left.unseen)) for name in HARDWARE}
     rest = left.mutate(
         energy_kwh=ibis.ifelse(whole, left.energy_kwh, part),
         usage_hours=ibis.ifelse(whole, left.usage_hours, hours),
         **hardware,
     )
     return rest.filter(rest.unseen > 0)
+
+
+def _part(amount: Any, share: Any) -> Any:
+    """A part of a decimal as one: a choice between decimals and floats would be a float for the engine."""
+    return (amount.cast("float64") * share).round(DIGITS_OF_HARDWARE).cast(amount.type())
 
 
 def _share(seen: Any, of: Any) -> Any:

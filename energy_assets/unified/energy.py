@@ -1,14 +1,13 @@
 """Unified energy: readings of every contributor as one table, each kWh once, each with place and owner.
 
-What belongs here: the order of the steps, and intervals by method. What does not: names of hosts (`nodes`)
-and devices (`devices`), overlaps (`containment`), owners (`attribution`).
+What belongs here: the order of the steps. What does not: names of hosts (`nodes`) and devices (`devices`), overlaps
+(`containment`), intervals (`intervals`), owners (`attribution`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -20,6 +19,7 @@ from energy_assets.unified.blending import blend
 from energy_assets.unified.containment import resolve_overlaps
 from energy_assets.unified.devices import told_uuids, with_uuids
 from energy_assets.unified.estimated import BESIDE, owned_by_bills
+from energy_assets.unified.intervals import with_uncertainty
 
 
 def energy(
@@ -64,24 +64,3 @@ def energy(
 _HARDWARE = {"device_hours": t.FIGURE, "embodied_g": t.GRAMS}
 INTERNAL = ("labels", "idle", "source_rank", "raw_node_id", "device_uuid", *BESIDE)
 """Columns that are needed on the way and are none of the table's."""
-
-
-def with_uncertainty(rows: ir.Table, uncertainty: Mapping[tuple[str, str], Decimal]) -> ir.Table:
-    """Rows with `uncertainty_pct`: the source's own where it has one, else of the method and kind, else of the method.
-
-    Args:
-        rows: With method and device_kind; may have `uncertainty_pct`.
-        uncertainty: 95 % interval in per cent by (method, device kind); a kind of '' stands for any.
-    """
-    lines = sorted(uncertainty.items(), key=lambda line: not line[0][1])
-    cases = [
-        ((rows.method == method) & (rows.device_kind == kind) if kind else rows.method == method, _percent(value))
-        for (method, kind), value in lines
-    ]
-    general = ibis.cases(*cases) if cases else ibis.null(t.PERCENT)
-    own = rows.uncertainty_pct if "uncertainty_pct" in rows.columns else ibis.null(t.PERCENT)
-    return rows.mutate(uncertainty_pct=ibis.coalesce(own, general))
-
-
-def _percent(value: Decimal) -> Any:
-    return ibis.literal(value).cast(t.PERCENT)

@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 from energy_assets.contracts import types as t
 from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.raw import EnergyReadings
+from energy_assets.contracts.rescaling import rescaled
 from energy_assets.contracts.vocabulary import DeviceKind
 
 OWNER = ("project", "model_id", "workload_type")
@@ -46,7 +47,7 @@ def of_estimates(estimates: ir.Table) -> ir.Table:
     """
     gpus = estimates.device_kind == DeviceKind.GPU.value
     rows = estimates.mutate(
-        energy_kwh=estimates.energy_kwh.cast(t.MEASURED),
+        energy_kwh=rescaled(estimates.energy_kwh, t.MEASURED),
         device_hours=ibis.ifelse(gpus, estimates.amount, None).cast(t.FIGURE),
         device_uuid=ibis.null(t.TEXT),
         idle=ibis.literal(False),

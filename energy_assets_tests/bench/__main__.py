@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from energy_assets_tests.bench import day
+from energy_assets_tests.bench.lines import STEPS
 from energy_assets_tests.bench.measuring import Measured, best, measure
 
 ROUNDS = 3
@@ -131,6 +132,19 @@ def bill(folder: Path, chosen: argparse.Namespace) -> Iterator[Line]:
         yield Line("    its peak memory", run, f"{run.peak_mb} MB", "1,000 MB", run.peak_mb <= 1000)
 
 
+def lines(folder: Path, chosen: argparse.Namespace) -> Iterator[Line]:
+    """(g): a million lines of a bill in 104 columns to energy, emissions and indicators, an asset a process."""
+    measure("lines:write", folder=str(folder), rows=chosen.lines)
+    runs = {name: measure("lines:step", folder=str(folder), name=name) for name in STEPS}
+    for name, run in runs.items():
+        yield Line(f"    of it: {name}", run)
+    to_emissions = [run for name, run in runs.items() if not name.startswith("kpi")]
+    cpu_s, peak = sum(run.cpu_s for run in to_emissions), max(run.peak_mb for run in runs.values())
+    whole = Measured(chosen.lines, sum(run.seconds for run in to_emissions), cpu_s, peak, {}, {})
+    yield Line("(g) lines of 104 columns to emissions", whole, f"{cpu_s:.1f} CPU s", "10 CPU s", cpu_s < 10)
+    yield Line("    its peak memory", whole, f"{peak} MB", "1,500 MB", peak <= 1500)
+
+
 def members(folder: Path, chosen: argparse.Namespace) -> Iterator[Line]:
     """(e): a day's emissions of many accounts, or sources, in 60 regions, against one source with the same rows."""
     variants = {"one": ("accounts", 1, 1), "accounts": ("accounts", 2_000, 60), "sources": ("sources", 2_000, 60)}
@@ -169,6 +183,7 @@ CASES: dict[str, Callable[[Path, argparse.Namespace], Iterator[Line]]] = {
     "year": year,
     "day": one_day,
     "bill": bill,
+    "lines": lines,
     "members": members,
     "bills": bills,
 }

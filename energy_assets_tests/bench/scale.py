@@ -42,6 +42,7 @@ SELECT day, day + (i % 24) * INTERVAL 1 HOUR AS hour, m.source, m.provider, m.ac
     NULL::VARCHAR AS zone, 'project-' || n % 5 AS project, NULL::VARCHAR AS model_id, 'training' AS workload_type,
     NULL::VARCHAR AS workload_id, 'node-' || lpad((n // 8)::VARCHAR, 5, '0') AS node_id,
     'GPU-' || md5(n::VARCHAR) AS device_id, 'gpu' AS device_kind, 'SYNTHETIC-80GB' AS device_model, 'all' AS share_id,
+    NULL::DECIMAL(38, 15) AS device_hours, NULL::DECIMAL(38, 15) AS embodied_g,
     (0.1 + (hash(i) % 600000000) / 1000000000)::DECIMAL(18, 9) AS energy_kwh, 1::DECIMAL(18, 9) AS usage_hours,
     'measured_counter' AS method, 2::SMALLINT AS quality_tier, 1::DECIMAL(9, 6) AS coverage,
     5::DECIMAL(6, 3) AS uncertainty_pct, sha256(day::VARCHAR) AS raw_sha256
@@ -52,7 +53,8 @@ _INTENSITY = """
 SELECT hour::DATE AS day, hour, zone, (300 + (hash(hour) % 400000) / 1000)::DECIMAL(9, 3) AS lifecycle_gco2e_per_kwh,
     (200 + (hash(hour) % 90000) / 1000)::DECIMAL(9, 3) AS direct_gco2e_per_kwh,
     NULL::DECIMAL(9, 6) AS carbon_free_share, false AS is_estimated, 'hour' AS resolution, 1::SMALLINT AS factor_tier,
-    'grid' AS source, 'synthetic:' || zone AS factor_id, sha256(zone) AS raw_sha256
+    1::DECIMAL(9, 6) AS hour_covered, 60::SMALLINT AS answered_minutes, 'grid' AS source,
+    'synthetic:' || zone AS factor_id, sha256(zone) AS raw_sha256
 FROM range(TIMESTAMP '{day}', TIMESTAMP '{day}' + INTERVAL 1 DAY, INTERVAL 1 HOUR) t(hour), unnest($1) z(zone)"""
 """In all zones the same, so that the sums do not depend on where the rows are."""
 

@@ -64,7 +64,8 @@ SELECT hour::DATE AS day, hour, zone, (300 + (hash(hour, zone) % 400000) / 1000)
         AS lifecycle_gco2e_per_kwh,
     (200 + (hash(zone, hour) % 90000) / 1000)::DECIMAL(9, 3) AS direct_gco2e_per_kwh,
     NULL::DECIMAL(9, 6) AS carbon_free_share, false AS is_estimated, 'hour' AS resolution, 1::SMALLINT AS factor_tier,
-    'grid' AS source, 'synthetic:' || zone AS factor_id, sha256(zone) AS raw_sha256
+    1::DECIMAL(9, 6) AS hour_covered, 60::SMALLINT AS answered_minutes, 'grid' AS source,
+    'synthetic:' || zone AS factor_id, sha256(zone) AS raw_sha256
 FROM unnest(range(TIMESTAMP '{first}', TIMESTAMP '{end}', INTERVAL 1 HOUR)) t(hour),
     unnest(['DE', 'FR', 'SG']) z(zone)"""
 

@@ -16,7 +16,7 @@ from pandera.ibis import DataFrameModel, Field
 from energy_assets.contracts import raw, tables
 from energy_assets.contracts import types as t
 from energy_assets.contracts.audit import audit, schema_of
-from energy_assets.contracts.fingerprint import ALGORITHM, _hash, contents, fingerprint, keys_in
+from energy_assets.contracts.fingerprint import ALGORITHM, contents, fingerprint, keys_in, row_hash
 from energy_assets_tests.rows import at, table
 
 HASHES = [
@@ -53,7 +53,7 @@ def one(kind: str, value: str) -> ibis.Table:
 @pytest.mark.parametrize(("kind", "value", "expected"), HASHES)
 def test_a_cell_has_the_hash_it_always_had(kind: str, value: str, expected: int) -> None:
     cell = one(kind, value)
-    assert cell.select(hash=_hash([cell.cell])).to_pyarrow()["hash"].to_pylist() == [expected]
+    assert cell.select(hash=row_hash([cell.cell])).to_pyarrow()["hash"].to_pylist() == [expected]
 
 
 def test_every_column_type_of_a_contract_is_pinned() -> None:
@@ -95,7 +95,7 @@ def test_a_partition_has_the_fingerprint_it_always_had() -> None:
 
 def _hash_of(text: str) -> int:
     cell = one("VARCHAR", f"'{text}'")
-    found: int = cell.select(hash=_hash([cell.cell])).to_pyarrow()["hash"].to_pylist()[0]
+    found: int = cell.select(hash=row_hash([cell.cell])).to_pyarrow()["hash"].to_pylist()[0]
     return found
 
 
