@@ -69,11 +69,17 @@ def follow_days_of_month() -> Condition:
 
     Prevents a run of the month for every single day of a backfill. Missing days do not hold it back, as they do in
     `follow_days`: a running month always lacks days, and one lost day would keep the month from being shown at all;
-    what is missing is counted as coverage. A month made of raw days and of what is made of them waits for these: it
-    would be made of the old ones, and again minutes later.
+    what is missing is counted as coverage. A month made of days and of what is made of them, up to two steps on, waits
+    for these: it would be made of the old ones, and again minutes later.
     """
     due = _behind() | _retry(upstream_changed())
-    ready = ~When.any_deps_in_progress() & ~When.in_progress() & ~When.any_deps_match(upstream_changed())
+    coming = upstream_changed() | When.any_deps_in_progress() | When.will_be_requested()
+    ready = (
+        ~When.any_deps_in_progress()
+        & ~When.in_progress()
+        & ~When.any_deps_match(coming)
+        & ~When.any_deps_match(When.any_deps_match(coming))
+    )
     return (due & ready).with_label("follow_days_of_month")
 
 

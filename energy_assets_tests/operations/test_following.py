@@ -99,6 +99,7 @@ def test_what_a_command_made_is_not_made_again_and_a_changed_day_runs_up_the_roa
         ("emissions/market", "2024-05-01"),
         ("kpi/daily", str(MIDDLE)),
         ("kpi/monthly", "2024-05-01"),
+        ("kpi/opportunities", "2024-05-01"),
     ]
 
     sensor.run("raw/meters", str(MIDDLE))
@@ -118,4 +119,5 @@ def test_a_command_that_ended_halfway_is_finished(site: Site, sensor: Sensor, mo
     sensor.wait(minutes=10)
     assert sensor.follow() == [
         ("kpi/reconciliation", "2024-06-01"), ("emissions/market", "2024-06-01"), ("kpi/monthly", "2024-06-01"),
+        ("kpi/opportunities", "2024-06-01"),
     ]  # fmt: skip
