@@ -164,6 +164,7 @@ def test_the_daemon_asks_for_what_changed_and_for_nothing_else(daemon: tuple[Sit
         # A price alone: the estimates are made again and come out the same, so that no energy is asked for.
         (["estimates/usage", "kpi/daily"], str(MIDDLE)),
         (["kpi/monthly"], "2024-05-01"),
+        (["kpi/opportunities"], "2024-05-01"),
     ]
     assert started.follow() == [*before, *changed]
 
