@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date
+from functools import cache
 from typing import Any
+from uuid import uuid4
 
 import ibis
 import ibis.expr.types as ir
@@ -36,6 +38,16 @@ _POINTS = pa.schema(
         ("asked_s", pa.int64()),
     ]
 )
+
+
+_NAME = "points_of_electricity_maps"
+_TOUCHED = ibis.schema({**dict(HOURS.items()), "thin": "boolean", "coarse": "boolean"})
+
+
+@cache
+def _query() -> str:
+    """SQL of `_hours` over the points in a table called `_NAME`."""
+    return str(ibis.to_sql(_hours(ibis.table(ibis.Schema.from_pyarrow(_POINTS), name=_NAME)), dialect="duckdb"))
 
 
 def touched_hours(con: Any, found: Iterable[Point]) -> pa.Table:
@@ -68,8 +80,14 @@ def touched_hours(con: Any, found: Iterable[Point]) -> pa.Table:
         }
         for point in found
     ]
-    table: pa.Table = con.to_pyarrow(_hours(ibis.memtable(pa.Table.from_pylist(rows, schema=_POINTS))))
-    return table.sort_by([("zone", "ascending"), ("hour", "ascending")])
+    # Asked once for each answer that is collected: working the query out took longer than running it.
+    name = f"{_NAME}_{uuid4().hex[:12]}"
+    con.con.register(name, pa.Table.from_pylist(rows, schema=_POINTS))
+    try:
+        table: pa.Table = con.con.execute(_query().replace(_NAME, name)).to_arrow_table()
+    finally:
+        con.con.unregister(name)
+    return table.cast(_TOUCHED.to_pyarrow()).sort_by([("zone", "ascending"), ("hour", "ascending")])
 
 
 def known_hours(touched: pa.Table) -> pa.Table:
