@@ -60,6 +60,8 @@ _WITHOUT_GRID = frozenset(
 """Columns of `emissions` that no grid is in."""
 _YEARLY = frozenset({"emissions_market", "instruments"})
 """Tables whose months depend on other months of their year."""
+_NO_FIGURE = frozenset({"storage", "engine", "targets"})
+"""Keys of the site file that no figure is made of."""
 _WITHOUT_FACTORS = frozenset({"cost", "activity"})
 RECORDED = frozenset({"cloud_regions.csv", "grid_losses.csv", "grid_water.csv", "pue.csv", "water.csv"})
 """Files of factors whose values are on record for each day that used them: the change is told, and not the file."""
@@ -71,7 +73,7 @@ def digests(site: Site) -> dict[str, str]:
     Args:
         site: As it was read. Secrets are references in it.
     """
-    content = json.loads(site.model_dump_json())
+    content = {key: value for key, value in json.loads(site.model_dump_json()).items() if key not in _NO_FIGURE}
     content |= {f"sources: {one['name']}": one for one in content.pop("sources", [])}
     return {key: _digest(value) for key, value in sorted(content.items())}
 
@@ -124,8 +126,6 @@ def causes(
                 found.append(Cause(Kind.LOST, f"{source}: its earlier versions cannot be read any more", feed))
                 continue
             found += _changed(source, feed, old, new, period)
-    for table in sorted(set(before[0]) - set(now[0])):
-        found.append(Cause(Kind.LOST, f"table {table} is gone, with its earlier versions"))
     return [*found, *_made_with(before[1], now[1], frozenset() if factors is None else RECORDED)]
 
 

@@ -18,7 +18,7 @@ from energy_assets_tests.browser.pages import shows
 from energy_assets_tests.browser.serving import serving
 
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "images"
-GROUPS = ("disclosure", "emissions", "factors", "kpi", "raw", "unified")
+GROUPS = ("disclosure", "emissions", "estimates", "factors", "kpi", "raw", "unified")
 SETTLE_S = 3
 MARGIN_PX = 12
 WINDOW_PX = 2100, 2300
