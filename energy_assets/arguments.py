@@ -102,7 +102,9 @@ class AsOfType(click.ParamType[datetime]):
             else:
                 moment = datetime.fromisoformat(text)
                 before = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) + timedelta(microseconds=1)
-        except (ValueError, OverflowError):
+        except OverflowError:
+            before = datetime.max.replace(tzinfo=UTC)
+        except ValueError:
             self.fail(f"write '{text}' as a day, 2026-10-01, or a moment, 2026-10-01T14:30Z.", param, ctx)
         if before > datetime.now(UTC) + ONE_DAY:
             self.fail(f"{text} has not been yet: nobody knows what will be known then.", param, ctx)

@@ -399,7 +399,7 @@ def restated(site_path: Path, period: Period | None, before: datetime | None) ->
     if not sys.stdout.isatty():
         rows = restatement_rows(found).to_pylist()
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([SCHEMA.names, *([_plain(row[name]) for name in SCHEMA.names] for row in rows)])
+        writer.writerows([SCHEMA.names, *([_safe(row[name]) for name in SCHEMA.names] for row in rows)])
         return
     tell_restatements(found)
 
@@ -574,7 +574,7 @@ def opportunities(ctx: click.Context, site_path: Path, month: Month | None) -> N
     else:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(opportunity_listing.COLUMNS)
-        writer.writerows([_plain(row[name]) for name in opportunity_listing.COLUMNS] for row in rows)
+        writer.writerows([_safe(row[name]) for name in opportunity_listing.COLUMNS] for row in rows)
     for note in notes or ["Nothing to save was found."]:
         err.print(note, soft_wrap=True, markup=False)
     if rows:
@@ -662,7 +662,7 @@ def reconcile(site_path: Path, month: Month) -> None:
     if not sys.stdout.isatty():
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(reconciliation_listing.COLUMNS)
-        writer.writerows([_plain(row[name]) for name in reconciliation_listing.COLUMNS] for row in rows)
+        writer.writerows([_safe(row[name]) for name in reconciliation_listing.COLUMNS] for row in rows)
     elif rows:
         _print_rows(*reconciliation_listing.shown(rows))
         for line in reconciliation_listing.remarks(rows, site):
@@ -851,6 +851,13 @@ def _plain(value: Any) -> str:
         return ""
     text = f"{value:f}" if isinstance(value, Decimal) else str(value)
     return text.rstrip("0").rstrip(".") if isinstance(value, Decimal) and "." in text else text
+
+
+def _safe(value: Any) -> str:
+    """A cell of a listing that people open in a spreadsheet: text of a site file or an invoice is no formula."""
+    from energy_assets.disclosures.text import spreadsheet_safe
+
+    return spreadsheet_safe(value) if isinstance(value, str) else _plain(value)
 
 
 def _site(path: Path) -> Site:

@@ -76,7 +76,7 @@ def ask(site: Site, query: str, before: datetime | None = None) -> tuple[list[st
     except DamagedError as error:
         raise QueryError(str(error)) from error
     except (QueryError, duckdb.Error) as error:
-        raise QueryError(f"{_said(error, names)}\n{_tables(site, names)}") from error
+        raise QueryError(f"{_said(error, names)}\n{_tables(site, names, before)}") from error
 
 
 def _said(error: Exception, names: Sequence[str]) -> str:
@@ -88,9 +88,11 @@ def _said(error: Exception, names: Sequence[str]) -> str:
     return f"There is no table {absent[1]}." + (f" Did you mean {near[0]}?" if near else "")
 
 
-def _tables(site: Site, names: Sequence[str]) -> str:
+def _tables(site: Site, names: Sequence[str], before: datetime | None) -> str:
     if names:
         return f"Tables: {', '.join([*names, RESTATEMENTS])}"
+    if before is not None:
+        return f"Tables: nothing had been published before {before:%Y-%m-%d %H:%M:%S} UTC; ask for a later day."
     day = max(site.start, last_complete_day())
     return f"Tables: none yet; run some days first:\n  {command('run', site=site.file, options={'from': day})}"
 

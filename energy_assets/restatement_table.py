@@ -17,15 +17,19 @@ from obstore.store import ObjectStore
 
 from energy_assets.disclosures.editions import read_editions, reports_with_editions
 from energy_assets.disclosures.restating import Restatement, restatements
+from energy_assets.disclosures.rounding import EXACT
 from energy_assets.periods import Period
 
 NAME = "restatements"
 _TEXT = pa.string()
+PLACES = Decimal("1e-12")
+"""As many as figures have."""
+NUMBER = pa.decimal128(38, 12)
 SCHEMA = pa.schema(
     {
         "profile": _TEXT, "period": _TEXT, "metric": _TEXT, "label": _TEXT, "dimension": _TEXT, "member": _TEXT,
-        "unit": _TEXT, "old_value": pa.decimal128(38, 15), "new_value": pa.decimal128(38, 15),
-        "difference": pa.decimal128(38, 15), "reasons": _TEXT, "why": _TEXT, "old_figure": _TEXT, "new_figure": _TEXT,
+        "unit": _TEXT, "old_value": NUMBER, "new_value": NUMBER,
+        "difference": NUMBER, "reasons": _TEXT, "why": _TEXT, "old_figure": _TEXT, "new_figure": _TEXT,
         "published_at": pa.timestamp("us", "UTC"), "restated_at": pa.timestamp("us", "UTC"),
         "old_edition": _TEXT, "new_edition": _TEXT,
     }
@@ -85,4 +89,4 @@ def _row(one: Restatement) -> dict[str, Any]:
 
 
 def _exact(value: Decimal | None) -> Decimal | None:
-    return None if value is None else value.quantize(Decimal("1e-15"))
+    return None if value is None else value.quantize(PLACES, context=EXACT)

@@ -217,7 +217,7 @@ def test_what_is_printed_of_a_restated_report_can_be_run(folder: Path) -> None:
     meters = folder / "meters/2024-05-31.csv"
     meters.write_text(meters.read_text().replace(",600", ",660"))
     said = works(run_line, folder, (WHOLE, DONE_WITH_HOLES)).stdout
-    assert "has other figures of 1 of its days than the lake has now" in said
+    assert "is of other rows than the lake has now: of emissions, kpis_daily" in said
     (again,) = {line for line in printed(run(run_line, folder)) if step(line) == "report"}
     assert "restates the edition of" in works(again, folder, (WHOLE, DONE_WITH_HOLES)).stdout
     report = folder / "var/reports/ml_sustainability/2024-05"

@@ -19,10 +19,11 @@ from click.testing import CliRunner, Result
 
 from energy_assets.cli import main
 from energy_assets.disclosures import gathering
-from energy_assets.disclosures.editions import ReportEdition, keys, read_editions
+from energy_assets.disclosures.editions import Cause, Fact, ReportEdition, keys, read_editions
 from energy_assets.disclosures.places import report_folder
-from energy_assets.disclosures.restating import comparable
+from energy_assets.disclosures.restating import comparable, in_words, restatements
 from energy_assets.periods import DayRange, Period
+from energy_assets.restatement_table import restatement_rows
 from energy_assets.running import run_days, run_report
 from energy_assets.site import Site, load_site
 from energy_assets_tests.small_site import DAYS, SITE, SmallRun, write_site
@@ -222,7 +223,9 @@ def test_a_change_of_the_site_file_is_a_reason_that_names_the_key(reported: Site
     report(site)
     found = {row["metric"]: row for row in rows(site) if row["dimension"] == "total"}
     assert (found["facility_kwh"]["old_value"], found["facility_kwh"]["new_value"]) == ("50.4", "60.48")
-    assert found["facility_kwh"]["why"] == "Site file (sources: meters)"
+    assert found["facility_kwh"]["why"] == (
+        "Factor edition (PUE of onprem r1 1.25 → 1.5 kWh/kWh (place of the source meters)), Site file (sources: meters)"
+    )
 
 
 def test_a_period_that_was_still_growing_restates_nothing(tmp_path: Path) -> None:
@@ -255,6 +258,36 @@ def test_editions_of_the_same_days_are_compared_and_others_only_with_a_whole_one
     assert comparable(one, one)
     assert not comparable(one, more)
     assert comparable(replace(more, complete=True), one)
+
+
+def edition(value: str | None, *days: str, complete: bool = False, cause: str = "") -> ReportEdition:
+    span = ("2024-05-01", "2024-05-31")
+    facts = tuple(Fact("F-001", name, name, span, cut, "row", value, "kWh", ("emissions.energy_kwh",))
+                  for name, cut in (("m", {}), ("m", {"project": "a"}), ("m", {"project": "b"})))  # fmt: skip
+    causes = (Cause("late_data", cause, "energy"),) if cause else ()
+    at = f"2024-06-{len(cause) + 1:02d}T00:00:00+00:00"
+    return replace(_EDITION, days=days, complete=complete, facts=facts, causes=causes, made_at=at)
+
+
+def test_an_edition_that_lacks_a_day_between_two_whole_ones_hides_no_restatement() -> None:
+    whole, again = edition("1", "d1", "d2", complete=True), edition("2", "d1", "d2", complete=True, cause="bb")
+    between = edition("1", "d1", cause="a")
+    total, *_ = restatements([whole, between, again])
+    assert (total.old.value, total.new and total.new.value) == ("1", "2")
+    assert [one.says for one in total.causes] == ["a", "bb"], "of both steps"
+
+
+def test_a_sentence_counts_what_it_does_not_name() -> None:
+    found = list(restatements([edition("1", "d1"), edition("2", "d1", cause="a")]))
+    assert len(found) == 3
+    assert "m 1, now 2 kWh and 2 more figures. Why: Late data (a)" in in_words(found)
+
+
+@pytest.mark.parametrize("value", ["1e24", "12345678901234567890.123456789012", "-0.000000000001"])
+def test_large_and_small_values_are_kept_exactly(value: str) -> None:
+    found = list(restatements([edition("0", "d1"), edition(value, "d1", cause="a")]))
+    row = restatement_rows(found).to_pylist()[0]
+    assert (row["new_value"], row["difference"]) == (Decimal(value), Decimal(value))
 
 
 _EDITION = ReportEdition("p", "2024-05", "", {}, (), False, {}, None, ())  # type: ignore[arg-type]

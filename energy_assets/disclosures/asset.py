@@ -236,7 +236,8 @@ def _make(site: Site, gathered: Gathered, warehouse: Warehouse, run_id: str) -> 
         write_build(fresh, build_record(gathered, run_id, site_from(folder, site)))
     edition = edition_of(gathered, document.book, read_build(folder)[FILES])
     recorded = write_edition(warehouse.storage.store(), edition)
-    restated = list(restatements([*inputs.editions[-1:], recorded])) if recorded else []
+    every = restatements([*inputs.editions, recorded]) if recorded else ()
+    restated = [one for one in every if one.restated is recorded]
     if not warehouse.storage.is_local:
         upload(warehouse.storage.store(), f"reports/{profile.name}/{period}", folder)
     lines = [f"- **{label}**: {value} ({name})" for name, label, value in headline(folder)]

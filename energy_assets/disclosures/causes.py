@@ -16,9 +16,10 @@ from typing import Any
 
 from energy_assets.contracts.vocabulary import Feed, Word
 from energy_assets.counting import counted
-from energy_assets.disclosures.editions import Cause, Fact, MadeWith
+from energy_assets.disclosures.editions import Cause, Fact, MadeWith, When
 from energy_assets.factors.version import own_files_of
 from energy_assets.integrity import DamagedError
+from energy_assets.own_kpis import PREFIX
 from energy_assets.periods import DayRange, Period, contiguous
 from energy_assets.site import Site
 from energy_assets.tables import raw_table
@@ -35,6 +36,7 @@ class Kind(Word):
     FACTOR_EDITION = "factor_edition", "Factor edition"
     RELEASE = "our_fix", "Release of energy_assets"
     SITE_FILE = "site_file", "Site file"
+    PROFILE = "profile", "Profile of the report"
     LOST = "lost", "Lost history"
 
 
@@ -60,6 +62,10 @@ _WITHOUT_GRID = frozenset(
 """Columns of `emissions` that no grid is in."""
 _YEARLY = frozenset({"emissions_market", "instruments"})
 """Tables whose months depend on other months of their year."""
+_AROUND = frozenset({"reconciliation", "opportunities"})
+"""Tables whose months depend on months around them: invoices lie across months, and months are compared."""
+_REACH = {"reconciliation": "reconciliation", "opportunities": "opportunities"}
+"""Keys of the site file by the one table they can reach."""
 _NO_FIGURE = frozenset({"storage", "engine", "targets"})
 """Keys of the site file that no figure is made of."""
 _WITHOUT_FACTORS = frozenset({"cost", "activity"})
@@ -75,6 +81,7 @@ def digests(site: Site) -> dict[str, str]:
     """
     content = {key: value for key, value in json.loads(site.model_dump_json()).items() if key not in _NO_FIGURE}
     content |= {f"sources: {one['name']}": one for one in content.pop("sources", [])}
+    content["organisation.currency"] = content.pop("organisation")["currency"]
     return {key: _digest(value) for key, value in sorted(content.items())}
 
 
@@ -126,7 +133,8 @@ def causes(
                 found.append(Cause(Kind.LOST, f"{source}: its earlier versions cannot be read any more", feed))
                 continue
             found += _changed(source, feed, old, new, period)
-    return [*found, *_made_with(before[1], now[1], frozenset() if factors is None else RECORDED)]
+    feeds = dict(tables.values())
+    return [*found, *_made_with(before[1], now[1], feeds, frozenset() if factors is None else RECORDED)]
 
 
 def relevant(cause: Cause, fact: Fact) -> bool:
@@ -139,7 +147,10 @@ def relevant(cause: Cause, fact: Fact) -> bool:
     tables = {name.partition(".")[0] for name in fact.reads}
     if cause.kind == Kind.FACTOR_EDITION:
         return not tables <= _WITHOUT_FACTORS
-    if not cause.inside and not tables & _YEARLY:
+    of = {"period": tables, "year": tables & (_YEARLY | _AROUND), "around": tables & _AROUND}
+    if not of[cause.when] and tables:
+        return False
+    if not fact.metric.startswith(cause.metrics) or (cause.table and cause.table not in tables):
         return False
     return cause.feed is None or Feed(cause.feed) in _feeds(fact.reads)
 
@@ -157,8 +168,12 @@ def _feeds(reads: Sequence[str]) -> set[Feed]:
 def _changed(
     source: str, feed: Feed, old: Mapping[date, str], new: Mapping[date, str], period: Period
 ) -> Iterator[Cause]:
-    """Days of a source that changed, came, or are gone: of the period, and of the rest of its year."""
-    year = DayRange(date(period.first.year, 1, 1), date(period.last.year, 12, 31))
+    """Days of a source that changed, came, or are gone: of the period, of its year, and of the years around it."""
+    spans: dict[When, DayRange] = {
+        "period": DayRange(period.first, period.last),
+        "year": DayRange(date(period.first.year, 1, 1), date(period.last.year, 12, 31)),
+        "around": DayRange(date(period.first.year - 1, 1, 1), date(period.last.year + 1, 12, 31)),
+    }
     days = {
         "changed": {day for day in set(old) & set(new) if old[day] != new[day]},
         "arrived": set(new) - set(old),
@@ -166,13 +181,12 @@ def _changed(
     }
     for said, some in days.items():
         revised = feed == Feed.GRID_INTENSITY and said == "changed"
-        kind = Kind.REVISED_GRID if revised else Kind.LATE_DATA
-        inside = {day for day in some if period.first <= day <= period.last}
-        others = {day for day in some if day in year} - inside
-        if inside:
-            yield Cause(kind, f"{source}: {_spans(inside, period)} {said}", feed)
-        if others:
-            yield Cause(kind, f"{source}: {_spans(others, period)} {said}", feed, inside=False)
+        kind, told = Kind.REVISED_GRID if revised else Kind.LATE_DATA, set[date]()
+        for when, span in spans.items():
+            mine = {day for day in some if day in span} - told
+            told |= mine
+            if mine:
+                yield Cause(kind, f"{source}: {_spans(mine, period)} {said}", feed, when)
 
 
 def _spans(days: Collection[date], period: Period) -> str:
@@ -184,17 +198,22 @@ def _spans(days: Collection[date], period: Period) -> str:
     return f"{counted(len(days), 'day')} ({', '.join(map(str, spans[:SHOWN]))}{more})"
 
 
-def _made_with(old: MadeWith, new: MadeWith, recorded: Collection[str]) -> Iterator[Cause]:
+def _made_with(old: MadeWith, new: MadeWith, feeds: Mapping[str, Feed], recorded: Collection[str]) -> Iterator[Cause]:
     """What editions are made with besides data, without the files of factors whose every use is on record."""
     if old.release != new.release:
         yield Cause(Kind.RELEASE, f"{old.release} then, {new.release} now")
+    elif old.lock_sha256 != new.lock_sha256:
+        yield Cause(Kind.RELEASE, "other versions of its dependencies (requirements.lock)")
     files = {*old.factors, *new.factors} - {*recorded}
     names = sorted(name for name in files if old.factors.get(name) != new.factors.get(name))
     if names:
         yield Cause(Kind.FACTOR_EDITION, ", ".join(names))
-    keys = sorted(key for key in {*old.site, *new.site} if old.site.get(key) != new.site.get(key))
-    if keys:
-        yield Cause(Kind.SITE_FILE, ", ".join(keys))
+    if old.profile_sha256 != new.profile_sha256:
+        yield Cause(Kind.PROFILE, "its file in reports/frameworks")
+    for key in sorted(key for key in {*old.site, *new.site} if old.site.get(key) != new.site.get(key)):
+        source = key.partition(": ")[2]
+        metrics = PREFIX if key == "kpis" else ""
+        yield Cause(Kind.SITE_FILE, key, feeds.get(source), table=_REACH.get(key, ""), metrics=metrics)
 
 
 def _digest(content: Any) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import obstore
 from obstore.store import ObjectStore
@@ -25,6 +25,7 @@ from energy_assets.disclosures.methods import QUANTITIES
 from energy_assets.integrity import DamagedError
 from energy_assets.periods import Period
 
+When = Literal["period", "year", "around"]
 ROOT = "editions"
 SCHEMA = "energy-assets/edition/1"
 STAMP = "%Y%m%dT%H%M%S.%fZ"
@@ -75,13 +76,17 @@ class Cause:
         kind: Late data, revised grid …: a value of `causes.Kind`.
         says: What changed, for a reader, with the days.
         feed: The feed of the source it came through; None where it came through none.
-        inside: Whether a day of the period itself changed, and not another one of its year.
+        when: Whether days of the period itself changed, others of its year, or of the years around it.
+        table: The table it can reach; empty for all that the feed is in.
+        metrics: How the names of the quantities begin that it can reach; empty for all.
     """
 
     kind: str
     says: str
     feed: str | None = None
-    inside: bool = True
+    when: When = "period"
+    table: str = ""
+    metrics: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ What belongs here: which editions can be compared, which figures differ, and why
 (`editions`), finding what changed (`causes`), and showing it.
 
 Two editions are compared where they speak of the same days, or the earlier one spoke of all days of its period. An
-edition of a period that was still growing says so on its cover; that its sums grow is no restatement.
+edition of a period that was still growing says so on its cover; that its sums grow is no restatement. Each edition is
+compared with the last one before it that it can be compared with.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import pairwise
 
 from energy_assets.counting import counted
 from energy_assets.disclosures.causes import Kind, relevant
@@ -52,7 +52,7 @@ class Restatement:
     @property
     def difference(self) -> Decimal | None:
         """New less old, in the unit of both; None where one is not known."""
-        return None if self.old.number is None or self.value is None else self.value - self.old.number
+        return None if self.old.number is None or self.value is None else EXACT.subtract(self.value, self.old.number)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -82,15 +82,18 @@ def restatements(editions: Sequence[ReportEdition]) -> Iterator[Restatement]:
     Args:
         editions: Of one report, oldest first.
     """
-    for old, new in pairwise(editions):
-        if not comparable(old, new):
+    for number, new in enumerate(editions):
+        at = next((n for n in range(number - 1, -1, -1) if comparable(editions[n], new)), None)
+        if at is None:
             continue
+        old = editions[at]
+        between = dict.fromkeys(cause for edition in editions[at + 1 : number + 1] for cause in edition.causes)
         period = Period.parse(old.period)
         now = of_period(new.facts, period)
         for key, fact in of_period(old.facts, period).items():
             found = now.get(key)
             if found is None or found.value != fact.value:
-                reached = tuple(cause for cause in new.causes if relevant(cause, fact))
+                reached = tuple(cause for cause in between if relevant(cause, fact))
                 yield Restatement(fact, found, old, new, reached)
 
 
@@ -103,8 +106,9 @@ def in_words(found: Sequence[Restatement]) -> str:
     totals = [one for one in found if not one.old.dimensions] or list(found)
     told = "; ".join(f"{one.old.label} {rounded(one.old.number)}, now {rounded(one.value)} {one.old.unit}"
                      for one in totals[:SHOWN])  # fmt: skip
-    more = f" and {counted(len(found) - len(totals[:SHOWN]), 'more figure')}" if len(found) > SHOWN else ""
-    why = list(dict.fromkeys(one.why for one in totals))
+    others = len(found) - len(totals[:SHOWN])
+    more = f" and {counted(others, 'more figure')}" if others else ""
+    why = list(dict.fromkeys(one.why for one in [*totals, *found]))
     return f"restates the edition of {found[0].published.at:%Y-%m-%d %H:%M} UTC: {told}{more}. Why: {'; '.join(why)}"
 
 

@@ -38,6 +38,8 @@ FOLLOWING: Mapping[OpportunityState, tuple[OpportunityState, ...]] = {
     OpportunityState.DISMISSED: (OpportunityState.ACCEPTED, OpportunityState.DONE),
 }
 """What may be decided next. What turned out not to be done is accepted again."""
+BASIC = 0xFFFF
+"""The last character of four digits."""
 WAIT_S = 10
 """How long another process may hold the file."""
 
@@ -72,9 +74,17 @@ class Decision:
         """The line as it is written."""
         said = {"id": self.id, "state": self.state.value, "on": self.on.isoformat(), "by": self.by, "note": self.note}
         said["recorded"] = f"{self.recorded:%Y-%m-%dT%H:%M:%SZ}"
-        # A JSON text is a YAML text, whatever is in it.
-        parts = (f"{key}: {json.dumps(said[key], ensure_ascii=False)}" for key in KEYS if said[key])
+        parts = (f"{key}: {_quoted(said[key])}" for key in KEYS if said[key])
         return f"- {{{', '.join(parts)}}}\n"
+
+
+def _quoted(text: str) -> str:
+    """A text in double quotes that YAML reads back: what cannot be printed is escaped, for YAML refuses some."""
+    escaped = (
+        one if one.isprintable() else f"\\u{ord(one):04x}" if ord(one) <= BASIC else f"\\U{ord(one):08x}"
+        for one in json.dumps(text, ensure_ascii=False)
+    )
+    return "".join(escaped)
 
 
 def decisions(folder: Path) -> list[Decision]:
@@ -114,6 +124,8 @@ def decide(folder: Path, id_: str, state: OpportunityState, on: date, *, by: str
         StateError: the file cannot be used, or the decision does not follow from the last one.
     """
     path = folder / FILE
+    if any("\ud800" <= one <= "\udfff" for one in by + note):
+        raise StateError("--by and --note: what was typed is no UTF-8 text; write it with other letters")
     try:
         with FileLock(folder / f".{FILE}.lock", timeout=WAIT_S):
             text = _read(path)

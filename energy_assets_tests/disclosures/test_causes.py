@@ -53,10 +53,15 @@ def test_days_that_changed_came_or_went_are_late_data(old: Any, new: Any, said: 
 
 def test_only_days_of_the_period_reach_it_but_for_what_a_year_shares() -> None:
     (other,) = found(METERS, {NEXT: "a"}, {NEXT: "b"})
-    assert not other.inside
+    assert other.when == "year"
     assert not relevant(other, fact("emissions.energy_kwh"))
     assert relevant(other, fact("emissions_market.market_g"))
-    assert found(METERS, {LATER: "a"}, {LATER: "b"}) == [], "another year"
+    (around,) = found(METERS, {LATER: "a"}, {LATER: "b"})
+    assert around.when == "around"
+    assert not relevant(around, fact("emissions_market.market_g")), "another year"
+    assert relevant(around, fact("reconciliation.theirs")), "an invoice lies across months"
+    assert relevant(other, fact("opportunities.energy_kwh")), "months are compared with months before"
+    assert found(METERS, {date(2026, 1, 1): "a"}, {}) == []
 
 
 def test_a_grid_that_changed_is_revised_and_one_that_came_is_late() -> None:
@@ -90,12 +95,12 @@ def test_a_ratio_is_reached_through_either_side() -> None:
 
 def test_release_factors_and_site_file_are_told_apart() -> None:
     made = MadeWith("2", "lock", {"places": "b", "nodes": "c"}, {"pue.csv": "b"}, "profile", {})
-    kinds = {one.kind: one.says for one in found(METERS, {}, {}, made)}
-    assert kinds == {
-        Kind.RELEASE: "1 then, 2 now",
-        Kind.FACTOR_EDITION: "pue.csv",
-        Kind.SITE_FILE: "nodes, places",
-    }
+    assert [(one.kind, one.says) for one in found(METERS, {}, {}, made)] == [
+        (Kind.RELEASE, "1 then, 2 now"),
+        (Kind.FACTOR_EDITION, "pue.csv"),
+        (Kind.SITE_FILE, "nodes"),
+        (Kind.SITE_FILE, "places"),
+    ]
     assert not relevant(Cause(Kind.FACTOR_EDITION, ""), fact("cost.billed_cost"))
     assert relevant(Cause(Kind.RELEASE, ""), fact("cost.billed_cost"))
 
@@ -114,3 +119,28 @@ def test_a_source_that_the_site_file_no_longer_has_is_told_by_its_key() -> None:
     assert causes({}, MAY, ({"raw_meters": 0}, before), ({}, made), lambda *_: {}) == [
         Cause(Kind.SITE_FILE, "sources: meters")
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "reads", "metric", "reaches"),
+    [
+        ("reconciliation", "emissions.energy_kwh", "m", False),
+        ("reconciliation", "reconciliation.theirs", "m", True),
+        ("opportunities", "opportunities.energy_kwh", "m", True),
+        ("kpis", "emissions.energy_kwh", "m", False),
+        ("kpis", "emissions.energy_kwh", "own_m", True),
+        ("sources: meters", "emissions.energy_kwh", "m", True),
+        ("sources: meters", "cost.billed_cost", "m", False),
+        ("places", "cost.billed_cost", "m", True),
+    ],
+)
+def test_a_key_of_the_site_file_reaches_what_is_made_of_it(key: str, reads: str, metric: str, reaches: bool) -> None:
+    made = MadeWith("1", "lock", {"places": "a", key: "b"}, {"pue.csv": "a"}, "profile", {})
+    (cause,) = found(METERS, {}, {}, made)
+    asked = Fact("F-001", metric, "", ("2024-05-01", "2024-05-31"), {}, "row", "1", "", (reads,))
+    assert relevant(cause, asked) is reaches
+
+
+def test_other_dependencies_and_another_profile_are_reasons() -> None:
+    made = MadeWith("1", "other", {"places": "a"}, {"pue.csv": "a"}, "other", {})
+    assert [one.kind for one in found(METERS, {}, {}, made)] == [Kind.RELEASE, Kind.PROFILE]

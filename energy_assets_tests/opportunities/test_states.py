@@ -30,6 +30,20 @@ def test_decisions_are_kept_in_order_with_who_and_why(tmp_path: Path) -> None:
     assert B in current(found), "an id of digits alone stays a text"
 
 
+@pytest.mark.parametrize(
+    "note", ["a\x7fb", "a\x9bb", "a\x85b", "a\u2028b", "a\ufffeb", "a\U000e0001b", 'ü 🚀 \\ "q" #']
+)
+def test_whatever_stands_in_a_note_is_read_back(tmp_path: Path, note: str) -> None:
+    decide(tmp_path, A, State.ACCEPTED, MAY, note=note)
+    assert [one.note for one in decisions(tmp_path)] == [note]
+
+
+def test_a_note_that_is_no_text_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="no UTF-8 text"):
+        decide(tmp_path, A, State.ACCEPTED, MAY, by="\udcff")
+    assert not (tmp_path / FILE).exists()
+
+
 def test_comments_and_lines_without_an_end_stay(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(f"# ours\n{LINE.strip()}")
     decide(tmp_path, A, State.DONE, JUNE)
