@@ -1,8 +1,8 @@
 """Indicators of an organisation's own, as `kpis` in site.yaml describes them.
 
 What belongs here: the block of the file, and the rules by which an indicator may mean something: one unit on each side,
-one scope of the GHG Protocol, one currency, nothing counted twice, and a unit that says what the numbers are. What does
-not: how an expression is written (`contracts/expressions.py`), and computing it (`kpis/own.py`).
+one scope of the GHG Protocol, one currency, nothing counted twice. What does not: how an expression is written
+(`contracts/expressions.py`), whether a unit is true (`own_units.py`), and computing it (`kpis/own.py`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 from itertools import combinations
 from typing import Annotated, Any, Literal
@@ -18,12 +17,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from energy_assets.contracts.expressions import Condition, ExpressionError, Term, parsed
-from energy_assets.contracts.measures import CURRENCY_COLUMN, MONEY, SCALES, Measure, same_thing
+from energy_assets.contracts.measures import CURRENCY_COLUMN, MONEY, Measure, same_thing
 from energy_assets.contracts.vocabulary import GhgScope
+from energy_assets.own_units import SHARE, unit_says
 from energy_assets.sources.base import Strict
 
 PREFIX = "own_"
-SHARE = "share"
 BOTH_SIDES = "; `where` is of both sides, and what is of one measure alone stands in brackets behind it"
 Dimension = Literal["source", "zone", "project", "model_id", "workload_type", "ghg_scope"]
 #: Category of the GHG Protocol by scope of the row and basis of the measure; of bought services all is one.
@@ -101,10 +100,10 @@ class OwnKpi(Strict):
             if terms:
                 _one_unit(key, terms)
                 _counted_once(key, terms)
-        _one_category(sides.terms)
+        category = _one_category(sides.terms)
         _one_money(sides.terms)
         _cut_by(self.by, sides.terms)
-        _unit_says(self.unit, sides)
+        unit_says(self.unit, sides.numerator, sides.denominator, category)
         return self
 
     @cached_property
@@ -186,8 +185,8 @@ def _counted_once(key: str, terms: Sequence[Term]) -> None:
             )
 
 
-def _one_category(terms: Sequence[Term]) -> None:
-    """Grams of one scope and category alone."""
+def _one_category(terms: Sequence[Term]) -> str | None:
+    """Grams of one scope and category alone, and which that is; None where there are none."""
     found: dict[str, Measure] = {}
     for term in terms:
         if term.measure.basis is None:
@@ -206,6 +205,7 @@ def _one_category(terms: Sequence[Term]) -> None:
         raise ValueError(
             f"{name.name} is {one} and {its.name} is {other}; scopes are never mixed, so make an indicator of each"
         )
+    return next(iter(found), None)
 
 
 def _one_money(terms: Sequence[Term]) -> None:
@@ -226,57 +226,6 @@ def _cut_by(by: Sequence[str], terms: Sequence[Term]) -> None:
             raise ValueError("by: its sides come from different sources, so by source it would have no value")
     if len(set(by)) < len(by):
         raise ValueError("by: names a dimension twice")
-
-
-def _unit_says(unit: str, sides: Sides) -> None:
-    """The unit says what the sums are, and no factor of a thousand is lost between them."""
-    above = sides.numerator[0].measure
-    if unit == SHARE:
-        if sides.denominator is None or sides.denominator[0].measure.unit != above.unit:
-            raise ValueError("unit: a share has a numerator and a denominator of the same unit")
-        return
-    top, _, below = unit.partition(" per ")
-    if (sides.denominator is None) != (not below):
-        raise ValueError(f"unit: '{unit}' " + ("has a 'per', but there is no denominator" if below else
-                         "must say what it is per, as in 'kWh per request', or be share"))  # fmt: skip
-    bases = sorted({term.measure.basis for term in sides.terms if term.measure.basis})
-    unsaid = [basis for basis in bases if basis not in unit]
-    if unsaid and not (len(bases) > 1 and "scope 3.1" in unit.lower()):
-        raise ValueError(
-            f"unit: '{unit}' does not say which emissions it is of; write '({', '.join(bases)})' behind the unit"
-        )
-    _scaled("numerator", top, sides.numerator)
-    if sides.denominator:
-        _scaled("denominator", below, sides.denominator)
-
-
-def _scaled(key: str, unit: str, terms: Sequence[Term]) -> None:
-    """A unit of the measure's own quantity tells what it must be multiplied with."""
-    found = re.match(r"(?P<number>[\d,]*\d)? ?(?P<word>[^\s(]+)", unit)
-    if not found:
-        raise ValueError(f"unit: '{unit}' names no unit")
-    number, word = Decimal((found["number"] or "1").replace(",", "")), found["word"]
-    mine, quantity = terms[0].measure.unit, next((name for name, units in SCALES.items() if word in units), None)
-    if quantity is not None and quantity != mine:
-        raise ValueError(
-            f"unit: the {key} adds {terms[0].measure.name}, which is in {mine}; no number makes {word} of it"
-        )
-    singular = mine.removesuffix("s")
-    own: dict[str, str] = SCALES.get(mine, {mine: "1", singular: "1"})
-    if word not in own or not number:
-        return
-    wanted = Decimal(own[word]) / number
-    wrong = [term for term in terms if abs(term.factor) != wanted]
-    if wrong:
-        raise ValueError(
-            f"unit: {wrong[0]} is not in '{unit.strip()}': multiply it by {plain(wanted)}, or say another "
-            f"unit in the {key}"
-        )
-
-
-def plain(number: Decimal) -> str:
-    """A number without exponent and trailing zeros."""
-    return f"{number.normalize():f}"
 
 
 def repeated(kpis: Sequence[OwnKpi]) -> Any:

@@ -33,6 +33,7 @@ FLOORS = (
     ("lake",),
     ("sources",),
     ("tables",),
+    ("own_units",),
     ("own_kpis",),
     ("site",),
     ("engine", "partitions"),

@@ -40,6 +40,11 @@ class Measure:
     basis: Basis | None = None
 
     @property
+    def words(self) -> dict[str, str]:
+        """The units that it may be told in, and what a sum is multiplied with; none of money, where it is a code."""
+        return SCALES.get(self.unit, {}) | SCALES.get(ALSO.get(self.name, ""), {})
+
+    @property
     def dimensions(self) -> tuple[str, ...]:
         """The dimensions of indicators that its rows know."""
         unmapped = {"zone"} if self.table == "cost" else set()
@@ -92,11 +97,26 @@ WORDS: dict[str, tuple[str, ...]] = {
 }
 """The words that a column of a closed vocabulary may have."""
 SCALES: dict[str, dict[str, str]] = {
-    "kWh": {"J": "3600000", "MJ": "3.6", "Wh": "1000", "kWh": "1", "MWh": "0.001", "GWh": "0.000001"},
-    "gCO2e": {"mgCO2e": "1000", "gCO2e": "1", "kgCO2e": "0.001", "tCO2e": "0.000001"},
-    "l": {"ml": "1000", "l": "1", "m3": "0.001"},
-}
-"""Units of one quantity: what a sum in the measure's unit is multiplied with to give the other one."""
+    "kWh": {
+        "kWh": "1", "Wh": "1000", "MWh": "0.001", "GWh": "0.000001", "TWh": "0.000000001",
+        "J": "3600000", "kJ": "3600", "MJ": "3.6", "GJ": "0.0036",
+    },
+    "gCO2e": {"gCO2e": "1", "mgCO2e": "1000", "kgCO2e": "0.001", "tCO2e": "0.000001"},
+    "l": {"l": "1", "ml": "1000", "hl": "0.01", "m3": "0.001"},
+    "accelerator-hours": {
+        "accelerator-hours": "1", "accelerator-hour": "1", "GPU-hours": "1", "GPU-hour": "1",
+    },
+    "requests": {"requests": "1", "request": "1"},
+    "failures": {"failures": "1", "failure": "1"},
+    "tokens": {"tokens": "1", "token": "1"},
+    "samples": {"samples": "1", "sample": "1"},
+    "steps": {"steps": "1", "step": "1"},
+    "FLOP": {"FLOP": "1", "MFLOP": "0.000001", "GFLOP": "0.000000001"},
+}  # fmt: skip
+"""Words of one quantity: what a sum in the measure's unit is multiplied with to be in it. There are no others, for of
+a word that nobody knows nobody can tell which number it asks for."""
+ALSO = {"failed_requests": "failures"}
+"""Measures that are called by the words of a second quantity too."""
 
 
 def same_thing(one: Measure, other: Measure) -> bool:

@@ -68,7 +68,7 @@ UNKNOWN_KWH = used(ONE, 2, "cork", "IE", "dark", None, "batch", None)
     [
         # PUE 1.2, 300 g direct, 400 g life-cycle.
         (kpi("facility_kwh", "kWh"), (18, None, 18)),
-        (kpi("0.5 * facility_kwh - 0.25 * energy_kwh", "half kWh"), (D("5.25"), None, D("5.25"))),
+        (kpi("0.5 * facility_kwh - 0.25 * energy_kwh", "weighted kWh"), (D("5.25"), None, D("5.25"))),
         (kpi("facility_kwh[workload_type == 'training']", "share", "facility_kwh"), (6, 18, D("0.333333333333"))),
         (kpi("1000 * facility_kwh", "Wh per 1,000 requests", "0.001 * requests"), (18_000, D("0.5"), 36_000)),
         (
@@ -225,7 +225,7 @@ MANY = [
     kpi("facility_kwh[workload_type == 'training']", "kWh", name="own_a", by=["project", "source"]),
     kpi("1000 * facility_kwh", "Wh per 1,000 requests", "0.001 * requests", name="own_b", by=["model_id", "project"]),
     kpi('facility_kwh[project == "o\'neill"]', "share", "facility_kwh", name="own_c", by=["zone", "ghg_scope"]),
-    kpi("0.3333 * billed_cost", "EUR", name="own_d", by=["project"]),
+    kpi("0.3333 * billed_cost", "weighted EUR", name="own_d", by=["project"]),
     kpi("0.00008 * location_g", "EUR (location-based)", name="own_e", by=["zone"], where={"ghg_scope": "scope2"}),
     kpi("billed_cost", "EUR per weighted kWh", "facility_kwh - 0.123456789 * energy_kwh", name="own_f", by=["project"]),
     kpi("facility_kwh[model_id in ('unknown', \"it's\")]", "kWh", name="own_g", by=["model_id"]),
