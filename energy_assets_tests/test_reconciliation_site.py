@@ -155,6 +155,17 @@ def test_a_report_prints_it_and_its_figures_trace_to_the_invoice(site: Site) -> 
     assert (receipts, tree.verdict) == ({"invoices/a.csv"}, "equal")
 
 
+def test_a_meter_that_only_the_month_before_has_is_missed_in_whichever_range_a_month_is_made(tmp_path: Path) -> None:
+    other = {**INVOICE, "invoice_id": "2024-16", "meter": "M2", "first_day": "2024-04-29", "last_day": "2024-04-30"}
+    made = site_of(tmp_path, [INVOICE, other])
+    run(made)
+    (may,) = before = rows_of(made, "against = 'invoice' and month = '2024-05-01'")
+    assert (may["compared_hours"], may["by_lag"], may["compared_ratio"]) == (0, 9, None)
+    assert "no invoice of meter M2 yet: its last one ended 2024-04-30" in may["why"]
+    run(made, DayRange(date(2024, 5, 1), DAYS.last))
+    assert rows_of(made, "against = 'invoice' and month = '2024-05-01'") == before
+
+
 def test_a_site_with_nothing_to_compare_says_so_in_a_line(tmp_path: Path) -> None:
     text = "\n".join(line for line in SITE.splitlines() if "invoices" not in line)
     start = text.index("  - {name: gpus")

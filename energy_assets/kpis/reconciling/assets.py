@@ -20,12 +20,12 @@ from energy_assets.contracts.audit import schema_of
 from energy_assets.contracts.reconciliation import TOLERANCE
 from energy_assets.contracts.vocabulary import ESTIMATED, MEASURED, Against, DeviceKind, Feed
 from energy_assets.kpis.reconciling.hours import PARTS, beside_estimates, beside_meters, comparisons
-from energy_assets.kpis.reconciling.invoices import compared, our_days
+from energy_assets.kpis.reconciling.invoices import compared, lookback, our_days
 from energy_assets.kpis.reconciling.row import Comparison, Subject, row
 from energy_assets.materialize import Reader, table_asset
 from energy_assets.periods import Month
 from energy_assets.site import Site
-from energy_assets.sources.invoice_files.together import invoices, touches
+from energy_assets.sources.invoice_files.together import invoices, last_invoiced, touches
 from energy_assets.tables import EMISSIONS, ENERGY, RECONCILIATION, USAGE_ESTIMATES, raw_table
 from energy_assets.unified.assets import named_readings
 
@@ -87,20 +87,22 @@ def _invoices(site: Site, read: Reader, firsts: Sequence[date]) -> Iterator[Foun
     sources = site.feeding(Feed.INVOICES)
     if not sources:
         return
-    tables = {source.name: read(raw_table(source), firsts) for source in sources}
+    told = sorted({month for first in firsts for month in lookback(first)})
+    tables = {source.name: read(raw_table(source), told) for source in sources}
     for first in firsts:
         month = Month.of(first).days
-        lines = [line for name, rows in tables.items() for line in _lines(rows, name, first)]
-        standing = [one for one in invoices(lines) if touches(one.lines[0], month)]
+        lines = [line for name, rows in tables.items() for line in _lines(rows, name, lookback(first))]
+        mine = [line for line in lines if line["month"] == first]
+        standing = [one for one in invoices(mine) if touches(one.lines[0], month)]
         wanted = sorted({*month, *(day for one in standing for day in one.days)})
         read.request({Month.of(day).first for day in wanted} - set(firsts))
         if standing:
             days = our_days(read(EMISSIONS, wanted)).to_pyarrow().to_pylist()
-            yield from compared(first, standing, days)
+            yield from compared(first, standing, days, last_invoiced(lines))
 
 
-def _lines(rows: ir.Table, name: str, first: date) -> list[Mapping[str, Any]]:
-    mine = rows.filter(rows.month == first).order_by("file", "line", "raw_sha256")
+def _lines(rows: ir.Table, name: str, months: Sequence[date]) -> list[Mapping[str, Any]]:
+    mine = rows.filter(rows.month.isin(months)).order_by("month", "file", "line", "raw_sha256")
     found: list[Mapping[str, Any]] = [{**line, "source": name} for line in mine.to_pyarrow().to_pylist()]
     return found
 

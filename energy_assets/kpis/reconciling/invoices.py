@@ -34,6 +34,10 @@ _QUANTITY = {"it": "energy_kwh", "facility": "facility_kwh", "direct": "location
 _LEVELS = ("energy_kwh", "facility_kwh")
 _STEPS = (Step.ENERGY, Step.PUE, Step.INTENSITY)
 _ZERO = Decimal(0)
+OVER_AFTER = 13
+"""Months: a meter without an invoice for longer is over. A yearly bill, and a month for it to come."""
+LastInvoiced = Mapping[tuple[str, ...], tuple[str, date]]
+"""Meter and last day of its last invoice, by `Invoice.key`."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +149,18 @@ def _shared(total: Decimal, weights: Sequence[Fraction]) -> list[Decimal]:
     return found
 
 
+def lookback(first: date) -> list[date]:
+    """First days of the months whose invoices tell which meters a month has, the month itself last.
+
+    Args:
+        first: First day of the month.
+    """
+    number = first.year * 12 + first.month - 1
+    return [date(one // 12, one % 12 + 1, 1) for one in range(number - OVER_AFTER, number + 1)]
+
+
 def compared(
-    first: date, standing: Sequence[Invoice], days: Iterable[Mapping[str, Any]]
+    first: date, standing: Sequence[Invoice], days: Iterable[Mapping[str, Any]], known: LastInvoiced
 ) -> Iterator[tuple[Subject, Comparison]]:
     """A month of every place with invoices: its energy, and its grams where an invoice states some.
 
@@ -154,13 +168,17 @@ def compared(
         first: First day of the month.
         standing: Invoices that touch the month, whole.
         days: Rows of `our_days`, of the month and of the periods of these invoices.
+        known: Meters that had an invoice until the end of the month. One that has none in the month, and is not over,
+            lacks it: no day of the place is compared.
     """
     by_place: dict[tuple[str, ...], list[Invoice]] = defaultdict(list)
     for one in standing:
         by_place[place_key(one.place)].append(one)
     every = list(days)
-    for mine in by_place.values():
-        place = mine[0].place
+    due = {key: one for key, one in known.items() if one[1] >= lookback(first)[0]}
+    for where, mine in by_place.items():
+        place, has = mine[0].place, {one.key for one in mine}
+        late = {key: one for key, one in due.items() if key[:-1] == where and key not in has}
         ours = of_place(every, place)
         lines = [line for one in mine for line in one.lines]
         subject = Subject(
@@ -174,31 +192,38 @@ def compared(
             " + ".join(sorted({one.meter for one in mine})),
             min(lines, key=lambda line: (line["first_day"], line["file"], line["line"]))["raw_sha256"],
         )
-        yield subject, _energy(first, mine, ours)
+        yield subject, _energy(first, mine, late, ours)
         bases = {one.basis for one in mine if one.basis}
         for basis in sorted(bases):
-            yield subject, _grams(first, mine, ours, basis)
+            yield subject, _grams(first, mine, late, ours, basis)
 
 
-def _energy(first: date, mine: Sequence[Invoice], ours: Mapping[date, OurDay]) -> Comparison:
+def _energy(first: date, mine: Sequence[Invoice], late: LastInvoiced, ours: Mapping[date, OurDay]) -> Comparison:
     quantity = _QUANTITY[mine[0].boundary]
     levels = _LEVELS[: _LEVELS.index(quantity) + 1]
     said = [] if quantity == "energy_kwh" or all(one.pue for one in mine) else ["the invoice states no PUE"]
-    return _compare(first, mine, ours, levels, said)
+    return _compare(first, mine, late, ours, levels, said)
 
 
-def _grams(first: date, mine: Sequence[Invoice], ours: Mapping[date, OurDay], basis: str) -> Comparison:
+def _grams(
+    first: date, mine: Sequence[Invoice], late: LastInvoiced, ours: Mapping[date, OurDay], basis: str
+) -> Comparison:
     said = [] if all(one.pue for one in mine) else ["the invoice states no PUE"]
     if any(one.basis != basis for one in mine):
         said.append(f"not every invoice states {basis} emissions")
-    return _compare(first, mine, ours, (*_LEVELS, _QUANTITY[basis]), said)
+    return _compare(first, mine, late, ours, (*_LEVELS, _QUANTITY[basis]), said)
 
 
 def _compare(
-    first: date, mine: Sequence[Invoice], ours: Mapping[date, OurDay], levels: Sequence[str], said: Sequence[str]
+    first: date,
+    mine: Sequence[Invoice],
+    late: LastInvoiced,
+    ours: Mapping[date, OurDay],
+    levels: Sequence[str],
+    said: Sequence[str],
 ) -> Comparison:
     with localcontext(EXACT):
-        return _exact_compare(first, mine, ours, levels, said)
+        return _exact_compare(first, mine, late, ours, levels, said)
 
 
 def _their_days(mine: Sequence[Invoice], ours: Mapping[date, OurDay]) -> dict[date, TheirDay]:
@@ -226,33 +251,45 @@ def _add(day: TheirDay, stated: Mapping[str, Any]) -> None:
 
 
 def _exact_compare(
-    first: date, mine: Sequence[Invoice], ours: Mapping[date, OurDay], levels: Sequence[str], said: Sequence[str]
+    first: date,
+    mine: Sequence[Invoice],
+    late: LastInvoiced,
+    ours: Mapping[date, OurDay],
+    levels: Sequence[str],
+    said: Sequence[str],
 ) -> Comparison:
     month, quantity = Month.of(first).days, levels[-1]
-    theirs, meters = _their_days(mine, ours), {one.key for one in mine}
+    theirs, meters = _their_days(mine, ours), {*late, *(one.key for one in mine)}
     we = {day for day, one in ours.items() if one.amounts[quantity] is not None}
     they = {day for day, one in theirs.items() if one.amounts[quantity] is not None}
     whole = {day for day in they if theirs[day].meters == meters}
     both = sorted(day for day in month if day in we and day in whole)
     lone = [day for day in month if (day in we) != (day in whole) or (day in they and day not in whole)]
+    only_ours, only_theirs = ([d for d in lone if d in we], [d for d in lone if d in they and d not in we])
+    absent = [*_absences(month, we, whole, meters), *_overdue(late)]
     our_total = _exact([ours[day].amounts[quantity] for day in month if day in we])
     their_total = _exact([theirs[day].amounts[quantity] for day in month if day in they])
     if our_total is None or their_total is None:
-        missing = (*said, *_absences(month, we, whole, meters))
-        return Comparison(quantity, our_total, their_total, missing=missing)
+        return Comparison(
+            quantity,
+            our_total,
+            their_total,
+            ours_only_hours=24 * len(only_ours),
+            theirs_only_hours=24 * len(only_theirs),
+            missing=(*said, *absent),
+        )
     found = _parts(both, ours, theirs, levels)
     for step in (Step.COVERAGE, Step.LAG):
         found[step] = _ZERO
     for day in lone:
-        late = max(whole, default=date.min) if day not in whole else max(we)
+        end = max(whole, default=date.min) if day not in whole else max(we)
         off = _of(ours, day, quantity, day in we) - _of(theirs, day, quantity, day in they)
-        found[Step.LAG if day > late else Step.COVERAGE] += off  # type: ignore[operator]
+        found[Step.LAG if day > end else Step.COVERAGE] += off  # type: ignore[operator]
     gap = sum((ours[day].gap_hours for day in both), _ZERO)
     if gap:
         _hide(found, Step.ENERGY)
         said = [*said, f"{gap.normalize():f} device-hours of ours were not observed"]
     like = _exact([theirs[day].amounts[quantity] for day in both])
-    only_ours, only_theirs = ([d for d in lone if d in we], [d for d in lone if d in they and d not in we])
     return Comparison(
         quantity,
         our_total,
@@ -263,7 +300,7 @@ def _exact_compare(
         24 * len(only_ours),
         24 * len(only_theirs),
         gap,
-        tuple([*said, *_absences(month, we, whole, meters)]),
+        (*said, *absent),
     )
 
 
@@ -312,6 +349,11 @@ def _absences(
         yield f"{some}: {_spans(unpaid)}"
     if unseen:
         yield f"nothing of ours: {_spans(unseen)}"
+
+
+def _overdue(late: LastInvoiced) -> Iterator[str]:
+    for meter, last in sorted(late.values()):
+        yield f"no invoice of meter {meter} yet: its last one ended {last}"
 
 
 def _spans(days: Sequence[date]) -> str:

@@ -50,7 +50,7 @@ class Invoice:
     @property
     def key(self) -> tuple[str, ...]:
         """Place and meter in one spelling."""
-        return (*place_key(self.place), self.meter.casefold())
+        return _meter_key(self.place, self.meter)
 
 
 def place_key(place: Place) -> tuple[str, ...]:
@@ -63,6 +63,10 @@ def place_key(place: Place) -> tuple[str, ...]:
     return (*region_key(provider, region), account or "")
 
 
+def _meter_key(place: Place, meter: str) -> tuple[str, ...]:
+    return (*place_key(place), meter.casefold())
+
+
 def invoices(lines: Iterable[Mapping[str, Any]]) -> list[Invoice]:
     """Invoices as they stand, by meter and period; what was credited in full is none.
 
@@ -72,30 +76,52 @@ def invoices(lines: Iterable[Mapping[str, Any]]) -> list[Invoice]:
     Raises:
         MalformedError: names both lines that contradict, or the one that lacks its other half.
     """
-    stated: dict[tuple[str, str], Mapping[str, Any]] = {}
+    every: dict[tuple[str, str], Mapping[str, Any]] = {}
     corrections: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for line in lines:
-        number, meter = line["corrects"] or line["invoice_id"], line["meter"]
-        key = (number.casefold(), meter.casefold())
-        if line["corrects"] is not None:
-            corrections[key].append(line)
-            continue
-        if key in stated:
+        key = _number(line, "invoice_id")
+        if key in every:
+            what = f"invoice {line['invoice_id']} of meter {line['meter']} stands in {_at(every[key])} as well"
             raise MalformedError(
-                f"{_at(line)}: invoice {number} of meter {meter} stands in {_at(stated[key])} as well",
-                "Take one of the two lines out; a correction has a number of its own, and `corrects` names this one.",
+                f"{_at(line)}: {what}",
+                "Take one of the two lines out; a correction has its own number, and `corrects` names its invoice.",
             )
-        stated[key] = line
-    found = [_standing(one, corrections.pop(key, [])) for key, one in stated.items()]
-    for some in corrections.values():
-        raise MalformedError(
-            f"{_at(some[0])}: corrects invoice {some[0]['corrects']} of meter {some[0]['meter']}, which no file has",
-            "Add that invoice, or correct `corrects`.",
-        )
+        every[key] = line
+        if line["corrects"] is not None:
+            corrections[_number(line, "corrects")].append(line)
+    found = [_standing(one, corrections.pop(key, [])) for key, one in every.items() if one["corrects"] is None]
+    for key, (one, *_) in corrections.items():
+        raise _of_no_invoice(one, every.get(key))
     standing = sorted((one for one in found if one), key=lambda one: (one.key, one.days))
     _require_no_overlap(standing)
     _require_one_boundary(standing)
     return standing
+
+
+def last_invoiced(lines: Iterable[Mapping[str, Any]]) -> dict[tuple[str, ...], tuple[str, date]]:
+    """Each meter with the last day of its last invoice, by `Invoice.key`; what was credited in full is none.
+
+    Nothing is refused: files of other months may have been collected in other versions, and the later line counts.
+
+    Args:
+        lines: Of any files and sources, in the columns of the raw contract; a line may stand several times.
+    """
+    latest = {(_meter_of(line), line["invoice_id"].casefold()): line for line in lines}
+    credited: dict[tuple[tuple[str, ...], str], list[Decimal]] = defaultdict(list)
+    for (meter, _), line in latest.items():
+        if line["corrects"] is not None:
+            credited[meter, line["corrects"].casefold()].append(line["energy_kwh"])
+    found: dict[tuple[str, ...], tuple[str, date]] = {}
+    for key, line in latest.items():
+        if line["corrects"] is not None or (key in credited and not sum(credited[key], line["energy_kwh"])):
+            continue
+        if key[0] not in found or found[key[0]][1] < line["last_day"]:
+            found[key[0]] = (line["meter"], line["last_day"])
+    return found
+
+
+def _meter_of(line: Mapping[str, Any]) -> tuple[str, ...]:
+    return _meter_key((line["provider"], line["account_id"], line["region"]), line["meter"])
 
 
 def gaps(standing: Sequence[Invoice]) -> Iterator[tuple[str, DayRange]]:
@@ -199,6 +225,22 @@ def touches(line: Mapping[str, Any], days: DayRange) -> bool:
     first: date = line["first_day"]
     last: date = line["last_day"]
     return first <= days.last and last >= days.first
+
+
+def _number(line: Mapping[str, Any], name: str) -> tuple[str, str]:
+    """A number of an invoice and the meter it is of, in one spelling."""
+    return line[name].casefold(), line["meter"].casefold()
+
+
+def _of_no_invoice(line: Mapping[str, Any], other: Mapping[str, Any] | None) -> MalformedError:
+    """A correction of a number that no invoice has, but perhaps `other`, a correction."""
+    what = f"{_at(line)}: corrects invoice {line['corrects']} of meter {line['meter']}"
+    if other is None:
+        return MalformedError(f"{what}, which no file has", "Add that invoice, or correct `corrects`.")
+    return MalformedError(
+        f"{what}, which is a correction itself ({_at(other)}, of invoice {other['corrects']})",
+        "Name the original invoice in `corrects`: every correction is of an invoice, and they are added up.",
+    )
 
 
 def _at(line: Mapping[str, Any]) -> str:

@@ -12,8 +12,8 @@ import pytest
 from energy_assets.contracts.vocabulary import Step
 from energy_assets.kpis.reconciling.invoices import compared, of_place, spread
 from energy_assets.kpis.reconciling.row import Comparison, row
-from energy_assets.periods import DayRange
-from energy_assets.sources.invoice_files.together import invoices
+from energy_assets.periods import DayRange, Month
+from energy_assets.sources.invoice_files.together import invoices, last_invoiced, touches
 
 D = Decimal
 APRIL, MAY = date(2024, 4, 1), date(2024, 5, 1)
@@ -39,7 +39,8 @@ def days(span: Iterable[date], it: str = "10", pue: str = "1.2", g: str | None =
 
 
 def of(month: date, lines: list[dict[str, Any]], ours: list[Any]) -> dict[str, Comparison]:
-    found = list(compared(month, invoices(lines), ours))
+    mine = [one for one in lines if touches(one, Month.of(month).days)]
+    found = list(compared(month, invoices(mine), ours, last_invoiced(lines)))
     for subject, one in found:
         row(subject, one)  # refuses parts that do not add up
     return {one.quantity: one for _, one in found}
@@ -131,6 +132,46 @@ def test_two_meters_of_a_place_are_added_up_over_the_days_that_both_have() -> No
     assert "not invoiced by every meter: 2024-05-17 to 2024-05-31" in one.missing
 
 
+MARCH = (date(2024, 3, 1), date(2024, 3, 31))
+WHOLE_MAY = DayRange(MAY, date(2024, 5, 31))
+
+
+def test_a_meter_whose_bill_has_not_come_makes_the_month_lag_and_is_named() -> None:
+    lines = [
+        line("186", *_ends(WHOLE_MAY)),
+        line("186", *MARCH, meter="M2"),
+        line("9", *MARCH, meter="M3", region="r2"),
+    ]
+    (one,) = of(MAY, lines, days(WHOLE_MAY)).values()
+    # Ours 31 x 12 kWh; theirs 31 x 6 of one of two meters: no day is like the other.
+    assert (one.compared_hours, one.theirs_compared, parts(one)) == (0, 0, {"by_lag": 186})
+    assert "no invoice of meter M2 yet: its last one ended 2024-03-31" in one.missing
+    assert not any("M3" in said for said in one.missing), "it is of another place"
+
+
+@pytest.mark.parametrize(("last", "hours"), [(date(2023, 4, 1), 0), (date(2023, 3, 31), 31 * 24)])
+def test_a_meter_without_an_invoice_for_thirteen_months_is_over(last: date, hours: int) -> None:
+    lines = [line("372", *_ends(WHOLE_MAY)), line("1", date(2023, 3, 1), last, meter="M2")]
+    (one,) = of(MAY, lines, days(WHOLE_MAY)).values()
+    assert one.compared_hours == hours
+
+
+def test_a_meter_whose_only_invoice_was_credited_in_full_lacks_none() -> None:
+    wrong = line("186", *MARCH, meter="M2", invoice_id="2")
+    credit = {**wrong, "invoice_id": "3", "corrects": "2", "energy_kwh": D(-186)}
+    (one,) = of(MAY, [line("372", *_ends(WHOLE_MAY)), wrong, credit], days(WHOLE_MAY)).values()
+    assert (one.compared_hours, parts(one)) == (31 * 24, {})
+
+
+def test_days_that_only_the_invoice_has_are_counted_where_ours_has_none() -> None:
+    (one,) = of(MAY, [line("372", *_ends(WHOLE_MAY))], []).values()
+    assert (one.ours, one.ours_only_hours, one.theirs_only_hours) == (None, 0, 31 * 24)
+
+
+def _ends(span: DayRange) -> tuple[date, date]:
+    return span.first, span.last
+
+
 def test_a_hole_of_ours_is_coverage_and_an_end_is_lag() -> None:
     with_hole = [day for day in PERIOD if day != date(2024, 5, 3)]
     (one,) = of(MAY, [line("360")], days(with_hole)).values()
@@ -152,5 +193,5 @@ def test_an_account_is_held_against_its_own_energy_and_a_place_against_all() -> 
 
 @pytest.mark.parametrize(("theirs", "ratio"), [("360", D(1)), ("0", None)])
 def test_a_ratio_needs_something_to_be_divided_by(theirs: str, ratio: Decimal | None) -> None:
-    ((subject, one),) = compared(MAY, invoices([line(theirs)]), days(PERIOD))
+    ((subject, one),) = compared(MAY, invoices([line(theirs)]), days(PERIOD), {})
     assert (row(subject, one)["ratio"], row(subject, one)["compared_ratio"]) == (ratio, ratio)

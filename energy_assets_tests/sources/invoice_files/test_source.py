@@ -131,6 +131,7 @@ def test_a_correction_that_states_no_grams_leaves_them_open() -> None:
     assert (one.grams, one.basis) == (3, "direct")
 
 
+CREDIT = line("2", "2024-04-17", "2024-05-16", "-40", corrects="1")
 CONTRADICTIONS: dict[str, tuple[list[Row], str]] = {
     "a number twice": ([APRIL, {**APRIL, "line": 9}], "a.csv line 9: invoice 1 of meter M1 stands in a.csv line 1"),
     "a number twice in another spelling": (
@@ -147,6 +148,21 @@ CONTRADICTIONS: dict[str, tuple[list[Row], str]] = {
         [APRIL, line("2", "2024-05-16", "2024-06-15", "1")], "their periods overlap",
     ),
     "a credit note of nothing": ([line("2", "2024-05-17", "2024-05-18", "-1", corrects="9")], "which no file has"),
+    "a credit note twice": (
+        [APRIL, CREDIT, {**CREDIT, "invoice_id": "2", "file": "b.csv"}],
+        "b.csv line 2: invoice 2 of meter M1 stands in a.csv line 2 as well",
+    ),
+    "a credit note with the number of its invoice": (
+        [APRIL, {**CREDIT, "invoice_id": "1"}], "a.csv line 2: invoice 1 of meter M1 stands in a.csv line 1 as well",
+    ),
+    "a credit note with the number of another invoice": (
+        [CREDIT, APRIL, line("2", "2024-05-17", "2024-06-16", "1", file="b.csv")],
+        "b.csv line 2: invoice 2 of meter M1 stands in a.csv line 2 as well",
+    ),
+    "a correction of a correction": (
+        [APRIL, CREDIT, line("3", "2024-04-17", "2024-05-16", "-1", corrects="2")],
+        "a.csv line 3: corrects invoice 2 of meter M1, which is a correction itself (a.csv line 2, of invoice 1)",
+    ),
     "a credit note of other days": (
         [APRIL, line("2", "2024-04-18", "2024-05-16", "-1", corrects="1")], "their `first_day` differ",
     ),
@@ -162,7 +178,7 @@ CONTRADICTIONS: dict[str, tuple[list[Row], str]] = {
 @pytest.mark.parametrize("case", CONTRADICTIONS)
 def test_lines_that_contradict_are_refused_with_both_named(case: str) -> None:
     lines, words = CONTRADICTIONS[case]
-    with pytest.raises(MalformedError, match=r"a\.csv line") as caught:
+    with pytest.raises(MalformedError, match=r"[ab]\.csv line") as caught:
         invoices(lines)
     assert words in caught.value.message
     assert caught.value.remedy
