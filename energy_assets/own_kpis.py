@@ -136,11 +136,6 @@ class OwnKpi(Strict):
         return asked[0] if asked else None
 
     @property
-    def has_money(self) -> bool:
-        """Whether a bill has a say in it."""
-        return any(term.measure.unit == MONEY for term in self.sides.terms)
-
-    @property
     def is_share(self) -> bool:
         """Whether it is a part of a whole."""
         return self.unit == SHARE
@@ -160,7 +155,13 @@ class OwnKpi(Strict):
             currency: Of the organisation.
         """
         mine = self.currency or currency
-        if self.has_money and mine not in re.findall(r"[A-Z]{3}", self.unit) and not self.is_share:
+        top, _, below = " ".join(self.unit.split()).partition(" per ")
+        said = [
+            text.split()
+            for text, terms in ((top, self.sides.numerator), (below, self.sides.denominator or ()))
+            if any(term.measure.unit == MONEY for term in terms)
+        ]
+        if not self.is_share and any(mine not in words for words in said):
             return (
                 f"its money is in {mine}, which its unit '{self.unit}' does not say; write it in the unit, or choose "
                 f"another currency with the condition {CURRENCY_COLUMN} == 'USD'"

@@ -3,7 +3,7 @@
 What belongs here: how a unit is read, and the numbers that its words ask for. What does not: which words there are
 (`contracts/measures.py`), and what may be added at all (`own_kpis.py`).
 
-A unit is `word`, `number word` or `number weighted word`, on each side of a ' per ', with the basis of emissions in
+A unit is `word`, `number word` or `weighted word`, on each side of a ' per ', with the basis of emissions in
 parentheses. A word that is not known is refused: nobody could say whether a factor of a thousand hides in it.
 """
 
@@ -111,11 +111,17 @@ def _fits(key: str, text: str, terms: Sequence[Term]) -> None:
         _unknown(key, side, measure)
         return
     wanted = Decimal(words[side.word])
-    wrong = [term for term in terms if abs(term.factor) * side.number != wanted and not side.weighted]
+    if side.weighted:
+        if wanted != 1 or side.number != 1:
+            raise ValueError(f"unit: '{text.strip()}' in the {key}: numbers that are weights are of {measure.name} in "
+                             f"its own unit, {measure.unit}, without a number before it")  # fmt: skip
+        return
+    wrong = [term for term in terms if abs(term.factor) * side.number != wanted]
     if wrong:
+        own = side.word if measure.unit == MONEY else measure.unit
         raise ValueError(
             f"unit: {wrong[0]} is not in '{text.strip()}': multiply it by {plain(wanted / side.number)}, or say "
-            f"another unit in the {key}; numbers that are weights are in '{WEIGHTED} {side.word}'"
+            f"another unit in the {key}; numbers that are weights are in '{WEIGHTED} {own}'"
         )
 
 

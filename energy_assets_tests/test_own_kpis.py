@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from energy_assets.contracts.measures import MEASURES
 from energy_assets.kpis.indicators import INDICATORS
 from energy_assets.kpis.market import MARKET_INDICATORS
 from energy_assets.own_kpis import PREFIX, OwnKpi
@@ -20,6 +21,7 @@ sources:
   - {name: meters, kind: power_files, path: "*.csv", node: node, place: {provider: onprem, region: r1, zone: DE}}
 kpis:
 """
+DOCUMENTATION = Path(__file__).parents[1] / "docs" / "method" / "kpis.md"
 OWN = {"ghg_scope": "scope2"}
 BOUGHT = {"ghg_scope": "scope3.1"}
 
@@ -133,6 +135,8 @@ def test_what_is_an_indicator(numerator: str, unit: str, denominator: str | None
         ("1000 * requests", "requests", None, {}, "multiply it by 1, or"),
         ("requests", "answers", None, {}, "requests (1), request (1)"),
         ("0.3 * facility_kwh", "weighted Megajoule", None, {}, "'Megajoule' is no known unit"),
+        ("0.3 * facility_kwh", "weighted Wh", None, {}, "in its own unit, kWh, without a number before it"),
+        ("0.3 * facility_kwh", "1,000 weighted kWh", None, {}, "without a number before it"),
         ("1000 * facility_kwh[project == 'a']", "share", "facility_kwh", {}, "multiplies both sides with the same"),
         ("facility_kwh", "share", "0.001 * facility_kwh", {}, "leave the numbers out"),
         # Scopes and bases.
@@ -195,6 +199,20 @@ def test_money_must_be_said_in_the_unit() -> None:
     )
     assert kpi("billed_cost", "EUR").against("EUR") is None
     assert "its money is in USD" in str(kpi("billed_cost", "EUR").against("USD"))
+    priced = kpi("0.00008 * location_g[ghg_scope == 'scope2']", "EUR (location-based) per USD", "billed_cost")
+    assert priced.against("USD") is None
+    assert "its money is in EUR" in str(priced.against("EUR"))
+
+
+@pytest.mark.parametrize("word", sorted({word for measure in MEASURES.values() for word in measure.words}))
+def test_each_known_word_is_in_the_documentation(word: str) -> None:
+    assert f"`{word}`" in DOCUMENTATION.read_text()
+
+
+def test_each_measure_is_known_in_its_own_unit() -> None:
+    assert {one.name for one in MEASURES.values() if one.words.get(one.unit) != "1"} == {
+        "billed_cost", "effective_cost", "list_cost"
+    }  # fmt: skip
 
 
 def test_no_kpi_of_ours_can_have_such_a_name() -> None:

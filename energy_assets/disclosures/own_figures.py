@@ -18,7 +18,8 @@ from energy_assets.disclosures.text import visible
 from energy_assets.kpis.ingredients import Filter, Selection
 from energy_assets.kpis.own_evidence import OwnSums
 from energy_assets.kpis.own_terms import sums
-from energy_assets.own_kpis import SHARE, OwnKpi
+from energy_assets.own_kpis import OwnKpi
+from energy_assets.own_units import SHARE
 
 
 def own_figure(factory: FigureFactory, one: OwnKpi, member: Member | None = None) -> Figure:
