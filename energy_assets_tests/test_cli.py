@@ -63,7 +63,7 @@ def test_a_wrong_query_is_answered_with_the_tables_there_are(small_run: SmallRun
     assert result.exit_code == 2
     assert (
         "Tables: energy, cost, grid_intensity, factors_applied, emissions, emissions_market, kpis_daily, kpis_monthly, "
-        "reconciliation, opportunities, raw_meters" in result.stderr
+        "opportunities, raw_meters" in result.stderr
     )
     assert result.stdout == ""
 
