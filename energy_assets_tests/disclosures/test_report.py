@@ -483,9 +483,11 @@ def test_the_summary_says_what_is_not_covered_until_it_is() -> None:
         summary = build(inputs).sections[0]
         return [run for block in summary.blocks for run in runs_of(block) if str(run).startswith("Not covered")]
 
-    assert said() == ["Not covered: Scope 2 market-based, hardware (embodied), water on site, water of electricity."]
+    assert said() == [
+        "Not covered: Scope 2 market-based, grid losses, hardware (embodied), water on site, water of electricity."
+    ]
     inputs.con.raw_sql("update emissions set water_onsite_l = 1")
-    assert said() == ["Not covered: Scope 2 market-based, hardware (embodied), water of electricity."]
+    assert said() == ["Not covered: Scope 2 market-based, grid losses, hardware (embodied), water of electricity."]
 
 
 @pytest.mark.parametrize(("share", "drawn"), [("0.95", False), ("0.94", True), ("null", True)])

@@ -22,6 +22,7 @@ from energy_assets.disclosures.document import (
     heading,
     number,
     paragraph,
+    strong,
     table,
 )
 from energy_assets.disclosures.figures import Figure
@@ -134,8 +135,8 @@ def _not_compared(context: Context, every: Sequence[Mapping[str, Any]]) -> list[
     names = sorted(one.shown for one in members if one.raw not in (*judged, reading.UNKNOWN))
     if not names:
         return []
-    said = f"Energy per token is not compared for {listed(names)}: no month before that may be compared has both sides."
-    return [paragraph(said)]
+    said = ("Energy per token is not compared for ", strong(listed(names)))
+    return [paragraph(*said, ": no month before that may be compared has both sides.")]
 
 
 def _largest(found: Sequence[_One]) -> list[_One]:
