@@ -20,7 +20,8 @@ def said(inputs: Any, *rows: dict[str, Any]) -> str:
     inputs.con.create_table("opportunities", given, overwrite=True)
     tables = {**inputs.tables, "opportunities": inputs.con.table("opportunities")}
     (section,) = [one for one in build(replace(inputs, tables=tables)).sections if one.id == "opportunities"]
-    return " ".join(run for block in section.blocks for run in runs_of(block) if isinstance(run, str))
+    runs = [run for block in section.blocks for run in runs_of(block)]
+    return " ".join(run if isinstance(run, str) else str(run.get("strong", "")) for run in runs)
 
 
 def test_models_without_a_month_before_are_named_and_those_that_were_judged_are_not() -> None:
