@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, get_args
 
 from energy_assets.sources.errors import MalformedError
+from energy_assets.sources.headers import matched, shown
 from energy_assets.sources.intensity_files.columns import GRAMS_PER_KWH, IntensityUnit, unit_of
 
 QuantityUnit = Literal["Wh", "kWh", "MWh", "GWh"]
@@ -62,34 +63,16 @@ class Columns:
         Raises:
             MalformedError: a column is missing, or the header names two for the same thing.
         """
-        spelled = {column.strip(): column for column in header}
-        lower = {column.casefold(): column for column in spelled}
-        shown = ", ".join(f"'{column}'" for column in spelled)
-        found: dict[str, str] = {}
-        for ours, theirs in self.columns.items():
-            if theirs.strip() not in spelled:
-                raise MalformedError(
-                    f"{name}: has no column '{theirs}' (`columns: {ours}`); it has {shown}",
-                    "Correct this key of the source in site.yaml, or the header of the file.",
-                )
-            found[ours] = spelled[theirs.strip()]
-        for ours in (one for one in Name.__args__ if one not in found):  # type: ignore[attr-defined]
-            mine = [lower[one] for one in _OWN.get(ours, (ours,)) if one in lower]
-            if len(mine) > 1:
-                both = " and ".join(f"'{one}'" for one in mine)
-                raise MalformedError(
-                    f"{name}: {both} may both be `{ours}`",
-                    f"Name the right one in this source of site.yaml: columns: {{{ours}: …}}.",
-                )
-            if mine:
-                found[ours] = spelled[mine[0]]
+        columns = list(header)
+        known = {ours: _OWN.get(ours, (ours,)) for ours in get_args(Name)}
+        found = matched(columns, name, self.columns, known)
         for ours, remedy in (
             ("instrument", "instrument: certificate (or contract, supplier_rate, residual_mix)"),
             ("zone", "zone: DE"),
         ):
             if ours not in found and ours not in self.constants:
                 raise MalformedError(
-                    f"{name}: has no column of `{ours}`; it has {shown}",
+                    f"{name}: has no column of `{ours}`; it has {shown(columns)}",
                     f"Name it in this source of site.yaml: columns: {{{ours}: …}}; or, where all rows are of one: "
                     f"{remedy}.",
                 )

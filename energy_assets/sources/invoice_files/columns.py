@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Literal
 
 from energy_assets.sources.errors import MalformedError
+from energy_assets.sources.headers import matched, shown
 from energy_assets.sources.instrument_files.columns import KWH
 
 Name = Literal[
@@ -73,27 +74,10 @@ class Columns:
         Raises:
             MalformedError: a column is missing, two hold the same thing, or a unit is not said.
         """
-        spelled = {column.strip(): column for column in header}
-        lower = {column.casefold(): column for column in spelled}
-        shown = ", ".join(f"'{column}'" for column in spelled)
-        found: dict[str, str] = {}
-        for ours, theirs in self.columns.items():
-            if theirs.strip() not in spelled:
-                raise MalformedError(
-                    f"{name}: has no column '{theirs}' (`columns: {ours}`); it has {shown}",
-                    "Correct this key of the source in site.yaml, or the header of the file.",
-                )
-            found[ours] = spelled[theirs.strip()]
-        for ours in (one for one in NAMES if one not in found):
-            mine = [lower[one] for one in dict.fromkeys((ours, *_with_units(ours))) if one in lower]
-            if len(mine) > 1:
-                raise MalformedError(
-                    f"{name}: {' and '.join(repr(one) for one in mine)} may both be `{ours}`",
-                    f"Name the right one in this source of site.yaml: columns: {{{ours}: …}}.",
-                )
-            if mine:
-                found[ours] = spelled[mine[0]]
-        self._require(found, lower, name, shown)
+        columns = list(header)
+        found = matched(columns, name, self.columns, {ours: (ours, *_with_units(ours)) for ours in NAMES})
+        lower = {column.strip().casefold(): column.strip() for column in columns}
+        self._require(found, lower, name, shown(columns))
         kwh = _unit(found["energy"], _ENERGY, self.energy_unit, KWH, name, ("energy_unit", "kWh"))
         grams = (
             _unit(found["gco2e"], _GRAMS, self.gco2e_unit, GRAMS, name, ("gco2e_unit", "kgCO2e"))
@@ -102,18 +86,18 @@ class Columns:
         )
         return Header(found, kwh, grams)
 
-    def _require(self, found: Mapping[str, str], lower: Mapping[str, str], name: str, shown: str) -> None:
+    def _require(self, found: Mapping[str, str], lower: Mapping[str, str], name: str, there: str) -> None:
         for ours in _NEEDED:
             if ours not in found and ours not in self.constants:
                 stated = f"; or, where all lines are of one: {ours}: …" if ours in _CONSTANT else ""
                 raise MalformedError(
-                    f"{name}: has no column of `{ours}`; it has {shown}",
+                    f"{name}: has no column of `{ours}`; it has {there}",
                     f"Name it in this source of site.yaml: columns: {{{ours}: …}}{stated}.",
                 )
         ends = [one for one in ("last_day", "day_after") if one in found]
         if len(ends) != 1:
             unsaid = next((lower[one] for one in _OPEN_ENDS if one in lower), None)
-            why = f"no column says where periods end; it has {shown}"
+            why = f"no column says where periods end; it has {there}"
             if ends:
                 why = "two columns say where periods end"
             elif unsaid:
