@@ -161,7 +161,7 @@ def test_losses_from_files_to_the_report(tmp_path: Path) -> None:
     assert ask(site, SCOPE_2)[1] == before
     listed = {one.of: one for one in applied(site) if one.factor == "grid losses"}
     assert (listed["DE"].value, listed["DE"].said_by) == ("0.040000", "losses.csv: our grid operator")
-    assert "grid losses" not in "\n".join(one.says for one in remarks_of(site, days, again))
+    assert "grid losses are" not in "\n".join(one.says for one in remarks_of(site, days, again))
 
 
 def _figures(folder: Path, site: Any) -> dict[str, Any]:
