@@ -142,17 +142,6 @@ def parsed(text: str) -> tuple[Term, ...]:
     return kept
 
 
-def written(terms: Iterable[Term]) -> str:
-    """The expression of some terms, in one spelling that `parsed` reads again.
-
-    Args:
-        terms: At least one.
-    """
-    parts = [("- " if term.factor < 0 else "+ ") + str(term) for term in terms]
-    joined = " ".join(parts)
-    return joined.removeprefix("+ ")
-
-
 class _Reader:
     """Walks the syntax tree; knows the text, to quote it and to read numbers exactly."""
 

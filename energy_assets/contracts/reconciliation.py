@@ -12,12 +12,12 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts.proof import Proof
-from energy_assets.contracts.vocabulary import Step
+from energy_assets.contracts.vocabulary import LIKE, Step
 
 TOLERANCE = "reconciliation_tolerance"
 """Name of the small table of one row that says how far like may be from like: `tolerance_pct`."""
 _NAMED = ("month", "against", "provider", "region", "service", "meter", "quantity")
-_APART = (Step.COVERAGE.value, Step.LAG.value, Step.BOUNDARY.value)
+_APART = tuple(step.value for step in Step if step not in LIKE)
 """Parts that say that like is not held against like."""
 
 

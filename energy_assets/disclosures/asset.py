@@ -1,6 +1,7 @@
 """The assets `disclosure/<profile>`: the report of a period in all its faces, below `<root>/reports`.
 
-What belongs here: reading what a report needs and putting its files where they are kept. A profile's months are the
+What belongs here: the assets, and putting a report's files and its edition where they are kept. What does not: reading
+what a report is made from (`gathering`). A profile's months are the
 partitions of `disclosure/<profile>`; its quarters and years those of `disclosure/<profile>_quarterly` and `_yearly`,
 so that each grain has its own partitions, history and lineage in Dagster. All are made by the same build.
 """

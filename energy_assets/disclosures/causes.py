@@ -186,10 +186,10 @@ def _changed(
             mine = {day for day in some if day in span} - told
             told |= mine
             if mine:
-                yield Cause(kind, f"{source}: {_spans(mine, period)} {said}", feed, when)
+                yield Cause(kind, f"{source}: {_spans(mine)} {said}", feed, when)
 
 
-def _spans(days: Collection[date], period: Period) -> str:
+def _spans(days: Collection[date]) -> str:
     """How many days, and which."""
     if all(day.day == 1 for day in days) and len(days) > 1:
         return f"{counted(len(days), 'month or day', 'months or days')} from {min(days)} to {max(days)}"

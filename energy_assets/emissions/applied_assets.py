@@ -1,4 +1,7 @@
-"""The asset `factors/applied`: which factors the energy of each day meets."""
+"""The asset `factors/applied`: which factors the energy of each day meets.
+
+What belongs here: reading, and what the asset says of itself. What does not: the rows (`applied_factors`).
+"""
 
 from __future__ import annotations
 

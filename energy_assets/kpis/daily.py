@@ -59,7 +59,7 @@ def indicators(members: ir.Table, currency: str) -> ir.Table:
         members: From `by_member`; kept by the caller.
         currency: The organisation's.
     """
-    return _long(members, [_row(members, i, currency) for i in INDICATORS.values() if i.unit != CURRENCY])
+    return long_rows(members, [_row(members, i, currency) for i in INDICATORS.values() if i.unit != CURRENCY])
 
 
 def costs(facts: ir.Table) -> ir.Table:
@@ -74,7 +74,7 @@ def costs(facts: ir.Table) -> ir.Table:
     spent = cut.group_by([*MEMBER, "currency"]).aggregate(
         **{name_of(i.numerator): _sum(cut, name_of(i.numerator)) for i in money}
     )
-    return _long(spent, [_row(spent, indicator, spent.currency) for indicator in money])
+    return long_rows(spent, [_row(spent, indicator, spent.currency) for indicator in money])
 
 
 def _every_grain(facts: ir.Table) -> ir.Table:
@@ -224,8 +224,13 @@ def _kpi(name: str, unit: Any, numerator: Any, denominator: Any, coverage: Any, 
     )
 
 
-def _long(members: ir.Table, rows: list[ir.StructValue]) -> ir.Table:
-    """One row per member and KPI that has a numerator, with the member in its grain's column."""
+def long_rows(members: ir.Table, rows: list[ir.StructValue]) -> ir.Table:
+    """One row per member and KPI that has a numerator, with the member in its grain's column.
+
+    Args:
+        members: A row for each, with the columns of `MEMBER`.
+        rows: What a row of each KPI is.
+    """
     long = members.select(*MEMBER, row=ibis.array(rows).unnest()).unpack("row")
     long = long.filter(long.numerator.notnull())
     none = ibis.null("string")

@@ -15,8 +15,9 @@ from typing import Any
 
 from energy_assets.contracts import types as t
 from energy_assets.contracts.accounts import account_key_sql
+from energy_assets.contracts.measures import TABLES
 from energy_assets.contracts.tables import KPI_DIMENSIONS
-from energy_assets.kpis.facts import ACCOUNT, IDLE, NOBODY, TABLES, type_of
+from energy_assets.kpis.facts import ACCOUNT, IDLE, NOBODY, type_of
 from energy_assets.kpis.indicators import INDICATORS, Indicator
 from energy_assets.kpis.ingredients import Filter, Ingredient, Selection, quoted
 

@@ -17,8 +17,8 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts.accounts import account_keys
-from energy_assets.contracts.audit import schema_of
-from energy_assets.contracts.tables import KPI_DIMENSIONS, KPI_KEYS, RUN, Activity, Cost, Emissions
+from energy_assets.contracts.measures import TABLES
+from energy_assets.contracts.tables import KPI_DIMENSIONS, KPI_KEYS, RUN
 from energy_assets.contracts.vocabulary import TRAINING
 from energy_assets.kpis.indicators import (
     BESIDE,
@@ -31,7 +31,6 @@ from energy_assets.kpis.indicators import (
 from energy_assets.kpis.ingredients import Filter, Ingredient, Selection, added, first_known
 from energy_assets.kpis.rests import ERROR_SOURCE, METERED, apart, completed
 
-TABLES = {"emissions": schema_of(Emissions), "activity": schema_of(Activity), "cost": schema_of(Cost)}
 #: Columns whose interval is that of the energy, and those whose interval is of energy and grid factor together.
 ENERGY_COLUMNS = ("energy_kwh", "facility_kwh")
 GRAM_COLUMNS = ("location_g", "lifecycle_g", BOUGHT_GRAMS)

@@ -20,8 +20,8 @@ import ibis
 import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
-from energy_assets.contracts.tables import KPI_DIMENSIONS, KPI_KEYS
-from energy_assets.kpis.daily import MEMBER
+from energy_assets.contracts.tables import KPI_DIMENSIONS
+from energy_assets.kpis.daily import MEMBER, long_rows
 from energy_assets.kpis.facts import PER_CENT_DIGITS, type_of
 from energy_assets.kpis.own_terms import Part, Sum, parts, sums
 from energy_assets.kpis.rests import ERROR_SOURCE, METERED, apart, completed
@@ -62,7 +62,7 @@ def own_kpis(
     facts = keep(ibis.union(*(_complete(rows, wanted) for rows in summed))) if len(summed) > 1 else keep(
         _complete(summed[0], wanted))  # fmt: skip
     members = keep(_members(facts, wanted, kpis, currency))
-    return _long(members, [_row(members, one, wanted, currency) for one in kpis])
+    return long_rows(members, [_row(members, one, wanted, currency) for one in kpis])
 
 
 def _name(wanted: Sequence[Sum], one: Sum) -> str:
@@ -315,11 +315,3 @@ def _interval(
     per_cent = m[f"{one.name}__half_width"] / numerator.cast("float64").abs().nullif(0.0)
     known = reduce(lambda a, b: a & b, open_) & (per_cent < WIDEST)
     return ibis.ifelse(known, per_cent.round(PER_CENT_DIGITS).cast(t.PERCENT), ibis.null(t.PERCENT))
-
-
-def _long(members: ir.Table, rows: list[ir.StructValue]) -> ir.Table:
-    """One row per member and indicator that has a numerator, with the member in its grain's column."""
-    long = members.select(*MEMBER, row=ibis.array(rows).unnest()).unpack("row")
-    long = long.filter(long.numerator.notnull())
-    none = ibis.null("string")
-    return long.mutate(**{name: ibis.ifelse(long.grain == name, long.member, none) for name in KPI_KEYS}).drop("member")

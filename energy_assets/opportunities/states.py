@@ -59,7 +59,6 @@ class Decision:
         recorded: When it was written down, UTC.
         by: Who decided; empty where not told.
         note: Why; empty where not told.
-        line: Of the file.
     """
 
     id: str
@@ -68,7 +67,6 @@ class Decision:
     recorded: datetime
     by: str = ""
     note: str = ""
-    line: int = 0
 
     def text(self) -> str:
         """The line as it is written."""
@@ -198,7 +196,7 @@ def _parsed(path: Path, text: str) -> list[Decision]:
     for node in root.value:
         line = node.start_mark.line + 1
         try:
-            one = _decision(node, line)
+            one = _decision(node)
         except ValueError as error:
             raise StateError(f"{path}:{line}: {error}") from None
         if against := _against(last.get(one.id), one):
@@ -208,7 +206,7 @@ def _parsed(path: Path, text: str) -> list[Decision]:
     return found
 
 
-def _decision(node: yaml.Node, line: int) -> Decision:
+def _decision(node: yaml.Node) -> Decision:
     said = dict(_pairs(node))
     if absent := [key for key in NEEDED if not said.get(key)]:
         raise ValueError(f"`{absent[0]}` is missing; a decision has {', '.join(NEEDED)}")
@@ -225,7 +223,7 @@ def _decision(node: yaml.Node, line: int) -> Decision:
     if recorded.tzinfo is None:
         raise ValueError(f"`recorded`: '{said['recorded']}' names no time zone; write it as 2024-06-30T12:00:00Z")
     who = (said.get("by", ""), said.get("note", ""))
-    return Decision(said["id"], STATES[said["state"]], on, recorded.astimezone(UTC), *who, line)
+    return Decision(said["id"], STATES[said["state"]], on, recorded.astimezone(UTC), *who)
 
 
 def _pairs(node: yaml.Node) -> Iterator[tuple[str, Any]]:

@@ -16,13 +16,17 @@ from energy_assets.contracts.expressions import (
     ExpressionError,
     Term,
     parsed,
-    written,
 )
 from energy_assets.contracts.measures import MEASURES
 
 D = Decimal
 KWH, IT, REQUESTS = MEASURES["facility_kwh"], MEASURES["energy_kwh"], MEASURES["requests"]
 TRAINING = (Condition("workload_type", ("training",)),)
+
+
+def written(terms: tuple[Term, ...]) -> str:
+    """Terms in one spelling that `parsed` must read again."""
+    return " ".join(("- " if term.factor < 0 else "+ ") + str(term) for term in terms).removeprefix("+ ")
 
 
 @pytest.mark.parametrize(

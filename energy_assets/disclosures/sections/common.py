@@ -14,6 +14,7 @@ from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.named import named
 from energy_assets.disclosures.profile import Emission, Profile
 from energy_assets.disclosures.reading import NOT_FILLED
+from energy_assets.kpis.ingredients import Filter
 from energy_assets.periods import MONTH_NAMES, DayRange, Period
 
 
@@ -95,6 +96,16 @@ class Context:
         """A figure as text with its unit, for alternative texts; read late, after tables were made to foot."""
         display = self.factory.book[figure.id].display
         return f"{display.text} {display.unit}".strip()
+
+
+def months_of(period: Period) -> Filter:
+    """The rows of a table by month that are of a period.
+
+    Args:
+        period: Of the report.
+    """
+    months = [month.first.isoformat() for month in period.months]
+    return Filter("month", "=", months[0]) if len(months) == 1 else Filter("month", "between", (months[0], months[-1]))
 
 
 def in_period(period: Period) -> str:

@@ -17,7 +17,7 @@ from energy_assets.disclosures import reading
 from energy_assets.disclosures.document import Block, Column, Run, Runs, heading, number, paragraph, table
 from energy_assets.disclosures.figures import Figure, plain
 from energy_assets.disclosures.rounding import scale_for
-from energy_assets.disclosures.sections.common import Context
+from energy_assets.disclosures.sections.common import Context, months_of
 from energy_assets.disclosures.text import visible
 from energy_assets.factors.countries import zone_name
 from energy_assets.kpis.ingredients import Filter, Selection
@@ -102,13 +102,8 @@ def _rows(context: Context) -> list[dict[str, Any]]:
     return rows
 
 
-def _when(context: Context) -> Filter:
-    months = [month.first.isoformat() for month in context.period.months]
-    return Filter("month", "=", months[0]) if len(months) == 1 else Filter("month", "between", (months[0], months[-1]))
-
-
 def _selection(context: Context, column: str, *more: Filter) -> Selection:
-    return Selection("emissions_market", column, (_when(context), OWN, *more))
+    return Selection("emissions_market", column, (months_of(context.period), OWN, *more))
 
 
 def _sum(context: Context, rows: Sequence[Mapping[str, Any]], column: str, label: str, unit: str) -> Figure:
@@ -159,7 +154,9 @@ def _instruments(context: Context) -> list[Block]:
 def _applied(context: Context, batch: str, rows: Sequence[Mapping[str, Any]]) -> Run:
     factory = context.factory
     selection = Selection(
-        "instruments", "applied_kwh", (_when(context), Filter("batch", "=", batch), *([OWN] if rows[0]["zone"] else []))
+        "instruments",
+        "applied_kwh",
+        (months_of(context.period), Filter("batch", "=", batch), *([OWN] if rows[0]["zone"] else [])),
     )
     value = sum((row["applied_kwh"] for row in rows), Decimal())
     label = f"Electricity covered by {_named(rows[-1])}"

@@ -28,7 +28,7 @@ from energy_assets.disclosures.document import (
 from energy_assets.disclosures.figures import Figure
 from energy_assets.disclosures.missing import NOT_STATED, listed
 from energy_assets.disclosures.rounding import Scale, scale_for
-from energy_assets.disclosures.sections.common import Context
+from energy_assets.disclosures.sections.common import Context, months_of
 from energy_assets.disclosures.text import visible
 from energy_assets.kpis.ingredients import Filter, Selection
 from energy_assets.opportunities.realised import sides
@@ -87,7 +87,7 @@ def opportunities(context: Context) -> Section:
         said = paragraph(f"No rule found anything to save in the data of this {noun}, or there are no data to look at.")
         return Section("opportunities", title, [said, *realised])
     shown = _largest(found)
-    scales = {name: _scale(context, name, shown) for name in AMOUNTS}
+    scales = {name: _scale(name, shown) for name in AMOUNTS}
     rows: list[list[Runs]] = [
         [[one.named, " (", code(one.id), ")"], *(_amount(context, one, name, scales[name]) for name in AMOUNTS),
          [_state_words(one)]]
@@ -164,14 +164,9 @@ def _overlapping(shown: Sequence[_One]) -> str:
     return f"Here these may speak of the same electricity: {', '.join(named)}."
 
 
-def _scale(context: Context, name: str, shown: Sequence[_One]) -> Scale:
+def _scale(name: str, shown: Sequence[_One]) -> Scale:
     kind, _ = AMOUNTS[name]
     return scale_for(kind, max((abs(one.total(name) or Decimal(0)) for one in shown), default=Decimal(0)))
-
-
-def _when(context: Context) -> Filter:
-    months = [month.first.isoformat() for month in context.period.months]
-    return Filter("month", "=", months[0]) if len(months) == 1 else Filter("month", "between", (months[0], months[-1]))
 
 
 def _amount(context: Context, one: _One, name: str, scale: Scale) -> Runs:
@@ -185,7 +180,7 @@ def _amount(context: Context, one: _One, name: str, scale: Scale) -> Runs:
         f"opportunity_{name}",
         f"{one.named}, {name.rsplit('_', 1)[0].replace('_', ' ')}",
         one.total(name),
-        Selection("opportunities", name, (_when(context), *which)),
+        Selection("opportunities", name, (months_of(context.period), *which)),
         scale,
         unit,
         dimensions={"opportunity_id": one.id},
@@ -242,7 +237,7 @@ def _unknown(context: Context, one: _One, name: str) -> Figure:
     kind, unit = _kind(name)
     return context.factory.query(
         f"realised_{name}", f"{one.named}, realised", None,
-        Selection("opportunities", name, (_when(context), Filter("opportunity_id", "=", one.id))),
+        Selection("opportunities", name, (months_of(context.period), Filter("opportunity_id", "=", one.id))),
         scale_for(kind, Decimal(0)), unit, dimensions={"opportunity_id": one.id}, reason=NOT_MEASURED_AFTER,
         word=NOT_STATED,
     )  # fmt: skip

@@ -1,4 +1,7 @@
-"""Indicators that the site file defines: their values, and how each is computed."""
+"""Indicators that the site file defines: their values, and how each is computed.
+
+What belongs here: what a report says of them. What does not: their figures (`own_figures`) and rules (`own_kpis`).
+"""
 
 from __future__ import annotations
 
