@@ -33,6 +33,7 @@ COMPARED = ("GHG scope", "PUE", "WUE", "grid zone", "water of the grid, consumed
 """Factors of places and grids: those that the listing and the record write alike."""
 _FIGURES = {
     "location_g": ("location-based", "kg", 1000), "lifecycle_g": ("life-cycle", "kg", 1000),
+    "losses_g": ("grid losses", "kg", 1000),
     "embodied_g": ("embodied", "kg", 1000), "water_onsite_l": ("water on site", "l", 1),
     "water_offsite_l": ("water off site", "l", 1), "facility_kwh": ("energy of the facility", "kWh", 1),
 }  # fmt: skip

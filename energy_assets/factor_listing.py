@@ -177,7 +177,8 @@ def _losses(site: Site, con: Any, lake: Lake) -> Iterator[Applied]:
         found, days = loss_of(row["zone"], row["year"], own), (f"{row['year']}-01-01", f"{row['year']}-12-31")
         value = f"{found.per_kwh:f}" if found else "unknown"
         edition, by = (str(found.year), f"{found.said_by}: {found.source}") if found else ("", "")
-        yield Applied("grid losses", row["zone"], value, "kWh lost per kWh delivered", *days, edition, by)
+        state = CARRIED if found and found.year != row["year"] else APPLIES
+        yield Applied("grid losses", row["zone"], value, "kWh lost per kWh delivered", *days, edition, by, state)
 
 
 def _waters(con: Any, lake: Lake) -> Iterator[Applied]:

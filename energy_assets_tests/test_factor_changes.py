@@ -183,3 +183,12 @@ def test_a_line_for_one_account_of_a_region_is_a_change_of_that_region() -> None
         "factor edition: PUE of a none → 1.3 kWh/kWh (site.yaml places[0])"
     ]
     assert [change.reason for change in factor_changes(both, one)] == ["factor edition: PUE of a 1.3 → none kWh/kWh"]
+
+
+def test_another_unit_is_another_value() -> None:
+    old, new = record_of(("2025-01-01", "a", "1500", "y")), record_of(("2025-01-01", "a", "1500", "y"))
+    (change,) = factor_changes(
+        old.mutate(unit=ibis.literal("kg over 4 years")), new.mutate(unit=ibis.literal("kg over 6 years"))
+    )
+    assert change.changes_value
+    assert change.said == "PUE of a 1500 kg over 4 years → 1500 kg over 6 years (y)"

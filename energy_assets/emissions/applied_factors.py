@@ -135,7 +135,8 @@ def _of_losses(zones: Iterable[Mapping[str, Any]], own: Collection[GridLoss]) ->
     for row in zones:
         zone, year = row["zone"], row["year"]
         if loss := loss_of(zone, year, own):
-            told = _row("grid losses", zone, _plain(loss.per_kwh), LOST, str(loss.year), loss.source)
+            state = FactorState.APPLIES if loss.year == year else FactorState.CARRIED
+            told = _row("grid losses", zone, _plain(loss.per_kwh), LOST, str(loss.year), loss.source, state)
         else:
             told = _row("grid losses", zone, None, LOST, None, None)
         found.append((zone, year, *told))
@@ -205,9 +206,15 @@ def _of_inventory(inventory: Iterable[OwnHardware]) -> list[tuple[Any, ...]]:
 
 
 def _row(
-    factor: str, of: str, value: str | None, unit: str | None, edition: str | None, said_by: str | None
+    factor: str,
+    of: str,
+    value: str | None,
+    unit: str | None,
+    edition: str | None,
+    said_by: str | None,
+    state: FactorState = FactorState.APPLIES,
 ) -> tuple[Any, ...]:
-    return factor, of, value, unit, None, None, edition, FactorState.APPLIES.value, said_by
+    return factor, of, value, unit, None, None, edition, state.value, said_by
 
 
 def _plain(value: Decimal | str | None) -> str | None:

@@ -59,8 +59,8 @@ class FactorChange:
 
     @property
     def changes_value(self) -> bool:
-        """Whether the value is another one, and not only who states it, or the edition."""
-        return {one.value for one in self.old} != {one.value for one in self.new}
+        """Whether the value or its unit is another one, and not only who states it, or the edition."""
+        return {(one.value, one.unit) for one in self.old} != {(one.value, one.unit) for one in self.new}
 
     @property
     def said(self) -> str:
@@ -69,6 +69,9 @@ class FactorChange:
         unit = next((one.unit for one in (*self.new, *self.old) if one.unit), None)
         by = "; ".join(dict.fromkeys(one.said_by for one in self.new if one.said_by))
         measure = f" {unit}" if unit else ""
+        before = next((one.unit for one in self.old if one.unit), unit)
+        if before != unit:
+            old = f"{old} {before}"
         what = f"{old} → {new}{measure}" if self.changes_value else f"{new}{measure} stays"
         return f"{self.factor} of {self.of} {what}" + (f" ({by})" if by else "")
 

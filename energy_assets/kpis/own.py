@@ -186,7 +186,7 @@ def _told(one: OwnKpi, currency: str) -> bool:
     """Whether an interval can be told: something has an error, and nothing an unknown one; of shares none is."""
     if one.is_share:
         return False
-    errors = [part.sum.errors for part in parts(one.sides.terms, currency)]
+    errors = [part.sum.errors for side in parts(one, currency) for part in side]
     return any(errors) and None not in errors
 
 
@@ -196,7 +196,7 @@ def _squares(each: ir.Table, one: OwnKpi, wanted: Sequence[Sum], currency: str) 
     What shares an owner adds linearly, owners in squares. Of a ratio the denominator's errors times the ratio are taken
     off the numerator's before they are squared, so that what is common to both sides cancels.
     """
-    above, below = _sides(one, currency)
+    above, below = parts(one, currency)
     square: Any = ibis.literal(0.0)
     for kind, owner in KINDS.items():
         if not any(kind in (part.sum.errors or ()) for part in (*above, *below)):
@@ -212,16 +212,12 @@ def _squares(each: ir.Table, one: OwnKpi, wanted: Sequence[Sum], currency: str) 
 
 def _ratio(each: ir.Table, one: OwnKpi, wanted: Sequence[Sum], currency: str) -> Any:
     """The value of a ratio for the whole member; zero of a sum, which has no denominator to err."""
-    above, below = _sides(one, currency)
+    above, below = parts(one, currency)
     if not below:
         return ibis.literal(0.0)
     window = ibis.window(group_by=[each[name] for name in MEMBER])
     top, bottom = (_float(each, side, wanted).sum().over(window) for side in (above, below))
     return top / bottom.nullif(0.0)
-
-
-def _sides(one: OwnKpi, currency: str) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
-    return parts(one.sides.numerator, currency), parts(one.sides.denominator or (), currency)
 
 
 def _float(each: ir.Table, side: Sequence[Part], wanted: Sequence[Sum]) -> Any:
@@ -238,7 +234,7 @@ def _error(each: ir.Table, side: Sequence[Part], wanted: Sequence[Sum], kind: st
 
 
 def _row(m: ir.Table, one: OwnKpi, wanted: Sequence[Sum], currency: str) -> ir.StructValue:
-    above, below = _sides(one, currency)
+    above, below = parts(one, currency)
     numerator, denominator = _side(m, above, wanted), _side(m, below, wanted) if below else ibis.null(t.FIGURE)
     if one.is_share:
         numerator = ibis.ifelse(_rows(m, above, wanted) == 0, ibis.literal(0).cast(t.FIGURE), numerator)
@@ -270,15 +266,19 @@ def _side(m: ir.Table, side: Sequence[Part], wanted: Sequence[Sum]) -> Any:
         name = _name(wanted, part.sum)
         nothing = m[f"{name}_rows"].fill_null(0) == 0
         amount = ibis.ifelse(nothing, ibis.literal(0).cast(m[name].type()), m[name])
-        terms.append(_times(amount, part.factor))
+        terms.append(times(amount, part.factor))
     added: Any = reduce(lambda a, b: a + b, terms)
     return ibis.ifelse(_rows(m, side, wanted) == 0, ibis.null(t.FIGURE), added.cast(t.FIGURE))
 
 
-def _times(amount: Any, factor: Decimal) -> Any:
+def times(amount: Any, factor: Decimal) -> Any:
     """An amount times a number, to the decimals that KPI rows keep.
 
     The type of the product is not what Ibis believes, so it takes two casts: one to what it does not believe.
+
+    Args:
+        amount: Of any exact type.
+        factor: With as many decimals as it has.
     """
     if factor == 1:
         return amount.cast(t.FIGURE)

@@ -68,8 +68,7 @@ class OwnSums:
         """
         names = {table: table for table in self.tables} | dict(named or {})
         kpi = self.kpi
-        above = parts(kpi.sides.numerator, self.currency)
-        below = parts(kpi.sides.denominator or (), self.currency)
+        above, below = parts(kpi, self.currency)
         wanted = list(dict.fromkeys(part.sum for part in (*above, *below)))
         steps = {f"s{n}": self._summed(one, n, names) for n, one in enumerate(wanted)}
         joined = " full join ".join(f"s{n}" + (" using (day)" if n else "") for n in range(len(wanted)))

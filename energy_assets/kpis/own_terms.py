@@ -71,14 +71,31 @@ class Part:
     sum: Sum
 
 
-def parts(terms: Iterable[Term], currency: str) -> tuple[Part, ...]:
-    """The parts of one side.
+def parts(one: OwnKpi, currency: str) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+    """The parts of the numerator, and those of the denominator; none of a sum.
+
+    Of a table that both sides are of, rows count in which all that is asked of it is known: grams of some rows divided
+    by the energy of all would be too few.
 
     Args:
-        terms: Of the side.
+        one: Of the site file.
         currency: Of money whose terms choose none.
     """
-    return tuple(Part(term.factor, _sum(term, currency)) for term in terms)
+    above, below = one.sides.numerator, one.sides.denominator or ()
+    # The part of a share is some of its whole, and unknown where that part is.
+    shared = set() if one.is_share else {term.measure.table for term in above} & {term.measure.table for term in below}
+    known = {
+        table: tuple(
+            Filter(name, "is not null")
+            for name in sorted({term.measure.name for term in one.sides.terms if term.measure.table == table})
+        )
+        for table in shared
+    }
+
+    def side(terms: Iterable[Term]) -> tuple[Part, ...]:
+        return tuple(Part(term.factor, _sum(term, currency, known.get(term.measure.table, ()))) for term in terms)
+
+    return side(above), side(below)
 
 
 def sums(kpis: Sequence[OwnKpi], currency: str) -> list[Sum]:
@@ -88,7 +105,7 @@ def sums(kpis: Sequence[OwnKpi], currency: str) -> list[Sum]:
         kpis: Of the site file.
         currency: The organisation's.
     """
-    every = [part.sum for one in kpis for part in parts(one.sides.terms, currency)]
+    every = [part.sum for one in kpis for side in parts(one, currency) for part in side]
     return list(dict.fromkeys(every))
 
 
@@ -98,14 +115,14 @@ def denominator_errs(one: OwnKpi) -> bool:
     Args:
         one: Of the site file.
     """
-    return any(part.sum.errors != () for part in parts(one.sides.denominator or (), ""))
+    return any(part.sum.errors != () for part in parts(one, "")[1])
 
 
-def _sum(term: Term, currency: str) -> Sum:
+def _sum(term: Term, currency: str, known: tuple[Filter, ...]) -> Sum:
     looked = tuple(map(_filter, term.conditions))
     unasked = term.measure.unit == MONEY and term.values_of(CURRENCY_COLUMN) is None
     own = (Filter(CURRENCY_COLUMN, "=", currency),) if unasked else ()
-    return Sum(term.measure, (*looked, *own), looked)
+    return Sum(term.measure, (*looked, *own, *known), looked)
 
 
 def _filter(condition: Condition) -> Filter:

@@ -11,7 +11,6 @@ progress of ΣN / ΣD, and not the mean of the days' progress.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 import ibis
@@ -19,11 +18,8 @@ import ibis.expr.types as ir
 
 from energy_assets.contracts import types as t
 from energy_assets.kpis.facts import PER_CENT_DIGITS
-from energy_assets.kpis.own import PRODUCT, WIDEST
+from energy_assets.kpis.own import WIDEST, times
 from energy_assets.site import Target
-
-STATED = "decimal(18, 9)"
-"""Type of a number of a target."""
 
 
 def progress_name(target: Target) -> str:
@@ -52,8 +48,8 @@ def _rows(days: ir.Table, target: Target) -> ir.Table:
     mine = days.filter(
         days.kpi == target.kpi, days.grain == "total", days.unit == target.unit, days.denominator.notnull()
     )
-    base, way = _times(mine.denominator, target.base_value), target.base_value - target.target_value
-    numerator, denominator = (base - mine.numerator).cast(t.FIGURE), _times(mine.denominator, way)
+    base, way = times(mine.denominator, target.base_value), target.base_value - target.target_value
+    numerator, denominator = (base - mine.numerator).cast(t.FIGURE), times(mine.denominator, way)
     now = mine.numerator.cast("float64").abs() * mine.uncertainty_pct.cast("float64")
     per_cent: Any = now / numerator.cast("float64").abs().nullif(0.0)
     ratio = (numerator.cast("float64") / denominator.cast("float64").nullif(0.0)).cast("decimal(38, 12)")
@@ -68,8 +64,3 @@ def _rows(days: ir.Table, target: Target) -> ir.Table:
         ),
     }
     return mine.select(**{name: made.get(name, mine[name]) for name in days.columns})
-
-
-def _times(amount: Any, number: Decimal) -> Any:
-    """Exactly, to the decimals that KPI rows keep; see `own._times` for the two casts."""
-    return (amount * ibis.literal(f"{number:f}").cast(STATED)).cast(PRODUCT).cast(t.FIGURE)

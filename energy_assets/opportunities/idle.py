@@ -41,7 +41,7 @@ def idle_accelerators(emissions: ir.Table, costs: ir.Table) -> ir.Table:
         of_kwh=gpus.energy_kwh.sum().cast(t.FACILITY_KWH),
         days=days_in(gpus),
         told=(idle | gpus.workload_id.notnull()).any(),
-        known_kwh=gpus.energy_kwh.sum(where=idle & gpus.location_g.notnull()),
+        known_kwh=gpus.energy_kwh.sum(where=idle & gpus.location_g.notnull()).fill_null(0),
     )
     hosts = rows.group_by("month", *IDENTITY).aggregate(host_kwh=rows.energy_kwh.sum())
     whole = found.filter(found.told).left_join(hosts, same(found, hosts, ("month", *IDENTITY)))

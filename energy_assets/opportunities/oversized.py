@@ -130,7 +130,7 @@ def _drawn(emissions: ir.Table) -> ir.Table:
         **{f"all_{name}": every[name] for name in ("energy_kwh", "facility_kwh", "location_g")},
         uncertainty_pct=every["uncertainty_pct"],
         grams_uncertainty_pct=every["grams_uncertainty_pct"],
-        known_kwh=rows.energy_kwh.sum(where=rows.location_g.notnull()),
+        known_kwh=rows.energy_kwh.sum(where=rows.location_g.notnull()).fill_null(0),
         source=only(rows.source),
         zone=only(rows.zone),
         ghg_scope=scope_of(rows),

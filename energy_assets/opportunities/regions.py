@@ -63,7 +63,7 @@ def cleaner_regions(emissions: ir.Table, grid: ir.Table, basis: str, keep: Keep)
         zone=only(rows.zone),
         ghg_scope=scope_of(rows),
         of_kwh=rows.energy_kwh.sum().cast(t.FACILITY_KWH),
-        judged_kwh=rows.energy_kwh.sum(where=rows.judged).cast(t.FACILITY_KWH),
+        judged_kwh=rows.energy_kwh.sum(where=rows.judged).fill_null(0).cast(t.FACILITY_KWH),
         days=days_in(rows),
         row_count=ran["row_count"],
         here_kwh=ran["facility_kwh"],
@@ -71,10 +71,12 @@ def cleaner_regions(emissions: ir.Table, grid: ir.Table, basis: str, keep: Keep)
         there_kwh=rows.there_kwh.sum(where=rows.elsewhere).fill_null(0).cast(t.FACILITY_KWH),
         there_g=rows.there_g.sum(where=rows.elsewhere).fill_null(0).cast(t.GRAMS),
     )
+    # Nothing of it has a known intensity: nothing can be said, and that is not nothing to save.
+    told = found.judged_kwh > 0
     return found.mutate(
         energy_kwh=ibis.literal(0).cast(t.FACILITY_KWH),
-        facility_kwh=(found.here_kwh - found.there_kwh).cast(t.FACILITY_KWH),
-        location_g=(found.here_g - found.there_g).cast(t.GRAMS),
+        facility_kwh=ibis.ifelse(told, found.here_kwh - found.there_kwh, None).cast(t.FACILITY_KWH),
+        location_g=ibis.ifelse(told, found.here_g - found.there_g, None).cast(t.GRAMS),
         coverage=share(found.judged_kwh, found.of_kwh),
         units=found.judged_kwh.cast(t.FIGURE),
         unit=ibis.literal("kWh"),

@@ -120,7 +120,8 @@ def _means(emissions: ir.Table) -> ir.Table:
     return found.select(
         "month", "model_id", "ghg_scope",
         mean_pue=found.facility / found.it.nullif(0.0),
-        mean_g=found.grams / found.of_grams.nullif(0.0),
+        # Of energy whose intensity is not known nobody may take that of the rest.
+        mean_g=ibis.ifelse(found.of_grams == found.facility, found.grams / found.of_grams.nullif(0.0), None),
     )  # fmt: skip
 
 

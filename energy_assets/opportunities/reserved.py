@@ -77,7 +77,7 @@ def reserved_at_idle_load(emissions: ir.Table, energy: ir.Table, limits: ir.Tabl
         of_kwh=rows.energy_kwh.sum().cast(t.FACILITY_KWH),
         days=days_in(rows),
         units=rows.count().cast(t.FIGURE),
-        known_kwh=rows.energy_kwh.sum(where=rows.location_g.notnull()),
+        known_kwh=rows.energy_kwh.sum(where=rows.location_g.notnull()).fill_null(0),
     )
     limited = found.inner_join(limits, "device_model")
     return limited.mutate(

@@ -77,6 +77,10 @@ def _finished(one: Found) -> ir.Table:
         if name not in rows.columns and other in rows.columns:
             made[name] = rows[other]
     wide = rows.mutate(**made)
+    if "ghg_scope" in wide.columns:
+        # Grams of several scopes are no figure; their electricity is.
+        grams = [name for name in ("location_g", "measured_g") if name in wide.columns]
+        wide = wide.mutate(**{name: ibis.ifelse(wide.ghg_scope.notnull(), wide[name], None) for name in grams})
     return wide.select(
         **{name: (wide[name] if name in wide.columns else ibis.null(of)).cast(of) for name, of in schema.items()}
     )

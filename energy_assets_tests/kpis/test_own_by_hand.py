@@ -94,6 +94,16 @@ def test_golden_numbers(one: OwnKpi, expected: tuple[Any, ...]) -> None:
     assert parts(months) == [expected]
 
 
+def test_grams_of_a_part_are_not_divided_by_the_energy_of_all() -> None:
+    """6 kWh of the facility have 1,800 g; of the other 12 nobody knows any."""
+    dark = {**CHAT, "location_g": None}
+    one = kpi("location_g[ghg_scope == 'scope2']", "gCO2e (location-based) per kWh", "facility_kwh")
+    days, _ = made([one], [dark, TRAIN])
+    assert parts(days) == [(1800, 6, 300)]
+    (total,) = [row for row in days if row["grain"] == "total"]
+    assert total["coverage"] < 1
+
+
 @pytest.mark.parametrize(
     "one",
     [

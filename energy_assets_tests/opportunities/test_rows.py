@@ -59,3 +59,17 @@ def test_rules_that_may_speak_of_the_same_kwh_are_named() -> None:
         ("cleaner_regions", "project p", MAY): "movable_hours, oversized_machines",
         ("cleaner_regions", "project q", JUNE): None,
     }
+
+
+def test_grams_of_several_scopes_are_no_figure_and_their_electricity_is() -> None:
+    rows = [
+        {"node_id": "a", "ghg_scope": "scope2", "location_g": 5},
+        {"node_id": "b", "ghg_scope": None, "location_g": 7},
+    ]
+    columns = {**COLUMNS, "ghg_scope": "string", "location_g": "decimal(38, 15)"}
+    given = {"month": MAY, "energy_kwh": 1, "of_kwh": 2, "unit": "days", "query": "select 1"}
+    table = typed(columns, [given | row for row in rows]).mutate(days=1, row_count=1)
+    one = Found(Rule.IDLE_ACCELERATORS, ("node_id",), table, "do it", "as is")
+    told = {row["node_id"]: row for row in rows_of(ibis.duckdb.connect(), opportunities([one]))}
+    assert (told["a"]["location_g"], told["a"]["measured_g"]) == (5, 5)
+    assert (told["b"]["location_g"], told["b"]["measured_g"], told["b"]["energy_kwh"]) == (None, None, 1)
